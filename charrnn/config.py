@@ -1,0 +1,128 @@
+"""What a model, a training run and a sampler are told, checked on construction."""
+
+import math
+from dataclasses import dataclass
+
+from charrnn.cells import CELLS
+from charrnn.errors import UsageError
+
+
+def require(condition: bool, message: str) -> None:
+    if not condition:
+        raise UsageError(message)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """The shape of a network.
+
+    Attributes:
+        vocab_size: tokens the network knows, V.
+        cell: a key of CELLS.
+        layers: recurrent layers on top of each other, L.
+        hidden: units in each layer, H.
+        embedding: size of a token's vector, E.
+    """
+
+    vocab_size: int
+    cell: str = "lstm"
+    layers: int = 1
+    hidden: int = 256
+    embedding: int = 64
+
+    def __post_init__(self) -> None:
+        require(self.cell in CELLS, f"no cell named {self.cell!r}; use one of {', '.join(CELLS)}")
+        for name in ("vocab_size", "layers", "hidden", "embedding"):
+            size = getattr(self, name)
+            require(type(size) is int and size >= 1, f"{name} is {size!r}; it must be 1 or more")
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Name and shape of every tensor in a model file; G is the cell's gates times H."""
+        gates = CELLS[self.cell].gates * self.hidden
+        shapes: dict[str, tuple[int, ...]] = {"embedding": (self.vocab_size, self.embedding)}
+        for layer in range(self.layers):
+            inputs = self.hidden if layer else self.embedding
+            shapes |= {
+                f"layers.{layer}.input": (gates, inputs),
+                f"layers.{layer}.recurrent": (gates, self.hidden),
+                f"layers.{layer}.input_bias": (gates,),
+                f"layers.{layer}.recurrent_bias": (gates,),
+            }
+        return shapes | {
+            "output": (self.vocab_size, self.hidden),
+            "output_bias": (self.vocab_size,),
+        }
+
+    @property
+    def parameters(self) -> int:
+        return sum(math.prod(shape) for shape in self.shapes().values())
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """How a network is trained.
+
+    Attributes:
+        bptt: tokens through which the gradient flows back, T.
+        batch: streams of text read side by side, B.
+        lr: peak learning rate of the matrices of the recurrent layers (see training/optim.py).
+        clip: the gradient's global norm is scaled down to this.
+        dropout: share of each layer's outputs zeroed in training.
+        val: share of the text, its end, held out for validation.
+        seconds: time to spend, everything included, or None.
+        epochs: passes over the training part at the most, or None.
+        steps: updates at the most, or None.
+        patience: stop after this many validations in a row without a better one, or None.
+        seed: of every random choice.
+    """
+
+    bptt: int = 64
+    batch: int = 32
+    lr: float = 0.02
+    clip: float = 1.0
+    dropout: float = 0.0
+    val: float = 0.1
+    seconds: float | None = None
+    epochs: float | None = None
+    steps: int | None = None
+    patience: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("bptt", "batch"):
+            require(getattr(self, name) >= 1, f"--{name} must be 1 or more")
+        for name in ("lr", "clip"):
+            value = getattr(self, name)
+            require(0 < value < math.inf, f"--{name} must be above 0")
+        require(0 <= self.dropout < 1, "--dropout must be at least 0 and under 1")
+        require(0 <= self.val < 1, "--val must be at least 0 and under 1, for example 0.1")
+        for name in ("seconds", "epochs", "steps", "patience"):
+            value = getattr(self, name)
+            option = "time" if name == "seconds" else name
+            require(value is None or 0 < value < math.inf, f"--{option} must be above 0")
+        limits = (self.seconds, self.epochs, self.steps)
+        require(any(limit is not None for limit in limits), "give --time, --epochs or --steps")
+        require(0 <= self.seed < 2**63, "--random-seed must be from 0 to 2^63-1")
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How the next token is drawn; each field is a row of sampling.FILTERS, applied in this order.
+
+    Attributes:
+        temperature: divides the logits; 0 always takes the likeliest token.
+        top_k: draw from this many of the likeliest tokens only.
+        top_p: draw from the smallest set of tokens that reaches this probability.
+        min_p: drop tokens less likely than this share of the likeliest one.
+    """
+
+    temperature: float = 0.8
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+
+    def __post_init__(self) -> None:
+        require(0 <= self.temperature < math.inf, "--temperature must be 0 or more")
+        require(self.top_k is None or self.top_k >= 1, "--top-k must be 1 or more")
+        require(self.top_p is None or 0 < self.top_p <= 1, "--top-p must be above 0 and at most 1")
+        require(self.min_p is None or 0 <= self.min_p <= 1, "--min-p must be from 0 to 1")

@@ -1,0 +1,50 @@
+"""Everything that can go wrong for a user, as one tree.
+
+CharrnnError            exit code 1
+├── UsageError          exit code 2: an option or argument makes no sense
+├── TextError           a text cannot be read, decoded or is too short
+├── ModelFileError      a model file is missing, damaged or not ours
+├── RunError            a run folder cannot be made, written or resumed
+└── TrainingError       training cannot go on (it diverged)
+"""
+
+
+class CharrnnError(Exception):
+    """A failure told to the user in one line: what is wrong, then what to do.
+
+    Args:
+        message: what is wrong, and where.
+        hint: what the user can do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        line = f"{self.message}; {self.hint}" if self.hint else self.message
+        # A file name or an operating system's message may hold line breaks.
+        return " ".join(line.split())
+
+
+class UsageError(CharrnnError):
+    exit_code = 2
+
+
+class TextError(CharrnnError):
+    pass
+
+
+class ModelFileError(CharrnnError):
+    pass
+
+
+class RunError(CharrnnError):
+    pass
+
+
+class TrainingError(CharrnnError):
+    pass

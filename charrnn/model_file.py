@@ -1,0 +1,174 @@
+"""One safe file is the model: weights, tokenizer and configuration, written whole or not at all.
+
+A safetensors file; its metadata holds, as JSON under "charrnn",
+
+    {"format": 1, "model": ModelConfig, "tokenizer": ..., "training": how it was trained}
+
+Nothing in it is executed, and every size is checked before it is used.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save as to_bytes
+
+from charrnn.cells import Array
+from charrnn.config import ModelConfig
+from charrnn.errors import CharrnnError, ModelFileError, RunError, UsageError
+from charrnn.tokenizer import Tokenizer, from_json
+
+FORMAT = 1
+MODEL_NAME = "model.safetensors"
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """What a model file holds.
+
+    Attributes:
+        config: the network's shape.
+        tokenizer: text to ids and back.
+        weights: float32 arrays as named and shaped by `config.shapes()`.
+        training: how it was trained, for `info`; `opening` is the text it starts from.
+    """
+
+    config: ModelConfig
+    tokenizer: Tokenizer
+    weights: Mapping[str, Array]
+    training: dict[str, Any]
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write beside, flush to disk, rename: a reader sees the old file or the new, never a part.
+
+    Raises:
+        RunError: the file cannot be written; what was there before is untouched.
+    """
+    beside = path.with_name(path.name + ".tmp")
+    try:
+        with open(beside, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise RunError(
+            f"cannot write {path}: {error.strerror or error}",
+            "free some space or choose another folder with -o",
+        ) from None
+
+
+def save(path: Path, model: ModelFile) -> None:
+    """Write a model file, atomically.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    description = {
+        "format": FORMAT,
+        "model": asdict(model.config),
+        "tokenizer": model.tokenizer.to_json(),
+        "training": model.training,
+    }
+    metadata = {"charrnn": json.dumps(description, ensure_ascii=False)}
+    write_atomically(path, to_bytes(dict(model.weights), metadata))
+
+
+def load(path: Path) -> ModelFile:
+    """Read a model file from anyone.
+
+    Raises:
+        ModelFileError: it is missing, damaged, of a newer format or not a model.
+    """
+    try:
+        with safe_open(path, "numpy") as file:
+            description = _description(path, (file.metadata() or {}).get("charrnn"))
+            config = _config(description)
+            tokenizer = from_json(description.get("tokenizer"))
+            if tokenizer.vocab_size != config.vocab_size:
+                raise ValueError("its tokenizer and its network differ in vocabulary size")
+            weights = {}
+            shapes = config.shapes()
+            if set(file.keys()) != set(shapes):
+                raise ValueError("its tensors are not those of its configuration")
+            for name, shape in shapes.items():
+                stored = file.get_slice(name)
+                if tuple(stored.get_shape()) != shape or stored.get_dtype() != "F32":
+                    raise ValueError(f"tensor {name} is not float32 {list(shape)}")
+                weights[name] = file.get_tensor(name)
+                if not np.isfinite(weights[name]).all():
+                    raise ValueError(f"tensor {name} holds values that are not finite")
+            training = description.get("training")
+            if not isinstance(training, dict) or not isinstance(training.get("opening", ""), str):
+                raise ValueError("it does not say how it was trained")
+    except FileNotFoundError:
+        raise ModelFileError(f"{path} does not exist", "train a model first, or give -m") from None
+    except ModelFileError:
+        raise
+    except OSError as error:
+        raise ModelFileError(f"cannot read {path}: {error.strerror or error}") from None
+    except (SafetensorError, ValueError, CharrnnError, RecursionError, MemoryError) as error:
+        raise ModelFileError(
+            f"{path} is not a whole charrnn model: {error}", "copy it again or train anew"
+        ) from None
+    return ModelFile(config, tokenizer, weights, training)
+
+
+def _description(path: Path, metadata: str | None) -> dict[str, Any]:
+    if metadata is None:
+        raise ValueError("it was not written by charrnn")
+    description = json.loads(metadata)
+    if not isinstance(description, dict) or type(description.get("format")) is not int:
+        raise ValueError("it names no format")
+    if description["format"] > FORMAT:
+        raise ModelFileError(
+            f"{path} is of format {description['format']}, this charrnn reads up to {FORMAT}",
+            "update charrnn",
+        )
+    return description
+
+
+def _config(description: dict[str, Any]) -> ModelConfig:
+    values = description.get("model")
+    if not isinstance(values, dict) or set(values) != {field.name for field in fields(ModelConfig)}:
+        raise ValueError("its configuration is incomplete")
+    if not isinstance(values["cell"], str):
+        raise ValueError("its cell has no name")
+    if not all(type(n) is int and n < 2**31 for name, n in values.items() if name != "cell"):
+        raise ValueError("its configuration holds impossible sizes")
+    if values["layers"] > 1000:
+        raise ValueError("it has more layers than any network")
+    return ModelConfig(**values)
+
+
+def find(model: str | None) -> Path:
+    """The model file meant by -m: a file, a run folder, or by default the newest run's.
+
+    Raises:
+        UsageError: nothing was named and there is no run under runs/.
+        ModelFileError: the folder holds no model.
+    """
+    name = model or os.environ.get("CHARRNN_MODEL")
+    if name:
+        path = Path(name)
+        if not path.exists() and (RUNS / name).is_dir():
+            path = RUNS / name
+        if path.is_dir():
+            path /= MODEL_NAME
+            if not path.exists():
+                raise ModelFileError(f"{name} holds no {MODEL_NAME}", "name a run that has one")
+        return path
+    found = sorted(RUNS.glob(f"*/{MODEL_NAME}"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise UsageError(
+            "no model here: runs/ holds none", "train one with `charrnn train TEXT` or give -m"
+        )
+    return found[-1]

@@ -1,0 +1,98 @@
+"""How well a model predicts a text, in constant memory."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from charrnn.cells import Array
+from charrnn.engine import Engine, log_softmax
+from charrnn.text import chunks
+from charrnn.tokenizer import ESCAPE_NATS, Ids, Tokenizer
+
+STREAMS = 32  # a long text is read at this many places at once, which is many times faster,
+CONTEXT = 512  # each after reading this many tokens before it, so that little is forgotten
+BLOCK = 1 << 20  # characters held in memory
+
+
+@dataclass(slots=True)
+class Score:
+    """Sums over a text, and what people compare.
+
+    Attributes:
+        chars: characters.
+        words: runs of characters between white space.
+        tokens: tokens of the model.
+        correct: tokens that were the model's first guess.
+        nats: negative log-probability of the whole text.
+    """
+
+    chars: int = 0
+    words: int = 0
+    tokens: int = 0
+    correct: int = 0
+    nats: float = 0.0
+
+    def to_json(self) -> dict[str, Any]:
+        nats_per_char = self.nats / max(1, self.chars)
+        return {
+            "chars": self.chars,
+            "tokens": self.tokens,
+            "words": self.words,
+            "bpc": nats_per_char / math.log(2),
+            "nats_per_char": nats_per_char,
+            "perplexity": _perplexity(self.nats, self.tokens),
+            "word_perplexity": _perplexity(self.nats, self.words),
+            "accuracy_top1": self.correct / max(1, self.tokens),
+        }
+
+
+def _perplexity(nats: float, count: int) -> float | None:
+    """None where it has no meaning or is too large for a float."""
+    return math.exp(nats / count) if count and nats / count < 700 else None
+
+
+def score(engine: Engine, tokenizer: Tokenizer, state: Array, text: Iterable[str]) -> Score:
+    """Score a text given in blocks.
+
+    Args:
+        state: what the engine remembers before the text, [L, S, 1, H].
+        text: blocks of any size that add up to the text.
+    """
+    total = Score()
+    inside_word = False
+    for block in chunks(text, BLOCK):
+        ids = tokenizer.encode(block)
+        state, nats, correct = _score_ids(engine, tokenizer.known(ids), state)
+        total.nats += nats + ESCAPE_NATS * int((ids >= tokenizer.vocab_size).sum())
+        total.correct += correct
+        total.tokens += len(ids)
+        total.chars += len(block)
+        total.words += len(block.split()) - (inside_word and not block[0].isspace())
+        inside_word = not block[-1].isspace()
+    return total
+
+
+def _score_ids(engine: Engine, ids: Ids, state: Array) -> tuple[Array, float, int]:
+    """State after the ids, their negative log-probability, and how many were the first guess."""
+    streams = max(1, min(STREAMS, len(ids) // (4 * CONTEXT)))
+    length = -(-len(ids) // streams)
+    starts = np.arange(streams) * length
+    states = engine.zero_state(streams)
+    for before in range(CONTEXT if streams > 1 else 0, 0, -1):
+        states = engine.step(ids[np.maximum(starts - before, 0)], states)
+    states[:, :, :1] = state
+    nats, correct = 0.0, 0
+    last = len(ids) - int(starts[-1])  # the last stream may be shorter
+    for t in range(length):
+        if t == last:
+            state = states[:, :, -1:]
+            states, starts = states[:, :, :-1], starts[:-1]
+        logits = engine.logits(states)
+        targets = ids[starts + t]
+        nats -= float(np.take_along_axis(log_softmax(logits), targets[:, None], 1).sum())
+        correct += int((logits.argmax(axis=1) == targets).sum())
+        states = engine.step(targets, states)
+    return (states[:, :, -1:] if last == length else state), nats, correct
