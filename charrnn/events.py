@@ -1,0 +1,106 @@
+"""What training tells while it runs: drawn by ui.py, kept in log.jsonl, printed with --json.
+
+Losses are in nats per character of text, so that they compare across levels.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    def to_json(self) -> dict[str, Any]:
+        return {"event": type(self).__name__.lower()} | asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Start(Event):
+    """Training begins or goes on: what was chosen."""
+
+    run: str
+    step: int
+    device: str
+    level: str
+    train_chars: int
+    val_chars: int
+    train_tokens: int
+    parameters: int
+    model: dict[str, Any]
+    training: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan(Event):
+    """How many steps fit the time, from the throughput measured so far."""
+
+    steps: int
+    epochs: float
+    tokens_per_second: float
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step(Event):
+    """About once a second.
+
+    `loss` is the running average over the training text, `norm` the gradient's before clipping,
+    `clipped` the share of recent updates that were; None is what is not known yet.
+    """
+
+    step: int
+    steps: int | None
+    epoch: float
+    loss: float
+    norm: float
+    clipped: float
+    lr: float
+    tokens_per_second: float | None
+    seconds: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Skip(Event):
+    """An update was left out because its gradient was not finite."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Validation(Event):
+    step: int
+    epoch: float
+    seconds: float
+    val_nats: float
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sample(Event):
+    step: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Save(Event):
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop(Event):
+    """Training ended before its time: interrupted, or out of patience."""
+
+    step: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Event):
+    """The end: the best model's score on the held-out text (None without one)."""
+
+    val_nats: float | None
+    val_bpc: float | None
+    steps: int
+    tokens: int
+    seconds: float
+    run: str

@@ -1,0 +1,64 @@
+"""All that training needs to go on exactly, as one safetensors file beside the model."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_bytes
+from torch import Tensor
+
+from charrnn.errors import RunError
+from charrnn.model_file import write_atomically
+
+FORMAT = 1
+RESUME_NAME = "resume.safetensors"
+
+
+def save(path: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+    """Write tensors and JSON values, atomically.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    description = json.dumps({"format": FORMAT} | values, ensure_ascii=False)
+    packed = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_atomically(path, to_bytes(packed, {"charrnn-resume": description}))
+
+
+def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save` wrote.
+
+    Raises:
+        RunError: the file is missing, damaged or of another format.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            values = json.loads((file.metadata() or {})["charrnn-resume"])
+            if values["format"] != FORMAT:
+                raise RunError(f"{path} is of format {values['format']!r}", "update charrnn")
+            return {name: file.get_tensor(name) for name in file.keys()}, values  # noqa: SIM118
+    except FileNotFoundError:
+        raise RunError(
+            f"nothing to resume: {path} does not exist",
+            "start without --resume, or name a run with -o",
+        ) from None
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RunError(f"{path} cannot be resumed from: {error}", "start a new run") from None
+
+
+def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose name starts with `prefix` and a dot, without it."""
+    start = prefix + "."
+    return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
+
+
+def nest(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The opposite of `under`."""
+    return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
+
+
+def clone(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: torch.clone(tensor.detach()) for name, tensor in tensors.items()}

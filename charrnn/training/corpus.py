@@ -1,0 +1,100 @@
+"""A text made ready for training: its tokens, in the two parts."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from charrnn.errors import TextError
+from charrnn.text import chunks, fingerprint, split
+from charrnn.tokenizer import ESCAPE_NATS, TOKENIZERS, Tokenizer
+
+SHORTEST = 64  # tokens to train on
+OPENINGS = ("\n\n", "\n", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What a network trains on and is validated with.
+
+    Attributes:
+        tokenizer: built from the training part alone.
+        train: token ids, the smallest unsigned or signed type that holds them, [N].
+        val: token ids of the held-out part, [M]; M may be 0.
+        train_chars, val_chars: characters of each part.
+        escape_nats: what naming the held-out part's unseen characters costs in all.
+        opening: text after which a paragraph starts; generation without a seed begins there.
+        fingerprint: of the whole text.
+    """
+
+    tokenizer: Tokenizer
+    train: Tensor
+    val: Tensor
+    train_chars: int
+    val_chars: int
+    escape_nats: float
+    opening: str
+    fingerprint: str
+
+    @classmethod
+    def prepare(
+        cls, text: str, val: float, level: str = "char", tokenizer: Tokenizer | None = None
+    ) -> Self:
+        """Split and tokenize a text.
+
+        Args:
+            val: share of the text to hold out, its end.
+            level: a key of TOKENIZERS.
+            tokenizer: of a run to resume, instead of a new one.
+
+        Raises:
+            TextError: the text is too short to train on.
+        """
+        if len(text) < 2:
+            raise TextError(
+                "the text is empty" if not text else "the text is a single character",
+                "give a text of some thousand characters",
+            )
+        train_text, val_text = split(text, val)
+        tokenizer = tokenizer or TOKENIZERS[level].train(train_text)
+        train, _ = _encode(tokenizer, train_text)
+        if len(train) < SHORTEST:
+            raise TextError(
+                f"the text is too short: {len(train)} {level} tokens to train on, "
+                f"at least {SHORTEST} are needed",
+                "give a longer text",
+            )
+        validation, escapes = _encode(tokenizer, val_text)
+        return cls(
+            tokenizer=tokenizer,
+            train=train,
+            val=validation,
+            train_chars=len(train_text),
+            val_chars=len(val_text),
+            escape_nats=escapes * ESCAPE_NATS,
+            opening=next((o for o in OPENINGS if o in train_text), ""),
+            fingerprint=fingerprint(text),
+        )
+
+    @property
+    def tokens_per_char(self) -> float:
+        return len(self.train) / self.train_chars
+
+    def nats_per_char(self, nats_per_token: float) -> float:
+        """From a mean loss over tokens of the held-out part to one over its characters."""
+        return (nats_per_token * len(self.val) + self.escape_nats) / self.val_chars
+
+
+def _encode(tokenizer: Tokenizer, text: str) -> tuple[Tensor, int]:
+    """Ids as the network knows them, and how many characters were escaped."""
+    size = tokenizer.vocab_size
+    small = np.uint8 if size <= 1 << 8 else np.int16 if size <= 1 << 15 else np.int32
+    parts = [np.zeros(0, small)]
+    escapes = 0
+    for chunk in chunks([text], 1 << 20):
+        ids = tokenizer.encode(chunk)
+        escapes += int((ids >= size).sum())
+        parts.append(tokenizer.known(ids).astype(small))
+    return torch.from_numpy(np.concatenate(parts)), escapes

@@ -1,0 +1,134 @@
+"""The stacked recurrent network as a torch module; its weights leave in the model file's layout."""
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from charrnn.cells import CELLS
+from charrnn.config import ModelConfig
+
+LAYER_PARAMETERS = {
+    "input": "weight_ih_l0",
+    "recurrent": "weight_hh_l0",
+    "input_bias": "bias_ih_l0",
+    "recurrent_bias": "bias_hh_l0",
+}
+
+State = list[Tensor]  # for each layer [S, B, H]: the cell's states side by side
+
+
+def _layer(cell: str, inputs: int, hidden: int) -> nn.RNNBase:
+    match cell:
+        case "lstm":
+            return nn.LSTM(inputs, hidden)
+        case "gru":
+            return nn.GRU(inputs, hidden)
+        case "rnn":
+            return nn.RNN(inputs, hidden, nonlinearity="tanh")
+        case "rnn-relu":
+            return nn.RNN(inputs, hidden, nonlinearity="relu")
+    raise ValueError(f"no torch layer for the cell {cell!r}")
+
+
+class Network(nn.Module):
+    """Embedding, L recurrent layers with dropout on each one's output, a linear output layer.
+
+    Args:
+        config: the shape.
+        generator: draws the initial weights; `dropout_generator`, on the network's device,
+            draws the dropout masks (the same one until it is replaced).
+        dropout: share of each layer's outputs zeroed while training.
+    """
+
+    def __init__(
+        self, config: ModelConfig, generator: torch.Generator, dropout: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.config = config
+        self.dropout = dropout
+        self.dropout_generator = generator
+        self.embedding = nn.Embedding(config.vocab_size, config.embedding)
+        sizes = [config.embedding] + [config.hidden] * config.layers
+        self.layers = nn.ModuleList(
+            _layer(config.cell, inputs, config.hidden) for inputs in sizes[:-1]
+        )
+        self.output = nn.Linear(config.hidden, config.vocab_size)
+        self._initialise(generator)
+
+    @torch.no_grad()
+    def _initialise(self, generator: torch.Generator) -> None:
+        """Orthogonal blocks a gate (Saxe et al. 2013, arXiv:1312.6120); forget gates start open."""
+        hidden = self.config.hidden
+        for name, parameter in self.parameters_by_name().items():
+            if name == "embedding":
+                nn.init.normal_(parameter, std=0.5, generator=generator)
+            elif name == "output":
+                nn.init.normal_(parameter, std=hidden**-0.5, generator=generator)
+            elif parameter.ndim == 1:
+                nn.init.zeros_(parameter)
+                if self.config.cell == "lstm" and name.endswith("input_bias"):
+                    parameter[hidden : 2 * hidden] = 1.0
+            elif self.config.cell == "rnn-relu" and name.endswith("recurrent"):
+                # An identity keeps unbounded units tame: Le et al. 2015, arXiv:1504.00941.
+                nn.init.eye_(parameter)
+            else:
+                for block in parameter.view(-1, hidden, parameter.size(1)):
+                    nn.init.orthogonal_(block, generator=generator)
+
+    def _rnns(self) -> list[nn.RNNBase]:
+        return [cast(nn.RNNBase, layer) for layer in self.layers]
+
+    def zero_state(self, batch: int) -> State:
+        states = CELLS[self.config.cell].states
+        weight = self.output.weight
+        shape = (states, batch, self.config.hidden)
+        return [torch.zeros(shape, device=weight.device) for _ in self.layers]
+
+    def forward(self, ids_tb: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read T tokens of B streams.
+
+        Args:
+            ids_tb: token ids, int64 [T, B].
+            state: from `zero_state` or an earlier call.
+
+        Returns:
+            Logits, float32 [T, B, V], and the state after the last token.
+        """
+        x = self.embedding(ids_tb)
+        after: State = []
+        for layer, before in zip(self._rnns(), state, strict=True):
+            if isinstance(layer, nn.LSTM):
+                x, (hidden, cell) = layer(x, (before[:1].contiguous(), before[1:].contiguous()))
+                after.append(torch.cat((hidden, cell)))
+            else:
+                x, hidden = layer(x, before)
+                after.append(hidden)
+            x = self._drop(x)
+        return self.output(x), after
+
+    def _drop(self, x: Tensor) -> Tensor:
+        if not self.training or self.dropout == 0:
+            return x
+        mask = torch.empty_like(x).bernoulli_(1 - self.dropout, generator=self.dropout_generator)
+        return x * mask.div_(1 - self.dropout)
+
+    def parameters_by_name(self) -> dict[str, nn.Parameter]:
+        """Every parameter under its name in a model file, in the order of ModelConfig.shapes()."""
+        named = {"embedding": self.get_parameter("embedding.weight")}
+        for i, layer in enumerate(self._rnns()):
+            named |= {
+                f"layers.{i}.{name}": layer.get_parameter(torch_name)
+                for name, torch_name in LAYER_PARAMETERS.items()
+            }
+        return named | {
+            "output": self.get_parameter("output.weight"),
+            "output_bias": self.get_parameter("output.bias"),
+        }
+
+    @torch.no_grad()
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Take over weights named as by `parameters_by_name`."""
+        for name, parameter in self.parameters_by_name().items():
+            parameter.copy_(weights[name])

@@ -1,0 +1,154 @@
+"""A run folder: the model, the state to resume from, the log and the samples."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Self
+
+from charrnn import __version__, model_file
+from charrnn.errors import RunError
+from charrnn.events import Event, Sample
+from charrnn.model import Model
+from charrnn.model_file import MODEL_NAME, RUNS, ModelFile
+from charrnn.training import checkpoint
+from charrnn.training.checkpoint import RESUME_NAME
+from charrnn.training.trainer import Trainer
+
+
+class Run:
+    """Where a training writes.
+
+    Args:
+        path: the folder.
+        texts: paths of the texts trained on, kept to resume without naming them again.
+        encoding: of the texts, if one was named.
+    """
+
+    def __init__(self, path: Path, texts: list[str], encoding: str | None = None) -> None:
+        self.path = path
+        self.texts = texts
+        self.encoding = encoding
+
+    @classmethod
+    def create(cls, path: Path, texts: list[str], encoding: str | None) -> Self:
+        """Make the folder.
+
+        Raises:
+            RunError: it cannot be made or written.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            (path / "log.jsonl").touch()
+        except OSError as error:
+            raise RunError(
+                f"cannot make the run folder {path}: {error.strerror or error}",
+                "choose another folder with -o",
+            ) from None
+        return cls(path, texts, encoding)
+
+    @property
+    def has_model(self) -> bool:
+        return (self.path / MODEL_NAME).exists()
+
+    def log(self, event: Event) -> None:
+        """Append an event to log.jsonl, a sample to samples.txt too."""
+        self._append("log.jsonl", json.dumps(event.to_json(), ensure_ascii=False) + "\n")
+        if isinstance(event, Sample):
+            self._append("samples.txt", f"--- step {event.step}\n{event.text}\n\n")
+
+    def _append(self, name: str, text: str) -> None:
+        try:
+            with open(self.path / name, "a", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+        except OSError as error:
+            raise RunError(
+                f"cannot write {self.path / name}: {error.strerror or error}",
+                "what was saved before is whole; go on with --resume",
+            ) from None
+
+    def save(self, trainer: Trainer, val_nats: float | None = None) -> None:
+        """Write resume.safetensors, then the best model; each whole or not at all.
+
+        Args:
+            val_nats: the model's final score; before the end, the best validation's stands.
+
+        Raises:
+            RunError: a file cannot be written; the last one written is whole.
+        """
+        tensors, values = trainer.state()
+        about = {
+            "texts": self.texts,
+            "encoding": self.encoding,
+            "fingerprint": trainer.corpus.fingerprint,
+            "tokenizer": trainer.corpus.tokenizer.to_json(),
+            "model": asdict(trainer.network.config),
+        }
+        checkpoint.save(self.path / RESUME_NAME, tensors, about | values)
+        model_file.save(self.path / MODEL_NAME, self.model_file(trainer, val_nats))
+
+    def model_file(
+        self, trainer: Trainer, val_nats: float | None = None, best: bool = True
+    ) -> ModelFile:
+        """The model as it stands, with how it was trained."""
+        return ModelFile(
+            config=trainer.network.config,
+            tokenizer=trainer.corpus.tokenizer,
+            weights=trainer.weights(best),
+            training={
+                "version": __version__,
+                "texts": [Path(text).name for text in self.texts],
+                "opening": trainer.corpus.opening,
+                "train_chars": trainer.corpus.train_chars,
+                "val_chars": trainer.corpus.val_chars,
+                "val_nats": trainer.best_nats if val_nats is None else val_nats,
+                "step": trainer.step,
+                "tokens": trainer.tokens,
+                "epochs": trainer.epoch,
+                "seconds_spent": trainer.seconds,
+            }
+            | asdict(trainer.config),
+        )
+
+    def sample(self, trainer: Trainer, length: int, best: bool = False) -> str:
+        """Text from the present weights, or the best ones; the same for the same weights."""
+        model = Model(self.model_file(trainer, best=best))
+        return "".join(model.generate(length=length, random_seed=trainer.config.seed))
+
+
+def new_path(named: str | None, text: str) -> Path:
+    """The folder of a new run: the one named, or runs/ and the text's name, counted up if taken.
+
+    Raises:
+        RunError: the folder named holds a run already.
+    """
+    if named:
+        path = Path(named)
+        if _taken(path):
+            raise RunError(
+                f"{path} holds a run already", "go on with it by --resume, or choose another -o"
+            )
+        return path
+    stem = "stdin" if text == "-" else Path(text).stem or "run"
+    count = 1
+    while _taken(path := RUNS / (stem if count == 1 else f"{stem}-{count}")):
+        count += 1
+    return path
+
+
+def _taken(path: Path) -> bool:
+    return any((path / name).exists() for name in (RESUME_NAME, MODEL_NAME, "log.jsonl"))
+
+
+def resume_path(named: str | None, text: str | None) -> Path:
+    """The folder to resume: the one named, else the newest run, of that text if one is given.
+
+    Raises:
+        RunError: there is none.
+    """
+    if named:
+        return Path(named)
+    pattern = f"{Path(text).stem}*" if text else "*"
+    found = sorted(RUNS.glob(f"{pattern}/{RESUME_NAME}"), key=lambda path: path.stat().st_mtime)
+    if not found:
+        raise RunError(f"nothing to resume under {RUNS}/", "name the run with -o")
+    return found[-1].parent

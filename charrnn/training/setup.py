@@ -1,0 +1,118 @@
+"""Everything before the first step: a new training from a text, or one taken up again."""
+
+from typing import Any
+
+import torch
+
+from charrnn import text, tokenizer
+from charrnn.config import ModelConfig, TrainingConfig, require
+from charrnn.errors import RunError, UsageError
+from charrnn.tokenizer import TOKENIZERS
+from charrnn.training import checkpoint
+from charrnn.training.checkpoint import RESUME_NAME
+from charrnn.training.choices import choose
+from charrnn.training.corpus import Corpus
+from charrnn.training.run import Run, new_path, resume_path
+from charrnn.training.trainer import Trainer
+
+Setup = tuple[Trainer, Run]
+
+
+def begin(
+    texts: list[str],
+    output: str | None,
+    encoding: str | None,
+    device: str,
+    level: str,
+    options: dict[str, Any],
+) -> Setup:
+    """Read and tokenize a text, make the run folder and a new network.
+
+    Args:
+        texts: paths of files; "-" is standard input.
+        output: the run folder, or None for one under runs/.
+        encoding: of the texts, or None.
+        device: auto, cpu or cuda.
+        level: a key of TOKENIZERS.
+        options: fields of ModelConfig and TrainingConfig that the user has set.
+
+    Raises:
+        CharrnnError: an option makes no sense, the text cannot be read or is too short, the
+            folder is taken or cannot be made. Nothing has been written then.
+    """
+    require(level in TOKENIZERS, f"no level named {level!r}; use one of {', '.join(TOKENIZERS)}")
+    where = _device(device)
+    path = new_path(output, texts[0])
+    # Checked before a long text is read; the real ones follow from it.
+    _, training = _configure(level, 10**6, 100, options)
+    corpus = Corpus.prepare(text.read(texts, encoding), training.val, level)
+    model, training = _configure(level, len(corpus.train), corpus.tokenizer.vocab_size, options)
+    trainer = Trainer(model, training, corpus, where)
+    return trainer, Run.create(path, texts, encoding)
+
+
+def resume(
+    texts: list[str],
+    output: str | None,
+    device: str,
+    limits: dict[str, Any],
+) -> Setup:
+    """Take up a run where it was saved.
+
+    Args:
+        texts: paths of its texts, if they have moved; otherwise those it began with.
+        output: the run folder, or None for the newest one.
+        device: auto, cpu or cuda.
+        limits: fields of TrainingConfig that say when to stop, if they shall change.
+
+    Raises:
+        CharrnnError: there is no such run, it is damaged or finished, or its text has changed.
+    """
+    where = _device(device)
+    path = resume_path(output, texts[0] if texts else None)
+    tensors, values = checkpoint.load(path / RESUME_NAME)
+    try:
+        training = values["training"]
+        if limits:
+            training = training | {"seconds": None, "epochs": None, "steps": None} | limits
+        config = TrainingConfig(**training)
+        run = Run(path, texts or values["texts"], values["encoding"])
+        corpus = Corpus.prepare(
+            text.read(run.texts, run.encoding),
+            config.val,
+            tokenizer=tokenizer.from_json(values["tokenizer"]),
+        )
+        if corpus.fingerprint != values["fingerprint"]:
+            raise RunError(
+                f"the text is not the one that {path} was trained on",
+                "give that text, or start a new run without --resume",
+            )
+        trainer = Trainer(ModelConfig(**values["model"]), config, corpus, where)
+        trainer.restore(tensors, values)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise RunError(
+            f"{path / RESUME_NAME} cannot be resumed from: {error}", "start a new run"
+        ) from None
+    if trainer.finished:
+        raise UsageError(
+            f"{path} is finished: {trainer.step:,} steps in {trainer.seconds:.0f} s",
+            "give a larger --time, --epochs or --steps to go on",
+        )
+    return trainer, run
+
+
+def _configure(
+    level: str, tokens: int, vocab_size: int, options: dict[str, Any]
+) -> tuple[ModelConfig, TrainingConfig]:
+    values = choose(level, tokens, vocab_size, options)
+    shape = {name: values.pop(name) for name in ("cell", "layers", "hidden", "embedding")}
+    return ModelConfig(vocab_size, **shape), TrainingConfig(**values)
+
+
+def _device(name: str) -> torch.device:
+    require(name in ("auto", "cpu", "cuda"), f"no device {name!r}; use auto, cpu or cuda")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("torch finds no CUDA device here", "use --device cpu")
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)

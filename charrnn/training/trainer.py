@@ -1,0 +1,186 @@
+"""A network in training: everything that changes, one update at a time."""
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from charrnn.cells import Array
+from charrnn.config import ModelConfig, TrainingConfig
+from charrnn.training import checkpoint
+from charrnn.training.batching import Streams
+from charrnn.training.corpus import Corpus
+from charrnn.training.evaluate import evaluate
+from charrnn.training.network import Network
+from charrnn.training.optim import Optimizer
+
+VALIDATIONS = 25  # in the whole training, evenly spaced
+VALIDATION_SHARE = 0.1  # of the tokens trained between two validations
+FINAL_TOKENS = 1_000_000  # of the held-out part scored at the end, at the most
+FAR = 10**9  # steps, while the time that one takes is unknown
+
+
+class Trainer:
+    """A network, its optimizer and their position in the text.
+
+    Args:
+        model: the network's shape.
+        training: how it is trained.
+        corpus: what it is trained on.
+        device: where.
+    """
+
+    def __init__(
+        self, model: ModelConfig, training: TrainingConfig, corpus: Corpus, device: torch.device
+    ) -> None:
+        self.config = training
+        self.corpus = corpus
+        initial = torch.Generator().manual_seed(training.seed)
+        self.network = Network(model, initial, training.dropout).to(device)
+        self.network.dropout_generator = torch.Generator(device).manual_seed(training.seed)
+        self.optimizer = Optimizer(self.network, training.lr, training.clip)
+        self.streams = Streams(corpus.train, training.batch, training.bptt)
+        self.hidden = self.network.zero_state(training.batch)
+        self.device = device
+        self.step = 0
+        self.skipped = 0  # in a row
+        self.seconds = 0.0
+        self.loss = math.nan  # nats per token, running average
+        self.clipped = 0.0  # share of updates, running average
+        self.validated_at = 0
+        self.val_tokens = 0  # looked at in each validation but the last
+        self.best_val = math.inf  # nats per character
+        self.best: dict[str, Tensor] = {}
+        self.since_best = 0
+        by_epochs = training.epochs and math.ceil(training.epochs * self.steps_per_epoch)
+        limits = [limit for limit in (by_epochs, training.steps) if limit]
+        self.limit = min(limits) if limits else None  # updates at the most
+        self.steps = self.limit or FAR  # fewer, once a plan fits them to the time
+
+    @property
+    def tokens_per_step(self) -> int:
+        return self.config.batch * self.config.bptt
+
+    @property
+    def tokens(self) -> int:
+        return self.step * self.tokens_per_step
+
+    @property
+    def steps_per_epoch(self) -> float:
+        return len(self.corpus.train) / self.tokens_per_step
+
+    @property
+    def epoch(self) -> float:
+        return self.step / self.steps_per_epoch
+
+    @property
+    def progress(self) -> float:
+        return self.step / self.steps
+
+    @property
+    def best_nats(self) -> float | None:
+        """The best validation, nats per character; None before the first."""
+        return self.best_val if math.isfinite(self.best_val) else None
+
+    @property
+    def out_of_patience(self) -> bool:
+        return self.config.patience is not None and self.since_best >= self.config.patience
+
+    @property
+    def finished(self) -> bool:
+        return self.step >= self.steps or self.out_of_patience
+
+    @property
+    def validation_is_due(self) -> bool:
+        return self.step - self.validated_at >= self.steps / VALIDATIONS
+
+    def update(self) -> float | None:
+        """Train on the next window; the gradient's norm, or None if it was not finite."""
+        inputs, targets = (window.to(self.device) for window in self.streams.next())
+        logits, hidden = self.network(inputs, self.hidden)
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = self.optimizer.step(self.progress)
+        self.step += 1
+        if not math.isfinite(norm):
+            # A state that is not finite would stay so: start from an empty memory.
+            self.hidden = self.network.zero_state(self.config.batch)
+            self.skipped += 1
+            return None
+        self.skipped = 0
+        self.hidden = [state.detach() for state in hidden]
+        value = loss.item()
+        self.loss = value if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * value
+        self.clipped += 0.02 * ((norm > self.config.clip) - self.clipped)
+        return norm
+
+    def validate(self) -> float | None:
+        """Nats per character on the held-out part's beginning; keeps the weights if it is best.
+
+        None, and the weights are kept, if nothing was held out.
+        """
+        self.validated_at = self.step
+        if not self.val_tokens:
+            between = self.steps / VALIDATIONS * self.tokens_per_step
+            self.val_tokens = min(max(8192, int(between * VALIDATION_SHARE)), len(self.corpus.val))
+        val = self._evaluate(self.val_tokens) if self.val_tokens else None
+        if val is None or val < self.best_val:
+            self.best = checkpoint.clone(self.network.parameters_by_name())
+            self.best_val = math.inf if val is None else val
+            self.since_best = 0
+        else:
+            self.since_best += 1
+        return val
+
+    def final_score(self) -> float | None:
+        """Nats per character of the best weights on the held-out part; None if there is none."""
+        if not self.val_tokens:
+            return None
+        last = checkpoint.clone(self.network.parameters_by_name())
+        self.network.load(self.best)
+        val = self._evaluate(FINAL_TOKENS)
+        self.network.load(last)
+        return val
+
+    def _evaluate(self, tokens: int) -> float:
+        nats = evaluate(self.network, self.corpus.train, self.corpus.val[:tokens])
+        return self.corpus.nats_per_char(nats)
+
+    def weights(self, best: bool = True) -> dict[str, Array]:
+        """The best weights, or the present ones: also while nothing has been validated."""
+        chosen = self.best if best and self.best else self.network.parameters_by_name()
+        return {name: weight.detach().cpu().numpy() for name, weight in chosen.items()}
+
+    SCALARS = ("step", "steps", "skipped", "seconds", "loss", "clipped", "validated_at",
+               "val_tokens", "best_val", "since_best")  # fmt: skip
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """All that a resume needs, as tensors and JSON values."""
+        tensors = (
+            checkpoint.nest("network", self.network.parameters_by_name())
+            | checkpoint.nest("best", self.best)
+            | checkpoint.nest("optimizer", self.optimizer.state())
+            | checkpoint.nest("hidden", {str(i): h for i, h in enumerate(self.hidden)})
+            | {"dropout_generator": self.network.dropout_generator.get_state()}
+        )
+        values = {name: getattr(self, name) for name in self.SCALARS}
+        values |= {"position": self.streams.position, "training": asdict(self.config)}
+        return tensors, values
+
+    def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Go back to what `state` told; the plan stays if it came from the same limits."""
+        planned = self.steps
+        self.network.load(checkpoint.under("network", tensors))
+        self.best = checkpoint.under("best", tensors)
+        self.optimizer.restore(checkpoint.under("optimizer", tensors))
+        hidden = checkpoint.under("hidden", tensors)
+        self.hidden = [hidden[str(i)].to(self.device) for i in range(len(self.hidden))]
+        self.network.dropout_generator.set_state(tensors["dropout_generator"])
+        self.streams.position = values["position"]
+        for name in self.SCALARS:
+            setattr(self, name, values[name])
+        if values["training"] != asdict(self.config):
+            self.steps = planned
