@@ -1,0 +1,91 @@
+"""The command line. To add a command: a file here and a line below."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from charrnn import __version__
+from charrnn.cli.complete import complete
+from charrnn.cli.eval import evaluate
+from charrnn.cli.generate import generate
+from charrnn.cli.info import info
+from charrnn.cli.train import train
+from charrnn.errors import CharrnnError
+from charrnn.ui import Ui
+
+app = typer.Typer(
+    name="charrnn",
+    help="Train a recurrent language model on your own text, generate from it, type with it.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # plain help: loading rich would double the time to the first letter
+    add_completion=False,
+    no_args_is_help=True,
+)
+app.command()(train)
+app.command()(generate)
+app.command()(complete)
+app.command("eval")(evaluate)
+app.command()(info)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"charrnn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("-V", "--version", help="Print the version.", callback=_version)
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; every failure becomes one line on stderr and an exit code.
+
+    Returns:
+        0 done, 1 failed, 2 wrong usage, 130 interrupted by Ctrl-C.
+    """
+    command = typer.main.get_command(app)
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    meta: dict[str, object] = {}
+    try:
+        with command.make_context("charrnn", arguments) as context:
+            meta = context.meta
+            command.invoke(context)
+        sys.stdout.flush()
+    except typer.Exit as end:
+        return end.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Whoever read our output has had enough, like `| head`. Nothing is left to flush to it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if meta.get("debug"):
+            raise
+        return _explain(error)
+    return 0
+
+
+def _explain(error: Exception) -> int:
+    """Tell an error in one line; its exit code."""
+    match error:
+        case CharrnnError():
+            message, code = str(error), error.exit_code
+        case typer.TyperException():
+            message, code = f"{error.format_message()} Try -h.", error.exit_code
+        case OSError():
+            message, code = f"{error.filename or 'output'}: {error.strerror or error}", 1
+        case MemoryError():
+            message, code = "not enough memory", 1
+        case _:
+            message, code = f"{type(error).__name__}: {error}; this is a bug, see --debug", 1
+    Ui().error(" ".join(message.split()))
+    return code

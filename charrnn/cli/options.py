@@ -1,0 +1,55 @@
+"""Options that several commands share, and what they mean."""
+
+import re
+from typing import Annotated, Any
+
+import typer
+
+from charrnn.errors import UsageError
+
+
+def _remember_debug(context: typer.Context, debug: bool) -> None:
+    context.meta["debug"] = debug
+
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "-m",
+        "--model",
+        metavar="RUN",
+        help="Run folder or model file.  [default: $CHARRNN_MODEL, else the newest run]",
+        show_default=False,
+    ),
+]
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Encoding of the text.  [default: UTF-8]", show_default=False
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
+Debug = Annotated[
+    bool,
+    typer.Option("--debug", help="Show a traceback with an error.", callback=_remember_debug),
+]
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that the user has set."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def seconds(text: str) -> float:
+    """The seconds that a time such as 90, 60s, 5m or 1.5h means.
+
+    Raises:
+        UsageError: it is not a time.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip().lower())
+    if not match:
+        raise UsageError(f"--time {text!r} is not a time", "write for example 60s, 5m or 1h")
+    return float(match[1]) * UNITS[match[2]]

@@ -1,0 +1,117 @@
+"""charrnn train: learn from a text."""
+
+import json
+import shlex
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from types import FrameType
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from charrnn.cli.options import Debug, Encoding, Json, Quiet, given, seconds
+from charrnn.errors import UsageError
+from charrnn.ui import Ui
+
+BEGAN = monotonic()  # the time to spend counts from here
+
+
+def train(
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="TEXT...", help="Text files; - is standard input."),
+    ] = None,
+    output: Annotated[
+        str | None,
+        Option("-o", "--output", metavar="RUN", help="Run folder.  [default: runs/TEXT]"),
+    ] = None,
+    level: Annotated[str | None, Option(help="char or word.  [default: char]")] = None,
+    cell: Annotated[str | None, Option(help="lstm, gru, rnn or rnn-relu.  [default: lstm]")] = None,
+    hidden: Annotated[int | None, Option(help="Units in each layer.")] = None,
+    layers: Annotated[int | None, Option(help="Recurrent layers.  [default: 1]")] = None,
+    embed: Annotated[int | None, Option(help="Size of a token's vector.")] = None,
+    dropout: Annotated[float | None, Option(help="Share of units dropped in training.")] = None,
+    bptt: Annotated[int | None, Option(help="Tokens that the gradient flows back through.")] = None,
+    batch: Annotated[int | None, Option(help="Places of the text read side by side.")] = None,
+    lr: Annotated[float | None, Option(help="Peak learning rate.")] = None,
+    clip: Annotated[float | None, Option(help="Largest norm of the gradient.")] = None,
+    time: Annotated[
+        str | None, Option(help="Time to spend: 60s, 5m, 1h.  [default: 5m at the most]")
+    ] = None,
+    epochs: Annotated[float | None, Option(help="Passes over the text at the most.")] = None,
+    steps: Annotated[int | None, Option(help="Updates at the most.")] = None,
+    val: Annotated[float | None, Option(help="Share of the text, its end, held out.")] = None,
+    patience: Annotated[
+        int | None, Option(help="Stop after so many validations without a better one.")
+    ] = None,
+    random_seed: Annotated[int | None, Option(help="The same seed, the same model.")] = None,
+    resume: Annotated[bool, Option("--resume", help="Go on with a run.")] = False,
+    device: Annotated[str, Option(help="auto, cpu or cuda.")] = "auto",
+    encoding: Encoding = None,
+    json_lines: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Learn from a text; writes a run folder with the model, the log and samples.
+
+    What you leave out follows from the text's length and the time.
+    """
+    limits = given(
+        seconds=None if time is None else seconds(time),
+        epochs=epochs,
+        steps=steps,
+        patience=patience,
+    )
+    fixed = given(
+        cell=cell, hidden=hidden, layers=layers, embedding=embed, dropout=dropout, bptt=bptt,
+        batch=batch, lr=lr, clip=clip, val=val, seed=random_seed,
+    )  # fmt: skip
+    if resume and (fixed or level or encoding):
+        raise UsageError(
+            "with --resume only --time, --epochs, --steps and --patience can change",
+            "start a new run for anything else",
+        )
+    if not resume and not texts:
+        raise UsageError("no text to train on", "name a file, for example charrnn train book.txt")
+    ui = Ui(quiet)
+    with _interrupts() as interrupted:
+        from charrnn.training import setup
+        from charrnn.training.loop import train as run_training
+
+        if resume:
+            trainer, run = setup.resume(texts or [], output, device, limits)
+        else:
+            trainer, run = setup.begin(
+                texts or [], output, encoding, device, level or "char", fixed | limits
+            )
+        with ui.training() as view:
+            for event in run_training(trainer, run, BEGAN, interrupted):
+                run.log(event)
+                view.show(event)
+                if json_lines:
+                    print(json.dumps(event.to_json(), ensure_ascii=False), flush=True)
+    if interrupted():
+        ui.note(f"saved; go on with:  charrnn train --resume -o {shlex.quote(str(run.path))}")
+        raise typer.Exit(130)
+    path = shlex.quote(str(run.path))
+    ui.note(f"next:  charrnn generate -m {path}   or   charrnn complete -m {path}")
+
+
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C was pressed: the first is a wish to stop, a second one stops at once."""
+    seen = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal seen
+        seen = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield lambda: seen
+    finally:
+        signal.signal(signal.SIGINT, before)
