@@ -134,6 +134,14 @@ class Completer:
             k: completions at the most.
         """
         unfinished = self._tokenizer.unfinished(typed)
+        found, typed_mass = self._search(typed, unfinished, k)
+        if not typed_mass:  # no token can spell it: it is read as it stands
+            found, typed_mass = self._search(typed, "", k)
+        ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:k]
+        return [Completion(text, min(1.0, p / typed_mass)) for text, p in ranked if p > 0]
+
+    def _search(self, typed: str, unfinished: str, k: int) -> tuple[dict[str, float], float]:
+        """Words that may follow and their probabilities, and that of the unfinished end."""
         ids = self._tokenizer.known(self._tokenizer.encode(typed.removesuffix(unfinished)))
         state = self._reader.state(ids)
         beam = [Hypothesis(unfinished, "", 0.0)]
@@ -158,9 +166,8 @@ class Completer:
                 options.append((follow, after[follow] + hypothesis.score))
             # A longer text is never likelier than its beginning, so the rest cannot get in.
             least = sorted(found.values())[-k] if len(found) >= k else 0.0
-            state, beam = self._advance(state, beam, options, least)
-        ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:k]
-        return [Completion(text, min(1.0, p / typed_mass)) for text, p in ranked if p > 0]
+            state, beam = self._advance(state, beam, options, least, max(self._beam, 2 * k))
+        return found, typed_mass
 
     def _spell(self, need: str) -> tuple[Ids, Ids]:
         """Tokens that agree with the typed text `need`; of them, those that spell all of it."""
@@ -185,13 +192,14 @@ class Completer:
         beam: list[Hypothesis],
         options: list[tuple[Ids, Array]],
         least: float,
+        width: int,
     ) -> tuple[Array, list[Hypothesis]]:
-        """Read the likeliest options; those under the probability `least` are dropped."""
+        """Read the `width` likeliest options; those under the probability `least` are dropped."""
         rows = np.repeat(np.arange(len(beam)), [len(follow) for follow, _ in options])
         ids = np.concatenate([follow for follow, _ in options])
         scores = np.concatenate([score for _, score in options])
         enough = np.flatnonzero(np.exp(scores, dtype=np.float64) > least)
-        best = enough[np.argsort(-scores[enough], kind="stable")[: self._beam]]
+        best = enough[np.argsort(-scores[enough], kind="stable")[:width]]
         children = [
             beam[row].followed_by(self._tokenizer.tokens[token], score)
             for row, token, score in zip(

@@ -186,8 +186,8 @@ def sparkline(values: list[float], width: int = 40) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with control characters shown as a mark: a model may have learned some."""
-    return "".join(c if c.isprintable() or c == "\n" else "·" for c in text)
+    """The text with control characters, which a model may have learned, shown as a dot."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "·" for c in text)
 
 
 def step_line(event: Step) -> str:

@@ -1,5 +1,6 @@
 """The command line. To add a command: a file here and a line below."""
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -52,6 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 failed, 2 wrong usage, 130 interrupted by Ctrl-C.
     """
+    for stream in (sys.stdin, sys.stdout):
+        # Text is UTF-8 whatever the locale, and a wrong byte is no reason to stop listening.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
     command = typer.main.get_command(app)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     meta: dict[str, object] = {}

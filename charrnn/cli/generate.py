@@ -6,6 +6,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Annotated, TextIO
 
 import typer
@@ -13,7 +14,7 @@ from typer import Option
 
 from charrnn.cli.options import Debug, Encoding, Json, ModelOption, Quiet, given
 from charrnn.errors import UsageError
-from charrnn.ui import Ui
+from charrnn.ui import Ui, printable
 
 
 def generate(
@@ -72,11 +73,11 @@ def generate(
             record = {"seed": seed, "text": "".join(tokens)}
             out.write(json.dumps(record, ensure_ascii=False) + "\n")
             return
-        out.write(seed)
-        for token in tokens:
-            out.write(token)
+        # Text to a terminal holds no control characters: a stranger's model might steer it.
+        shown = printable if out.isatty() else str
+        for part in chain([seed], tokens, ["\n"]):
+            out.write(shown(part))
             out.flush()
-        out.write("\n")
 
 
 def _is_piped(stream: TextIO | None) -> bool:

@@ -1,14 +1,13 @@
 """charrnn info: what a model is."""
 
 import json
-import math
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from charrnn.cli.options import Debug, Json, Quiet
-from charrnn.ui import duration
+from charrnn.ui import bits, duration, printable
 
 
 def info(
@@ -31,29 +30,30 @@ def info(
         "level": model.tokenizer.level,
         **asdict(model.config),
         "parameters": model.config.parameters,
-        **model.training,
     }
+    # A file may claim anything of its training, but not what it is.
+    facts |= {name: value for name, value in model.training.items() if name not in facts}
     if json_lines:
         print(json.dumps(facts, ensure_ascii=False))
         return
     for name, value in facts.items():
-        print(f"{name.replace('_', ' '):<16} {_shown(name, value)}")
+        print(printable(f"{name.replace('_', ' '):<16} {_shown(name, value)}"))
 
 
 def _shown(name: str, value: Any) -> str:
-    if value is None:
-        return "-"
-    match name:
-        case "bytes":
+    match name, value:
+        case _, None:
+            return "-"
+        case "bytes", int():
             return f"{value:,} ({value / 1e6:.1f} MB)"
-        case "val_nats":
-            return f"{value:.4f} per character = {value / math.log(2):.3f} bits per character"
-        case "seconds" | "seconds_spent":
+        case "val_nats", float():
+            return f"{value:.4f} per character = {bits(value):.3f} bits per character"
+        case (("seconds" | "seconds_spent"), int() | float()):
             return duration(value)
-        case "opening":
-            return repr(value)
-        case "texts":
-            return ", ".join(value)
-    if isinstance(value, int):
-        return f"{value:,}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+        case _, int():
+            return f"{value:,}"
+        case _, float():
+            return f"{value:.4g}"
+        case _, list():
+            return ", ".join(map(str, value))
+    return repr(value) if name == "opening" else str(value)

@@ -102,16 +102,17 @@ def train(
 
 @contextmanager
 def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed: the first is a wish to stop, a second one stops at once."""
+    """Whether Ctrl-C was pressed, or the process told to end; a second time it ends at once."""
     seen = False
 
     def note(number: int, frame: FrameType | None) -> None:
         nonlocal seen
         seen = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(number, signal.default_int_handler)
 
-    before = signal.signal(signal.SIGINT, note)
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield lambda: seen
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

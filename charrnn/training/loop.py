@@ -46,7 +46,8 @@ def train(trainer: Trainer, run: Run, began: float, stop: Callable[[], bool]) ->
                     f"training diverged: {SKIPS} updates in a row were not finite",
                     "try again with a smaller --lr",
                 )
-        elif now - told >= TELL_SECONDS:
+            continue
+        if now - told >= TELL_SECONDS:
             told = now
             if pace.plan():
                 yield _plan(trainer, pace)

@@ -1,0 +1,86 @@
+"""The NumPy engine against torch's own layers."""
+
+import numpy as np
+import pytest
+import torch
+
+from charrnn.cells import CELLS
+from charrnn.config import ModelConfig
+from charrnn.engine import Engine, log_softmax
+from charrnn.training.network import Network
+
+STEPS = 1000
+# Vocabularies on both sides of the size up to which the engine tabulates the first layer.
+VOCABULARIES = {"char": 66, "word": 5000}
+
+
+def pair(config: ModelConfig) -> tuple[Network, Engine]:
+    """A torch network, its biases random too, and the engine of its weights."""
+    network = Network(config, torch.Generator().manual_seed(1)).eval()
+    generator = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for name, parameter in network.parameters_by_name().items():
+            if name.endswith("bias"):
+                parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
+            if config.cell == "rnn-relu" and name.endswith("recurrent"):
+                parameter.mul_(0.5)  # as training would: an unbounded unit must forget
+    weights = {
+        name: parameter.detach().numpy() for name, parameter in network.parameters_by_name().items()
+    }
+    return network, Engine(config, weights)
+
+
+@pytest.mark.parametrize("level", VOCABULARIES)
+@pytest.mark.parametrize("layers", [1, 2, 3])
+@pytest.mark.parametrize("cell", CELLS)
+def test_equals_torch(cell: str, layers: int, level: str) -> None:
+    """Every cell and depth gives torch's logits within 1e-4, all along 1,000 random steps."""
+    config = ModelConfig(VOCABULARIES[level], cell, layers, hidden=48, embedding=24)
+    network, engine = pair(config)
+    batch = 3
+    ids = np.random.default_rng(0).integers(0, config.vocab_size, (STEPS, batch))
+    with torch.no_grad():
+        expected, _ = network(torch.from_numpy(ids), network.zero_state(batch))
+    state = engine.zero_state(batch)
+    for t in range(STEPS):
+        state = engine.step(ids[t], state)
+        np.testing.assert_allclose(engine.logits(state), expected[t].numpy(), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_read_equals_steps(cell: str) -> None:
+    """Reading a text at once leaves the state that reading it token by token leaves."""
+    config = ModelConfig(50, cell, layers=2, hidden=32, embedding=16)
+    _, engine = pair(config)
+    ids = np.random.default_rng(0).integers(0, 50, 2500)
+    state = engine.zero_state()
+    for token in ids:
+        state = engine.step(np.array([token]), state)
+    np.testing.assert_allclose(engine.read(ids, engine.zero_state()), state, atol=1e-5)
+
+
+def test_streams_are_independent() -> None:
+    """What one stream reads changes nothing in another."""
+    _, engine = pair(ModelConfig(50, hidden=32, embedding=16))
+    rng = np.random.default_rng(0)
+    state = rng.normal(size=(1, 2, 3, 32)).astype(np.float32)
+    together = engine.step(np.array([4, 5, 6]), state)
+    for i, token in enumerate([4, 5, 6]):
+        alone = engine.step(np.array([token]), state[:, :, i : i + 1])
+        np.testing.assert_allclose(together[:, :, i : i + 1], alone, atol=1e-6)
+
+
+def test_step_changes_nothing_it_was_given() -> None:
+    """A state can be used again: a step returns a new one and leaves the old alone."""
+    _, engine = pair(ModelConfig(50, hidden=32, embedding=16))
+    state = np.ones((1, 2, 1, 32), np.float32)
+    engine.step(np.array([1]), state)
+    assert (state == 1).all()
+
+
+def test_log_softmax() -> None:
+    """Probabilities sum to 1, however large or forbidden the logits."""
+    logits = np.array([[1e4, 1e4, -np.inf], [-1e4, 0, 3]], np.float32)
+    probabilities = np.exp(log_softmax(logits))
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(probabilities[0], [0.5, 0.5, 0])

@@ -1,0 +1,307 @@
+"""Training: exact resumes, the plan, what is kept."""
+
+import itertools
+import json
+import math
+import random
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from charrnn import load
+from charrnn.cells import CELLS
+from charrnn.config import ModelConfig, TrainingConfig
+from charrnn.errors import CharrnnError, RunError, TextError, TrainingError, UsageError
+from charrnn.events import Done, Event, Stop, Validation
+from charrnn.training import checkpoint, setup
+from charrnn.training.batching import Streams
+from charrnn.training.corpus import Corpus
+from charrnn.training.evaluate import evaluate
+from charrnn.training.loop import SKIPS, train
+from charrnn.training.network import Network
+from charrnn.training.optim import orthogonalise, schedule
+from charrnn.training.pace import Pace
+from charrnn.training.run import Run
+from charrnn.training.trainer import Trainer
+
+TEXT = "".join(
+    f"{who} {what} {where}.\n"
+    for who, what, where in itertools.product(
+        ["The fox", "A heron", "The old miller", "Her daughter", "My neighbour"],
+        ["slept", "sang a song", "waited for rain", "counted the stones"],
+        ["by the river", "in the barn", "under a bridge", "on Sunday", "all winter"],
+    )
+)
+CPU = torch.device("cpu")
+
+
+def trainer(cell: str = "lstm", text: str = TEXT, layers: int = 2, **options: object) -> Trainer:
+    values: dict[str, object] = {"bptt": 16, "batch": 4, "dropout": 0.2, "steps": 40}
+    config = TrainingConfig(**(values | options))  # type: ignore[arg-type]
+    corpus = Corpus.prepare(text, config.val)
+    shape = ModelConfig(corpus.tokenizer.vocab_size, cell, layers, hidden=16, embedding=8)
+    return Trainer(shape, config, corpus, CPU)
+
+
+def run_in(folder: Path) -> Run:
+    return Run.create(folder, ["text.txt"], None)
+
+
+def finish(training: Trainer, run: Run, stop_at: int | None = None) -> list[Event]:
+    """Train until `stop_at` steps, or to the end."""
+    began = time.monotonic()
+    return list(train(training, run, began, lambda: training.step == stop_at))
+
+
+def everything(training: Trainer) -> dict[str, Tensor]:
+    return training.state()[0]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_resume_is_exact(cell: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A run stopped at any steps and resumed ends in the weights of one left alone, bit for bit."""
+    whole = trainer(cell)
+    finish(whole, run_in(tmp_path_factory.mktemp("whole")))
+
+    @settings(max_examples=4, deadline=None)
+    @given(st.lists(st.integers(1, 39), min_size=1, max_size=3, unique=True))
+    def check(stops: list[int]) -> None:
+        run = run_in(tmp_path_factory.mktemp("parts"))
+        for stop in [*sorted(stops), None]:
+            part = trainer(cell)
+            if (run.path / "resume.safetensors").exists():
+                part.restore(*checkpoint.load(run.path / "resume.safetensors"))
+            finish(part, run, stop)
+        for name, tensor in everything(whole).items():
+            assert torch.equal(tensor, everything(part)[name]), name
+        assert part.best_val == whole.best_val
+
+    check()
+
+
+def test_same_seed_same_model(tmp_path: Path) -> None:
+    """The same seed gives the same weights, another one others."""
+    first, second, other = trainer(), trainer(), trainer(seed=1)
+    for number, training in enumerate((first, second, other)):
+        finish(training, run_in(tmp_path / str(number)))
+    assert torch.equal(first.network.output.weight, second.network.output.weight)
+    assert not torch.equal(first.network.output.weight, other.network.output.weight)
+
+
+def test_training_learns(tmp_path: Path) -> None:
+    """Some hundred steps take a small network far below the entropy of its alphabet."""
+    training = trainer(layers=1, steps=300, dropout=0.0)
+    done = finish(training, run_in(tmp_path / "run"))[-1]
+    assert isinstance(done, Done)
+    assert done.val_nats is not None
+    assert done.val_nats < math.log(training.network.config.vocab_size) / 2
+
+
+def test_the_best_model_is_kept(tmp_path: Path) -> None:
+    """The model file holds the weights and the score of the best validation, not the last."""
+    backwards = TEXT[: len(TEXT) // 9][::-1]
+    training = trainer(text=TEXT + backwards, layers=1, steps=200, dropout=0.0)
+    events = finish(training, run_in(tmp_path / "run"))
+    validations = [event for event in events if isinstance(event, Validation)]
+    best = min(validations, key=lambda event: event.val_nats)
+    assert best.step < 200
+    saved = load(tmp_path / "run")
+    for name, weight in saved.file.weights.items():
+        assert np.array_equal(weight, training.best[name].numpy())
+    training.network.load(training.best)
+    assert saved.file.training["val_nats"] == pytest.approx(training.final_score())
+
+
+def test_scores_agree(tmp_path: Path) -> None:
+    """What training says of the held-out text is what `eval` finds, but for the text before it."""
+    training = trainer(layers=1, steps=100)
+    done = finish(training, run_in(tmp_path / "run"))[-1]
+    assert isinstance(done, Done)
+    held_out = TEXT[int(len(TEXT) * 0.9) :]
+    score = load(tmp_path / "run").score(held_out).to_json()
+    assert score["nats_per_char"] == pytest.approx(done.val_nats, rel=0.02)
+
+
+def test_unseen_characters_are_charged() -> None:
+    """A held-out character that training never saw costs its escape, spread over the text."""
+    plain = Corpus.prepare(TEXT, 0.1)
+    strange = Corpus.prepare(TEXT[:-1] + "§", 0.1)
+    assert plain.escape_nats == 0
+    assert strange.nats_per_char(1.0) == pytest.approx(1 + math.log(0x110000) / strange.val_chars)
+    assert "§" not in strange.tokenizer.tokens
+
+
+def test_patience(tmp_path: Path) -> None:
+    """With patience a run that gets no better stops early and says so."""
+    training = trainer(layers=1, steps=4000, lr=0.1, patience=2)
+    events = finish(training, run_in(tmp_path / "run"))
+    assert training.step < 4000
+    assert any(isinstance(event, Stop) for event in events)
+    assert isinstance(events[-1], Done)
+
+
+def test_nothing_held_out(tmp_path: Path) -> None:
+    """With --val 0 all the text is trained on, the last weights are the model, unscored."""
+    training = trainer(val=0.0)
+    done = finish(training, run_in(tmp_path / "run"))[-1]
+    assert isinstance(done, Done)
+    assert done.val_nats is None
+    saved = load(tmp_path / "run")
+    assert np.array_equal(saved.file.weights["output"], training.network.output.weight.detach())
+
+
+def test_the_log_is_complete(tmp_path: Path) -> None:
+    """Each event is an object with its name, and JSON can hold it."""
+    events = [event.to_json() for event in finish(trainer(), run_in(tmp_path / "run"))]
+    assert [events[0]["event"], events[-1]["event"]] == ["start", "done"]
+    assert {"validation", "sample", "save"} <= {event["event"] for event in events}
+    json.dumps(events, allow_nan=False)
+
+
+def test_updates_that_are_not_finite(tmp_path: Path) -> None:
+    """A gradient that is not finite changes nothing; when that goes on, training stops."""
+    training = trainer(steps=100)
+    training.update()
+    before = training.network.output.weight.clone()
+    with torch.no_grad():
+        training.network.embedding.weight[:] = math.nan
+    assert training.update() is None
+    assert torch.equal(training.network.output.weight, before)
+    assert all(torch.isfinite(state).all() for state in training.hidden)
+    with pytest.raises(TrainingError):
+        finish(training, run_in(tmp_path / "run"))
+    assert training.skipped == SKIPS
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_time_is_kept(tmp_path: Path) -> None:
+    """Given a time, training plans steps that fit it and ends within them."""
+    training = trainer(text=TEXT * 3, steps=None, seconds=3.0)
+    events = finish(training, run_in(tmp_path / "run"))
+    assert events[-1].to_json()["steps"] == training.steps < 10**6
+    assert [event.to_json()["event"] for event in events].count("plan") >= 1
+
+
+def test_pace_counts_what_went_before() -> None:
+    """A resumed run has only the rest of its time, and time before the first step counts too."""
+    training = trainer(steps=None, seconds=100.0)
+    training.seconds = 60.0
+    pace = Pace(training, time.monotonic() - 30)
+    for _ in range(20):
+        training.update()
+        pace.tick()
+    assert pace.known
+    assert pace.plan()
+    assert 90 <= training.seconds < 100
+    assert 0 < pace.seconds_left < 11
+
+
+def test_streams_read_a_circle() -> None:
+    """Each head goes on where it stopped, targets follow inputs, a pass covers the text once."""
+    ids = torch.arange(103)
+    streams = Streams(ids, batch=4, bptt=5)
+    last = None
+    seen: list[int] = []
+    for _ in range(40):
+        inputs, targets = streams.next()
+        assert inputs.shape == targets.shape == (5, 4)
+        assert torch.equal((inputs + 1) % 103, targets)
+        if last is not None:
+            assert torch.equal((last[-1] + 1) % 103, inputs[0])
+        last = inputs
+        seen += inputs[:, 0].tolist()
+    assert seen == [i % 103 for i in range(200)]
+
+
+@pytest.mark.parametrize("count", [1, 5, 300, 2000, 5001])
+def test_evaluate_equals_one_stream(count: int) -> None:
+    """Reading at many places at once scores nearly as one pass does, and counts each token once."""
+    config = ModelConfig(20, hidden=16, embedding=8)
+    network = Network(config, torch.Generator().manual_seed(0))
+    generator = torch.Generator().manual_seed(1)
+    ids = torch.randint(0, 20, (count + 300,), generator=generator, dtype=torch.uint8)
+    with torch.no_grad():
+        logits, _ = network(ids[:-1, None].long(), network.zero_state(1))
+    logp = logits[:, 0].log_softmax(1).gather(1, ids[1:, None].long())[-count:]
+    found = evaluate(network, ids[:300], ids[300:])
+    assert found == pytest.approx(-logp.mean().item(), rel=1e-4)
+
+
+def test_orthogonalise() -> None:
+    """Singular values come near 1 and singular vectors stay, whatever the matrix's shape."""
+    generator = torch.Generator().manual_seed(0)
+    for shape in [(4, 32, 32), (3, 32, 8), (2, 8, 32), (1, 5, 1)]:
+        matrices = torch.randn(shape, generator=generator)
+        result = orthogonalise(matrices, iterations=6)
+        values = torch.linalg.svdvals(result)
+        assert ((values > 0.5) & (values < 1.3)).all()
+        u, _, v = torch.linalg.svd(matrices, full_matrices=False)
+        inside = u.mT @ result @ v.mT
+        assert (
+            inside - torch.diag_embed(torch.diagonal(inside, dim1=1, dim2=2))
+        ).abs().max() < 1e-4
+
+
+def test_schedule() -> None:
+    """The rate rises to its peak, falls to the floor and never reaches zero."""
+    rates = [schedule(i / 1000) for i in range(1200)]
+    peak = max(range(1200), key=lambda i: rates[i])
+    assert rates[peak] == pytest.approx(1)
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert min(rates) == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+def test_setup_and_resume(level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run begun from a file goes on from its folder alone, with its own options."""
+    monkeypatch.chdir(tmp_path)
+    Path("book.txt").write_text(TEXT * 2, encoding="utf-8")
+    options = {"steps": 12, "hidden": 16, "seed": 3}
+    training, run = setup.begin(["book.txt"], None, None, "cpu", level, options)
+    assert run.path == Path("runs/book")
+    finish(training, run, stop_at=6)
+    again, run = setup.resume([], None, "cpu", {})
+    assert again.step == 6
+    assert again.config == training.config
+    finish(again, run)
+    with pytest.raises(UsageError):
+        setup.resume([], None, "cpu", {})
+    more, run = setup.resume([], "runs/book", "cpu", {"steps": 20})
+    finish(more, run)
+    assert more.step == 20
+    Path("book.txt").write_text(TEXT, encoding="utf-8")
+    with pytest.raises(RunError, match="not the one"):
+        setup.resume([], "runs/book", "cpu", {"steps": 30})
+
+
+def test_a_damaged_state_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resume file that was cut or overwritten is told in one line, whatever it holds."""
+    monkeypatch.chdir(tmp_path)
+    Path("book.txt").write_text(TEXT, encoding="utf-8")
+    training, run = setup.begin(["book.txt"], None, None, "cpu", "char", {"steps": 9, "hidden": 8})
+    finish(training, run, stop_at=4)
+    whole = (run.path / "resume.safetensors").read_bytes()
+    rng = random.Random(0)
+    for _ in range(40):
+        damaged = bytearray(whole[: rng.choice([len(whole), rng.randrange(len(whole))])])
+        if len(damaged) == len(whole):
+            damaged[8 + rng.randrange(2000)] ^= 1 << rng.randrange(8)
+        (run.path / "resume.safetensors").write_bytes(damaged)
+        try:
+            setup.resume([], None, "cpu", {})
+        except CharrnnError as error:
+            assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("text", ["", "x", "too short a text"])
+def test_too_little_text(text: str) -> None:
+    """A text with next to nothing to learn is refused."""
+    with pytest.raises(TextError):
+        Corpus.prepare(text, 0.1)
