@@ -34,7 +34,7 @@ def generate(
     """
     # White space at the end of a seed may be the start of a word's token: let it grow into one.
     open_end = tokenizer.unfinished(seed)
-    if not open_end.isspace():
+    if not open_end.isspace() or not any(t.startswith(open_end) for t in tokenizer.tokens):
         open_end = ""
     ids = tokenizer.encode(seed.removesuffix(open_end))
     state = engine.read(tokenizer.known(ids), state)

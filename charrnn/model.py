@@ -8,7 +8,7 @@ import numpy as np
 
 from charrnn import model_file
 from charrnn.complete import Completer, Completion
-from charrnn.config import SamplingConfig
+from charrnn.config import SamplingConfig, require
 from charrnn.engine import Engine
 from charrnn.generate import generate
 from charrnn.model_file import ModelFile
@@ -58,6 +58,7 @@ class Model:
             TextError: the seed is not valid Unicode.
         """
         sampling = SamplingConfig(temperature, top_k, top_p, min_p)
+        require(random_seed is None or random_seed >= 0, "--random-seed must be 0 or more")
         rng = np.random.default_rng(random_seed)
         tokenizer = self.file.tokenizer
         return generate(self.engine, tokenizer, self._start, seed, length, sampling, rng)

@@ -10,6 +10,7 @@ Nothing in it is executed, and every size is checked before it is used.
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from safetensors.numpy import save as to_bytes
 from charrnn.cells import Array
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, ModelFileError, RunError, UsageError
-from charrnn.tokenizer import Tokenizer, from_json
+from charrnn.tokenizer import Tokenizer, code_points, from_json
 
 FORMAT = 1
 MODEL_NAME = "model.safetensors"
@@ -59,7 +60,8 @@ def write_atomically(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.replace(beside, path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
         raise RunError(
             f"cannot write {path}: {error.strerror or error}",
             "free some space or choose another folder with -o",
@@ -95,6 +97,8 @@ def load(path: Path) -> ModelFile:
             tokenizer = from_json(description.get("tokenizer"))
             if tokenizer.vocab_size != config.vocab_size:
                 raise ValueError("its tokenizer and its network differ in vocabulary size")
+            if config.vocab_size < 2:
+                raise ValueError("its vocabulary is empty")
             weights = {}
             shapes = config.shapes()
             if set(file.keys()) != set(shapes):
@@ -109,6 +113,7 @@ def load(path: Path) -> ModelFile:
             training = description.get("training")
             if not isinstance(training, dict) or not isinstance(training.get("opening", ""), str):
                 raise ValueError("it does not say how it was trained")
+            code_points(training.get("opening", ""))
     except FileNotFoundError:
         raise ModelFileError(f"{path} does not exist", "train a model first, or give -m") from None
     except ModelFileError:
@@ -159,9 +164,9 @@ def find(model: str | None) -> Path:
     name = model or os.environ.get("CHARRNN_MODEL")
     if name:
         path = Path(name)
-        if not path.exists() and (RUNS / name).is_dir():
+        if not os.path.exists(path) and os.path.isdir(RUNS / name):
             path = RUNS / name
-        if path.is_dir():
+        if os.path.isdir(path):
             path /= MODEL_NAME
             if not path.exists():
                 raise ModelFileError(f"{name} holds no {MODEL_NAME}", "name a run that has one")

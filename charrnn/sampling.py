@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from charrnn.cells import Array
 from charrnn.config import SamplingConfig
-from charrnn.engine import log_softmax
+from charrnn.errors import ModelFileError
 
 
 def temperature(logits: Array, t: float) -> Array:
@@ -19,7 +19,10 @@ def temperature(logits: Array, t: float) -> Array:
     """
     if t == 0:
         return _keep(logits, np.argmax(logits, keepdims=True))
-    return logits / np.float32(t)
+    # From the likeliest down, so that a t next to 0 cannot give inf, nor a huge one NaN.
+    with np.errstate(over="ignore"):
+        divided: Array = ((logits - logits.max()).astype(np.float64) / t).astype(np.float32)
+    return divided
 
 
 def top_k(logits: Array, k: int) -> Array:
@@ -47,8 +50,8 @@ def top_p(logits: Array, p: float) -> Array:
     if p >= 1:
         return logits
     ranking = _ranking(logits)
-    before = np.cumsum(np.exp(log_softmax(logits)[ranking], dtype=np.float64))
-    return _keep(logits, ranking[: 1 + np.searchsorted(before, p)])
+    mass = np.cumsum(np.exp(logits[ranking] - logits.max(), dtype=np.float64))
+    return _keep(logits, ranking[: 1 + np.searchsorted(mass, p * mass[-1])])
 
 
 def min_p(logits: Array, p: float) -> Array:
@@ -86,10 +89,16 @@ FILTERS: dict[str, Callable[..., Array]] = {
 
 
 def sample(logits: Array, config: SamplingConfig, rng: np.random.Generator) -> int:
-    """Draw a token id from filtered logits, float [V]."""
+    """Draw a token id from filtered logits, float [V].
+
+    Raises:
+        ModelFileError: the logits are not finite, as those of absurd weights.
+    """
     for name, keep in FILTERS.items():
         value = getattr(config, name)
         if value is not None:
             logits = keep(logits, value)
     mass = np.cumsum(np.exp(logits - logits.max(), dtype=np.float64))
+    if not np.isfinite(mass[-1]):
+        raise ModelFileError("the model's logits are not finite", "train it anew")
     return int(np.searchsorted(mass, rng.random() * mass[-1], side="right"))

@@ -35,12 +35,12 @@ def stream(paths: Sequence[str], encoding: str | None = None) -> Iterator[str]:
     """
     last = "\n"
     for path in paths:
-        if last != "\n":
-            yield "\n"
         name = "standard input" if path == "-" else path
         try:
             with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
-                for block in _decode(file, name, encoding):
+                for i, block in enumerate(_decode(file, name, encoding)):
+                    if i == 0 and last != "\n":
+                        yield "\n"
                     yield block
                     last = block[-1]
         except FileNotFoundError:
@@ -59,10 +59,11 @@ def _decode(file: BinaryIO, name: str, encoding: str | None) -> Iterator[str]:
     if encoding is None:
         encoding = next((known for bom, known in BOMS.items() if data.startswith(bom)), "utf-8")
     try:
+        io.TextIOWrapper(io.BytesIO(), encoding)  # refuses codecs not of text, such as hex
         decoder = io.IncrementalNewlineDecoder(
             codecs.getincrementaldecoder(encoding)(), translate=True
         )
-    except LookupError:
+    except (LookupError, ValueError):
         raise UsageError(f"unknown encoding {encoding!r}", "try utf-8, cp1252 or utf-16") from None
     offset = lines = 0
     while True:
@@ -76,7 +77,8 @@ def _decode(file: BinaryIO, name: str, encoding: str | None) -> Iterator[str]:
         except UnicodeDecodeError as error:
             # The decoder may have kept the first bytes of a character from the block before.
             start = offset + len(data) - len(error.object) + error.start
-            line = 1 + lines + error.object.count(b"\n", 0, error.start)
+            kept = max(0, len(error.object) - len(data))
+            line = 1 + lines + error.object.count(b"\n", kept, error.start)
             raise TextError(
                 f"{name} is not {encoding}: byte 0x{error.object[error.start]:02x} "
                 f"at offset {start} (line {line})",

@@ -210,6 +210,7 @@ class WordTokenizer(Tokenizer):
         return np.concatenate([*parts, ids[done:]])
 
     def unfinished(self, text: str) -> str:
+        code_points(text[-256:])  # as in encode
         pieces = self._pieces.pre_tokenize_str(text[-256:])
         return str(pieces[-1][0]) if pieces else ""
 
@@ -225,11 +226,13 @@ def from_json(data: Any) -> Tokenizer:
     Raises:
         ValueError: `data` describes no tokenizer.
     """
-    if not isinstance(data, dict) or data.get("level") not in TOKENIZERS:
+    if not isinstance(data, dict) or data.get("level") not in [*TOKENIZERS]:
         raise ValueError("it has no known level")
     tokens = data.get("tokens")
     if not isinstance(tokens, list) or not all(isinstance(t, str) and t for t in tokens):
         raise ValueError("its tokens are not strings")
+    if any("\ud800" <= c <= "\udfff" for token in tokens for c in token):
+        raise ValueError("a token is not valid Unicode")
     if len(set(tokens)) != len(tokens) or UNKNOWN in tokens:
         raise ValueError("it has a token twice")
     if data["level"] == "char" and any(len(token) != 1 for token in tokens):

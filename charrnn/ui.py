@@ -136,7 +136,7 @@ class TrainingView:
             f"{score}"
         )
         if self._sample:
-            self._ui.note(f"\n{self._sample.text}\n")
+            self._ui.note(f"\n{printable(self._sample.text)}\n")
 
     def _picture(self) -> "RenderableType":
         """The live display: a bar, numbers, the validation curve and the last sample."""
@@ -148,7 +148,7 @@ class TrainingView:
             return Text("measuring the speed ...", style="dim")
         rows: list[RenderableType] = []
         if self._step.steps:
-            rows.append(ProgressBar(self._step.steps, self._step.step, width=60))
+            rows += [ProgressBar(self._step.steps, self._step.step, width=60), Text()]
         rows.append(Text(step_line(self._step)))
         if self._curve:
             rows.append(

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -23,7 +24,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,  # plain help: loading rich would double the time to the first letter
     add_completion=False,
-    no_args_is_help=True,
 )
 app.command()(train)
 app.command()(generate)
@@ -53,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 failed, 2 wrong usage, 130 interrupted by Ctrl-C.
     """
+    # A shell can start us with closed streams.
+    sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115
+    sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdin, sys.stdout):
         # Text is UTF-8 whatever the locale, and a wrong byte is no reason to stop listening.
         if isinstance(stream, io.TextIOWrapper):
@@ -73,24 +76,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Whoever read our output has had enough, like `| head`. Nothing is left to flush to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except Exception as error:
+        message, code = _explain(error)
         if meta.get("debug"):
-            raise
-        return _explain(error)
+            traceback.print_exc()
+        else:
+            Ui().error(" ".join(message.split()))
+        return code
     return 0
 
 
-def _explain(error: Exception) -> int:
-    """Tell an error in one line; its exit code."""
+def _explain(error: Exception) -> tuple[str, int]:
+    """What an error is called, and its exit code."""
     match error:
         case CharrnnError():
             message, code = str(error), error.exit_code
         case typer.TyperException():
-            message, code = f"{error.format_message()} Try -h.", error.exit_code
+            message, code = f"{error.format_message().rstrip('.')}. Try -h.", error.exit_code
         case OSError():
             message, code = f"{error.filename or 'output'}: {error.strerror or error}", 1
+        case RuntimeError() if "memory" in str(error):  # torch, of the computer or the GPU
+            message, code = "not enough memory; choose a smaller --hidden, --batch or --bptt", 1
         case MemoryError():
             message, code = "not enough memory", 1
         case _:
             message, code = f"{type(error).__name__}: {error}; this is a bug, see --debug", 1
-    Ui().error(" ".join(message.split()))
-    return code
+    return message, code

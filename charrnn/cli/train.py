@@ -14,6 +14,7 @@ from typer import Option
 
 from charrnn.cli.options import Debug, Encoding, Json, Quiet, given, seconds
 from charrnn.errors import UsageError
+from charrnn.events import Event
 from charrnn.ui import Ui
 
 BEGAN = monotonic()  # the time to spend counts from here
@@ -92,12 +93,21 @@ def train(
                 run.log(event)
                 view.show(event)
                 if json_lines:
-                    print(json.dumps(event.to_json(), ensure_ascii=False), flush=True)
+                    json_lines = _print(event)
     if interrupted():
         ui.note(f"saved; go on with:  charrnn train --resume -o {shlex.quote(str(run.path))}")
         raise typer.Exit(130)
     path = shlex.quote(str(run.path))
     ui.note(f"next:  charrnn generate -m {path}   or   charrnn complete -m {path}")
+
+
+def _print(event: Event) -> bool:
+    """Print an event as JSON; whether anyone still reads. Training goes on if not."""
+    try:
+        print(json.dumps(event.to_json(), ensure_ascii=False), flush=True)
+    except BrokenPipeError:
+        return False
+    return True
 
 
 @contextmanager

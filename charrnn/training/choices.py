@@ -20,7 +20,7 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
         limits = {"seconds": SECONDS, "epochs": EPOCHS}
     seconds = options.get("seconds", SECONDS)
     hidden = 128 if tokens < 100_000 or seconds < 20 else 256
-    bptt = options.get("bptt", min(64, tokens // 8))
+    bptt = max(1, options.get("bptt", min(64, tokens // 8)))
     return (
         {
             "cell": "lstm",

@@ -129,6 +129,11 @@ def _validate(trainer: Trainer, run: Run, pace: Pace) -> Iterator[Event]:
     before = time.monotonic()
     val = trainer.validate()
     pace.validated(trainer.val_tokens, time.monotonic() - before)
+    if val is not None and not math.isfinite(val):
+        raise TrainingError(
+            "training diverged: the loss on the held-out text is not finite",
+            "try again with a smaller --lr",
+        )
     if val is not None:
         best = trainer.since_best == 0
         yield Validation(trainer.step, trainer.epoch, trainer.seconds, val, best)

@@ -103,7 +103,7 @@ class Run:
                 "val_nats": trainer.best_nats if val_nats is None else val_nats,
                 "step": trainer.step,
                 "tokens": trainer.tokens,
-                "epochs": trainer.epoch,
+                "epoch": trainer.epoch,
                 "seconds_spent": trainer.seconds,
             }
             | asdict(trainer.config),
