@@ -1,0 +1,132 @@
+"""charrnn complete in a pipe: one typed line in, its completions out."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call
+from tests.cli.shell import (
+    Training,
+    charrnn_command,
+    finish,
+    modules_loaded,
+    start,
+)
+
+TYPED = ["The fo", "", "My neighbour ", "A heron sang a s"]
+
+
+def test_lines(tmp_path: Path, trained: Training) -> None:
+    """A line comes out for each line in: completions and probabilities, the best first."""
+    typed = "".join(f"{line}\n" for line in TYPED)
+    result = charrnn_command("complete", "-m", trained.run, cwd=tmp_path, stdin=typed)
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert len(lines) == len(TYPED)
+    for line in lines:
+        texts, probabilities = line.split("\t")[::2], line.split("\t")[1::2]
+        assert len(texts) == len(probabilities) == 3
+        assert len(set(texts)) == 3
+        values = [float(p) for p in probabilities]
+        assert values == sorted(values, reverse=True)
+        assert all(0 <= p <= 1 for p in values)
+
+
+def test_json(tmp_path: Path, trained: Training) -> None:
+    """--json gives an object a line: what was typed, and each text with its probability."""
+    typed = "".join(f"{line}\n" for line in TYPED)
+    result = charrnn_command("complete", "--json", "-m", trained.run, cwd=tmp_path, stdin=typed)
+    assert (result.code, result.err) == (0, "")
+    answers = result.events
+    assert [answer["typed"] for answer in answers] == TYPED
+    for answer in answers:
+        assert answer.keys() == {"typed", "completions"}
+        for completion in answer["completions"]:
+            assert completion.keys() == {"text", "p"}
+            assert 0 < completion["p"] <= 1
+
+
+def test_text_is_what_would_be_inserted(tmp_path: Path, word_trained: Training) -> None:
+    """A completion goes on from the typed letters, and starts with a space where one is due."""
+    result = charrnn_command(
+        "complete", "--json", "-m", word_trained.run, cwd=tmp_path, stdin="My neigh\nMy\nMy \n"
+    )
+    half, whole, spaced = (answer["completions"] for answer in result.events)
+    assert half[0]["text"] == "bour"
+    assert whole[0]["text"] == " neighbour"
+    assert spaced[0]["text"] == "neighbour"
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_count(tmp_path: Path, trained: Training, count: int) -> None:
+    """-k sets how many are offered."""
+    result = charrnn_command(
+        "complete", "-k", count, "-m", trained.run, cwd=tmp_path, stdin="The \n"
+    )
+    assert len(result.out.rstrip("\n").split("\t")) == 2 * count
+
+
+def test_answers_while_the_pipe_is_open(tmp_path: Path, trained: Training) -> None:
+    """An answer arrives before the next line is typed."""
+    process = start("complete", "--json", "-m", trained.run, cwd=tmp_path)
+    assert process.stdin and process.stdout
+    for line in TYPED:
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
+        assert json.loads(process.stdout.readline())["typed"] == line
+    result = finish(process)
+    assert (result.code, result.out, result.err) == (0, "", "")
+
+
+def test_nothing_typed(tmp_path: Path, trained: Training) -> None:
+    """Nothing in, nothing out."""
+    result = charrnn_command("complete", "-m", trained.run, cwd=tmp_path)
+    assert (result.code, result.out, result.err) == (0, "", "")
+
+
+def test_line_ends(tmp_path: Path, trained: Training) -> None:
+    """A line may end in CR LF, or, the last one, in nothing."""
+    result = charrnn_command(
+        "complete", "--json", "-m", trained.run, cwd=tmp_path, stdin=b"The fo\r\nThe fo"
+    )
+    first, second = result.events
+    assert first == second
+
+
+def test_unseen_characters(tmp_path: Path, trained: Training) -> None:
+    """Characters that the model has never seen are no obstacle."""
+    result = charrnn_command(
+        "complete", "--json", "-m", trained.run, cwd=tmp_path, stdin="☃ the fo\n"
+    )
+    (answer,) = result.events
+    assert answer["typed"] == "☃ the fo"
+    assert len(answer["completions"]) == 3
+
+
+def test_wrong_byte(tmp_path: Path, trained: Training) -> None:
+    """A byte that is not UTF-8 spoils its own line alone."""
+    result = charrnn_command(
+        "complete", "--json", "-m", trained.run, cwd=tmp_path, stdin=b"caf\xe9\nThe fo\n"
+    )
+    assert (result.code, result.err) == (0, "")
+    _, second = result.events
+    assert second["typed"] == "The fo"
+    assert second["completions"]
+
+
+def test_no_model(call: Call) -> None:
+    """Without a model it is wrong usage, told in one line."""
+    result = call("complete")
+    assert (result.code, result.out) == (2, "")
+    assert "charrnn train" in result.error
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+def test_without_torch(
+    tmp_path: Path, trained: Training, word_trained: Training, level: str
+) -> None:
+    """In a pipe it waits for neither torch nor what the interactive session needs."""
+    run = trained.run if level == "char" else word_trained.run
+    loaded = modules_loaded("complete", "-m", run, cwd=tmp_path, stdin="The fo\n")
+    assert not {"torch", "prompt_toolkit", "rich"} & loaded

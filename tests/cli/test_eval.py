@@ -1,0 +1,99 @@
+"""charrnn eval: how well a model predicts a text."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call, sentences
+from tests.cli.shell import Training, charrnn_command, modules_loaded
+
+KEYS = {"chars", "bpc", "nats_per_char", "perplexity", "word_perplexity", "accuracy_top1"}
+
+
+def test_json(tmp_path: Path, trained: Training, corpus: Path) -> None:
+    """--json prints one object with the scores, in units that agree."""
+    result = charrnn_command("eval", corpus, "-m", trained.run, "--json", cwd=tmp_path)
+    assert (result.code, result.err) == (0, "")
+    (score,) = result.events
+    assert score.keys() >= KEYS
+    assert score["chars"] == len(corpus.read_text(encoding="utf-8"))
+    assert score["bpc"] == pytest.approx(score["nats_per_char"] / math.log(2))
+    assert score["perplexity"] == pytest.approx(math.exp(score["nats_per_char"]))
+    assert 0 <= score["accuracy_top1"] <= 1
+
+
+def test_plain(tmp_path: Path, word_trained: Training, corpus: Path) -> None:
+    """Without --json each score is a line that names it."""
+    result = charrnn_command("eval", corpus, "-m", word_trained.run, cwd=tmp_path)
+    assert (result.code, result.err) == (0, "")
+    for key in KEYS:
+        assert f"{key.replace('_', ' ')} " in result.out
+
+
+def test_what_was_learned(call: Call, trained: Training, corpus: Path, tmp_path: Path) -> None:
+    """The text that a model has learned scores better than the same letters in disorder."""
+    text = corpus.read_text(encoding="utf-8")
+    (tmp_path / "disorder.txt").write_text("".join(sorted(text)), encoding="utf-8")
+    (learned,) = call("eval", corpus, "-m", trained.run, "--json").events
+    (disorder,) = call("eval", "disorder.txt", "-m", trained.run, "--json").events
+    assert learned["bpc"] < disorder["bpc"]
+
+
+def test_agrees_with_training(call: Call, trained: Training, corpus: Path, tmp_path: Path) -> None:
+    """The held-out part scores about as `train` said, which scored it with another network."""
+    text = corpus.read_text(encoding="utf-8")
+    (tmp_path / "held-out.txt").write_text(text[int(len(text) * 0.9) :], encoding="utf-8")
+    (score,) = call("eval", "held-out.txt", "-m", trained.run, "--json").events
+    assert score["bpc"] == pytest.approx(trained.result.events[-1]["val_bpc"], rel=0.02)
+
+
+def test_several_texts(call: Call, trained: Training, tmp_path: Path) -> None:
+    """Several texts are scored as one, parted by a line break."""
+    (tmp_path / "one.txt").write_text("The fox slept")
+    (tmp_path / "two.txt").write_text("by the river.\n")
+    (tmp_path / "both.txt").write_text("The fox slept\nby the river.\n")
+    parted = call("eval", "one.txt", "two.txt", "-m", trained.run, "--json")
+    assert parted == call("eval", "both.txt", "-m", trained.run, "--json")
+    assert parted.events[0]["chars"] == 28
+
+
+def test_standard_input(call: Call, trained: Training, tmp_path: Path) -> None:
+    """- is standard input."""
+    text = sentences(1)
+    (tmp_path / "text.txt").write_text(text)
+    piped = charrnn_command("eval", "-", "-m", trained.run, "--json", cwd=tmp_path, stdin=text)
+    assert piped == call("eval", "text.txt", "-m", trained.run, "--json")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "wrong"),
+    [
+        ("empty.txt", b"", "empty"),
+        ("binary.txt", b"ab\x00cd", "offset 2"),
+        ("latin.txt", b"caf\xe9", "0xe9 at offset 3"),
+        ("missing.txt", None, "missing.txt"),
+    ],
+)
+def test_bad_text(
+    call: Call, trained: Training, tmp_path: Path, name: str, content: bytes | None, wrong: str
+) -> None:
+    """A text that cannot be scored is an error of one line."""
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    result = call("eval", name, "-m", trained.run)
+    assert (result.code, result.out) == (1, "")
+    assert wrong in result.error
+
+
+def test_encoding(call: Call, trained: Training, tmp_path: Path) -> None:
+    """--encoding says how a text is written."""
+    (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
+    result = call("eval", "latin.txt", "-m", trained.run, "--encoding", "cp1252", "--json")
+    assert result.code == 0
+    assert result.events[0]["chars"] == 4
+
+
+def test_without_torch(tmp_path: Path, trained: Training, corpus: Path) -> None:
+    """It never waits for torch."""
+    assert "torch" not in modules_loaded("eval", corpus, "-m", trained.run, cwd=tmp_path)

@@ -1,0 +1,41 @@
+"""Small models of random weights."""
+
+import numpy as np
+
+from charrnn.config import ModelConfig
+from charrnn.model import Model
+from charrnn.model_file import ModelFile
+from charrnn.tokenizer import Tokenizer
+
+CORPUS = """\
+The fox and the crow. The crow sat on a branch, and the fox sat under the branch.
+"Don't sing," said the crow; the fox said: "Don't sing!" and the crow didn't.
+    It's café time, it's naïve.\tThe end, the end.
+"""
+
+
+def random_model(
+    tokenizer: Tokenizer,
+    cell: str = "lstm",
+    *,
+    opening: str = "\n",
+    favourite: str | int | None = None,
+) -> Model:
+    """A model of random weights.
+
+    Args:
+        favourite: a token, or its id, that it always finds by far the likeliest.
+    """
+    config = ModelConfig(tokenizer.vocab_size, cell, layers=2, hidden=12, embedding=6)
+    rng = np.random.default_rng(0)
+    weights = {
+        name: (0.5 * rng.standard_normal(shape)).astype(np.float32)
+        for name, shape in config.shapes().items()
+    }
+    if cell == "rnn-relu":  # an unbounded unit must forget
+        weights |= {name: w * 0.3 for name, w in weights.items() if name.endswith("recurrent")}
+    if isinstance(favourite, str):
+        favourite = tokenizer.tokens.index(favourite)
+    if favourite is not None:
+        weights["output_bias"][favourite] += 1000
+    return Model(ModelFile(config, tokenizer, weights, {"opening": opening}))

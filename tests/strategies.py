@@ -1,0 +1,65 @@
+"""Texts that break things, and Hypothesis strategies for texts and for the numbers of a network."""
+
+import numpy as np
+from hypothesis import strategies as st
+
+from charrnn.cells import Array
+
+NASTY = {
+    "empty": "",
+    "space": " ",
+    "combining marks": "e\u0301 a\u0308\u0323 Z\u0351\u036b\u0343\u034balgo q\u0307\u0323",
+    "mark first": "\u0301a \u0301",
+    "joined emoji": "a \U0001f469\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466 family, "
+    "\U0001f3f3\ufe0f\u200d\U0001f308 \U0001f44d\U0001f3fd",
+    "right to left": "\u202bשל\u05d5ם ע\u05d5לם\u202c مرحبا، بالعالم! \u200fabc",
+    "NUL": "a\x00b \x00\x00unknown",
+    "like the unknown token": "\x00unknown",
+    "controls": "\x01\x1b[31m\x7f\x85\x1c \x0b\x0c",
+    "line ends": "one\r\ntwo\rthree\n\r\nfour\u2028five\u2029",
+    "no space": "abcdefghij" * 130,
+    "punctuation": "!?.,;:--'''\"" * 100,
+    "hyphens": "a-b-c-d-e-f" * 100,
+    "many spaces": "a" + " " * 300 + "b" + " " * 65,
+    "many line breaks": "\n" * 40 + "a" + "\n" * 17,
+    "indentation": "def f():\n\tif x:\n\t\treturn 1\n    else:\n        \t pass  \n",
+    "apostrophes": "don’t don't ’tis rock’n’roll o’’clock '",
+    "underscores": "_snake_case__ _ ‿x‿",
+    "CJK": "吾輩は猫である。名前はまだ無い。\u3000한국어 漢字",
+    "astral": "\U0001d54f\U00020000\U0010ffff\ufffe\uffff",
+    "byte order mark": "a\ufeffb",
+    "digits": "3.14159 1,000,000 ٣٤٥ ²³ ½",
+}
+LONE_SURROGATES = ["\ud800", "abc\udfff", "\udc80 \ud83d", "\ude00\ud83d"]
+
+_alphabets = st.sampled_from(["ab", "ab ", "a \n", "aé’'- \n", " \t\n", "ab\r\n", "猫e\u0301 _.\n"])
+texts = st.one_of(
+    st.text(max_size=60),
+    _alphabets.flatmap(lambda alphabet: st.text(alphabet, max_size=80)),
+    st.lists(st.sampled_from([*NASTY.values()]) | st.text(max_size=8), max_size=4).map("".join),
+)
+"""Any text of valid characters."""
+
+
+def _logits(values: list[float]) -> Array:
+    return np.array(values, np.float32)
+
+
+_finite = st.floats(-20, 20, width=32)
+_tied = st.sampled_from([-2.0, 0.0, 0.5, 3.0])
+logits = (
+    st.one_of(
+        st.lists(_finite | st.just(-np.inf), min_size=1, max_size=30),
+        st.lists(_tied | st.just(-np.inf), min_size=1, max_size=30),
+    )
+    .filter(lambda values: max(values) > -np.inf)
+    .map(_logits)
+)
+"""Logits [V] with ties and -inf, at least one finite."""
+
+
+@st.composite
+def cut(draw: st.DrawFn, text: str) -> list[str]:
+    """The text in blocks of any size, empty ones too."""
+    cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=6)))
+    return [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]

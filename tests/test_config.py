@@ -1,0 +1,118 @@
+"""Values that make no sense are refused where they are given."""
+
+import math
+from typing import Any
+
+import pytest
+
+from charrnn.cells import CELLS
+from charrnn.config import ModelConfig, SamplingConfig, TrainingConfig
+from charrnn.errors import UsageError
+
+NAN, INF = math.nan, math.inf
+
+
+class TestModelConfig:
+    @pytest.mark.parametrize("cell", CELLS)
+    def test_shapes(self, cell: str) -> None:
+        """Every tensor has the shape that the sizes and the cell's gates give."""
+        g = CELLS[cell].gates * 5
+        assert ModelConfig(11, cell, layers=2, hidden=5, embedding=3).shapes() == {
+            "embedding": (11, 3),
+            "layers.0.input": (g, 3),
+            "layers.0.recurrent": (g, 5),
+            "layers.0.input_bias": (g,),
+            "layers.0.recurrent_bias": (g,),
+            "layers.1.input": (g, 5),
+            "layers.1.recurrent": (g, 5),
+            "layers.1.input_bias": (g,),
+            "layers.1.recurrent_bias": (g,),
+            "output": (11, 5),
+            "output_bias": (11,),
+        }
+
+    def test_parameters(self) -> None:
+        """The parameters are counted over all tensors."""
+        lstm = 20 * 3 + 20 * 5 + 2 * 20
+        assert ModelConfig(11, "lstm", 1, 5, 3).parameters == 11 * 3 + lstm + 11 * 5 + 11
+
+    @pytest.mark.parametrize("name", ["vocab_size", "layers", "hidden", "embedding"])
+    @pytest.mark.parametrize("size", [0, -1, 1.5, 2.0, True, "3", None, NAN], ids=repr)
+    def test_impossible_size(self, name: str, size: Any) -> None:
+        """A size that is no whole number of 1 or more is refused by name."""
+        with pytest.raises(UsageError, match=name):
+            ModelConfig(**({"vocab_size": 5} | {name: size}))
+
+    @pytest.mark.parametrize("cell", ["", "LSTM", "transformer"])
+    def test_unknown_cell(self, cell: str) -> None:
+        """A cell that is none of CELLS is refused, and those are named."""
+        with pytest.raises(UsageError) as caught:
+            ModelConfig(5, cell)
+        assert all(name in str(caught.value) for name in CELLS)
+        assert caught.value.exit_code == 2
+
+
+class TestTrainingConfig:
+    @pytest.mark.parametrize("limit", [{"seconds": 0.5}, {"epochs": 0.1}, {"steps": 1}])
+    def test_one_limit_is_enough(self, limit: dict[str, Any]) -> None:
+        """Any of time, epochs and steps is enough of a limit."""
+        assert TrainingConfig(**limit)
+
+    def test_no_limit(self) -> None:
+        """A training without an end is refused, and the options that end it are named."""
+        with pytest.raises(UsageError, match="--time, --epochs or --steps"):
+            TrainingConfig()
+
+    @pytest.mark.parametrize(
+        ("name", "values"),
+        [
+            ("bptt", [0, -1]),
+            ("batch", [0, -1]),
+            ("lr", [0, -1, NAN, INF]),
+            ("clip", [0, -1, NAN, INF]),
+            ("dropout", [-0.1, 1, 2, NAN]),
+            ("val", [-0.1, 1, 2, NAN]),
+            ("seconds", [0, -1, NAN, INF]),
+            ("epochs", [0, -1, NAN, INF]),
+            ("steps", [0, -1]),
+            ("patience", [0, -1]),
+            ("seed", [-1, 2**63]),
+        ],
+    )
+    def test_out_of_range(self, name: str, values: list[Any]) -> None:
+        """A value out of its range is refused by the name of its option."""
+        option = {"seconds": "--time", "seed": "--random-seed"}.get(name, f"--{name}")
+        for value in values:
+            with pytest.raises(UsageError, match=option):
+                TrainingConfig(**({"steps": 1} | {name: value}))
+
+    @pytest.mark.parametrize(
+        "values", [{"val": 0}, {"dropout": 0}, {"seed": 0}, {"seed": 2**63 - 1}, {"bptt": 1}]
+    )
+    def test_border(self, values: dict[str, Any]) -> None:
+        """The last value inside a range is allowed."""
+        assert TrainingConfig(**({"steps": 1} | values))
+
+
+class TestSamplingConfig:
+    @pytest.mark.parametrize(
+        ("name", "values"),
+        [
+            ("temperature", [-0.1, NAN, INF]),
+            ("top_k", [0, -1]),
+            ("top_p", [0, -0.1, 1.1, NAN]),
+            ("min_p", [-0.1, 1.1, NAN]),
+        ],
+    )
+    def test_out_of_range(self, name: str, values: list[Any]) -> None:
+        """A value out of its range is refused by the name of its option."""
+        for value in values:
+            with pytest.raises(UsageError, match=f"--{name.replace('_', '-')}"):
+                SamplingConfig(**{name: value})
+
+    @pytest.mark.parametrize(
+        "values", [{"temperature": 0}, {"top_k": 1}, {"top_p": 1}, {"min_p": 0}, {"min_p": 1}]
+    )
+    def test_border(self, values: dict[str, Any]) -> None:
+        """The last value inside a range is allowed."""
+        assert SamplingConfig(**values)

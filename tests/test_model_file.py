@@ -1,0 +1,550 @@
+"""A model file is read back bit for bit, written whole or not at all, and never trusted."""
+
+import errno
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save as to_bytes
+
+import charrnn
+from charrnn import model_file
+from charrnn.cells import CELLS
+from charrnn.errors import ModelFileError, RunError, UsageError
+from charrnn.model import Model
+from charrnn.model_file import MODEL_NAME, ModelFile, find, load, save, write_atomically
+from charrnn.tokenizer import TOKENIZERS
+from tests.models import CORPUS, random_model
+from tests.strategies import NASTY
+
+Load = Callable[[bytes], ModelFile]
+SHORT = "{:.20}".format  # names of examples
+
+
+@pytest.fixture(scope="session")
+def load_bytes(tmp_path_factory: pytest.TempPathFactory) -> Load:
+    """Loads a model file of these bytes."""
+    path = tmp_path_factory.mktemp("models") / "some.safetensors"
+
+    def load_bytes(data: bytes) -> ModelFile:
+        path.write_bytes(data)
+        return load(path)
+
+    return load_bytes
+
+
+def refused(load_bytes: Load, data: bytes) -> str:
+    """The one line that refuses a model file, which is named in it."""
+    with pytest.raises(ModelFileError) as caught:
+        load_bytes(data)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert "some.safetensors" in line
+    assert caught.value.hint
+    assert caught.value.exit_code == 1
+    return line
+
+
+def description(file: ModelFile) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "model": asdict(file.config),
+        "tokenizer": file.tokenizer.to_json(),
+        "training": dict(file.training),
+    }
+
+
+def forged(file: ModelFile, text: str | dict[str, Any], **tensors: Any) -> bytes:
+    """A safetensors file with this description, other tensors put in for the model's own.
+
+    Args:
+        text: the description, as JSON or to become JSON.
+        tensors: arrays by name, dots as double underscores; None leaves one out.
+    """
+    named = {name.replace("__", "."): tensor for name, tensor in tensors.items()}
+    weights = {name: w for name, w in {**file.weights, **named}.items() if w is not None}
+    return to_bytes(weights, {"charrnn": text if isinstance(text, str) else json.dumps(text)})
+
+
+@pytest.fixture(scope="session")
+def file(char_model: Model) -> ModelFile:
+    return char_model.file
+
+
+@pytest.fixture(scope="session")
+def whole(file: ModelFile, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The bytes of a model file as it is saved."""
+    path = tmp_path_factory.mktemp("whole") / MODEL_NAME
+    save(path, file)
+    return path.read_bytes()
+
+
+class TestRoundTrip:
+    @pytest.mark.parametrize("cell", CELLS)
+    @pytest.mark.parametrize("level", TOKENIZERS)
+    def test_bit_exact(self, level: str, cell: str, tmp_path: Path) -> None:
+        """What is loaded is what was saved, every weight to the bit."""
+        before = random_model(TOKENIZERS[level].train(CORPUS), cell).file
+        save(tmp_path / MODEL_NAME, before)
+        after = load(tmp_path / MODEL_NAME)
+        assert after.config == before.config
+        assert after.training == before.training
+        assert after.tokenizer.level == level
+        assert after.tokenizer.tokens == before.tokenizer.tokens
+        assert {*after.weights} == {*before.weights}
+        for name, weight in before.weights.items():
+            assert after.weights[name].dtype == np.float32
+            assert after.weights[name].shape == weight.shape
+            assert after.weights[name].tobytes() == weight.tobytes()
+
+    def test_same_bytes(self, whole: bytes, tmp_path: Path) -> None:
+        """A file loaded and saved again is the same file."""
+        (tmp_path / "a").write_bytes(whole)
+        save(tmp_path / "b", load(tmp_path / "a"))
+        assert (tmp_path / "b").read_bytes() == whole
+
+    def test_same_behaviour(self, model: Model, tmp_path: Path) -> None:
+        """A model that was saved and loaded writes, completes and scores as before."""
+        save(tmp_path / MODEL_NAME, model.file)
+        after = charrnn.load(tmp_path)
+        assert [*after.generate("The", 80, random_seed=3)] == [
+            *model.generate("The", 80, random_seed=3)
+        ]
+        assert after.complete("The f") == model.complete("The f")
+        assert after.score(CORPUS) == model.score(CORPUS)
+
+    @pytest.mark.parametrize("level", TOKENIZERS)
+    @pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
+    def test_nasty_vocabulary(self, level: str, text: str, tmp_path: Path) -> None:
+        """A vocabulary and an opening of nasty characters come back exactly."""
+        before = random_model(TOKENIZERS[level].train(text + "a"), opening=text).file
+        save(tmp_path / MODEL_NAME, before)
+        after = load(tmp_path / MODEL_NAME)
+        assert after.tokenizer.tokens == before.tokenizer.tokens
+        assert after.training == before.training
+
+
+class TestDamaged:
+    def test_truncated(self, load_bytes: Load, whole: bytes) -> None:
+        """A file cut short anywhere is refused."""
+        assert load_bytes(whole)
+        step = max(1, len(whole) // 300)
+        for length in {
+            *range(0, len(whole), step),
+            *range(20),
+            *range(len(whole) - 20, len(whole)),
+        }:
+            refused(load_bytes, whole[:length])
+
+    def test_trailing_bytes(self, load_bytes: Load, whole: bytes) -> None:
+        """A file with bytes after its end is refused."""
+        refused(load_bytes, whole + b"\0")
+
+    @given(data=st.binary(max_size=200))
+    def test_random_bytes(self, load_bytes: Load, data: bytes) -> None:
+        """Random bytes are refused."""
+        refused(load_bytes, data)
+
+    @given(header=st.binary(max_size=100))
+    def test_random_header(self, load_bytes: Load, header: bytes) -> None:
+        """A header of random bytes is refused."""
+        refused(load_bytes, len(header).to_bytes(8, "little") + header)
+
+    @settings(max_examples=300)
+    @given(data=st.data())
+    def test_flipped_bytes(self, load_bytes: Load, whole: bytes, data: st.DataObject) -> None:
+        """With a few bytes changed a file loads or is refused, and nothing else happens."""
+        damaged = bytearray(whole)
+        header = 8 + int.from_bytes(whole[:8], "little")
+        where = st.integers(0, header - 1) | st.integers(0, len(whole) - 1)
+        for i in data.draw(st.lists(where, min_size=1, max_size=4)):
+            damaged[i] = data.draw(st.integers(0, 255))
+        try:
+            loaded = load_bytes(bytes(damaged))
+        except ModelFileError as error:
+            assert "\n" not in str(error)
+        else:
+            assert {n: w.shape for n, w in loaded.weights.items()} == loaded.config.shapes()
+
+    @pytest.mark.parametrize(
+        "length", [0, 1, 2**31, 2**32, 2**63 - 1, 2**63, 2**64 - 1], ids="length {}".format
+    )
+    def test_lying_header_length(self, load_bytes: Load, whole: bytes, length: int) -> None:
+        """A header that claims another length, however huge, is refused."""
+        refused(load_bytes, length.to_bytes(8, "little") + whole[8:])
+
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            {"shape": [2**40, 2**40], "data_offsets": [0, 2**62]},
+            {"shape": [2**63, 2], "data_offsets": [0, 0]},
+            {"shape": [1], "data_offsets": [0, 2**63]},
+            {"shape": [1], "data_offsets": [4, 0]},
+            {"shape": [1], "data_offsets": [-4, 0]},
+            {"shape": [-1], "data_offsets": [0, 4]},
+            {"shape": [1], "data_offsets": [0, 8]},
+            {"shape": "x", "data_offsets": None},
+        ],
+        ids=str,
+    )
+    def test_lying_header(self, load_bytes: Load, file: ModelFile, entry: dict[str, Any]) -> None:
+        """A header whose sizes cannot be is refused."""
+        metadata = {"charrnn": json.dumps(description(file))}
+        header = json.dumps({"__metadata__": metadata, "embedding": {"dtype": "F32"} | entry})
+        refused(
+            load_bytes, len(header.encode()).to_bytes(8, "little") + header.encode() + b"\0" * 16
+        )
+
+
+class TestTensors:
+    def test_forgery_loads(self, load_bytes: Load, file: ModelFile) -> None:
+        """The file that the other tests here change is a good one before that."""
+        assert load_bytes(forged(file, description(file)))
+
+    def test_swapped(self, load_bytes: Load, file: ModelFile) -> None:
+        """Tensors that have changed places are refused."""
+        w = file.weights
+        for a, b in [("embedding", "output"), ("layers__0__input", "layers__0__recurrent")]:
+            dotted = [name.replace("__", ".") for name in (a, b)]
+            swapped = {a: w[dotted[1]], b: w[dotted[0]]}
+            assert "tensor" in refused(load_bytes, forged(file, description(file), **swapped))
+
+    def test_other_shapes(self, load_bytes: Load, file: ModelFile) -> None:
+        """A tensor of another shape than the configuration's is refused by name."""
+        for name, weight in file.weights.items():
+            for other in (weight.ravel()[None], weight[:-1], weight[..., None], weight[:0]):
+                data = forged(file, description(file), **{name: np.ascontiguousarray(other)})
+                assert f"tensor {name} is not" in refused(load_bytes, data)
+
+    @pytest.mark.parametrize("dtype", ["float16", "float64", "int32", "uint8", "bool"])
+    def test_other_dtype(self, load_bytes: Load, file: ModelFile, dtype: str) -> None:
+        """A tensor of another type than float32 is refused by name."""
+        data = forged(file, description(file), output=file.weights["output"].astype(dtype))
+        assert "tensor output is not float32" in refused(load_bytes, data)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_not_finite(self, load_bytes: Load, file: ModelFile, value: float) -> None:
+        """A single weight that is not a finite number is refused."""
+        for name, weight in file.weights.items():
+            damaged = weight.copy()
+            damaged.flat[-1] = value
+            data = forged(file, description(file), **{name: damaged})
+            assert f"tensor {name} holds values" in refused(load_bytes, data)
+
+    def test_missing_or_added(self, load_bytes: Load, file: ModelFile) -> None:
+        """A tensor too few or too many is refused."""
+        for change in ({"output_bias": None}, {"more": np.zeros(1, np.float32)}):
+            assert "tensors" in refused(load_bytes, forged(file, description(file), **change))
+
+
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["char", "word", "lstm", "a"]),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=3,
+)
+"""Any JSON."""
+
+
+class TestDescription:
+    def test_not_ours(self, load_bytes: Load, file: ModelFile) -> None:
+        """A safetensors file that another program wrote is told as such."""
+        for metadata in (None, {}, {"format": "pt"}):
+            line = refused(load_bytes, to_bytes(dict(file.weights), metadata))
+            assert "not written by charrnn" in line
+
+    @pytest.mark.parametrize("number", [2, 3, 10**30])
+    def test_newer_format(self, load_bytes: Load, file: ModelFile, number: int) -> None:
+        """A file of a newer format asks for a newer charrnn, whatever else it holds."""
+        for text in ({"format": number}, description(file) | {"format": number, "model": []}):
+            line = refused(load_bytes, forged(file, text))
+            assert f"format {number}" in line
+            assert "update charrnn" in line
+
+    @pytest.mark.parametrize("number", [None, "1", 1.0, True, [1]], ids=repr)
+    def test_no_format(self, load_bytes: Load, file: ModelFile, number: Any) -> None:
+        """A format that is no whole number is refused."""
+        assert "format" in refused(load_bytes, forged(file, description(file) | {"format": number}))
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "{",
+            "null",
+            "[]",
+            "3",
+            '"text"',
+            "{}",
+            "NaN",
+            "\x00",
+            '{"format": 1' + "0" * 5000 + "}",
+        ],
+        ids=SHORT,
+    )
+    def test_not_json(self, load_bytes: Load, file: ModelFile, text: str) -> None:
+        """A description that is no JSON object is refused."""
+        refused(load_bytes, forged(file, text))
+
+    @pytest.mark.parametrize("opening", ["[", '{"a":', '{"format":1,"model":[['])
+    def test_deeply_nested(self, load_bytes: Load, file: ModelFile, opening: str) -> None:
+        """JSON nested a hundred thousand deep is refused, not run into."""
+        refused(load_bytes, forged(file, opening * 100_000))
+
+    @settings(max_examples=200)
+    @given(data=st.data())
+    def test_any_json(self, load_bytes: Load, file: ModelFile, data: st.DataObject) -> None:
+        """With any JSON in any place of its description a file loads or is refused."""
+        text = description(file)
+        path = data.draw(
+            st.sampled_from(
+                [
+                    *[[key] for key in text],
+                    *[["model", key] for key in text["model"]],
+                    *[["tokenizer", key] for key in text["tokenizer"]],
+                    ["tokenizer", "tokens", 0],
+                    ["training", "opening"],
+                    ["more"],
+                ]
+            )
+        )
+        inside: Any = text
+        for key in path[:-1]:
+            inside = inside[key]
+        inside[path[-1]] = data.draw(anything)
+        try:
+            loaded = load_bytes(forged(file, text))
+        except ModelFileError as error:
+            assert "\n" not in str(error)
+        else:
+            assert len("".join(Model(loaded).generate("The", 5, random_seed=0))) >= 5
+
+    @pytest.mark.parametrize("name", ["vocab_size", "layers", "hidden", "embedding"])
+    @pytest.mark.parametrize("size", [0, -1, 1001, 2**30, 2**31 - 1, 2**31, 2**63, 10**300])
+    def test_huge_sizes(self, load_bytes: Load, file: ModelFile, name: str, size: int) -> None:
+        """Sizes that are not those of the tensors are refused before anything is made of them."""
+        text = description(file)
+        text["model"] |= {name: size}
+        refused(load_bytes, forged(file, text))
+
+    @pytest.mark.parametrize("change", [{"cell": "gru"}, {"cell": "x"}, {"cell": []}, {"more": 1}])
+    def test_other_configuration(
+        self, load_bytes: Load, file: ModelFile, change: dict[str, Any]
+    ) -> None:
+        """A configuration that is not that of the tensors is refused."""
+        text = description(file)
+        text["model"] |= change
+        refused(load_bytes, forged(file, text))
+
+    @pytest.mark.parametrize("part", ["model", "tokenizer", "training"])
+    def test_missing_part(self, load_bytes: Load, file: ModelFile, part: str) -> None:
+        """A description without one of its parts is refused."""
+        text = description(file)
+        del text[part]
+        refused(load_bytes, forged(file, text))
+
+    @pytest.mark.parametrize("level", TOKENIZERS)
+    def test_duplicate_tokens(self, load_bytes: Load, level: str) -> None:
+        """A vocabulary that names a token twice is refused."""
+        file = random_model(TOKENIZERS[level].train(CORPUS)).file
+        text = description(file)
+        tokens = text["tokenizer"]["tokens"]
+        text["tokenizer"]["tokens"] = [tokens[1], *tokens[1:]]
+        assert "twice" in refused(load_bytes, forged(file, text))
+
+    @pytest.mark.parametrize("level", TOKENIZERS)
+    @pytest.mark.parametrize("change", [slice(1, None), slice(0, -1)])
+    def test_other_vocabulary_size(self, load_bytes: Load, level: str, change: slice) -> None:
+        """A vocabulary of another size than the network's is refused."""
+        file = random_model(TOKENIZERS[level].train(CORPUS)).file
+        text = description(file)
+        text["tokenizer"]["tokens"] = text["tokenizer"]["tokens"][change]
+        assert "vocabulary size" in refused(load_bytes, forged(file, text))
+
+    @pytest.mark.parametrize("level", [[], {}, ["char"], None, "none"], ids=repr)
+    def test_bad_level(self, load_bytes: Load, file: ModelFile, level: Any) -> None:
+        """A tokenizer of no known level is refused."""
+        text = description(file)
+        text["tokenizer"]["level"] = level
+        assert "level" in refused(load_bytes, forged(file, text))
+
+    @pytest.mark.parametrize("level", TOKENIZERS)
+    def test_surrogates(self, load_bytes: Load, level: str) -> None:
+        """A token or an opening that is no valid Unicode is refused."""
+        file = random_model(TOKENIZERS[level].train(CORPUS)).file
+        text = description(file)
+        text["tokenizer"]["tokens"][0] = "\ud800"
+        refused(load_bytes, forged(file, text))
+        refused(load_bytes, forged(file, description(file) | {"training": {"opening": "\ud800"}}))
+
+    @pytest.mark.parametrize("level", TOKENIZERS)
+    def test_no_tokens(self, load_bytes: Load, level: str) -> None:
+        """A vocabulary with nothing to write in it is refused."""
+        file = random_model(TOKENIZERS[level]([])).file
+        refused(load_bytes, forged(file, description(file)))
+
+    def test_missing_file(self, tmp_path: Path) -> None:
+        """A missing file is told as missing."""
+        with pytest.raises(ModelFileError, match="does not exist"):
+            load(tmp_path / "none.safetensors")
+
+    def test_not_a_file(self, tmp_path: Path) -> None:
+        """A folder, or a path through a file, is told in one line."""
+        (tmp_path / "file").write_text("")
+        for path in (tmp_path, tmp_path / "file" / "child", tmp_path / ("x" * 300)):
+            with pytest.raises(ModelFileError) as caught:
+                load(path)
+            assert "\n" not in str(caught.value)
+
+
+class TestWriteAtomically:
+    @pytest.mark.parametrize("name", ["replace", "fsync"])
+    @pytest.mark.parametrize("before", [b"old", None])
+    def test_no_space(
+        self, name: str, before: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """When writing fails what was there before stays and nothing is left beside it."""
+        path = tmp_path / MODEL_NAME
+        if before is not None:
+            path.write_bytes(before)
+
+        def fail(*_: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(os, name, fail)
+        with pytest.raises(RunError, match="No space left on device") as caught:
+            write_atomically(path, b"new")
+        assert str(path) in str(caught.value)
+        assert caught.value.hint
+        assert [p.read_bytes() for p in tmp_path.iterdir()] == ([before] if before else [])
+
+    def test_killed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Before the new file is on disk the old one is still there, and then the new one whole."""
+        path = tmp_path / MODEL_NAME
+        path.write_bytes(b"old")
+        seen: list[bytes] = []
+        for name in ("fsync", "replace"):
+            real = getattr(os, name)
+
+            def watched(*arguments: Any, real: Callable[..., Any] = real) -> None:
+                seen.append(path.read_bytes())
+                real(*arguments)
+                seen.append(path.read_bytes())
+
+            monkeypatch.setattr(os, name, watched)
+        write_atomically(path, b"new")
+        assert seen == [b"old", b"old", b"old", b"new"]
+        assert [*tmp_path.iterdir()] == [path]
+
+    def test_replaces(self, tmp_path: Path) -> None:
+        """A file is replaced, even after a kill has left a part of one beside it."""
+        (tmp_path / "model").write_bytes(b"old and longer")
+        (tmp_path / "model.tmp").write_bytes(b"a part of one, longer than the whole")
+        write_atomically(tmp_path / "model", b"new")
+        assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"new"]
+
+    @pytest.mark.parametrize("path", ["none/model", "file/model", "x" * 300, "folder"], ids=SHORT)
+    def test_impossible_path(self, path: str, tmp_path: Path) -> None:
+        """A path that nothing can be written to is told in one line."""
+        (tmp_path / "file").write_text("a file")
+        (tmp_path / "folder").mkdir()
+        with pytest.raises(RunError) as caught:
+            write_atomically(tmp_path / path, b"new")
+        assert "\n" not in str(caught.value)
+        assert {p.name for p in tmp_path.iterdir()} == {"file", "folder"}
+
+
+class TestFind:
+    @pytest.fixture(autouse=True)
+    def _empty(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.delenv("CHARRNN_MODEL", raising=False)
+
+    def run(self, folder: str, age: int = 0) -> Path:
+        """A run whose model was written `age` seconds before the others."""
+        path = Path(folder, MODEL_NAME)
+        path.parent.mkdir(parents=True)
+        path.write_bytes(folder.encode())
+        os.utime(path, (10**9 - age, 10**9 - age))
+        return path
+
+    def test_file(self) -> None:
+        """A model file is taken as it is named."""
+        path = self.run("elsewhere/a")
+        assert find(str(path)) == path
+
+    def test_run_folder(self) -> None:
+        """Of a run folder the model in it is taken."""
+        path = self.run("elsewhere/a")
+        assert find("elsewhere/a") == path
+        assert find("elsewhere/a/") == path
+
+    def test_run_by_name(self) -> None:
+        """A run under runs/ needs no more than its name."""
+        path = self.run("runs/book")
+        assert find("book") == path
+
+    def test_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """CHARRNN_MODEL is taken before the newest run, and a named model before that."""
+        self.run("runs/newest")
+        chosen, named = self.run("elsewhere/a", 9), self.run("elsewhere/b", 9)
+        for value in ("elsewhere/a", str(chosen)):
+            monkeypatch.setenv("CHARRNN_MODEL", value)
+            assert find(None) == chosen
+            assert find("elsewhere/b") == named
+
+    def test_empty_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """An empty CHARRNN_MODEL counts as none."""
+        path = self.run("runs/a")
+        monkeypatch.setenv("CHARRNN_MODEL", "")
+        assert find(None) == path
+
+    def test_newest(self) -> None:
+        """Left out, it is the model written last, and runs without one are skipped."""
+        for name, age in [("a", 30), ("m", 10), ("z", 20)]:
+            self.run(f"runs/{name}", age)
+        Path("runs/empty").mkdir()
+        assert find(None).resolve() == Path("runs/m", MODEL_NAME).resolve()
+        os.utime(Path("runs/z", MODEL_NAME), (2 * 10**9, 2 * 10**9))
+        assert find(None).resolve() == Path("runs/z", MODEL_NAME).resolve()
+
+    @pytest.mark.parametrize("folders", [[], ["runs"], ["runs/empty"]])
+    def test_nothing(self, folders: list[str]) -> None:
+        """Without any run it is a usage error that says how to get one."""
+        for folder in folders:
+            Path(folder).mkdir(parents=True)
+        with pytest.raises(UsageError, match="charrnn train") as caught:
+            find(None)
+        assert caught.value.exit_code == 2
+
+    def test_folder_without_a_model(self) -> None:
+        """A folder that holds no model is told by name."""
+        Path("notes").mkdir()
+        with pytest.raises(ModelFileError, match=f"notes holds no {MODEL_NAME}"):
+            find("notes")
+
+    @pytest.mark.parametrize(
+        "name", ["none", "none/model.safetensors", "x" * 300, "two\nlines", "~"]
+    )
+    def test_missing(self, name: str) -> None:
+        """A model that does not exist is an error in one line, whatever its name."""
+        with pytest.raises(ModelFileError) as caught:
+            charrnn.load(name)
+        assert "\n" not in str(caught.value)
+
+    def test_default_is_relative(self) -> None:
+        """Runs are looked for under runs/ of the folder where the user is."""
+        assert not model_file.RUNS.is_absolute()

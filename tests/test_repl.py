@@ -1,0 +1,382 @@
+"""The interactive session, typed into through a real pseudo-terminal."""
+
+import codecs
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from charrnn.cli import main
+from tests.cli.shell import COMMAND, ENVIRONMENT, one_thread
+
+if sys.platform == "win32":
+    pytest.skip("needs a pseudo-terminal of POSIX", allow_module_level=True)
+
+import fcntl
+import pty
+import struct
+import termios
+
+LINES = ["The cat sat on the mat.", "The dog ran to the house."]
+ROWS, COLUMNS = 24, 80
+PATIENCE = 30.0  # seconds after which what is awaited counts as not coming
+
+RIGHT, TAB, ESCAPE, ENTER = "\x1b[C", "\t", "\x1b", "\r"
+ALT_F, CTRL_C, CTRL_D, CTRL_E, CTRL_RIGHT = "\x1bf", "\x03", "\x04", "\x05", "\x1b[1;5C"
+END, LEFT, BACKSPACE = "\x1b[F", "\x1b[D", "\x7f"
+
+SEQUENCE = re.compile(r"\x1b\[(?P<private>[?>]?)(?P<numbers>[\d;]*)(?P<final>[A-Za-z])|\x1b[^\[]")
+GREY = "90"
+
+
+class Screen:
+    """What a terminal shows: as much of one as a line of input and a toolbar need."""
+
+    def __init__(self) -> None:
+        self.cells = [[(" ", False)] * COLUMNS for _ in range(ROWS)]  # character, whether grey
+        self.row = self.column = 0
+        self._grey = False
+        self._unread = ""
+
+    def feed(self, text: str) -> str:
+        """Show what a program has written; what the terminal answers to it."""
+        answer = ""
+        self._unread += text
+        while self._unread:
+            if self._unread[0] != "\x1b":
+                self._show(self._unread[0])
+                self._unread = self._unread[1:]
+                continue
+            sequence = SEQUENCE.match(self._unread)
+            if not sequence:  # the rest has yet to arrive
+                break
+            self._unread = self._unread[sequence.end() :]
+            if sequence["final"] == "n":
+                answer += f"\x1b[{self.row + 1};{self.column + 1}R"
+            elif sequence["final"] and not sequence["private"]:
+                self._control(sequence["final"], sequence["numbers"])
+        return answer
+
+    def _show(self, character: str) -> None:
+        match character:
+            case "\r":
+                self.column = 0
+            case "\n":
+                self.row += 1
+                if self.row == ROWS:
+                    self.cells = [*self.cells[1:], [(" ", False)] * COLUMNS]
+                    self.row -= 1
+            case "\b":
+                self.column -= 1
+            case _ if self.column < COLUMNS:
+                self.cells[self.row][self.column] = (character, self._grey)
+                self.column += 1
+
+    def _control(self, final: str, numbers: str) -> None:
+        count = int(numbers.partition(";")[0] or "0")
+        match final:
+            case "A":
+                self.row -= max(1, count)
+            case "B":
+                self.row = min(ROWS - 1, self.row + max(1, count))
+            case "C":
+                self.column = min(COLUMNS - 1, self.column + max(1, count))
+            case "D":
+                self.column = max(0, self.column - max(1, count))
+            case "K" | "J":
+                for column in range(self.column, COLUMNS):
+                    self.cells[self.row][column] = (" ", False)
+                for row in range(self.row + 1, ROWS) if final == "J" else ():
+                    self.cells[row] = [(" ", False)] * COLUMNS
+            case "m":
+                self._grey = GREY in numbers.split(";")
+
+    def text(self, row: int) -> str:
+        return "".join(character for character, _ in self.cells[row]).rstrip()
+
+    @property
+    def lines(self) -> list[str]:
+        return [self.text(row) for row in range(ROWS) if self.text(row)]
+
+    @property
+    def ghost(self) -> str:
+        """The grey text after the cursor, if that is on a line of input."""
+        if not self.text(self.row).startswith(">"):  # half drawn: the toolbar is being written
+            return ""
+        after = self.cells[self.row][self.column :]
+        return "".join(character if grey else "\n" for character, grey in after).partition("\n")[0]
+
+    @property
+    def typed(self) -> str:
+        """What stands after the prompt and is not grey."""
+        cells = self.cells[self.row]
+        return "".join(c for c, grey in cells if not grey).rstrip(" ").removeprefix("> ")
+
+
+class Session:
+    """`charrnn complete` on a pseudo-terminal, and somebody who types and looks."""
+
+    def __init__(self, controller: int, process: subprocess.Popen[bytes]) -> None:
+        self.screen = Screen()
+        self.output = ""
+        self._controller = controller
+        self._process = process
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def type(self, keys: str) -> None:
+        os.write(self._controller, keys.encode())
+
+    def read(self, seconds: float) -> bool:
+        """Read what comes within some seconds; whether more may come."""
+        if not select.select([self._controller], [], [], seconds)[0]:
+            return True
+        try:
+            data = os.read(self._controller, 1 << 16)
+        except OSError:  # Linux's way to say that the other end is closed
+            data = b""
+        text = self._decoder.decode(data)
+        self.output += text
+        self.type(self.screen.feed(text))
+        return bool(data)
+
+    def wait(self, seen: Callable[[Screen], bool]) -> None:
+        """Look until the screen shows something."""
+        deadline = time.monotonic() + PATIENCE
+        while not seen(self.screen):
+            left = deadline - time.monotonic()
+            if left < 0 or not self.read(left):
+                pytest.fail(f"not seen; the screen shows {self.screen.lines}")
+
+    def wait_for(self, typed: str, ghost: str) -> None:
+        """Look until the line shows this before the cursor and this in grey after it."""
+        deadline = time.monotonic() + PATIENCE
+        while (self.screen.typed, self.screen.ghost) != (typed, ghost):
+            left = deadline - time.monotonic()
+            if left < 0 or not self.read(left):
+                shown = (self.screen.typed, self.screen.ghost)
+                pytest.fail(f"expected {(typed, ghost)}, the line shows {shown}")
+
+    def type_until_the_end(self, keys: str) -> None:
+        """Type again and again: a dumb terminal shows its prompt before it listens to keys."""
+        deadline = time.monotonic() + PATIENCE
+        self.type(keys)
+        while self.read(0.5):
+            assert time.monotonic() < deadline, self.screen.lines
+            self.type(keys)
+
+    def exit_code(self) -> int:
+        """Look until the session has ended."""
+        deadline = time.monotonic() + PATIENCE
+        while self.read(max(0.0, deadline - time.monotonic())):
+            assert time.monotonic() < deadline, self.screen.lines
+        return self._process.wait(PATIENCE)
+
+
+@contextmanager
+def opened(model: Path, *options: str, **environment: str) -> Iterator[Session]:
+    """A session that shows its prompt."""
+    controller, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", ROWS, COLUMNS, 0, 0))
+    process = subprocess.Popen(
+        [*COMMAND, "complete", "-m", str(model), *options],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        start_new_session=True,
+        env=ENVIRONMENT | {"TERM": "xterm"} | environment,
+    )
+    os.close(terminal)
+    session = Session(controller, process)
+    try:
+        session.wait(lambda screen: screen.text(screen.row).startswith(">"))
+        yield session
+    finally:
+        process.kill()
+        process.wait()
+        os.close(controller)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that knows two lines, which take turns, by heart."""
+    folder = tmp_path_factory.mktemp("session")
+    (folder / "text.txt").write_text("".join(f"{line}\n" for line in LINES) * 300)
+    run = folder / "run"
+    options = ["--hidden", "48", "--lr", "0.03", "--steps", "150", "--val", "0", "-q"]
+    with one_thread():
+        assert main(["train", str(folder / "text.txt"), "-o", str(run), *options]) == 0
+    return run
+
+
+@pytest.fixture
+def session(model: Path) -> Iterator[Session]:
+    with opened(model) as session:
+        yield session
+
+
+def test_ghost_text(session: Session) -> None:
+    """What would come next stands in grey after what is typed, and follows it."""
+    session.type("The c")
+    session.wait_for("The c", "at sat on the mat")
+    session.type(BACKSPACE + "d")
+    session.wait_for("The d", "og ran to the house")
+    session.type("og r")
+    session.wait_for("The dog r", "an to the house")
+
+
+@pytest.mark.parametrize("key", [RIGHT, END, CTRL_E], ids=["right", "end", "Ctrl-E"])
+def test_take_all(session: Session, key: str) -> None:
+    """The right arrow takes all of the grey text, and so do the keys that go to the line's end."""
+    session.type("The c")
+    session.wait_for("The c", "at sat on the mat")
+    session.type(key)
+    session.wait(lambda screen: screen.typed == "The cat sat on the mat")
+
+
+@pytest.mark.parametrize("key", [ALT_F, CTRL_RIGHT], ids=["Alt-F", "Ctrl-right"])
+def test_take_a_word(session: Session, key: str) -> None:
+    """Alt-F takes the next word of the grey text, and so does Ctrl-right."""
+    session.type("The d")
+    session.wait_for("The d", "og ran to the house")
+    session.type(key)
+    session.wait_for("The dog", " ran to the house")
+    session.type(key)
+    session.wait_for("The dog ran", " to the house")
+
+
+def test_next_suggestion(session: Session) -> None:
+    """Tab shows the other suggestions in turn, the first again after the last."""
+    session.type("The ")
+    phrases = {"c": "at sat on the mat", "d": "og ran to the house"}
+    session.wait(lambda screen: screen.ghost[1:] in phrases.values())
+    first = session.screen.ghost
+    second = {"c": "dog", "d": "cat"}[first[0]]
+    session.type(TAB)
+    session.wait(lambda screen: screen.ghost == second)
+    session.type(TAB)
+    session.wait(lambda screen: screen.ghost not in (first, second))
+    session.type(TAB)
+    session.wait(lambda screen: screen.ghost == first)
+    assert session.screen.typed == "The"
+
+
+def test_take_the_next_suggestion(session: Session) -> None:
+    """What Tab has shown is what the right arrow takes."""
+    session.type("The ")
+    session.wait(lambda screen: len(screen.ghost) > 10)
+    second = {"c": "dog", "d": "cat"}[session.screen.ghost[0]]
+    session.type(TAB)
+    session.wait(lambda screen: screen.ghost == second)
+    session.type(RIGHT)
+    session.wait(lambda screen: screen.typed == f"The {second}")
+
+
+def test_hide(session: Session) -> None:
+    """Esc hides the grey text and leaves what was typed; the next key brings suggestions back."""
+    session.type("The c")
+    session.wait_for("The c", "at sat on the mat")
+    session.type(ESCAPE)
+    session.wait_for("The c", "")
+    session.type("a")
+    session.wait_for("The ca", "t sat on the mat")
+
+
+def test_enter_never_takes(session: Session) -> None:
+    """Enter ends the line as it was typed, without the grey text."""
+    session.type("The c")
+    session.wait_for("The c", "at sat on the mat")
+    session.type(ENTER)
+    session.wait(lambda screen: screen.row == 1 and screen.text(1) == ">")
+    assert session.screen.text(0) == "> The c"
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, "dog"), (1, "cat")])
+def test_context(session: Session, before: int, after: str) -> None:
+    """The lines that were entered are context for the next one."""
+    session.type(LINES[before] + ENTER)
+    session.wait(lambda screen: screen.row == 1 and screen.text(1) == ">")
+    session.type("The ")
+    session.wait(lambda screen: screen.ghost.startswith(after))
+
+
+def test_no_ghost_inside_the_line(session: Session) -> None:
+    """Inside the line nothing is suggested, and the right arrow moves on by a character."""
+    session.type("The cx" + LEFT + BACKSPACE)
+    session.wait(lambda screen: screen.typed == "The x")
+    session.type(RIGHT + "y")
+    session.wait(lambda screen: screen.typed == "The xy")
+
+
+def test_toolbar(session: Session) -> None:
+    """The line below shows the suggestions with their probabilities, and the keys."""
+    session.type("The ")
+    session.wait(lambda screen: "cat" in screen.lines[-1] and "dog" in screen.lines[-1])
+    assert re.search(r"(cat|dog) \d+% +(cat|dog) \d+%", session.screen.lines[-1])
+    for key in ("→", "Alt-F", "Tab", "Esc", "Ctrl-D"):
+        assert key in session.screen.lines[-1]
+
+
+def test_count(model: Path) -> None:
+    """-k sets how many suggestions there are to choose from."""
+    with opened(model, "-k", "1") as session:
+        session.type("The c")
+        session.wait_for("The c", "at sat on the mat")
+        session.wait(lambda screen: len(re.findall(r"\d+%", screen.lines[-1])) == 1)
+
+
+def test_end(session: Session) -> None:
+    """Ctrl-D on an empty line ends the session with exit code 0."""
+    session.type("The cat" + ENTER)
+    session.wait(lambda screen: screen.row == 1 and screen.text(1) == ">")
+    session.type(CTRL_D)
+    assert session.exit_code() == 0
+    assert "Traceback" not in session.output
+
+
+def test_interrupt(session: Session) -> None:
+    """Ctrl-C ends the session with exit code 130 and no traceback."""
+    session.type("The c")
+    session.wait_for("The c", "at sat on the mat")
+    session.type(CTRL_C)
+    assert session.exit_code() == 130
+    assert "Traceback" not in session.output
+    assert "error" not in session.output
+
+
+def test_no_color(model: Path) -> None:
+    """With NO_COLOR nothing is coloured, and suggestions come all the same."""
+    with opened(model, NO_COLOR="1") as session:
+        session.type("The c")
+        session.wait(lambda screen: "The cat sat on the mat" in screen.text(screen.row))
+        session.type(ESCAPE)
+        session.wait(lambda screen: screen.text(screen.row) == "> The c")
+        styles = re.findall(r"\x1b\[([\d;]*)m", session.output)
+        codes = {int(code) for style in styles for code in style.split(";") if code}
+        assert not codes & {*range(30, 50), *range(90, 108)}
+
+
+def test_dumb_terminal(model: Path) -> None:
+    """A terminal that understands no sequences still takes lines, up to Ctrl-D."""
+    with opened(model, TERM="dumb") as session:
+        session.type("The cat")
+        session.wait(lambda screen: "The cat" in screen.text(screen.row))
+        session.type(ENTER)
+        session.wait(lambda screen: screen.text(screen.row) == ">")
+        session.type_until_the_end(CTRL_D)
+        assert session.exit_code() == 0
+        assert "Traceback" not in session.output
+
+
+def test_long_line(session: Session) -> None:
+    """A line too long for the terminal does not end the session."""
+    session.type("The cat sat on the mat. " * 6 + ENTER)
+    session.wait(lambda screen: screen.lines[-2:-1] == [">"] or screen.text(screen.row) == ">")
+    session.type(CTRL_D)
+    assert session.exit_code() == 0

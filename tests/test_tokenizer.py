@@ -1,0 +1,259 @@
+"""Every level gives back every text exactly, seen in training or not."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+
+from charrnn import text, tokenizer
+from charrnn.errors import TextError
+from charrnn.tokenizer import (
+    TOKENIZERS,
+    CharTokenizer,
+    Tokenizer,
+    WordTokenizer,
+    code_points,
+    from_json,
+)
+from tests.strategies import LONE_SURROGATES, NASTY, texts
+
+LEVELS = [*TOKENIZERS]
+SEEN = (
+    "The fox's café is shut. The fox's café is\n\n    shut, isn’t it?\tIt isn’t, it is: ok -- ok.\n"
+)
+
+
+@pytest.fixture(scope="module", params=LEVELS)
+def trained(request: pytest.FixtureRequest) -> Tokenizer:
+    return TOKENIZERS[request.param].train(SEEN)
+
+
+def check_exact(level: Tokenizer, s: str) -> None:
+    """The law of every level: exact, and within the network's vocabulary."""
+    ids = level.encode(s)
+    assert level.decode(ids) == s
+    assert ids.dtype == np.int32
+    known = level.known(ids)
+    assert known.shape == ids.shape
+    assert np.array_equal(known, np.where(ids < level.vocab_size, ids, level.unknown_id))
+
+
+class TestExact:
+    @pytest.mark.parametrize("s", NASTY.values(), ids=NASTY)
+    def test_nasty_unseen(self, trained: Tokenizer, s: str) -> None:
+        """Nasty texts come back exactly from a vocabulary that never saw them."""
+        check_exact(trained, s)
+
+    @pytest.mark.parametrize("level", LEVELS)
+    @pytest.mark.parametrize("s", NASTY.values(), ids=NASTY)
+    def test_nasty_seen(self, level: str, s: str) -> None:
+        """A vocabulary of a nasty text gives it back exactly and has no escapes in it."""
+        own = TOKENIZERS[level].train(s)
+        check_exact(own, s)
+        assert (own.encode(s) < own.unknown_id).all()
+
+    @given(s=texts)
+    def test_any_text(self, trained: Tokenizer, s: str) -> None:
+        """Any text comes back exactly."""
+        check_exact(trained, s)
+
+    @settings(max_examples=50)
+    @given(seen=texts, s=texts)
+    @pytest.mark.parametrize("level", LEVELS)
+    def test_any_vocabulary(self, level: str, seen: str, s: str) -> None:
+        """Any text comes back exactly from the vocabulary of any other."""
+        check_exact(TOKENIZERS[level].train(seen), s)
+
+    @pytest.mark.parametrize(
+        "s",
+        [
+            "a" * 200_000,
+            " " * 200_000,
+            "-" * 200_000,
+            "a-" * 70_000,
+            "猫é" * 70_000,
+            "\n" * 140_000,
+        ],
+        ids=["letter", "space", "hyphen", "joined", "unseen", "line break"],
+    )
+    def test_long_runs(self, trained: Tokenizer, s: str) -> None:
+        """A run of a hundred thousand characters without a break comes back exactly."""
+        check_exact(trained, s)
+
+    def test_long_text(self, trained: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A text of many chunks is encoded as its parts are."""
+        real = text.chunks
+        monkeypatch.setattr(tokenizer, "chunks", lambda blocks: real(blocks, 100))
+        ids = trained.encode(SEEN * 500)
+        assert np.array_equal(ids, np.tile(trained.encode(SEEN), 500))
+
+    @pytest.mark.parametrize("s", LONE_SURROGATES)
+    def test_lone_surrogate(self, trained: Tokenizer, s: str) -> None:
+        """Half a surrogate pair is refused in one line that says which and where."""
+        where = next(i for i, c in enumerate(s) if "\ud800" <= c <= "\udfff")
+        for refuses in (trained.encode, trained.spell, trained.unseen, type(trained).train):
+            with pytest.raises(TextError, match=rf"U\+{ord(s[where]):04X} at character {where}"):
+                refuses(s)
+
+
+class TestUnknown:
+    @given(s=texts)
+    @example(s="xQxQ x")
+    def test_unseen(self, trained: Tokenizer, s: str) -> None:
+        """`unseen` lists the characters that training never saw, each once, in order."""
+        expected: list[str] = []
+        for c in s:
+            if c not in SEEN and c not in expected:
+                expected.append(c)
+        assert trained.unseen(s) == expected
+
+    @given(s=texts)
+    def test_escapes(self, trained: Tokenizer, s: str) -> None:
+        """There is one escape for each unseen character, and none for another."""
+        ids = trained.encode(s)
+        escapes = [chr(i - trained.vocab_size) for i in ids.tolist() if i >= trained.vocab_size]
+        assert escapes == [c for c in s if c not in SEEN]
+        assert trained.unknown_id not in ids
+
+    @given(s=texts)
+    def test_spell(self, trained: Tokenizer, s: str) -> None:
+        """Spelling gives one id for each character and reads back exactly."""
+        ids = trained.spell(s)
+        assert len(ids) == len(s)
+        assert trained.decode(ids) == s
+
+    @pytest.mark.parametrize("level", LEVELS)
+    def test_more_characters_than_kept(self, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of a large script the commonest characters are kept, the rest comes back by escapes."""
+        monkeypatch.setattr(tokenizer, "MAX_CHARACTERS", 3)
+        own = TOKENIZERS[level].train("aaaa bbb cc d \n")
+        assert own.unseen("abcd \n") == ["c", "d", "\n"]
+        check_exact(own, "dcba abcd\n")
+
+
+class TestChar:
+    @given(seen=texts)
+    def test_vocabulary(self, seen: str) -> None:
+        """The vocabulary is the text's characters, each a token, in order of code point."""
+        own = CharTokenizer.train(seen)
+        assert own.tokens[:-1] == sorted(set(seen))
+        assert own.vocab_size == len(set(seen)) + 1
+
+    @given(s=texts)
+    def test_one_id_a_character(self, s: str) -> None:
+        """A text has as many ids as characters."""
+        assert len(CharTokenizer.train(SEEN).encode(s)) == len(s)
+
+
+class TestWord:
+    def pieces(self, s: str) -> list[str]:
+        """Tokens of a text in a vocabulary made of that text alone, repeated."""
+        own = WordTokenizer.train(s * 2)
+        return [own.tokens[i] for i in own.encode(s)]
+
+    @pytest.mark.parametrize(
+        ("s", "pieces"),
+        [
+            ("the cat sat\n", ["the", " cat", " sat", "\n"]),
+            ("don't don’t well-known\n", ["don't", " don’t", " well-known", "\n"]),
+            (
+                'Stop! "No," I said...\n',
+                ["Stop", "!", ' "', "No", ',"', " I", " said", "...", "\n"],
+            ),
+            ("if x:\n    y\n", ["if", " x", ":", "\n", "   ", " y", "\n"]),
+            ("a\n\nb\n", ["a", "\n\n", "b", "\n"]),
+        ],
+    )
+    def test_pieces(self, s: str, pieces: list[str]) -> None:
+        """A word takes the space before it; punctuation, line breaks, indentation stand alone."""
+        assert self.pieces(s) == pieces
+
+    def test_rare_words_are_spelled(self) -> None:
+        """A word seen once is spelled from the longest tokens that fit."""
+        own = WordTokenizer.train("cat cat cat cats")
+        assert [own.tokens[i] for i in own.encode(" cats")] == [" cat", "s"]
+        assert [own.tokens[i] for i in own.encode("tac")] == ["t", "a", "c"]
+
+    def test_vocabulary_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The commonest words are kept, and all characters beside them."""
+        monkeypatch.setattr(tokenizer, "MAX_WORDS", 2)
+        own = WordTokenizer.train(" aa" * 5 + " bb" * 4 + " cc" * 3)
+        assert own.tokens[:-1] == [" ", " aa", " bb", "a", "b", "c"]
+
+    @given(s=texts)
+    def test_unfinished_is_the_end(self, trained: Tokenizer, s: str) -> None:
+        """What may still change is the end of the text."""
+        assert s.endswith(trained.unfinished(s))
+
+    @given(s=texts, more=texts)
+    def test_what_is_finished_stays(self, s: str, more: str) -> None:
+        """Before the unfinished end, no token changes as more is typed."""
+        own = WordTokenizer.train(SEEN)
+        finished = own.encode(s.removesuffix(own.unfinished(s)))
+        assert np.array_equal(own.encode(s + more)[: len(finished)], finished)
+
+    @pytest.mark.parametrize(
+        ("s", "end"), [("the ca", " ca"), ("the ", " "), ("the", "the"), ("x!", "!"), ("", "")]
+    )
+    def test_unfinished(self, s: str, end: str) -> None:
+        """A word being typed is unfinished, with its space."""
+        assert WordTokenizer.train(SEEN).unfinished(s) == end
+
+
+class TestJson:
+    @settings(max_examples=50)
+    @given(seen=texts, s=texts)
+    @pytest.mark.parametrize("level", LEVELS)
+    def test_round_trip(self, level: str, seen: str, s: str) -> None:
+        """A tokenizer that went through JSON encodes every text as before."""
+        before = TOKENIZERS[level].train(seen)
+        after = from_json(json.loads(json.dumps(before.to_json())))
+        assert after.level == level
+        assert after.tokens == before.tokens
+        assert np.array_equal(after.encode(s), before.encode(s))
+
+    @pytest.mark.parametrize("level", LEVELS)
+    @pytest.mark.parametrize(
+        "tokens",
+        [
+            None,
+            "abc",
+            {"a": 1},
+            [1],
+            [None],
+            [""],
+            ["a", "b", "a"],
+            ["a", ["b"]],
+            ["a", tokenizer.UNKNOWN],
+            ["a", "\ud800"],
+        ],
+        ids=repr,
+    )
+    def test_bad_tokens(self, level: str, tokens: object) -> None:
+        """Tokens that are no list of different valid texts describe no tokenizer."""
+        with pytest.raises(ValueError, match=r"token|Unicode"):
+            from_json({"level": level, "tokens": tokens})
+
+    @pytest.mark.parametrize("level", [None, "", "byte", 1, [], {}, ["char"], True], ids=repr)
+    def test_bad_level(self, level: object) -> None:
+        """A level that is not in TOKENIZERS, of whatever type, describes no tokenizer."""
+        with pytest.raises(ValueError, match="level"):
+            from_json({"level": level, "tokens": ["a"]})
+
+    @pytest.mark.parametrize("data", [None, [], "char", 3, {}], ids=repr)
+    def test_not_a_tokenizer(self, data: object) -> None:
+        """JSON that is no object describes no tokenizer."""
+        with pytest.raises(ValueError, match="level"):
+            from_json(data)
+
+    def test_long_char_token(self) -> None:
+        """A character level whose tokens are longer than a character is refused."""
+        with pytest.raises(ValueError, match="character"):
+            from_json({"level": "char", "tokens": ["a", "bc"]})
+
+
+@given(texts)
+def test_code_points(s: str) -> None:
+    """Code points are those of `ord`."""
+    assert code_points(s).tolist() == [ord(c) for c in s]
