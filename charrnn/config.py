@@ -78,7 +78,7 @@ class TrainingConfig:
 
     bptt: int = 64
     batch: int = 32
-    lr: float = 0.02
+    lr: float = 0.03
     clip: float = 1.0
     dropout: float = 0.0
     val: float = 0.1

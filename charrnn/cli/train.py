@@ -14,7 +14,7 @@ from typer import Option
 
 from charrnn.cli.options import Debug, Encoding, Json, Quiet, given, seconds
 from charrnn.errors import UsageError
-from charrnn.events import Event
+from charrnn.events import Event, Stop
 from charrnn.ui import Ui
 
 BEGAN = monotonic()  # the time to spend counts from here
@@ -94,7 +94,7 @@ def train(
                 view.show(event)
                 if json_lines:
                     json_lines = _print(event)
-    if interrupted():
+    if isinstance(event, Stop):
         ui.note(f"saved; go on with:  charrnn train --resume -o {shlex.quote(str(run.path))}")
         raise typer.Exit(130)
     path = shlex.quote(str(run.path))

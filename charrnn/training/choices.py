@@ -1,13 +1,21 @@
 """What `train` chooses where the user has not: sizes and limits that follow text and time."""
 
+import math
 from typing import Any
 
+from charrnn.config import ModelConfig
+
+LIMITS = {"seconds", "epochs", "steps"}  # fields of TrainingConfig that say when to stop
 SECONDS = 300.0  # if nothing says how long
 EPOCHS = 60  # then also at the most: a short text is learned sooner
+OPERATIONS = 5e10  # a second, roughly what two cores spend on training
 
 
 def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) -> dict[str, Any]:
     """Values for the fields of ModelConfig and TrainingConfig, those of the user first.
+
+    The more text and time, the larger the network; the more often it will see
+    each part of the text, the more dropout keeps it from learning it by heart.
 
     Args:
         level: a key of TOKENIZERS.
@@ -16,21 +24,41 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
         options: what the user has set.
     """
     limits: dict[str, Any] = {}
-    if not options.keys() & {"seconds", "epochs", "steps"}:
+    if not options.keys() & LIMITS:
         limits = {"seconds": SECONDS, "epochs": EPOCHS}
-    seconds = options.get("seconds", SECONDS)
-    hidden = 128 if tokens < 100_000 or seconds < 20 else 256
+    shape: dict[str, Any] = {
+        "cell": "lstm",
+        "layers": 1,
+        "hidden": _hidden(tokens, options.get("seconds", SECONDS)),
+        "embedding": 64 if level == "char" else 128,
+    }
+    shape |= {name: options[name] for name in shape if name in options}
     bptt = max(1, options.get("bptt", min(64, tokens // 8)))
-    return (
-        {
-            "cell": "lstm",
-            "layers": 1,
-            "hidden": hidden,
-            "embedding": 64 if level == "char" else 128,
-            "dropout": 0.0,
-            "bptt": bptt,
-            "batch": max(1, min(16, tokens // (4 * bptt))),
-        }
-        | limits
-        | options
-    )
+    batch = max(1, options.get("batch", min(16, tokens // (4 * bptt))))
+    config = ModelConfig(vocab_size, **shape)
+    passes = _passes(config, tokens, bptt * batch, limits | options)
+    recipe = {"bptt": bptt, "batch": batch, "dropout": _dropout(passes)}
+    return shape | recipe | limits | options
+
+
+def _hidden(tokens: int, seconds: float) -> int:
+    if seconds < 20 or tokens < 50_000:
+        return 128
+    return 384 if seconds >= 240 and tokens >= 500_000 else 256
+
+
+def _passes(
+    config: ModelConfig, tokens: int, tokens_per_step: int, limits: dict[str, Any]
+) -> float:
+    """About how often the text will be read."""
+    multiplied = config.parameters - config.vocab_size * config.embedding
+    by_time = limits.get("seconds", math.inf) * OPERATIONS / (6 * multiplied)
+    by_steps = limits.get("steps", math.inf) * tokens_per_step
+    return float(min(limits.get("epochs", math.inf), by_time / tokens, by_steps / tokens))
+
+
+def _dropout(passes: float) -> float:
+    for limit, dropout in ((2, 0.0), (6, 0.2), (20, 0.4)):
+        if passes < limit:
+            return dropout
+    return 0.5

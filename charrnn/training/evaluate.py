@@ -7,8 +7,8 @@ from torch import Tensor
 from charrnn.training.network import Network
 
 STREAMS = 64  # places read side by side,
-CONTEXT = 256  # each after reading this many tokens before it
-WINDOW = 128
+CONTEXT = 128  # each after reading this many tokens before it
+LOGITS = 1 << 22  # computed at once
 
 
 @torch.no_grad()
@@ -20,23 +20,30 @@ def evaluate(network: Network, before: Tensor, ids: Tensor) -> float:
         ids: tokens to predict, at least one, [N].
     """
     device = network.output.weight.device
-    streams = max(1, min(STREAMS, len(ids) // (2 * CONTEXT)))
+    streams = max(1, min(STREAMS, len(ids) // (4 * CONTEXT)))
     length = -(-len(ids) // streams)
     text = torch.cat((before[-CONTEXT:], ids))
     first = len(text) - len(ids) + length * torch.arange(streams)
+
+    def inputs(start: int, stop: int) -> Tensor:
+        """The tokens before the ones from `start` to `stop` of each stream, [T, B]."""
+        at = first - 1 + torch.arange(start, stop)[:, None]
+        return text[at.clamp(0, len(text) - 1)].long().to(device)
+
     state = network.zero_state(streams)
     was_training = network.training
     network.eval()
     total = 0.0
-    for start in range(-CONTEXT, length, WINDOW):
-        at = first + torch.arange(start, min(start + WINDOW, length))[:, None]
-        inputs = text[(at - 1).clamp(0, len(text) - 1)].long().to(device)
-        logits, state = network(inputs, state)
-        if start >= 0:
-            targets = text[at.clamp(max=len(text) - 1)].long()
-            targets[at >= len(text)] = -100  # past the end of the last stream; not counted
-            total += F.cross_entropy(
-                logits.flatten(0, 1), targets.flatten().to(device), reduction="sum"
-            ).item()
+    window = max(1, min(CONTEXT, LOGITS // (streams * network.config.vocab_size)))
+    _, state = network.read(inputs(-CONTEXT, 0), state)
+    for start in range(0, length, window):
+        stop = min(start + window, length)
+        logits, state = network(inputs(start, stop), state)
+        at = first + torch.arange(start, stop)[:, None]
+        targets = text[at.clamp(max=len(text) - 1)].long()
+        targets[at >= len(text)] = -100  # past the end of the last stream; not counted
+        total += F.cross_entropy(
+            logits.flatten(0, 1), targets.flatten().to(device), reduction="sum"
+        ).item()
     network.train(was_training)
     return total / len(ids)

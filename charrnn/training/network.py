@@ -96,6 +96,11 @@ class Network(nn.Module):
         Returns:
             Logits, float32 [T, B, V], and the state after the last token.
         """
+        x, after = self.read(ids_tb, state)
+        return self.output(x), after
+
+    def read(self, ids_tb: Tensor, state: State) -> tuple[Tensor, State]:
+        """As `forward`, but for the output layer: the last layer's outputs, [T, B, H]."""
         x = self.embedding(ids_tb)
         after: State = []
         for layer, before in zip(self._rnns(), state, strict=True):
@@ -106,7 +111,7 @@ class Network(nn.Module):
                 x, hidden = layer(x, before)
                 after.append(hidden)
             x = self._drop(x)
-        return self.output(x), after
+        return x, after
 
     def _drop(self, x: Tensor) -> Tensor:
         if not self.training or self.dropout == 0:

@@ -10,7 +10,7 @@ from charrnn.errors import RunError, UsageError
 from charrnn.tokenizer import TOKENIZERS
 from charrnn.training import checkpoint
 from charrnn.training.checkpoint import RESUME_NAME
-from charrnn.training.choices import choose
+from charrnn.training.choices import LIMITS, choose
 from charrnn.training.corpus import Corpus
 from charrnn.training.run import Run, new_path, resume_path
 from charrnn.training.trainer import Trainer
@@ -73,9 +73,9 @@ def resume(
     tensors, values = checkpoint.load(path / RESUME_NAME)
     try:
         training = values["training"]
-        if limits:
-            training = training | {"seconds": None, "epochs": None, "steps": None} | limits
-        config = TrainingConfig(**training)
+        if limits.keys() & LIMITS:  # given anew, they replace all of them
+            training = training | dict.fromkeys(LIMITS)
+        config = TrainingConfig(**training | limits)
         run = Run(path, texts or values["texts"], values["encoding"])
         corpus = Corpus.prepare(
             text.read(run.texts, run.encoding),

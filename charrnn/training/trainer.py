@@ -17,7 +17,7 @@ from charrnn.training.evaluate import evaluate
 from charrnn.training.network import Network
 from charrnn.training.optim import Optimizer
 
-VALIDATIONS = 25  # in the whole training, evenly spaced
+VALIDATIONS = 20  # in the whole training, evenly spaced
 VALIDATION_SHARE = 0.1  # of the tokens trained between two validations
 FINAL_TOKENS = 1_000_000  # of the held-out part scored at the end, at the most
 FAR = 10**9  # steps, while the time that one takes is unknown
@@ -125,7 +125,7 @@ class Trainer:
         self.validated_at = self.step
         if not self.val_tokens:
             between = self.steps / VALIDATIONS * self.tokens_per_step
-            self.val_tokens = min(max(8192, int(between * VALIDATION_SHARE)), len(self.corpus.val))
+            self.val_tokens = min(max(4096, int(between * VALIDATION_SHARE)), len(self.corpus.val))
         val = self._evaluate(self.val_tokens) if self.val_tokens else None
         if val is None or val < self.best_val:
             self.best = checkpoint.clone(self.network.parameters_by_name())
