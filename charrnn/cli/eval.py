@@ -30,5 +30,12 @@ def evaluate(
         print(json.dumps(score))
         return
     for name, value in score.items():
-        shown = "-" if value is None else f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
-        print(f"{name.replace('_', ' '):<16} {shown}")
+        print(f"{name.replace('_', ' '):<16} {_shown(value)}")
+
+
+def _shown(value: float | None) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:.4f}" if value < 1e6 else f"{value:.3e}"
