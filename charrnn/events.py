@@ -96,10 +96,14 @@ class Stop(Event):
 
 @dataclass(frozen=True, slots=True)
 class Done(Event):
-    """The end: the best model's score on the held-out text (None without one)."""
+    """The end: the best model's score on the held-out text (None without one).
+
+    `val_part` is the share of that text, its beginning, that was scored.
+    """
 
     val_nats: float | None
     val_bpc: float | None
+    val_part: float
     steps: int
     tokens: int
     seconds: float

@@ -42,7 +42,13 @@ STEP = Step(
 VALIDATION = Validation(step=300, epoch=2.5, seconds=60.0, val_nats=math.log(2) * 3, best=True)
 SAMPLE = Sample(step=300, text="The fox slept.\x1b[2J\x07")
 DONE = Done(
-    val_nats=math.log(2), val_bpc=1.0, steps=1500, tokens=1_536_000, seconds=260.0, run="runs/book"
+    val_nats=math.log(2),
+    val_bpc=1.0,
+    val_part=0.5,
+    steps=1500,
+    tokens=1_536_000,
+    seconds=260.0,
+    run="runs/book",
 )
 
 Drawn = Callable[..., str]
@@ -203,7 +209,17 @@ class TestWithoutTerminal:
 
     def test_no_score(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Without held-out text the end says that there is no score."""
-        shown(Done(val_nats=None, val_bpc=None, steps=2, tokens=128, seconds=3.0, run="runs/book"))
+        shown(
+            Done(
+                val_nats=None,
+                val_bpc=None,
+                val_part=1.0,
+                steps=2,
+                tokens=128,
+                seconds=3.0,
+                run="runs/book",
+            )
+        )
         assert "no text was held out" in capsys.readouterr().err
 
     def test_sample_cannot_steer(self, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,7 +3,7 @@
 import math
 import time
 
-from charrnn.training.trainer import FINAL_TOKENS, Trainer
+from charrnn.training.trainer import Trainer
 
 PROBE_STEPS = 8  # the throughput is first measured over these, after as many to warm up
 REPLAN = 0.02  # leave the plan alone while it is off by less than this share of what is left
@@ -55,7 +55,7 @@ class Pace:
         trainer = self._trainer
         if trainer.config.seconds is None or not self.known:
             return False
-        last = min(len(trainer.corpus.val), FINAL_TOKENS) * self._seconds_per_val_token
+        last = trainer.final_tokens * self._seconds_per_val_token
         left = trainer.config.seconds - trainer.seconds - last
         steps = trainer.step + max(0, round(left / self.seconds_per_step))
         steps = min(steps, trainer.limit or steps)

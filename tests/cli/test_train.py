@@ -22,7 +22,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs signals of POSIX")
 
 SMALL = ("--hidden", 8, "--steps", 2)
 FILES = {"model.safetensors", "resume.safetensors", "log.jsonl", "samples.txt"}
-DONE = {"event", "val_nats", "val_bpc", "steps", "tokens", "seconds", "run"}
+DONE = {"event", "val_nats", "val_bpc", "val_part", "steps", "tokens", "seconds", "run"}
 
 
 def assert_usable(run: Path) -> None:
