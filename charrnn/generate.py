@@ -38,16 +38,14 @@ def generate(
         open_end = ""
     ids = tokenizer.encode(seed.removesuffix(open_end))
     state = engine.read(tokenizer.known(ids), state)
-    allowed = np.array([token.startswith(open_end) for token in tokenizer.tokens])
-    allowed[tokenizer.unknown_id] = False
+    never = np.arange(tokenizer.vocab_size) == tokenizer.unknown_id
+    banned = never | [not token.startswith(open_end) for token in tokenizer.tokens]
     while length > 0:
         logits = engine.logits(state)[0]
-        logits[~allowed] = -np.inf
+        logits[banned] = -np.inf
         token = sample(logits, sampling, rng)
         text = tokenizer.tokens[token].removeprefix(open_end)
         length -= len(text)
         yield text
-        if open_end:
-            open_end = ""
-            allowed = np.arange(tokenizer.vocab_size) != tokenizer.unknown_id
+        open_end, banned = "", never
         state = engine.step(np.array([token]), state)

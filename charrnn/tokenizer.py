@@ -231,8 +231,10 @@ def from_json(data: Any) -> Tokenizer:
     tokens = data.get("tokens")
     if not isinstance(tokens, list) or not all(isinstance(t, str) and t for t in tokens):
         raise ValueError("its tokens are not strings")
-    if any("\ud800" <= c <= "\udfff" for token in tokens for c in token):
-        raise ValueError("a token is not valid Unicode")
+    try:
+        "".join(tokens).encode()
+    except UnicodeEncodeError:
+        raise ValueError("a token is not valid Unicode") from None
     if len(set(tokens)) != len(tokens) or UNKNOWN in tokens:
         raise ValueError("it has a token twice")
     if data["level"] == "char" and any(len(token) != 1 for token in tokens):

@@ -1,6 +1,7 @@
 """A run folder: the model, the state to resume from, the log and the samples."""
 
 import json
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Self
@@ -128,11 +129,16 @@ def new_path(named: str | None, text: str) -> Path:
                 f"{path} holds a run already", "go on with it by --resume, or choose another -o"
             )
         return path
-    stem = "stdin" if text == "-" else Path(text).stem or "run"
+    name = _name(text)
     count = 1
-    while _taken(path := RUNS / (stem if count == 1 else f"{stem}-{count}")):
+    while _taken(path := RUNS / (name if count == 1 else f"{name}-{count}")):
         count += 1
     return path
+
+
+def _name(text: str) -> str:
+    """What the run of a text is called."""
+    return "stdin" if text == "-" else Path(text).stem or "run"
 
 
 def _taken(path: Path) -> bool:
@@ -147,8 +153,8 @@ def resume_path(named: str | None, text: str | None) -> Path:
     """
     if named:
         return Path(named)
-    pattern = f"{Path(text).stem}*" if text else "*"
-    found = sorted(RUNS.glob(f"{pattern}/{RESUME_NAME}"), key=lambda path: path.stat().st_mtime)
+    wanted = re.compile(rf"{re.escape(_name(text))}(-\d+)?" if text else ".*", re.DOTALL)
+    found = [path for path in RUNS.glob(f"*/{RESUME_NAME}") if wanted.fullmatch(path.parent.name)]
     if not found:
         raise RunError(f"nothing to resume under {RUNS}/", "name the run with -o")
-    return found[-1].parent
+    return max(found, key=lambda path: path.stat().st_mtime).parent

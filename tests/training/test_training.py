@@ -270,6 +270,12 @@ def test_setup_and_resume(level: str, tmp_path: Path, monkeypatch: pytest.Monkey
     again, run = setup.resume([], None, "cpu", {})
     assert again.step == 6
     assert again.config == training.config
+    patient, _ = setup.resume([], None, "cpu", {"patience": 9})
+    assert (patient.steps, patient.config.patience) == (12, 9)
+    Path("runs/bookshelf").mkdir()
+    Path("runs/bookshelf/resume.safetensors").write_bytes(b"a newer run of another text")
+    assert setup.resume(["book.txt"], None, "cpu", {})[1].path == run.path
+    Path("runs/bookshelf/resume.safetensors").unlink()
     finish(again, run)
     with pytest.raises(UsageError):
         setup.resume([], None, "cpu", {})
