@@ -43,8 +43,9 @@ class Plan(Event):
 class Step(Event):
     """About once a second.
 
-    `loss` is the running average over the training text, `norm` the gradient's before clipping,
-    `clipped` the share of recent updates that were; None is what is not known yet.
+    `loss` is the running average over the training text, `norm` the largest of the gradient's
+    since the last event, before clipping, `clipped` the share of recent updates that were;
+    None is what is not known yet.
     """
 
     step: int
@@ -67,12 +68,43 @@ class Skip(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Rollback(Event):
+    """Training diverged at `step` and went back to `back_to` with a smaller peak rate."""
+
+    step: int
+    back_to: int
+    lr: float
+
+
+@dataclass(frozen=True, slots=True)
 class Validation(Event):
     step: int
     epoch: float
     seconds: float
     val_nats: float
     best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Overfit(Event):
+    """The held-out text is predicted worse since `best_step`, the training text better."""
+
+    step: int
+    val_nats: float
+    best_nats: float
+    best_step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer(Event):
+    """A network from another run: how well it predicts that run's held-out text and this one's.
+
+    `old_nats` is None if the old text is not at hand, `new_nats` if nothing was held out.
+    """
+
+    step: int
+    old_nats: float | None
+    new_nats: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +116,14 @@ class Sample(Event):
 @dataclass(frozen=True, slots=True)
 class Save(Event):
     step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unsaved(Event):
+    """Saving failed; what was saved before is whole, and training goes on."""
+
+    step: int
+    why: str
 
 
 @dataclass(frozen=True, slots=True)

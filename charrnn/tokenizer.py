@@ -91,6 +91,12 @@ class Tokenizer(ABC):
     def unfinished(self, text: str) -> str:
         """The end of the text whose tokens may still change as more is typed."""
 
+    def extended(self, text: str) -> Self:
+        """This vocabulary, its ids unchanged, and after it what `train` finds in a text."""
+        known = set(self.tokens)
+        added = [token for token in self.train(text).tokens if token not in known]
+        return type(self)([*self.tokens[:-1], *added])
+
     def spell(self, text: str) -> Ids:
         """One id for each character, int32 [len(text)], escapes included."""
         return self._character_ids[code_points(text)]

@@ -6,7 +6,22 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from charrnn.events import Done, Event, Plan, Sample, Save, Skip, Start, Step, Stop, Validation
+from charrnn.events import (
+    Done,
+    Event,
+    Overfit,
+    Plan,
+    Rollback,
+    Sample,
+    Save,
+    Skip,
+    Start,
+    Step,
+    Stop,
+    Transfer,
+    Unsaved,
+    Validation,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -105,6 +120,23 @@ class TrainingView:
                 self._sample = event
             case Skip():
                 self._ui.warn(f"step {event.step}: the gradient was not finite; step left out")
+            case Rollback():
+                self._ui.warn(
+                    f"step {event.step:,}: training diverged; going on from step "
+                    f"{event.back_to:,} with the rate halved to {event.lr:.2g}"
+                )
+            case Unsaved():
+                self._ui.warn(f"{event.why}; training goes on, and tries again in a minute")
+            case Overfit():
+                self._ui.note(
+                    f"hint: since step {event.best_step:,} the held-out text is predicted worse "
+                    f"({bits(event.val_nats):.3f} bits/char, best {bits(event.best_nats):.3f}) and "
+                    "the training text better: it is being learned by heart. The best weights are "
+                    "kept; next time try more --dropout, a smaller --hidden, more text, or "
+                    "--patience 3 to stop here"
+                )
+            case Transfer():
+                self._ui.note(f"{'after' if event.step else 'before'}: {transfer_line(event)}")
             case Stop():
                 self._ui.note(f"stopped at step {event.step:,}: {event.why}")
             case Done():
@@ -201,6 +233,14 @@ def step_line(event: Step) -> str:
     if event.seconds_left is not None:
         parts.append(f"{duration(event.seconds_left)} left")
     return "  ".join(parts)
+
+
+def transfer_line(event: Transfer) -> str:
+    old, new = (
+        "not scored" if nats is None else f"{nats:.4f} nats = {bits(nats):.3f} bits/char"
+        for nats in (event.old_nats, event.new_nats)
+    )
+    return f"old text {old}, new text {new}"
 
 
 def validation_line(event: Validation) -> str:

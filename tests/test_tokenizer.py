@@ -257,3 +257,22 @@ class TestJson:
 def test_code_points(s: str) -> None:
     """Code points are those of `ord`."""
     assert code_points(s).tolist() == [ord(c) for c in s]
+
+
+class TestExtended:
+    @given(s=texts)
+    @settings(max_examples=30, deadline=None)
+    @pytest.mark.parametrize("level", LEVELS)
+    def test_old_ids_stay(self, level: str, s: str) -> None:
+        """A vocabulary extended by a text keeps every id and then knows that text's tokens too."""
+        old = TOKENIZERS[level].train(SEEN)
+        new = old.extended(s)
+        assert new.tokens[: old.unknown_id] == old.tokens[:-1]
+        assert set(new.tokens) == {*old.tokens, *TOKENIZERS[level].train(s).tokens}
+        assert len(new.tokens) == len(set(new.tokens))
+        assert not new.unseen(s)
+        check_exact(new, s)
+
+    def test_nothing_new(self, trained: Tokenizer) -> None:
+        """The text that a vocabulary was made from adds nothing to it."""
+        assert trained.extended(SEEN).tokens == trained.tokens

@@ -11,7 +11,22 @@ from contextlib import suppress
 
 import pytest
 
-from charrnn.events import Done, Event, Plan, Sample, Save, Skip, Start, Step, Stop, Validation
+from charrnn.events import (
+    Done,
+    Event,
+    Overfit,
+    Plan,
+    Rollback,
+    Sample,
+    Save,
+    Skip,
+    Start,
+    Step,
+    Stop,
+    Transfer,
+    Unsaved,
+    Validation,
+)
 from charrnn.ui import BARS, Ui, bits, duration, printable, sparkline, step_line
 
 START = Start(
@@ -193,6 +208,39 @@ class TestWithoutTerminal:
         """A skipped update is a warning."""
         shown(Skip(7))
         assert capsys.readouterr().err.startswith("charrnn: warning: step 7: ")
+
+    def test_rollback(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Going back is a warning of one line with the new rate."""
+        shown(Rollback(step=70, back_to=60, lr=0.015))
+        text = capsys.readouterr().err
+        assert text.startswith("charrnn: warning: step 70: training diverged")
+        assert "step 60" in text
+        assert "0.015" in text
+        assert text.count("\n") == 1
+
+    def test_unsaved(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A failed save is a warning that says why and that training goes on."""
+        shown(Unsaved(70, "cannot write x: No space left on device"))
+        text = capsys.readouterr().err
+        assert text.startswith(
+            "charrnn: warning: cannot write x: No space left on device; training"
+        )
+
+    def test_overfit(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Overfitting is told with the best step, both scores and what to change."""
+        shown(
+            Overfit(step=900, val_nats=math.log(2) * 2.5, best_nats=math.log(2) * 2, best_step=600)
+        )
+        text = capsys.readouterr().err
+        for fact in ("hint", "step 600", "2.500", "2.000", "--dropout", "--patience"):
+            assert fact in text
+
+    def test_transfer(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Fine-tuning tells both texts' scores, before and after."""
+        shown(Transfer(0, math.log(2), math.log(2) * 3), Transfer(60, None, math.log(2) * 2))
+        before, after = capsys.readouterr().err.splitlines()
+        assert before.startswith("before: old text 0.6931 nats = 1.000 bits/char, new text 2.0794")
+        assert after.startswith("after: old text not scored, new text 1.3863")
 
     def test_stop(self, capsys: pytest.CaptureFixture[str]) -> None:
         """An early end says why."""

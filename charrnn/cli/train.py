@@ -50,6 +50,9 @@ def train(
     ] = None,
     random_seed: Annotated[int | None, Option(help="The same seed, the same model.")] = None,
     resume: Annotated[bool, Option("--resume", help="Go on with a run.")] = False,
+    source: Annotated[
+        str | None, Option("--from", metavar="RUN", help="Start from the model of another run.")
+    ] = None,
     device: Annotated[str, Option(help="auto, cpu or cuda.")] = "auto",
     encoding: Encoding = None,
     json_lines: Json = False,
@@ -70,10 +73,15 @@ def train(
         cell=cell, hidden=hidden, layers=layers, embedding=embed, dropout=dropout, bptt=bptt,
         batch=batch, lr=lr, clip=clip, val=val, seed=random_seed,
     )  # fmt: skip
-    if resume and (fixed or level or encoding):
+    if resume and (fixed or level or encoding or source):
         raise UsageError(
             "with --resume only --time, --epochs, --steps and --patience can change",
             "start a new run for anything else",
+        )
+    if source and (level or fixed.keys() & {"cell", "hidden", "layers", "embedding"}):
+        raise UsageError(
+            "with --from the level and the network's shape are those of that run",
+            "leave out --level, --cell, --hidden, --layers and --embed",
         )
     if not resume and not texts:
         raise UsageError("no text to train on", "name a file, for example charrnn train book.txt")
@@ -86,7 +94,7 @@ def train(
             trainer, run = setup.resume(texts or [], output, device, limits)
         else:
             trainer, run = setup.begin(
-                texts or [], output, encoding, device, level or "char", fixed | limits
+                texts or [], output, encoding, device, level or "char", fixed | limits, source
             )
         with ui.training() as view:
             for event in run_training(trainer, run, BEGAN, interrupted):
@@ -94,6 +102,7 @@ def train(
                 view.show(event)
                 if json_lines:
                     json_lines = _print(event)
+        run.close()
     if isinstance(event, Stop):
         ui.note(f"saved; go on with:  charrnn train --resume -o {shlex.quote(str(run.path))}")
         raise typer.Exit(130)

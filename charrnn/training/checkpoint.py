@@ -13,7 +13,7 @@ from torch import Tensor
 from charrnn.errors import RunError
 from charrnn.model_file import write_atomically
 
-FORMAT = 1
+FORMAT = 2
 RESUME_NAME = "resume.safetensors"
 
 
@@ -38,7 +38,10 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with safe_open(path, "pt") as file:
             values = json.loads((file.metadata() or {})["charrnn-resume"])
             if values["format"] != FORMAT:
-                raise RunError(f"{path} is of format {values['format']!r}", "update charrnn")
+                raise RunError(
+                    f"{path} is of format {values['format']!r}, this charrnn resumes {FORMAT}",
+                    "start a new run, or use the charrnn that wrote it",
+                )
             return {name: file.get_tensor(name) for name in file.keys()}, values  # noqa: SIM118
     except FileNotFoundError:
         raise RunError(

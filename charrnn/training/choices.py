@@ -6,6 +6,8 @@ from typing import Any
 from charrnn.config import ModelConfig
 
 LIMITS = {"seconds", "epochs", "steps"}  # fields of TrainingConfig that say when to stop
+SHAPE = ("cell", "layers", "hidden", "embedding")  # fields of ModelConfig to choose
+FINE_TUNING_LR = 0.01  # a trained network is not to forget what it knows
 SECONDS = 300.0  # if nothing says how long
 EPOCHS = 60  # then also at the most: a short text is learned sooner
 OPERATIONS = 5e10  # a second, roughly what two cores spend on training

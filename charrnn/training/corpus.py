@@ -1,5 +1,6 @@
 """A text made ready for training: its tokens, in the two parts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from charrnn.errors import TextError
 from charrnn.text import chunks, fingerprint, split
-from charrnn.tokenizer import ESCAPE_NATS, TOKENIZERS, Tokenizer
+from charrnn.tokenizer import ESCAPE_NATS, CharTokenizer, Tokenizer
 
 SHORTEST = 64  # tokens to train on
 OPENINGS = ("\n\n", "\n", " ")
@@ -27,6 +28,7 @@ class Corpus:
         escape_nats: what naming the held-out part's unseen characters costs in all.
         opening: text after which a paragraph starts; generation without a seed begins there.
         fingerprint: of the whole text.
+        old: the text of the run that is fine-tuned, of whose training part only the end is kept.
     """
 
     tokenizer: Tokenizer
@@ -37,17 +39,17 @@ class Corpus:
     escape_nats: float
     opening: str
     fingerprint: str
+    old: "Corpus | None" = None
 
     @classmethod
     def prepare(
-        cls, text: str, val: float, level: str = "char", tokenizer: Tokenizer | None = None
+        cls, text: str, val: float, tokenize: Callable[[str], Tokenizer] = CharTokenizer.train
     ) -> Self:
         """Split and tokenize a text.
 
         Args:
             val: share of the text to hold out, its end.
-            level: a key of TOKENIZERS.
-            tokenizer: of a run to resume, instead of a new one.
+            tokenize: makes the tokenizer, of the training part alone.
 
         Raises:
             TextError: the text is too short to train on.
@@ -58,11 +60,11 @@ class Corpus:
                 "give a text of some thousand characters",
             )
         train_text, val_text = split(text, val)
-        tokenizer = tokenizer or TOKENIZERS[level].train(train_text)
+        tokenizer = tokenize(train_text)
         train, _ = _encode(tokenizer, train_text)
         if len(train) < SHORTEST:
             raise TextError(
-                f"the text is too short: {len(train)} {level} tokens to train on, "
+                f"the text is too short: {len(train)} {tokenizer.level} tokens to train on, "
                 f"at least {SHORTEST} are needed",
                 "give a longer text",
             )

@@ -5,16 +5,32 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 
-from charrnn.errors import TrainingError
-from charrnn.events import Done, Event, Plan, Sample, Save, Skip, Start, Step, Stop, Validation
-from charrnn.training.optim import schedule
+from charrnn.errors import RunError, TrainingError
+from charrnn.events import (
+    Done,
+    Event,
+    Overfit,
+    Plan,
+    Rollback,
+    Sample,
+    Save,
+    Skip,
+    Start,
+    Step,
+    Stop,
+    Transfer,
+    Unsaved,
+    Validation,
+)
 from charrnn.training.pace import Pace
 from charrnn.training.run import Run
 from charrnn.training.trainer import FAR, Trainer
 
 TELL_SECONDS = 1.0
 SAVE_SECONDS = 60.0
-SKIPS = 20  # updates in a row that are not finite, before training gives up
+SAVE_SHARE = 0.02  # of the time at the most
+SKIPS = 3  # updates in a row that are not finite, before training goes back
+SMALLEST_RATE = 1 / 64  # of the configured one; a training that diverges even there is given up
 SAMPLE_LENGTH = 240
 FINAL_SAMPLE_LENGTH = 500
 
@@ -29,51 +45,52 @@ def train(trainer: Trainer, run: Run, began: float, stop: Callable[[], bool]) ->
         stop: asked after each step; True saves and ends.
 
     Raises:
-        TrainingError: it diverged.
-        RunError: the run cannot be written.
+        TrainingError: it diverges whatever the rate.
+        RunError: the run cannot be written at the end.
     """
     pace = Pace(trainer, began)
     yield _start(trainer, run)
-    told = saved = time.monotonic()
+    if run.origin and not trainer.step:
+        yield Transfer(trainer.step, *trainer.transfer_scores())
+    told = time.monotonic()
+    save_at = told + SAVE_SECONDS
+    largest_norm = 0.0
     while not trainer.finished:
         norm = trainer.update()
         pace.tick()
-        now = time.monotonic()
         if norm is None:
             yield Skip(trainer.step)
             if trainer.skipped >= SKIPS:
-                raise TrainingError(
-                    f"training diverged: {SKIPS} updates in a row were not finite",
-                    "try again with a smaller --lr",
-                )
+                yield from _go_back(trainer, run)
             continue
+        largest_norm = max(largest_norm, norm)
+        now = time.monotonic()
         if now - told >= TELL_SECONDS:
             told = now
             if pace.plan():
                 yield _plan(trainer, pace)
-            yield _step(trainer, pace, norm)
+            yield _step(trainer, pace, largest_norm)
+            largest_norm = 0.0
         if trainer.validation_is_due:
             yield from _validate(trainer, run, pace)
             if not run.has_model:
-                saved = -math.inf
-        if now - saved >= SAVE_SECONDS:
-            saved = now
-            run.save(trainer)
-            yield Save(trainer.step)
-        if stop():
-            run.save(trainer)
-            yield Save(trainer.step)
+                save_at = now
+        if now >= save_at:
+            yield from _save(trainer, run)
+            save_at = now + max(SAVE_SECONDS, (time.monotonic() - now) / SAVE_SHARE)
+        if stop() and not trainer.finished:
+            yield from _save(trainer, run, must=True)
             yield Stop(trainer.step, "interrupted")
             return
     if trainer.out_of_patience:
         yield Stop(trainer.step, f"no better for {trainer.since_best} validations")
-    elif trainer.validated_at != trainer.step:
-        yield from _validate(trainer, run, pace)
     val = trainer.final_score()
     pace.tick()
     run.save(trainer, val)
     yield Save(trainer.step)
     yield Sample(trainer.step, run.sample(trainer, FINAL_SAMPLE_LENGTH, best=True))
+    if run.origin:
+        yield Transfer(trainer.step, *trainer.transfer_scores())
     yield Done(
         val_nats=val,
         val_bpc=None if val is None else val / math.log(2),
@@ -83,6 +100,37 @@ def train(trainer: Trainer, run: Run, began: float, stop: Callable[[], bool]) ->
         seconds=trainer.seconds,
         run=str(run.path),
     )
+
+
+def _save(trainer: Trainer, run: Run, must: bool = False) -> Iterator[Event]:
+    """Save a sound state; training outlives a full disk unless it `must` be saved now."""
+    if not trainer.sound:
+        yield from _go_back(trainer, run)
+    try:
+        run.save(trainer)
+    except RunError as error:
+        if must:
+            raise
+        yield Unsaved(trainer.step, error.message)
+    else:
+        yield Save(trainer.step)
+
+
+def _go_back(trainer: Trainer, run: Run) -> Iterator[Event]:
+    """Take up the last good state with a smaller rate.
+
+    Raises:
+        TrainingError: the rate is too small to go on.
+    """
+    diverged_at = trainer.step
+    trainer.go_back()
+    yield Rollback(diverged_at, trainer.step, trainer.rate)
+    if trainer.rate < trainer.config.lr * SMALLEST_RATE:
+        yield from _save(trainer, run)
+        raise TrainingError(
+            "training diverges whatever the rate; the last good state is saved",
+            "start anew with a smaller --lr",
+        )
 
 
 def _start(trainer: Trainer, run: Run) -> Start:
@@ -110,16 +158,16 @@ def _plan(trainer: Trainer, pace: Pace) -> Plan:
     )
 
 
-def _step(trainer: Trainer, pace: Pace, norm: float) -> Step:
+def _step(trainer: Trainer, pace: Pace, largest_norm: float) -> Step:
     known = pace.known
     return Step(
         step=trainer.step,
         steps=trainer.steps if trainer.steps < FAR else None,
         epoch=trainer.epoch,
         loss=trainer.loss * trainer.corpus.tokens_per_char,
-        norm=norm,
+        norm=largest_norm,
         clipped=trainer.clipped,
-        lr=trainer.config.lr * schedule(trainer.progress),
+        lr=trainer.lr,
         tokens_per_second=trainer.tokens_per_step / pace.seconds_per_step if known else None,
         seconds=trainer.seconds,
         seconds_left=pace.seconds_left if known and trainer.steps < FAR else None,
@@ -130,12 +178,13 @@ def _validate(trainer: Trainer, run: Run, pace: Pace) -> Iterator[Event]:
     before = time.monotonic()
     val = trainer.validate()
     pace.validated(trainer.val_tokens, time.monotonic() - before)
-    if val is not None and not math.isfinite(val):
-        raise TrainingError(
-            "training diverged: the loss on the held-out text is not finite",
-            "try again with a smaller --lr",
-        )
+    if (val is not None and not math.isfinite(val)) or not trainer.sound:
+        yield from _go_back(trainer, run)
+        return
+    trainer.remember()
     if val is not None:
         best = trainer.since_best == 0
         yield Validation(trainer.step, trainer.epoch, trainer.seconds, val, best)
+        if trainer.begins_to_overfit(val):
+            yield Overfit(trainer.step, val, trainer.best_val, trainer.best_step)
     yield Sample(trainer.step, run.sample(trainer, SAMPLE_LENGTH))

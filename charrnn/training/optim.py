@@ -38,12 +38,12 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         params: weight matrices of recurrent layers, [gates * H, inputs].
-        lr: step size; scaled by the square root of a block's aspect.
         hidden: H, the rows of one gate's block.
+        lr: step size; scaled by the square root of a block's aspect.
     """
 
     def __init__(
-        self, params: list[Tensor], lr: float, hidden: int, momentum: float = 0.95
+        self, params: list[Tensor], hidden: int, lr: float = 0.02, momentum: float = 0.95
     ) -> None:
         super().__init__(params, {"lr": lr, "hidden": hidden, "momentum": momentum})
 
@@ -64,44 +64,39 @@ class Muon(torch.optim.Optimizer):
 
 
 class Optimizer:
-    """Both optimizers under one learning-rate schedule, with clipping by global norm.
+    """Both optimizers under one learning rate, with clipping by global norm.
 
     Args:
         network: what to train.
-        lr: Muon's peak learning rate; AdamW's follows from it.
         clip: largest global norm of the gradient.
     """
 
-    def __init__(self, network: Network, lr: float, clip: float) -> None:
-        self.lr = lr
+    def __init__(self, network: Network, clip: float) -> None:
         self.clip = clip
         self.parameters = list(network.parameters())
         named = network.parameters_by_name()
         matrices = [p for name, p in named.items() if name.endswith((".input", ".recurrent"))]
         rest = [p for name, p in named.items() if not name.endswith((".input", ".recurrent"))]
         self.parts = {
-            "muon": Muon(list(matrices), lr=lr, hidden=network.config.hidden),
-            "adamw": torch.optim.AdamW(
-                rest, lr=lr * ADAMW_SHARE, betas=(0.9, 0.99), weight_decay=0.0
-            ),
+            "muon": Muon(list(matrices), hidden=network.config.hidden),
+            "adamw": torch.optim.AdamW(rest, betas=(0.9, 0.99), weight_decay=0.0),
         }
 
-    def step(self, progress: float) -> float:
+    def step(self, lr: float) -> float:
         """Clip the gradients and update the weights; an update that is not finite is skipped.
 
         Args:
-            progress: share of the training that is done, in [0, 1].
+            lr: Muon's learning rate; AdamW's follows from it.
 
         Returns:
             The gradient's global norm before clipping; not finite means that nothing changed.
         """
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.clip).item()
         if math.isfinite(norm):
-            factor = schedule(progress)
             for name, optimizer in self.parts.items():
                 share = ADAMW_SHARE if name == "adamw" else 1.0
                 for group in optimizer.param_groups:
-                    group["lr"] = self.lr * share * factor
+                    group["lr"] = lr * share
                 optimizer.step()
         for parameter in self.parameters:
             parameter.grad = None

@@ -20,7 +20,7 @@ class Pace:
     def __init__(self, trainer: Trainer, began: float) -> None:
         self._trainer = trainer
         self._began = began - trainer.seconds
-        self._first_step = trainer.step + PROBE_STEPS
+        self._ticks = -PROBE_STEPS  # counted here: a training that diverges steps back
         self._since = math.nan
         self._seconds_per_val_token = 0.0
 
@@ -28,7 +28,8 @@ class Pace:
         """Call after each step."""
         now = time.monotonic()
         self._trainer.seconds = now - self._began
-        if self._trainer.step == self._first_step:
+        self._ticks += 1
+        if self._ticks == 0:
             self._since = now
 
     def validated(self, tokens: int, seconds: float) -> None:
@@ -38,13 +39,13 @@ class Pace:
     @property
     def known(self) -> bool:
         """Whether enough steps were timed."""
-        return self._trainer.step >= self._first_step + PROBE_STEPS
+        return self._ticks >= PROBE_STEPS
 
     @property
     def seconds_per_step(self) -> float:
         if not self.known:
             return math.nan
-        return (time.monotonic() - self._since) / (self._trainer.step - self._first_step)
+        return (time.monotonic() - self._since) / self._ticks
 
     @property
     def seconds_left(self) -> float:
@@ -55,7 +56,7 @@ class Pace:
         trainer = self._trainer
         if trainer.config.seconds is None or not self.known:
             return False
-        last = trainer.final_tokens * self._seconds_per_val_token
+        last = trainer.closing_tokens * self._seconds_per_val_token
         left = trainer.config.seconds - trainer.seconds - last
         steps = trainer.step + max(0, round(left / self.seconds_per_step))
         steps = min(steps, trainer.limit or steps)

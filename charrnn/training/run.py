@@ -1,6 +1,8 @@
 """A run folder: the model, the state to resume from, the log and the samples."""
 
+import errno
 import json
+import os
 import re
 from dataclasses import asdict
 from pathlib import Path
@@ -14,6 +16,7 @@ from charrnn.model_file import MODEL_NAME, RUNS, ModelFile
 from charrnn.training import checkpoint
 from charrnn.training.checkpoint import RESUME_NAME
 from charrnn.training.trainer import Trainer
+from charrnn.training.transfer import Origin
 
 
 class Run:
@@ -23,15 +26,26 @@ class Run:
         path: the folder.
         texts: paths of the texts trained on, kept to resume without naming them again.
         encoding: of the texts, if one was named.
+        origin: the run that is fine-tuned, if there is one.
     """
 
-    def __init__(self, path: Path, texts: list[str], encoding: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        texts: list[str],
+        encoding: str | None = None,
+        origin: Origin | None = None,
+    ) -> None:
         self.path = path
         self.texts = texts
         self.encoding = encoding
+        self.origin = origin
+        self._waiting: dict[str, str] = {}  # what a full disk has kept from each file
 
     @classmethod
-    def create(cls, path: Path, texts: list[str], encoding: str | None) -> Self:
+    def create(
+        cls, path: Path, texts: list[str], encoding: str | None, origin: Origin | None = None
+    ) -> Self:
         """Make the folder.
 
         Raises:
@@ -45,30 +59,50 @@ class Run:
                 f"cannot make the run folder {path}: {error.strerror or error}",
                 "choose another folder with -o",
             ) from None
-        return cls(path, texts, encoding)
+        return cls(path, texts, encoding, origin)
 
     @property
     def has_model(self) -> bool:
         return (self.path / MODEL_NAME).exists()
 
     def log(self, event: Event) -> None:
-        """Append an event to log.jsonl, a sample to samples.txt too."""
+        """Append an event to log.jsonl, a sample to samples.txt too.
+
+        What cannot be written now waits for the next event; see `close`.
+        """
         self._append("log.jsonl", json.dumps(event.to_json(), ensure_ascii=False) + "\n")
         if isinstance(event, Sample):
             self._append("samples.txt", f"--- step {event.step}\n{event.text}\n\n")
 
     def _append(self, name: str, text: str) -> None:
+        text = self._waiting.pop(name, "") + text
         try:
-            with open(self.path / name, "a", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+            with open(self.path / name, "ab", buffering=0) as file:
+                whole = file.tell()
+                data = text.encode()
+                if file.write(data) != len(data):
+                    file.truncate(whole)  # a full disk took a part
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
+            self._waiting[name] = text
+            self._reason = error.strerror or str(error)
+
+    def close(self) -> None:
+        """Call after the last event.
+
+        Raises:
+            RunError: not all of the log could be written.
+        """
+        if self._waiting:
             raise RunError(
-                f"cannot write {self.path / name}: {error.strerror or error}",
-                "what was saved before is whole; go on with --resume",
-            ) from None
+                f"cannot write {self.path / next(iter(self._waiting))}: {self._reason}",
+                "the model is saved, the log is not whole; free some space",
+            )
 
     def save(self, trainer: Trainer, val_nats: float | None = None) -> None:
-        """Write resume.safetensors, then the best model; each whole or not at all.
+        """Write the best model, then resume.safetensors; each whole or not at all.
+
+        In this order, a run that counts as finished has its final model.
 
         Args:
             val_nats: the model's final score; before the end, the best validation's stands.
@@ -83,9 +117,10 @@ class Run:
             "fingerprint": trainer.corpus.fingerprint,
             "tokenizer": trainer.corpus.tokenizer.to_json(),
             "model": asdict(trainer.network.config),
+            "origin": self.origin and asdict(self.origin),
         }
-        checkpoint.save(self.path / RESUME_NAME, tensors, about | values)
         model_file.save(self.path / MODEL_NAME, self.model_file(trainer, val_nats))
+        checkpoint.save(self.path / RESUME_NAME, tensors, about | values)
 
     def model_file(
         self, trainer: Trainer, val_nats: float | None = None, best: bool = True
@@ -98,6 +133,7 @@ class Run:
             training={
                 "version": __version__,
                 "texts": [Path(text).name for text in self.texts],
+                "from": self.origin and self.origin.model,
                 "opening": trainer.corpus.opening,
                 "train_chars": trainer.corpus.train_chars,
                 "val_chars": trainer.corpus.val_chars,

@@ -1,5 +1,7 @@
 """Everything before the first step: a new training from a text, or one taken up again."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -7,13 +9,14 @@ import torch
 from charrnn import text, tokenizer
 from charrnn.config import ModelConfig, TrainingConfig, require
 from charrnn.errors import RunError, UsageError
-from charrnn.tokenizer import TOKENIZERS
-from charrnn.training import checkpoint
+from charrnn.tokenizer import TOKENIZERS, Tokenizer
+from charrnn.training import checkpoint, transfer
 from charrnn.training.checkpoint import RESUME_NAME
-from charrnn.training.choices import LIMITS, choose
+from charrnn.training.choices import FINE_TUNING_LR, LIMITS, SHAPE, choose
 from charrnn.training.corpus import Corpus
 from charrnn.training.run import Run, new_path, resume_path
 from charrnn.training.trainer import Trainer
+from charrnn.training.transfer import Origin
 
 Setup = tuple[Trainer, Run]
 
@@ -25,30 +28,45 @@ def begin(
     device: str,
     level: str,
     options: dict[str, Any],
+    source: str | None = None,
 ) -> Setup:
-    """Read and tokenize a text, make the run folder and a new network.
+    """Read and tokenize a text, make the run folder and a network.
 
     Args:
         texts: paths of files; "-" is standard input.
         output: the run folder, or None for one under runs/.
         encoding: of the texts, or None.
         device: auto, cpu or cuda.
-        level: a key of TOKENIZERS.
+        level: a key of TOKENIZERS; of no account with a source.
         options: fields of ModelConfig and TrainingConfig that the user has set.
+        source: a run folder or model file to fine-tune, or None for a new network.
 
     Raises:
         CharrnnError: an option makes no sense, the text cannot be read or is too short, the
-            folder is taken or cannot be made. Nothing has been written then.
+            folder is taken or cannot be made, the source is no model. Nothing has been written
+            then.
     """
     require(level in TOKENIZERS, f"no level named {level!r}; use one of {', '.join(TOKENIZERS)}")
     where = _device(device)
     path = new_path(output, texts[0])
+    tokenize: Callable[[str], Tokenizer] = TOKENIZERS[level].train
+    origin = None
+    if source:
+        origin, old_model = transfer.find(source)
+        level, tokenize = old_model.tokenizer.level, old_model.tokenizer.extended
+        shape = {name: getattr(old_model.config, name) for name in SHAPE}
+        options = {"lr": FINE_TUNING_LR} | options | shape
     # Checked before a long text is read; the real ones follow from it.
     _, training = _configure(level, 10**6, 100, options)
-    corpus = Corpus.prepare(text.read(texts, encoding), training.val, level)
+    corpus = Corpus.prepare(text.read(texts, encoding), training.val, tokenize)
+    if origin:
+        corpus = replace(corpus, old=origin.held_out(corpus.tokenizer))
     model, training = _configure(level, len(corpus.train), corpus.tokenizer.vocab_size, options)
     trainer = Trainer(model, training, corpus, where)
-    return trainer, Run.create(path, texts, encoding)
+    if source:
+        transfer.take_over(trainer.network, corpus.tokenizer, old_model)
+        trainer.remember()
+    return trainer, Run.create(path, texts, encoding, origin)
 
 
 def resume(
@@ -76,19 +94,21 @@ def resume(
         if limits.keys() & LIMITS:  # given anew, they replace all of them
             training = training | dict.fromkeys(LIMITS)
         config = TrainingConfig(**training | limits)
-        run = Run(path, texts or values["texts"], values["encoding"])
-        corpus = Corpus.prepare(
-            text.read(run.texts, run.encoding),
-            config.val,
-            tokenizer=tokenizer.from_json(values["tokenizer"]),
-        )
+        origin = values["origin"] and Origin(**values["origin"])
+        run = Run(path, texts or values["texts"], values["encoding"], origin)
+        known = tokenizer.from_json(values["tokenizer"])
+        corpus = Corpus.prepare(text.read(run.texts, run.encoding), config.val, lambda _: known)
         if corpus.fingerprint != values["fingerprint"]:
             raise RunError(
                 f"the text is not the one that {path} was trained on",
                 "give that text, or start a new run without --resume",
             )
+        if origin:
+            corpus = replace(corpus, old=origin.held_out(known))
         trainer = Trainer(ModelConfig(**values["model"]), config, corpus, where)
         trainer.restore(tensors, values)
+        if not trainer.sound:
+            raise ValueError("it holds values that are not finite")
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise RunError(
             f"{path / RESUME_NAME} cannot be resumed from: {error}", "start a new run"
@@ -105,7 +125,7 @@ def _configure(
     level: str, tokens: int, vocab_size: int, options: dict[str, Any]
 ) -> tuple[ModelConfig, TrainingConfig]:
     values = choose(level, tokens, vocab_size, options)
-    shape = {name: values.pop(name) for name in ("cell", "layers", "hidden", "embedding")}
+    shape = {name: values.pop(name) for name in SHAPE}
     return ModelConfig(vocab_size, **shape), TrainingConfig(**values)
 
 

@@ -15,12 +15,14 @@ from charrnn.training.batching import Streams
 from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import evaluate
 from charrnn.training.network import Network
-from charrnn.training.optim import Optimizer
+from charrnn.training.optim import Optimizer, schedule
 
 VALIDATIONS = 20  # in the whole training, evenly spaced
 VALIDATION_SHARE = 0.1  # of the tokens trained between two validations; reading costs a third
 FINAL_SHARE = 0.3  # of all tokens trained: the last score, so that it takes a tenth of the time
 FINAL_TOKENS = 1_000_000  # at the most
+TRANSFER_TOKENS = 1 << 16  # of the old text and of the new, before and after fine-tuning
+OVERFITTING = 0.01  # a loss on the held-out text this share above the best is no accident
 FAR = 10**9  # steps, while the time that one takes is unknown
 
 
@@ -42,11 +44,12 @@ class Trainer:
         initial = torch.Generator().manual_seed(training.seed)
         self.network = Network(model, initial, training.dropout).to(device)
         self.network.dropout_generator = torch.Generator(device).manual_seed(training.seed)
-        self.optimizer = Optimizer(self.network, training.lr, training.clip)
+        self.optimizer = Optimizer(self.network, training.clip)
         self.streams = Streams(corpus.train, training.batch, training.bptt)
         self.hidden = self.network.zero_state(training.batch)
         self.device = device
         self.step = 0
+        self.rate = training.lr  # the schedule's peak; smaller after a return from divergence
         self.skipped = 0  # in a row
         self.seconds = 0.0
         self.loss = math.nan  # nats per token, running average
@@ -55,11 +58,15 @@ class Trainer:
         self.val_tokens = 0  # looked at in each validation but the last
         self.best_val = math.inf  # nats per character
         self.best: dict[str, Tensor] = {}
+        self.best_step = 0
+        self.best_loss = math.nan  # the running average when the best was found
         self.since_best = 0
+        self.told_overfitting = False
         by_epochs = training.epochs and math.ceil(training.epochs * self.steps_per_epoch)
         limits = [limit for limit in (by_epochs, training.steps) if limit]
         self.limit = min(limits) if limits else None  # updates at the most
         self.steps = self.limit or FAR  # fewer, once a plan fits them to the time
+        self.remember()
 
     @property
     def tokens_per_step(self) -> int:
@@ -82,6 +89,11 @@ class Trainer:
         return self.step / self.steps
 
     @property
+    def lr(self) -> float:
+        """The learning rate of the next update."""
+        return self.rate * schedule(self.progress)
+
+    @property
     def best_nats(self) -> float | None:
         """The best validation, nats per character; None before the first."""
         return self.best_val if math.isfinite(self.best_val) else None
@@ -93,6 +105,12 @@ class Trainer:
         return min(len(self.corpus.val), FINAL_TOKENS, max(share, self.val_tokens))
 
     @property
+    def closing_tokens(self) -> int:
+        """Tokens to read after the last step."""
+        transfer = 2 * TRANSFER_TOKENS if self.corpus.old else 0
+        return self.final_tokens + transfer
+
+    @property
     def out_of_patience(self) -> bool:
         return self.config.patience is not None and self.since_best >= self.config.patience
 
@@ -102,7 +120,8 @@ class Trainer:
 
     @property
     def validation_is_due(self) -> bool:
-        return self.step - self.validated_at >= self.steps / VALIDATIONS
+        since = self.step - self.validated_at
+        return since >= self.steps / VALIDATIONS or (self.step >= self.steps and since > 0)
 
     def update(self) -> float | None:
         """Train on the next window; the gradient's norm, or None if it was not finite."""
@@ -110,7 +129,7 @@ class Trainer:
         logits, hidden = self.network(inputs, self.hidden)
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = self.optimizer.step(self.progress)
+        norm = self.optimizer.step(self.lr)
         self.step += 1
         if not math.isfinite(norm):
             # A state that is not finite would stay so: start from an empty memory.
@@ -133,36 +152,77 @@ class Trainer:
         if not self.val_tokens:
             between = self.steps / VALIDATIONS * self.tokens_per_step
             self.val_tokens = min(max(1024, int(between * VALIDATION_SHARE)), len(self.corpus.val))
-        val = self._evaluate(self.val_tokens) if self.val_tokens else None
+        val = self._score(self.corpus, self.val_tokens)
         if val is None or val < self.best_val:
             self.best = checkpoint.clone(self.network.parameters_by_name())
             self.best_val = math.inf if val is None else val
+            self.best_step, self.best_loss = self.step, self.loss
             self.since_best = 0
         else:
             self.since_best += 1
         return val
 
+    def begins_to_overfit(self, val: float) -> bool:
+        """Whether the held-out text is predicted worse, the training text better; True once."""
+        if (
+            self.told_overfitting
+            or self.since_best < 3
+            or val < self.best_val * (1 + OVERFITTING)
+            or self.loss > self.best_loss
+        ):
+            return False
+        self.told_overfitting = True
+        return True
+
     def final_score(self) -> float | None:
         """Nats per character of the best weights on the held-out part; None if there is none."""
-        if not self.val_tokens:
-            return None
-        last = checkpoint.clone(self.network.parameters_by_name())
-        self.network.load(self.best)
-        val = self._evaluate(self.final_tokens)
-        self.network.load(last)
+        return self._score_best(self.corpus, self.final_tokens)
+
+    def transfer_scores(self) -> tuple[float | None, float | None]:
+        """What the best weights score on an earlier run's held-out text, and on this one's."""
+        old = self.corpus.old
+        return (
+            None if old is None else self._score_best(old, TRANSFER_TOKENS),
+            self._score_best(self.corpus, TRANSFER_TOKENS),
+        )
+
+    def _score_best(self, corpus: Corpus, tokens: int) -> float | None:
+        """The present weights stand in while there are no best ones."""
+        present = checkpoint.clone(self.network.parameters_by_name())
+        self.network.load(self.best or present)
+        val = self._score(corpus, tokens)
+        self.network.load(present)
         return val
 
-    def _evaluate(self, tokens: int) -> float:
-        nats = evaluate(self.network, self.corpus.train, self.corpus.val[:tokens])
-        return self.corpus.nats_per_char(nats)
+    def _score(self, corpus: Corpus, tokens: int) -> float | None:
+        if not len(corpus.val):
+            return None
+        return corpus.nats_per_char(evaluate(self.network, corpus.train, corpus.val[:tokens]))
+
+    @property
+    def sound(self) -> bool:
+        """Whether every number is finite, so that it may be saved."""
+        return all(bool(torch.isfinite(tensor).all()) for tensor in self.state()[0].values())
+
+    def remember(self) -> None:
+        """Keep a copy of everything, to go back to if training diverges."""
+        tensors, values = self.state()
+        self._remembered = checkpoint.clone(tensors), values
+
+    def go_back(self) -> None:
+        """Return to what was last remembered, with half the rate of now."""
+        tensors, values = self._remembered
+        now = {"rate": self.rate / 2, "seconds": self.seconds, "steps": self.steps}
+        self.restore(tensors, values | now)
 
     def weights(self, best: bool = True) -> dict[str, Array]:
         """The best weights, or the present ones: also while nothing has been validated."""
         chosen = self.best if best and self.best else self.network.parameters_by_name()
         return {name: weight.detach().cpu().numpy() for name, weight in chosen.items()}
 
-    SCALARS = ("step", "steps", "skipped", "seconds", "loss", "clipped", "validated_at",
-               "val_tokens", "best_val", "since_best")  # fmt: skip
+    SCALARS = ("step", "steps", "rate", "skipped", "seconds", "loss", "clipped", "validated_at",
+               "val_tokens", "best_val", "best_step", "best_loss", "since_best",
+               "told_overfitting")  # fmt: skip
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """All that a resume needs, as tensors and JSON values."""
@@ -191,3 +251,4 @@ class Trainer:
             setattr(self, name, values[name])
         if values["training"] != asdict(self.config):
             self.steps = planned
+        self.remember()

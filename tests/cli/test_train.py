@@ -283,12 +283,47 @@ def files_limited_to(size: int) -> Iterator[None]:
 
 class TestDivergence:
     def test_told(self, call: Call, corpus: Path) -> None:
-        """Training that leaves the finite numbers ends with an error that says so."""
-        result = call("train", corpus, "--cell", "rnn-relu", "--lr", 3, *SMALL[:2], "--steps", 60)
-        assert result.code == 1
-        last = result.err.splitlines()[-1]
-        assert last.startswith("charrnn: error: training diverged")
-        assert "--lr" in last
+        """Training that leaves the finite numbers says that it goes back, and ends well."""
+        result = call(
+            "train", corpus, "--cell", "rnn-relu", "--lr", 3, *SMALL[:2], "--steps", 60, "--json"
+        )
+        assert result.code == 0
+        (back, *_) = [event for event in result.events if event["event"] == "rollback"]
+        assert back["lr"] == 1.5
+        assert "the rate halved to 1.5" in result.err
+        charrnn.load("runs/corpus")
+
+
+class TestFrom:
+    def test_both_texts(self, trained: Training, call: Call, tmp_path: Path) -> None:
+        """--from goes on with a model's weights on a new text and scores both texts twice."""
+        (tmp_path / "new.txt").write_text("Zwölf Bären schlafen am Fluß.\n" * 40, encoding="utf-8")
+        result = call("train", "new.txt", "--from", trained.run, "--steps", 20, "--json")
+        assert result.code == 0
+        before, after = [e for e in result.events if e["event"] == "transfer"]
+        assert before.keys() == {"event", "step", "old_nats", "new_nats"}
+        assert after["new_nats"] < before["new_nats"]
+        start = result.events[0]
+        assert (start["model"]["hidden"], start["level"]) == (32, "char")
+        info = call("info", "runs/new", "--json").events[0]
+        assert "ö" in "".join(charrnn.load("runs/new").file.tokenizer.tokens)
+        assert info["from"].endswith("model.safetensors")
+
+    @pytest.mark.parametrize(
+        "option", ["--hidden 8", "--level word", "--cell gru", "--layers 2", "--embed 9"]
+    )
+    def test_shape_is_given(self, trained: Training, call: Call, corpus: Path, option: str) -> None:
+        """The network's shape is that of the run named, so options for it are wrong usage."""
+        result = call("train", corpus, "--from", trained.run, *option.split())
+        assert (result.code, result.out) == (2, "")
+        assert "--from" in result.error
+
+    def test_missing(self, call: Call, corpus: Path, tmp_path: Path) -> None:
+        """A model that does not exist is an error of one line; nothing is written."""
+        result = call("train", corpus, "--from", "nowhere")
+        assert (result.code, result.out) == (1, "")
+        assert "nowhere" in result.error
+        assert os.listdir(tmp_path) == []
 
 
 class TestTime:

@@ -1,6 +1,5 @@
 """Training: exact resumes, the plan, what is kept."""
 
-import itertools
 import json
 import math
 import random
@@ -16,47 +15,18 @@ from torch import Tensor
 
 from charrnn import load
 from charrnn.cells import CELLS
-from charrnn.config import ModelConfig, TrainingConfig
-from charrnn.errors import CharrnnError, RunError, TextError, TrainingError, UsageError
-from charrnn.events import Done, Event, Stop, Validation
+from charrnn.config import ModelConfig
+from charrnn.errors import CharrnnError, RunError, TextError, UsageError
+from charrnn.events import Done, Stop, Validation
 from charrnn.training import checkpoint, setup
 from charrnn.training.batching import Streams
 from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import evaluate
-from charrnn.training.loop import SKIPS, train
 from charrnn.training.network import Network
 from charrnn.training.optim import orthogonalise, schedule
 from charrnn.training.pace import Pace
-from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer
-
-TEXT = "".join(
-    f"{who} {what} {where}.\n"
-    for who, what, where in itertools.product(
-        ["The fox", "A heron", "The old miller", "Her daughter", "My neighbour"],
-        ["slept", "sang a song", "waited for rain", "counted the stones"],
-        ["by the river", "in the barn", "under a bridge", "on Sunday", "all winter"],
-    )
-)
-CPU = torch.device("cpu")
-
-
-def trainer(cell: str = "lstm", text: str = TEXT, layers: int = 2, **options: object) -> Trainer:
-    values: dict[str, object] = {"bptt": 16, "batch": 4, "dropout": 0.2, "steps": 40}
-    config = TrainingConfig(**(values | options))  # type: ignore[arg-type]
-    corpus = Corpus.prepare(text, config.val)
-    shape = ModelConfig(corpus.tokenizer.vocab_size, cell, layers, hidden=16, embedding=8)
-    return Trainer(shape, config, corpus, CPU)
-
-
-def run_in(folder: Path) -> Run:
-    return Run.create(folder, ["text.txt"], None)
-
-
-def finish(training: Trainer, run: Run, stop_at: int | None = None) -> list[Event]:
-    """Train until `stop_at` steps, or to the end."""
-    began = time.monotonic()
-    return list(train(training, run, began, lambda: training.step == stop_at))
+from tests.training.small import TEXT, finish, run_in, trainer
 
 
 def everything(training: Trainer) -> dict[str, Tensor]:
@@ -162,22 +132,6 @@ def test_the_log_is_complete(tmp_path: Path) -> None:
     assert [events[0]["event"], events[-1]["event"]] == ["start", "done"]
     assert {"validation", "sample", "save"} <= {event["event"] for event in events}
     json.dumps(events, allow_nan=False)
-
-
-def test_updates_that_are_not_finite(tmp_path: Path) -> None:
-    """A gradient that is not finite changes nothing; when that goes on, training stops."""
-    training = trainer(steps=100)
-    training.update()
-    before = training.network.output.weight.clone()
-    with torch.no_grad():
-        training.network.embedding.weight[:] = math.nan
-    assert training.update() is None
-    assert torch.equal(training.network.output.weight, before)
-    assert all(torch.isfinite(state).all() for state in training.hidden)
-    with pytest.raises(TrainingError):
-        finish(training, run_in(tmp_path / "run"))
-    assert training.skipped == SKIPS
-    assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
 def test_a_time_is_kept(tmp_path: Path) -> None:

@@ -1,0 +1,95 @@
+"""Fine-tuning: the network of an earlier run taken over to a new text."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from charrnn import model_file, text
+from charrnn.errors import CharrnnError, RunError
+from charrnn.model_file import ModelFile
+from charrnn.tokenizer import Tokenizer
+from charrnn.training import checkpoint
+from charrnn.training.checkpoint import RESUME_NAME
+from charrnn.training.corpus import Corpus
+from charrnn.training.evaluate import CONTEXT
+from charrnn.training.network import Network
+
+VOCABULARY_TENSORS = ("embedding", "output", "output_bias")  # one row for each token
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The run that a network comes from, and where the text is that it learned.
+
+    Attributes:
+        model: path of its model file.
+        texts: paths of its texts, as they were named; none if only the model file is at hand.
+        encoding: of the texts, if one was named.
+        val: share of the text that was held out.
+        fingerprint: of the text.
+    """
+
+    model: str
+    texts: list[str]
+    encoding: str | None = None
+    val: float = 0.0
+    fingerprint: str = ""
+
+    def held_out(self, tokenizer: Tokenizer) -> Corpus | None:
+        """The held-out part of the old text; None if it is not at hand or has changed."""
+        if not self.texts or "-" in self.texts:
+            return None
+        try:
+            corpus = Corpus.prepare(
+                text.read(self.texts, self.encoding), self.val, lambda _: tokenizer
+            )
+        except CharrnnError:
+            return None
+        if corpus.fingerprint != self.fingerprint:
+            return None
+        return replace(corpus, train=corpus.train[-CONTEXT:].clone())
+
+
+def find(run: str) -> tuple[Origin, ModelFile]:
+    """The model that `--from` names, and what is known of its text.
+
+    Args:
+        run: a run folder or model file.
+
+    Raises:
+        CharrnnError: there is no such model, or it is damaged.
+    """
+    path = model_file.find(run)
+    model = model_file.load(path)
+    try:
+        _, values = checkpoint.load(path.with_name(RESUME_NAME))
+        known = {name: values[name] for name in ("texts", "encoding", "fingerprint")}
+        return Origin(str(path), **known, val=values["training"]["val"]), model
+    except (RunError, KeyError, TypeError):
+        return Origin(str(path), []), model
+
+
+@torch.no_grad()
+def take_over(network: Network, tokenizer: Tokenizer, model: ModelFile) -> None:
+    """Load another model's weights; rows of tokens follow what the tokens stand for.
+
+    The old network knew a new token as an unknown one: that is where its output
+    row starts. Its embedding stays as freshly drawn, so that new tokens differ.
+
+    Args:
+        network: of the model's shape, but for a larger vocabulary.
+        tokenizer: the model's, extended.
+    """
+    ids = {token: i for i, token in enumerate(tokenizer.tokens)}
+    rows = [ids[token] for token in model.tokenizer.tokens]
+    weights: dict[str, Tensor] = {}
+    for name, fresh in network.parameters_by_name().items():
+        old = torch.from_numpy(model.weights[name])
+        weights[name] = old
+        if name in VOCABULARY_TENSORS:
+            weights[name] = fresh.detach().clone().cpu()
+            if name != "embedding":
+                weights[name][:] = old[-1]
+            weights[name][rows] = old
+    network.load(weights)

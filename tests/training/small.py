@@ -1,0 +1,42 @@
+"""A tiny training, without the command line."""
+
+import itertools
+import time
+from pathlib import Path
+
+import torch
+
+from charrnn.config import ModelConfig, TrainingConfig
+from charrnn.events import Event
+from charrnn.training.corpus import Corpus
+from charrnn.training.loop import train
+from charrnn.training.run import Run
+from charrnn.training.trainer import Trainer
+
+TEXT = "".join(
+    f"{who} {what} {where}.\n"
+    for who, what, where in itertools.product(
+        ["The fox", "A heron", "The old miller", "Her daughter", "My neighbour"],
+        ["slept", "sang a song", "waited for rain", "counted the stones"],
+        ["by the river", "in the barn", "under a bridge", "on Sunday", "all winter"],
+    )
+)
+CPU = torch.device("cpu")
+
+
+def trainer(cell: str = "lstm", text: str = TEXT, layers: int = 2, **options: object) -> Trainer:
+    values: dict[str, object] = {"bptt": 16, "batch": 4, "dropout": 0.2, "steps": 40}
+    config = TrainingConfig(**(values | options))  # type: ignore[arg-type]
+    corpus = Corpus.prepare(text, config.val)
+    shape = ModelConfig(corpus.tokenizer.vocab_size, cell, layers, hidden=16, embedding=8)
+    return Trainer(shape, config, corpus, CPU)
+
+
+def run_in(folder: Path) -> Run:
+    return Run.create(folder, ["text.txt"], None)
+
+
+def finish(training: Trainer, run: Run, stop_at: int | None = None) -> list[Event]:
+    """Train until `stop_at` steps, or to the end."""
+    began = time.monotonic()
+    return list(train(training, run, began, lambda: training.step == stop_at))

@@ -1,0 +1,137 @@
+"""Numbers that are not finite: skipped, gone back from, never saved."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from charrnn import load
+from charrnn.errors import TrainingError
+from charrnn.events import Done, Event, Rollback, Skip, Unsaved, Validation
+from charrnn.training import checkpoint
+from charrnn.training.loop import SKIPS, train
+from charrnn.training.trainer import Trainer
+from tests.training.small import finish, run_in, trainer
+
+
+def spoil(training: Trainer) -> None:
+    with torch.no_grad():
+        training.network.embedding.weight[0] = math.nan
+
+
+def spoiled(training: Trainer, folder: Path, at: set[int]) -> list[Event]:
+    """Train to the end; the weights break after those steps, each once."""
+
+    def stop() -> bool:
+        if training.step in at:
+            at.remove(training.step)
+            spoil(training)
+        return False
+
+    return list(train(training, run_in(folder), 0.0, stop))
+
+
+def test_a_step_that_is_not_finite_changes_nothing() -> None:
+    """A gradient that is not finite leaves the weights alone and the memory empty."""
+    training = trainer(steps=100)
+    training.update()
+    before = training.network.output.weight.clone()
+    spoil(training)
+    assert training.update() is None
+    assert torch.equal(training.network.output.weight, before)
+    assert all(torch.isfinite(state).all() for state in training.hidden)
+
+
+def test_one_bad_step_is_skipped(tmp_path: Path) -> None:
+    """A single bad window costs a step, not the way back."""
+    training = trainer(steps=40)
+    training.hidden[0][:] = math.nan
+    events = finish(training, run_in(tmp_path))
+    assert [type(event) for event in events].count(Skip) == 1
+    assert not any(isinstance(event, Rollback) for event in events)
+    assert isinstance(events[-1], Done)
+
+
+def test_the_last_good_state_comes_back(tmp_path: Path) -> None:
+    """When bad steps repeat, training goes back to the last validation with half the rate."""
+    training = trainer(steps=60)
+    events = spoiled(training, tmp_path, {31})
+    back = next(event for event in events if isinstance(event, Rollback))
+    validated = [e.step for e in events[: events.index(back)] if isinstance(e, Validation)]
+    assert (back.step, back.back_to) == (31 + SKIPS, validated[-1])
+    assert back.lr == training.config.lr / 2 == training.rate
+    assert isinstance(events[-1], Done)
+    assert events[-1].steps == 60
+    assert events[-1].val_nats is not None
+    assert math.isfinite(events[-1].val_nats)
+    load(tmp_path)  # refuses values that are not finite
+
+
+def test_each_return_halves_the_rate(tmp_path: Path) -> None:
+    """A training that diverges again goes back again, slower still."""
+    training = trainer(steps=60)
+    events = spoiled(training, tmp_path, {20, 40})
+    rates = [event.lr for event in events if isinstance(event, Rollback)]
+    assert rates == [training.config.lr / 2, training.config.lr / 4]
+
+
+def test_what_cannot_be_trained_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where every rate diverges training ends with an error and leaves a model and a state."""
+    training = trainer(steps=60)
+    update = training.update
+
+    def diverging() -> float | None:
+        if training.step >= 20:
+            spoil(training)
+        return update()
+
+    monkeypatch.setattr(training, "update", diverging)
+    with pytest.raises(TrainingError, match="diverges whatever the rate"):
+        finish(training, run_in(tmp_path))
+    load(tmp_path)
+    tensors, values = checkpoint.load(tmp_path / "resume.safetensors")
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
+    assert values["step"] < 20
+
+
+def test_no_such_number_is_saved(tmp_path: Path) -> None:
+    """Stopped at the very step at which the weights broke, the last good ones are saved."""
+    training = trainer(steps=60)
+    run = run_in(tmp_path)
+
+    def stop() -> bool:
+        if training.step != 30:
+            return False
+        spoil(training)
+        return True
+
+    events = list(train(training, run, 0.0, stop))
+    assert any(isinstance(event, Rollback) for event in events)
+    assert not any(isinstance(event, Unsaved) for event in events)
+    tensors, values = checkpoint.load(tmp_path / "resume.safetensors")
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
+    assert values["rate"] == training.config.lr / 2
+
+
+def test_a_return_survives_a_resume(tmp_path: Path) -> None:
+    """The smaller rate is part of what a resume takes up."""
+    training = trainer(steps=60)
+    training.go_back()
+    finish(training, run_in(tmp_path), stop_at=10)
+    again = trainer(steps=60)
+    again.restore(*checkpoint.load(tmp_path / "resume.safetensors"))
+    assert again.rate == training.config.lr / 2
+
+
+def test_exploding_gradients_are_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log shows the largest norm before clipping and how many updates were clipped."""
+    monkeypatch.setattr("charrnn.training.loop.TELL_SECONDS", 0.0)
+    training = trainer(steps=30, clip=1e-6)
+    steps = [e.to_json() for e in finish(training, run_in(tmp_path)) if type(e).__name__ == "Step"]
+    assert all(step["norm"] > 1e-6 for step in steps)
+    clipped = [step["clipped"] for step in steps]
+    assert clipped == sorted(clipped)
+    assert clipped[-1] > 0.4

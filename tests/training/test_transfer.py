@@ -1,0 +1,128 @@
+"""Fine-tuning: tokens follow what they stand for, both texts are scored."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from charrnn import load
+from charrnn.errors import CharrnnError
+from charrnn.events import Transfer
+from charrnn.training import setup, transfer
+from charrnn.training.network import Network
+from tests.training.small import TEXT, finish
+
+NEW = "".join(f"Zwölf {n} Bären zählen §{n % 7}: ja!\n" for n in range(300))
+OPTIONS = {"steps": 60, "hidden": 24, "seed": 3}
+
+
+@pytest.fixture
+def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with two texts and a run on the first one."""
+    monkeypatch.chdir(tmp_path)
+    Path("old.txt").write_text(TEXT, encoding="utf-8")
+    Path("new.txt").write_text(NEW, encoding="utf-8")
+    training, run = setup.begin(["old.txt"], None, None, "cpu", "char", OPTIONS)
+    finish(training, run)
+    return tmp_path
+
+
+def transfers(events: list[object]) -> list[Transfer]:
+    return [event for event in events if isinstance(event, Transfer)]
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+def test_rows_follow_their_tokens(level: str, old: Path) -> None:
+    """Old tokens keep their ids and rows; new ones get rows, known tokens only more company."""
+    if level == "word":
+        finish(*setup.begin(["old.txt"], "runs/words", None, "cpu", level, OPTIONS))
+    name = "runs/words" if level == "word" else "runs/old"
+    model = load(name).file
+    training, _ = setup.begin(["new.txt"], None, None, "cpu", "char", {"steps": 5}, name)
+    tokenizer = training.corpus.tokenizer
+    size = model.config.vocab_size - 1
+    assert tokenizer.level == level
+    assert tokenizer.tokens[:size] == model.tokenizer.tokens[:-1]
+    assert tokenizer.vocab_size > model.config.vocab_size
+    assert len(set(tokenizer.tokens)) == tokenizer.vocab_size
+    for name, weight in training.network.parameters_by_name().items():
+        before = model.weights[name]
+        after = weight.detach().numpy()
+        if name in transfer.VOCABULARY_TENSORS:
+            assert np.array_equal(after[:size], before[:-1])
+            assert np.array_equal(after[-1], before[-1])
+        else:
+            assert np.array_equal(after, before)
+    rows = training.network.embedding.weight.detach()[size:-1]
+    assert len(torch.unique(rows, dim=0)) == len(rows)
+
+
+def test_both_texts_are_scored(old: Path) -> None:
+    """Before and after, on the old held-out text and the new one; the new one is learned."""
+    training, run = setup.begin(["new.txt"], None, None, "cpu", "char", {"steps": 60}, "runs/old")
+    before, after = transfers(list(finish(training, run)))
+    expected = load("runs/old").score(TEXT[int(len(TEXT) * 0.9) :]).to_json()["nats_per_char"]
+    assert before.old_nats is not None
+    assert expected < before.old_nats < expected + 0.2  # new tokens take a little probability
+    assert before.new_nats is not None
+    assert after.new_nats is not None
+    assert after.old_nats is not None
+    assert after.new_nats < before.new_nats - 1
+    assert load(run.path).file.training["from"] == str(Path("runs/old/model.safetensors"))
+
+
+def test_a_fine_tuned_run_resumes(old: Path) -> None:
+    """Stopped and resumed, it ends as one left alone, and scores the old text too."""
+    arguments = (["new.txt"], None, None, "cpu", "char", {"steps": 30}, "runs/old")
+    whole, run = setup.begin(*arguments)
+    finish(whole, run)
+    part, run = setup.begin(*arguments)
+    finish(part, run, stop_at=11)
+    again, run = setup.resume([], str(run.path), "cpu", {})
+    (after,) = transfers(list(finish(again, run)))
+    assert after.old_nats is not None
+    for name, weight in whole.network.parameters_by_name().items():
+        assert torch.equal(weight, again.network.parameters_by_name()[name]), name
+
+
+@pytest.mark.parametrize("loss", ["text", "state", "changed"])
+def test_the_old_text_may_be_gone(loss: str, old: Path) -> None:
+    """Without the old text, or with another in its place, only the new one is scored."""
+    match loss:
+        case "text":
+            Path("old.txt").unlink()
+        case "state":
+            Path("runs/old/resume.safetensors").unlink()
+        case "changed":
+            Path("old.txt").write_text(TEXT[1:], encoding="utf-8")
+    training, run = setup.begin(["new.txt"], None, None, "cpu", "char", {"steps": 5}, "runs/old")
+    for event in transfers(list(finish(training, run))):
+        assert event.old_nats is None
+        assert event.new_nats is not None
+
+
+def test_a_text_of_known_tokens(old: Path) -> None:
+    """Where the new text adds no token, the network is the old one exactly."""
+    Path("more.txt").write_text(TEXT[::-1], encoding="utf-8")
+    training, _ = setup.begin(["more.txt"], None, None, "cpu", "char", {"steps": 5}, "runs/old")
+    for name, weight in training.network.parameters_by_name().items():
+        assert np.array_equal(weight.detach().numpy(), load("runs/old").file.weights[name])
+
+
+@pytest.mark.parametrize("source", ["nowhere", "old.txt", "runs"])
+def test_no_such_model(source: str, old: Path) -> None:
+    """What holds no model is refused, and no run folder is made."""
+    with pytest.raises(CharrnnError):
+        setup.begin(["new.txt"], None, None, "cpu", "char", {"steps": 5}, source)
+    assert not Path("runs/new").exists()
+
+
+def test_new_rows_start_as_the_unknown(old: Path) -> None:
+    """To the network as it comes, a new token is as likely as an unknown one was."""
+    model = load("runs/old").file
+    training, _ = setup.begin(["new.txt"], None, None, "cpu", "char", {"steps": 5}, "runs/old")
+    network: Network = training.network
+    new = slice(model.config.vocab_size - 1, -1)
+    assert (network.output.weight[new] == torch.from_numpy(model.weights["output"][-1])).all()
+    assert (network.output.bias[new] == float(model.weights["output_bias"][-1])).all()
