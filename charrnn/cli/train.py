@@ -4,7 +4,7 @@ import json
 import shlex
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from time import monotonic
 from types import FrameType
 from typing import Annotated
@@ -54,6 +54,9 @@ def train(
         str | None, Option("--from", metavar="RUN", help="Start from the model of another run.")
     ] = None,
     device: Annotated[str, Option(help="auto, cpu or cuda.")] = "auto",
+    tensorboard: Annotated[
+        bool, Option("--tensorboard", help="Write TensorBoard events into the run folder too.")
+    ] = False,
     encoding: Encoding = None,
     json_lines: Json = False,
     quiet: Quiet = False,
@@ -90,16 +93,24 @@ def train(
         from charrnn.training import setup
         from charrnn.training.loop import train as run_training
 
+        if tensorboard:  # before anything is written: it may be missing
+            from charrnn.training.tensorboard import Board
+
         if resume:
             trainer, run = setup.resume(texts or [], output, device, limits)
         else:
             trainer, run = setup.begin(
                 texts or [], output, encoding, device, level or "char", fixed | limits, source
             )
-        with ui.training() as view:
+        with (
+            ui.training() as view,
+            closing(Board(run.path)) if tensorboard else nullcontext() as board,
+        ):
             for event in run_training(trainer, run, BEGAN, interrupted):
                 run.log(event)
                 view.show(event)
+                if board:
+                    board.show(event)
                 if json_lines:
                     json_lines = _print(event)
         run.close()

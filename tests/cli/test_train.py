@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -323,6 +324,37 @@ class TestFrom:
         result = call("train", corpus, "--from", "nowhere")
         assert (result.code, result.out) == (1, "")
         assert "nowhere" in result.error
+        assert os.listdir(tmp_path) == []
+
+
+class TestTensorboard:
+    def test_events(self, call: Call, corpus: Path) -> None:
+        """--tensorboard writes losses, rate, gradient and samples where its library finds them."""
+        accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+        result = call("train", corpus, "--hidden", 8, "--steps", 200, "--tensorboard", "--json")
+        assert result.code == 0
+        events = accumulator.EventAccumulator("runs/corpus")
+        events.Reload()
+        validations = [e for e in result.events if e["event"] == "validation"]
+        written = events.Scalars("loss/held out")
+        assert [event.step for event in written] == [event["step"] for event in validations]
+        assert [event.value for event in written] == pytest.approx(
+            [event["val_nats"] for event in validations]
+        )
+        assert events.Tags()["tensors"] == ["sample/text_summary"]
+
+    def test_missing_library(self, tmp_path: Path, corpus: Path) -> None:
+        """Without the library --tensorboard says what to install, before anything is written."""
+        program = (
+            "import sys; sys.modules['tensorboard'] = None; from charrnn.cli import main; "
+            "sys.exit(main())"
+        )
+        result = charrnn_command(
+            "train", corpus, *SMALL, "--tensorboard", cwd=tmp_path,
+            program=[sys.executable, "-c", program],
+        )  # fmt: skip
+        assert (result.code, result.out) == (2, "")
+        assert "pip install" in result.error
         assert os.listdir(tmp_path) == []
 
 

@@ -19,6 +19,7 @@ from charrnn.errors import RunError
 from charrnn.events import Done, Event, Save, Start, Unsaved
 from charrnn.training import checkpoint
 from charrnn.training.loop import train
+from charrnn.training.trainer import Trainer
 from tests.training.small import finish, run_in, trainer
 
 KILLS = int(os.environ.get("CHARRNN_KILLS", "40"))
@@ -130,8 +131,11 @@ def test_saves_go_by_the_clock(
         saved.append(now[0])
         pass_time(cost)
 
-    update = training.update
-    monkeypatch.setattr(training, "update", lambda: (pass_time(1.0), update())[1])
+    def update() -> float | None:
+        pass_time(1.0)
+        return Trainer.update(training)
+
+    monkeypatch.setattr(training, "update", update)
     monkeypatch.setattr(run, "save", save)
     for _ in train(training, run, 0.0, lambda: training.step >= 1200):
         pass

@@ -1,0 +1,47 @@
+"""Training's events for TensorBoard, written by its own library (the extra `tensorboard`).
+
+Raises:
+    UsageError: on import, if that library is not installed.
+"""
+
+from contextlib import suppress
+from pathlib import Path
+
+from charrnn.errors import UsageError
+from charrnn.events import Event, Sample, Step, Validation
+
+try:
+    from torch.utils.tensorboard import SummaryWriter
+except ImportError:
+    raise UsageError(
+        "--tensorboard needs the package tensorboard", "pip install tensorboard"
+    ) from None
+
+
+class Board:
+    """Writes event files into a folder that exists."""
+
+    def __init__(self, folder: Path) -> None:
+        self._writer = SummaryWriter(str(folder))
+
+    def show(self, event: Event) -> None:
+        with suppress(OSError):  # a full disk ends the events, not the training
+            match event:
+                case Step():
+                    self._add("loss/train", event.loss, event.step)
+                    self._add("rate", event.lr, event.step)
+                    self._add("gradient/norm", event.norm, event.step)
+                    self._add("gradient/clipped", event.clipped, event.step)
+                case Validation():
+                    self._add("loss/held out", event.val_nats, event.step)
+                case Sample():
+                    # Indented, it is shown as it stands, not read as Markdown.
+                    text = "".join(f"    {line}\n" for line in event.text.splitlines())
+                    self._writer.add_text("sample", text, event.step)
+
+    def _add(self, name: str, value: float, step: int) -> None:
+        self._writer.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._writer.close()
