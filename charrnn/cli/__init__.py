@@ -14,6 +14,7 @@ from charrnn.cli.complete import complete
 from charrnn.cli.eval import evaluate
 from charrnn.cli.generate import generate
 from charrnn.cli.info import info
+from charrnn.cli.plot import plot
 from charrnn.cli.train import train
 from charrnn.errors import CharrnnError
 from charrnn.ui import Ui
@@ -30,6 +31,7 @@ app.command()(generate)
 app.command()(complete)
 app.command("eval")(evaluate)
 app.command()(info)
+app.command()(plot)
 
 
 def _version(wanted: bool) -> None:

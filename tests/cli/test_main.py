@@ -10,7 +10,7 @@ import charrnn
 from tests.cli.conftest import Call
 from tests.cli.shell import COMMAND, ENVIRONMENT, Training, charrnn_command, modules_loaded
 
-COMMANDS = ("train", "generate", "complete", "eval", "info")
+COMMANDS = ("train", "generate", "complete", "eval", "info", "plot")
 
 
 def raise_surprise(path: object) -> None:

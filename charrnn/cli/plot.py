@@ -1,0 +1,93 @@
+"""charrnn plot: how runs went."""
+
+import json
+import locale
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from typer import Option
+
+from charrnn.cli.options import Debug, Json, Quiet
+from charrnn.errors import UsageError
+from charrnn.ui import Ui
+
+if TYPE_CHECKING:
+    from charrnn.plot.terminal import Piece
+
+COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "red")
+
+
+def plot(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[RUN]...", help="Run folders or logs.  [default: the newest run]"),
+    ] = None,
+    output: Annotated[
+        str | None,
+        Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="The page.  [default: plot.html in the run's folder; of several runs, here]",
+        ),
+    ] = None,
+    by: Annotated[
+        Literal["seconds", "tokens", "steps", "passes"], Option(help="What to draw over.")
+    ] = "seconds",
+    json_lines: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Draw how runs went: a page of charts to open in a browser, and a small curve here."""
+    from charrnn.model_file import write_atomically
+    from charrnn.plot.log import read_logs, summary
+    from charrnn.plot.page import html
+    from charrnn.plot.terminal import curve, digit
+
+    if json_lines and output == "-":
+        raise UsageError("--json and -o - both mean standard output", "name a file with -o")
+    logs = read_logs(runs or [])
+    page = html(logs, by)
+    if output == "-":
+        print(page, end="")
+        return
+    folder = logs[0].path.parent if len(logs) == 1 else Path()
+    path = Path(output) if output else folder / "plot.html"
+    write_atomically(path, page.encode())
+    Ui(quiet).note(f"wrote {path}: open it in a browser")
+    if json_lines:
+        for log in logs:
+            print(json.dumps(log.to_json(), ensure_ascii=False))
+        return
+    width = max(30, min(72, shutil.get_terminal_size().columns))
+    _show(curve(logs, by, width, _prints("\u2800│└")))
+    for index, log in enumerate(logs):
+        number = f"{digit(index)}  " if len(logs) > 1 else ""
+        _show([(f"{number}{summary(log)}\n", index)])
+
+
+def _prints(characters: str) -> bool:
+    """Whether the terminal has such characters. (Windows' has, whatever the locale.)"""
+    try:
+        characters.encode("utf-8" if os.name == "nt" else locale.getencoding())
+    except UnicodeEncodeError:
+        return False
+    return os.environ.get("TERM") != "linux"  # the console, whose font holds no braille
+
+
+def _show(pieces: "list[Piece]") -> None:
+    """Print, on a terminal in a colour for each run."""
+    if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
+        print("".join(text for text, _ in pieces), end="")
+        return
+    from rich.console import Console
+    from rich.text import Text
+
+    styled = [
+        (text, "" if index is None else COLOURS[index % len(COLOURS)]) for text, index in pieces
+    ]
+    Console().print(Text.assemble(*styled), end="")

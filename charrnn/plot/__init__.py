@@ -1,0 +1,1 @@
+"""How runs went, from their logs: a page of charts, and a small curve for the terminal."""

@@ -1,0 +1,92 @@
+"""A curve of the loss for the terminal, in braille characters or in ASCII."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.plot.axes import loss_axis, x_axis
+from charrnn.plot.log import AXES, Log, Values
+from charrnn.ui import printable
+
+HEIGHT = 12
+BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
+DIGITS = "123456789abcdefghijklmnopqrstuvwxyz"
+Piece = tuple[str, int | None]
+
+
+def curve(runs: Sequence[Log], by: str, width: int = 60, braille: bool = True) -> list[Piece]:
+    """The loss on the held-out text, or where a run has none on the training text.
+
+    Returns:
+        Pieces of text, each with the index of the run that it belongs to. Where there are several
+        runs, their number stands at the curve's end.
+    """
+    lines = [run.losses(by) for run in runs]
+    if not any(np.isfinite(y).any() for _, y in lines):
+        return [("nothing to draw yet\n", None)]
+    up = loss_axis(runs, by, HEIGHT // 2)
+    margin = max(len(label) for _, label in up.ticks) + 2
+    cells = width - margin
+    across = x_axis(runs, by, max(2, cells // 10))
+    bar, corner, floor = "│└─" if braille else "|+-"
+    labels = {round((1 - float(up.at(tick))) * (HEIGHT - 1)): label for tick, label in up.ticks}
+    title = "held-out text, bits/char"
+    without = [run.name for run in runs if not run.held_out]
+    if len(without) == len(runs):
+        title = "training text, bits/char (nothing held out)"
+    elif without:
+        title += f"; training text where nothing is held out: {', '.join(without)}"
+    pieces: list[Piece] = [(f"{printable(title)}\n", None)]
+    for i, row in enumerate(_rows([(across.at(x), up.at(y)) for x, y in lines], cells, braille)):
+        pieces += [(labels.get(i, "").rjust(margin - 1) + bar, None), *row, ("\n", None)]
+    below = ""
+    for tick, label in across.ticks:
+        start = margin + round(float(across.at(tick)) * (cells - 1)) - len(label) // 2
+        if not below or start > len(below):
+            below = below.ljust(start)[: width - len(label)] + label
+    foot = [(corner + floor * cells).rjust(width), below, AXES[by][1].rjust(width)]
+    return [*pieces, ("\n".join(foot) + "\n", None)]
+
+
+def digit(index: int) -> str:
+    """What stands for a run."""
+    return DIGITS[index % len(DIGITS)]
+
+
+def _rows(lines: Sequence[tuple[Values, Values]], width: int, braille: bool) -> list[list[Piece]]:
+    """Lines, told in shares of the way, as rows of characters."""
+    tall, wide = BRAILLE.shape if braille else (1, 1)
+    dots = np.zeros((HEIGHT, tall, width, wide), bool)
+    rows: list[list[Piece]] = [[(" ", None)] * width for _ in range(HEIGHT)]
+    ends: dict[tuple[int, int], Piece] = {}
+    for index, (x, y) in enumerate(lines):
+        line = _dots(x, y, HEIGHT * tall, width * wide).reshape(dots.shape)
+        dots |= line
+        codes = 0x2800 + (dots * BRAILLE[:tall, None, :wide]).sum(axis=(1, 3))
+        plain = "*" if len(lines) == 1 else digit(index)
+        column, row = -1, 0
+        for column, row in np.argwhere(line.any(axis=(1, 3)).T).tolist():
+            rows[row][column] = (chr(codes[row, column]) if braille else plain, index)
+        while (row, column) in ends:
+            column -= 1
+        if column >= 0 and len(lines) > 1:
+            ends[row, column] = digit(index), index
+    for (row, column), piece in ends.items():
+        rows[row][column] = piece
+    return rows
+
+
+def _dots(x: Values, y: Values, height: int, width: int) -> NDArray[np.bool_]:
+    """A line on a canvas of dots, from shares of its width and height."""
+    canvas = np.zeros((height, width), bool)
+    known = np.isfinite(x + y)
+    x, y = x[known], y[known]
+    if x.size:
+        first, last = np.rint(np.clip(x[[0, -1]], 0, 1) * (width - 1)).astype(int)
+        columns = np.arange(first, last + 1)
+        rows = (1 - np.interp(columns / (width - 1), x, y)) * (height - 1)
+        rows = np.rint(np.clip(rows, -1, height)).astype(int)
+        for column, row, before in zip(columns, rows, [*rows[:1], *rows], strict=False):
+            canvas[max(0, min(row, before)) : max(row, before) + 1, column] = True
+    return canvas
