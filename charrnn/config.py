@@ -68,6 +68,7 @@ class TrainingConfig:
         lr: peak learning rate of the matrices of the recurrent layers (see training/optim.py).
         clip: the gradient's global norm is scaled down to this.
         dropout: share of each layer's outputs zeroed in training.
+        weight_decay: of the recurrent layers' matrices, times the learning rate a step.
         val: share of the text, its end, held out for validation.
         seconds: time to spend, everything included, or None.
         epochs: passes over the training part at the most, or None.
@@ -81,6 +82,7 @@ class TrainingConfig:
     lr: float = 0.03
     clip: float = 1.0
     dropout: float = 0.0
+    weight_decay: float = 0.0
     val: float = 0.1
     seconds: float | None = None
     epochs: float | None = None
@@ -95,6 +97,10 @@ class TrainingConfig:
             value = getattr(self, name)
             require(0 < value < math.inf, f"--{name} must be above 0")
         require(0 <= self.dropout < 1, "--dropout must be at least 0 and under 1")
+        require(
+            self.weight_decay >= 0 and self.weight_decay * self.lr < 1,
+            "--weight-decay must be at least 0, for example 0.1",
+        )
         require(0 <= self.val < 1, "--val must be at least 0 and under 1, for example 0.1")
         for name in ("seconds", "epochs", "steps", "patience"):
             value = getattr(self, name)

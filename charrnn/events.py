@@ -138,7 +138,7 @@ class Stop(Event):
 class Done(Event):
     """The end: the best model's score on the held-out text (None without one).
 
-    `val_part` is the share of that text, its beginning, that was scored.
+    `val_part` is the share of that text, evenly spread, that was scored.
     """
 
     val_nats: float | None

@@ -164,7 +164,7 @@ class TrainingView:
         if event.val_nats is not None and event.val_bpc is not None:
             score = f"held-out text: {event.val_nats:.4f} nats/char = {event.val_bpc:.3f} bits/char"
             if event.val_part < 1:
-                score += f" (of its first {event.val_part:.2%})"
+                score += f" ({event.val_part:.2%} of it scored)"
         self._ui.note(
             f"done: {event.steps:,} steps, {event.tokens:,} tokens in {duration(event.seconds)}; "
             f"{score}"

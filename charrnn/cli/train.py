@@ -35,6 +35,9 @@ def train(
     layers: Annotated[int | None, Option(help="Recurrent layers.  [default: 1]")] = None,
     embed: Annotated[int | None, Option(help="Size of a token's vector.")] = None,
     dropout: Annotated[float | None, Option(help="Share of units dropped in training.")] = None,
+    weight_decay: Annotated[
+        float | None, Option(help="Of the recurrent layers' matrices, times the rate a step.")
+    ] = None,
     bptt: Annotated[int | None, Option(help="Tokens that the gradient flows back through.")] = None,
     batch: Annotated[int | None, Option(help="Places of the text read side by side.")] = None,
     lr: Annotated[float | None, Option(help="Peak learning rate.")] = None,
@@ -73,8 +76,9 @@ def train(
         patience=patience,
     )
     fixed = given(
-        cell=cell, hidden=hidden, layers=layers, embedding=embed, dropout=dropout, bptt=bptt,
-        batch=batch, lr=lr, clip=clip, val=val, seed=random_seed,
+        cell=cell, hidden=hidden, layers=layers, embedding=embed, dropout=dropout,
+        weight_decay=weight_decay, bptt=bptt, batch=batch, lr=lr, clip=clip, val=val,
+        seed=random_seed,
     )  # fmt: skip
     if resume and (fixed or level or encoding or source):
         raise UsageError(

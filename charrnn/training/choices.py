@@ -10,6 +10,12 @@ SHAPE = ("cell", "layers", "hidden", "embedding")  # fields of ModelConfig to ch
 FINE_TUNING_LR = 0.01  # a trained network is not to forget what it knows
 SECONDS = 300.0  # if nothing says how long
 EPOCHS = 60  # then also at the most: a short text is learned sooner
+REGULARISATION = (  # up to so many passes over the text: dropout, weight decay
+    (2, 0.0, 0.0),
+    (6, 0.2, 0.03),
+    (20, 0.4, 0.1),
+    (math.inf, 0.5, 0.1),
+)
 OPERATIONS = 5e10  # a second, roughly what two cores spend on training
 
 
@@ -17,7 +23,7 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
     """Values for the fields of ModelConfig and TrainingConfig, those of the user first.
 
     The more text and time, the larger the network; the more often it will see
-    each part of the text, the more dropout keeps it from learning it by heart.
+    each part of the text, the more dropout and decay keep it from learning it by heart.
 
     Args:
         level: a key of TOKENIZERS.
@@ -39,14 +45,18 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
     batch = max(1, options.get("batch", min(16, tokens // (4 * bptt))))
     config = ModelConfig(vocab_size, **shape)
     passes = _passes(config, tokens, bptt * batch, limits | options)
-    recipe = {"bptt": bptt, "batch": batch, "dropout": _dropout(passes)}
+    # (A limit of NaN gets this far; TrainingConfig refuses it.)
+    dropout, weight_decay = next(row for below, *row in REGULARISATION if not passes >= below)
+    recipe = {"bptt": bptt, "batch": batch, "dropout": dropout, "weight_decay": weight_decay}
     return shape | recipe | limits | options
 
 
 def _hidden(tokens: int, seconds: float) -> int:
     if seconds < 20 or tokens < 50_000:
         return 128
-    return 384 if seconds >= 240 and tokens >= 500_000 else 256
+    if seconds < 240 or tokens < 500_000:
+        return 256
+    return 384 if seconds < 900 else 512
 
 
 def _passes(
@@ -57,10 +67,3 @@ def _passes(
     by_time = limits.get("seconds", math.inf) * OPERATIONS / (6 * multiplied)
     by_steps = limits.get("steps", math.inf) * tokens_per_step
     return float(min(limits.get("epochs", math.inf), by_time / tokens, by_steps / tokens))
-
-
-def _dropout(passes: float) -> float:
-    for limit, dropout in ((2, 0.0), (6, 0.2), (20, 0.4)):
-        if passes < limit:
-            return dropout
-    return 0.5

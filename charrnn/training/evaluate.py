@@ -12,18 +12,20 @@ LOGITS = 1 << 22  # computed at once
 
 
 @torch.no_grad()
-def evaluate(network: Network, before: Tensor, ids: Tensor) -> float:
+def evaluate(network: Network, before: Tensor, ids: Tensor, tokens: int | None = None) -> float:
     """Mean negative log-probability of a token, nats.
 
     Args:
         before: tokens that precede, at least one, [C].
         ids: tokens to predict, at least one, [N].
+        tokens: how many of them, evenly spread; all by default.
     """
     device = network.output.weight.device
-    streams = max(1, min(STREAMS, len(ids) // (4 * CONTEXT)))
-    length = -(-len(ids) // streams)
+    tokens = min(tokens or len(ids), len(ids))
+    streams = max(1, min(STREAMS, tokens // (4 * CONTEXT)))
+    apart, length = -(-len(ids) // streams), -(-tokens // streams)
     text = torch.cat((before[-CONTEXT:], ids))
-    first = len(text) - len(ids) + length * torch.arange(streams)
+    first = len(text) - len(ids) + apart * torch.arange(streams)
 
     def inputs(start: int, stop: int) -> Tensor:
         """The tokens before the ones from `start` to `stop` of each stream, [T, B]."""
@@ -33,7 +35,7 @@ def evaluate(network: Network, before: Tensor, ids: Tensor) -> float:
     state = network.zero_state(streams)
     was_training = network.training
     network.eval()
-    total = 0.0
+    total, count = 0.0, 0
     window = max(1, min(CONTEXT, LOGITS // (streams * network.config.vocab_size)))
     _, state = network.read(inputs(-CONTEXT, 0), state)
     for start in range(0, length, window):
@@ -45,5 +47,6 @@ def evaluate(network: Network, before: Tensor, ids: Tensor) -> float:
         total += F.cross_entropy(
             logits.flatten(0, 1), targets.flatten().to(device), reduction="sum"
         ).item()
+        count += int((targets >= 0).sum())
     network.train(was_training)
-    return total / len(ids)
+    return total / count

@@ -28,6 +28,7 @@ from charrnn.training.trainer import FAR, Trainer
 
 TELL_SECONDS = 1.0
 SAVE_SECONDS = 60.0
+SAMPLE_SECONDS = 5.0  # between two samples at the least: they come with validations
 SAVE_SHARE = 0.02  # of the time at the most
 SKIPS = 3  # updates in a row that are not finite, before training goes back
 SMALLEST_RATE = 1 / 64  # of the configured one; a training that diverges even there is given up
@@ -54,6 +55,7 @@ def train(trainer: Trainer, run: Run, began: float, stop: Callable[[], bool]) ->
         yield Transfer(trainer.step, *trainer.transfer_scores())
     told = time.monotonic()
     save_at = told + SAVE_SECONDS
+    sample_at = -math.inf
     largest_norm = 0.0
     while not trainer.finished:
         norm = trainer.update()
@@ -73,6 +75,9 @@ def train(trainer: Trainer, run: Run, began: float, stop: Callable[[], bool]) ->
             largest_norm = 0.0
         if trainer.validation_is_due:
             yield from _validate(trainer, run, pace)
+            if now >= sample_at:
+                yield Sample(trainer.step, run.sample(trainer, SAMPLE_LENGTH))
+                sample_at = now + SAMPLE_SECONDS
             if not run.has_model:
                 save_at = now
         if now >= save_at:
@@ -187,4 +192,3 @@ def _validate(trainer: Trainer, run: Run, pace: Pace) -> Iterator[Event]:
         yield Validation(trainer.step, trainer.epoch, trainer.seconds, val, best)
         if trainer.begins_to_overfit(val):
             yield Overfit(trainer.step, val, trainer.best_val, trainer.best_step)
-    yield Sample(trainer.step, run.sample(trainer, SAMPLE_LENGTH))

@@ -77,6 +77,16 @@ class Network(nn.Module):
                 for block in parameter.view(-1, hidden, parameter.size(1)):
                     nn.init.orthogonal_(block, generator=generator)
 
+    @torch.no_grad()
+    def expect(self, counts: Tensor) -> None:
+        """Begin with each token as likely as it is common, instead of learning that first.
+
+        Args:
+            counts: of each token in the training text, [V].
+        """
+        seen = counts.float() + 1  # a token never seen is rare, not impossible
+        self.output.bias.copy_((seen / seen.sum()).log())
+
     def _rnns(self) -> list[nn.RNNBase]:
         return [cast(nn.RNNBase, layer) for layer in self.layers]
 

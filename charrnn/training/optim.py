@@ -1,13 +1,17 @@
-"""The optimizer: Muon for the recurrent layers' matrices, AdamW for the rest, one schedule."""
+"""The optimizer: Muon for the recurrent layers' matrices, Adam for the rest, one schedule."""
 
 import math
+from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from charrnn.training.network import Network
 
-ADAMW_SHARE = 0.25  # AdamW's learning rate as a share of Muon's
+ADAM_SHARE = 0.25  # Adam's learning rate as a share of Muon's
+BLOCK_ROWS = 128  # orthogonalised together, at the most
+
+Parameters = Mapping[str, nn.Parameter]
 
 
 def orthogonalise(matrices: Tensor, iterations: int = 3) -> Tensor:
@@ -33,93 +37,127 @@ def orthogonalise(matrices: Tensor, iterations: int = 3) -> Tensor:
     return x.mT if tall else x
 
 
-class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, orthogonalised gate by gate.
+class Muon:
+    """Nesterov momentum, orthogonalised in blocks of rows, with decoupled weight decay.
+
+    A block lies within one gate. Blocks of some hundred rows learn as well per step as whole
+    gates and cost far less: the work grows with the square of a block's rows.
 
     Args:
-        params: weight matrices of recurrent layers, [gates * H, inputs].
-        hidden: H, the rows of one gate's block.
-        lr: step size; scaled by the square root of a block's aspect.
+        matrices: weights of recurrent layers by name, [gates * H, inputs].
+        hidden: H, the rows of one gate.
+        weight_decay: taken off a matrix a step, times the learning rate.
     """
 
-    def __init__(
-        self, params: list[Tensor], hidden: int, lr: float = 0.02, momentum: float = 0.95
-    ) -> None:
-        super().__init__(params, {"lr": lr, "hidden": hidden, "momentum": momentum})
+    def __init__(self, matrices: Parameters, hidden: int, weight_decay: float) -> None:
+        self._matrices = matrices
+        self._weight_decay = weight_decay
+        self._hidden = hidden
+        self._rows = block_rows(hidden)
+        self.state = _zeros("momentum", matrices)
 
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        for group in self.param_groups:
-            momentum, hidden = group["momentum"], group["hidden"]
-            for parameter in group["params"]:
-                gradient = parameter.grad
-                state = self.state[parameter]
-                if not state:
-                    state["momentum"] = torch.zeros_like(parameter)
-                average = state["momentum"].lerp_(gradient, 1 - momentum)
-                blocks = gradient.lerp(average, momentum).view(-1, hidden, parameter.size(1))
-                scale = max(1.0, hidden / parameter.size(1)) ** 0.5
-                update = orthogonalise(blocks).reshape(parameter.shape)
-                parameter.add_(update, alpha=-group["lr"] * scale)
+    def step(self, lr: float, momentum: float = 0.95) -> None:
+        """Update by the gradients; `lr` is scaled by the square root of a gate's aspect."""
+        for name, matrix in self._matrices.items():
+            gradient = _gradient(matrix)
+            average = self.state[f"momentum.{name}"].lerp_(gradient, 1 - momentum)
+            blocks = gradient.lerp(average, momentum).view(-1, self._rows, matrix.size(1))
+            scale = max(1.0, self._hidden / matrix.size(1)) ** 0.5
+            matrix.mul_(1 - lr * self._weight_decay)
+            matrix.add_(orthogonalise(blocks).reshape(matrix.shape), alpha=-lr * scale)
+
+
+def block_rows(hidden: int) -> int:
+    """Rows of a block: a gate's H, divided evenly until there are at most BLOCK_ROWS."""
+    for parts in range(-(-hidden // BLOCK_ROWS), hidden // (BLOCK_ROWS // 4) + 1):
+        if hidden % parts == 0:
+            return hidden // parts
+    return hidden
+
+
+class Adam:
+    """Kingma & Ba 2014, arXiv:1412.6980.
+
+    Args:
+        parameters: what to update, by name.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters = parameters
+        self.state = _zeros("mean", parameters) | _zeros("variance", parameters)
+        self.state["updates"] = torch.zeros((), dtype=torch.int64)
+
+    def step(self, lr: float, beta1: float = 0.9, beta2: float = 0.99, tiny: float = 1e-8) -> None:
+        updates = int(self.state["updates"].add_(1))
+        unbiased = (1 - beta2**updates) ** 0.5
+        for name, parameter in self._parameters.items():
+            gradient = _gradient(parameter)
+            mean = self.state[f"mean.{name}"].lerp_(gradient, 1 - beta1)
+            variance = self.state[f"variance.{name}"]
+            variance.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+            deviation = variance.sqrt().div_(unbiased).add_(tiny)
+            parameter.addcdiv_(mean, deviation, value=-lr / (1 - beta1**updates))
 
 
 class Optimizer:
-    """Both optimizers under one learning rate, with clipping by global norm.
+    """Muon and Adam under one learning rate, with clipping by global norm.
+
+    Not torch.optim: making the first of its optimizers imports its compiler, a second's work.
 
     Args:
         network: what to train.
         clip: largest global norm of the gradient.
+        weight_decay: of the recurrent layers' matrices.
     """
 
-    def __init__(self, network: Network, clip: float) -> None:
-        self.clip = clip
-        self.parameters = list(network.parameters())
-        named = network.parameters_by_name()
-        matrices = [p for name, p in named.items() if name.endswith((".input", ".recurrent"))]
-        rest = [p for name, p in named.items() if not name.endswith((".input", ".recurrent"))]
-        self.parts = {
-            "muon": Muon(list(matrices), hidden=network.config.hidden),
-            "adamw": torch.optim.AdamW(rest, betas=(0.9, 0.99), weight_decay=0.0),
+    def __init__(self, network: Network, clip: float, weight_decay: float) -> None:
+        self._clip = clip
+        self._parameters = network.parameters_by_name()
+        matrices = {
+            name: parameter
+            for name, parameter in self._parameters.items()
+            if name.endswith((".input", ".recurrent"))
         }
+        rest = {n: p for n, p in self._parameters.items() if n not in matrices}
+        self._muon = Muon(matrices, network.config.hidden, weight_decay)
+        self._adam = Adam(rest)
 
+    @torch.no_grad()
     def step(self, lr: float) -> float:
         """Clip the gradients and update the weights; an update that is not finite is skipped.
 
         Args:
-            lr: Muon's learning rate; AdamW's follows from it.
+            lr: Muon's learning rate; Adam's follows from it.
 
         Returns:
             The gradient's global norm before clipping; not finite means that nothing changed.
         """
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.clip).item()
+        norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self._clip).item()
         if math.isfinite(norm):
-            for name, optimizer in self.parts.items():
-                share = ADAMW_SHARE if name == "adamw" else 1.0
-                for group in optimizer.param_groups:
-                    group["lr"] = lr * share
-                optimizer.step()
-        for parameter in self.parameters:
+            self._muon.step(lr)
+            self._adam.step(lr * ADAM_SHARE)
+        for parameter in self._parameters.values():
             parameter.grad = None
         return norm
 
     def state(self) -> dict[str, Tensor]:
-        """What the optimizers remember, by part, parameter and name."""
-        return {
-            f"{part}.{i}.{name}": value
-            for part, optimizer in self.parts.items()
-            for i, values in optimizer.state_dict()["state"].items()
-            for name, value in values.items()
-        }
+        """What the optimizers remember, by name."""
+        return self._muon.state | self._adam.state
 
+    @torch.no_grad()
     def restore(self, tensors: dict[str, Tensor]) -> None:
         """Go back to what `state` told."""
-        for part, optimizer in self.parts.items():
-            state: dict[int, dict[str, Tensor]] = {}
-            for key, tensor in tensors.items():
-                owner, i, name = key.split(".")
-                if owner == part:
-                    state.setdefault(int(i), {})[name] = tensor
-            optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
+        for name, tensor in self.state().items():
+            tensor.copy_(tensors[name])
+
+
+def _zeros(name: str, parameters: Parameters) -> dict[str, Tensor]:
+    return {f"{name}.{key}": torch.zeros_like(p).detach() for key, p in parameters.items()}
+
+
+def _gradient(parameter: Tensor) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
 
 
 def schedule(progress: float, warmup: float = 0.05, floor: float = 0.02) -> float:

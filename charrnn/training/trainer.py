@@ -43,8 +43,9 @@ class Trainer:
         self.corpus = corpus
         initial = torch.Generator().manual_seed(training.seed)
         self.network = Network(model, initial, training.dropout).to(device)
+        self.network.expect(torch.bincount(corpus.train, minlength=model.vocab_size))
         self.network.dropout_generator = torch.Generator(device).manual_seed(training.seed)
-        self.optimizer = Optimizer(self.network, training.clip)
+        self.optimizer = Optimizer(self.network, training.clip, training.weight_decay)
         self.streams = Streams(corpus.train, training.batch, training.bptt)
         self.hidden = self.network.zero_state(training.batch)
         self.device = device
@@ -144,7 +145,7 @@ class Trainer:
         return norm
 
     def validate(self) -> float | None:
-        """Nats per character on the held-out part's beginning; keeps the weights if it is best.
+        """Nats per character on places of the held-out part; keeps the weights if it is best.
 
         None, and the weights are kept, if nothing was held out.
         """
@@ -197,7 +198,7 @@ class Trainer:
     def _score(self, corpus: Corpus, tokens: int) -> float | None:
         if not len(corpus.val):
             return None
-        return corpus.nats_per_char(evaluate(self.network, corpus.train, corpus.val[:tokens]))
+        return corpus.nats_per_char(evaluate(self.network, corpus.train, corpus.val, tokens))
 
     @property
     def sound(self) -> bool:

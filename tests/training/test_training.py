@@ -17,13 +17,12 @@ from charrnn import load
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, RunError, TextError, UsageError
-from charrnn.events import Done, Stop, Validation
+from charrnn.events import Done, Overfit, Stop, Validation
 from charrnn.training import checkpoint, setup
 from charrnn.training.batching import Streams
 from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import evaluate
 from charrnn.training.network import Network
-from charrnn.training.optim import orthogonalise, schedule
 from charrnn.training.pace import Pace
 from charrnn.training.trainer import Trainer
 from tests.training.small import TEXT, finish, run_in, trainer
@@ -116,6 +115,18 @@ def test_patience(tmp_path: Path) -> None:
     assert isinstance(events[-1], Done)
 
 
+def test_overfitting_is_told_once(tmp_path: Path) -> None:
+    """Learning noise by heart gives one hint, which names the best step; other texts give none."""
+    noise = "".join(random.Random(0).choices("abcdefgh", k=1500))
+    training = trainer(text=noise, layers=1, steps=1500, dropout=0.0)
+    hints = [e for e in finish(training, run_in(tmp_path / "noise")) if isinstance(e, Overfit)]
+    assert len(hints) == 1
+    assert hints[0].best_step == training.best_step < hints[0].step
+    assert hints[0].best_nats == training.best_val < hints[0].val_nats
+    plain = trainer(layers=1, steps=200)
+    assert not any(isinstance(e, Overfit) for e in finish(plain, run_in(tmp_path / "plain")))
+
+
 def test_nothing_held_out(tmp_path: Path) -> None:
     """With --val 0 all the text is trained on, the last weights are the model, unscored."""
     training = trainer(val=0.0)
@@ -187,29 +198,15 @@ def test_evaluate_equals_one_stream(count: int) -> None:
     assert found == pytest.approx(-logp.mean().item(), rel=1e-4)
 
 
-def test_orthogonalise() -> None:
-    """Singular values come near 1 and singular vectors stay, whatever the matrix's shape."""
-    generator = torch.Generator().manual_seed(0)
-    for shape in [(4, 32, 32), (3, 32, 8), (2, 8, 32), (1, 5, 1)]:
-        matrices = torch.randn(shape, generator=generator)
-        result = orthogonalise(matrices, iterations=6)
-        values = torch.linalg.svdvals(result)
-        assert ((values > 0.5) & (values < 1.3)).all()
-        u, _, v = torch.linalg.svd(matrices, full_matrices=False)
-        inside = u.mT @ result @ v.mT
-        assert (
-            inside - torch.diag_embed(torch.diagonal(inside, dim1=1, dim2=2))
-        ).abs().max() < 1e-4
-
-
-def test_schedule() -> None:
-    """The rate rises to its peak, falls to the floor and never reaches zero."""
-    rates = [schedule(i / 1000) for i in range(1200)]
-    peak = max(range(1200), key=lambda i: rates[i])
-    assert rates[peak] == pytest.approx(1)
-    assert rates[: peak + 1] == sorted(rates[: peak + 1])
-    assert rates[peak:] == sorted(rates[peak:], reverse=True)
-    assert min(rates) == pytest.approx(0.02)
+def test_a_sample_stands_for_the_whole() -> None:
+    """Where a part of the tokens is scored, it is taken from everywhere."""
+    network = Network(ModelConfig(2, hidden=4, embedding=2), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        network.output.bias.copy_(torch.tensor([9.0, 0.0]))
+    ids = torch.cat((torch.zeros(30_000), torch.ones(30_000))).to(torch.uint8)
+    whole = evaluate(network, ids[:1], ids)
+    assert evaluate(network, ids[:1], ids, 6000) == pytest.approx(whole, rel=0.15)
+    assert evaluate(network, ids[:1], ids, 10**9) == whole
 
 
 @pytest.mark.parametrize("level", ["char", "word"])

@@ -1,0 +1,138 @@
+"""Whether what `train` chooses by itself is close to the best of its neighbours.
+
+    python tests/benchmarks/choices.py TEXT... [--times 60s 5m] [--results FILE]
+
+For each text and time: the network, dropout and batch that training/choices.py chooses, and the
+alternatives that differ in one of them. First the speed of each is measured, on a machine that
+should be quiet; then each is trained for the steps that fit the time at that speed, so that a busy
+moment costs patience, not fairness, and scored on the last 10 % of the text. What FILE (JSON lines)
+holds already is not run again. Texts may also stand in CHARRNN_DATA.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from charrnn import text
+from charrnn.cli.options import seconds
+from charrnn.training.choices import choose
+from charrnn.training.corpus import Corpus
+
+SIZES = [64, 96, 128, 192, 256, 384, 512, 640]
+DROPOUTS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+VARIED = ("layers", "hidden", "dropout", "weight-decay", "batch")
+START_SECONDS = 2.0  # until the first step
+PROBE_SECONDS = 14.0  # to measure the speed
+VAL = 0.1
+
+Options = dict[str, Any]
+
+
+def alternatives(chosen: Options) -> Iterator[tuple[str, Options]]:
+    """The choice, then its neighbours."""
+    own = {name: chosen[name.replace("-", "_")] for name in VARIED}
+    size, dropout = SIZES.index(own["hidden"]), DROPOUTS.index(own["dropout"])
+    yield "chosen", own
+    yield "smaller", own | {"hidden": SIZES[size - 1]}
+    yield "larger", own | {"hidden": SIZES[size + 1]}
+    yield "two layers", own | {"layers": 2}
+    yield "batch x 2", own | {"batch": 2 * own["batch"]}
+    yield "more dropout", own | {"dropout": DROPOUTS[dropout + 1]}
+    other = dropout - 1 if dropout else dropout + 2
+    yield "much more dropout" if not dropout else "less dropout", own | {"dropout": DROPOUTS[other]}
+
+
+def train(path: str, options: Options) -> list[Options]:
+    """The events of `charrnn train`."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "charrnn", "train", path, "-q", "--json"]
+        for name, value in options.items():
+            command += [f"--{name}", str(value)]
+        result = subprocess.run(
+            [*command, "-o", f"{folder}/run"], stdout=subprocess.PIPE, check=True
+        )
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+class Results:
+    """Speeds and losses, each measured once.
+
+    Args:
+        path: of a file to begin with and to add to.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._known: dict[str, float] = {}
+        if path and path.exists():
+            rows = map(json.loads, path.read_text().splitlines())
+            self._known = {row["key"]: row["value"] for row in rows}
+
+    def get(self, what: list[Any], measure: Callable[[], float]) -> float:
+        key = json.dumps(what)
+        if key not in self._known:
+            self._known[key] = measure()
+            if self._path:
+                with open(self._path, "a") as file:
+                    file.write(json.dumps({"key": key, "value": self._known[key]}) + "\n")
+        return self._known[key]
+
+
+def speed(path: str, options: Options) -> float:
+    """Steps a second: the median over a run's seconds, so that a disturbed one does not count."""
+    events = train(path, options | {"time": PROBE_SECONDS})
+    told = [(event["step"], event["seconds"]) for event in events if event["event"] == "step"]
+    return float(median((b[0] - a[0]) / (b[1] - a[1]) for a, b in pairwise(told)))
+
+
+def loss(path: str, options: Options, steps: float) -> float:
+    """Nats per character on the held-out text."""
+    return float(train(path, options | {"steps": int(steps)})[-1]["val_nats"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("texts", nargs="*", default=os.environ.get("CHARRNN_DATA", "").split())
+    parser.add_argument("--times", nargs="+", default=["60s", "5m"])
+    parser.add_argument("--results", type=Path, help="Keep results here, and begin with them.")
+    options = parser.parse_args()
+    if not options.texts:
+        print("skipped: name a text, or set CHARRNN_DATA")
+        return
+    results = Results(options.results)
+    cells = []
+    for path in options.texts:
+        corpus = Corpus.prepare(text.read([path]), VAL)
+        size, vocabulary = len(corpus.train), corpus.tokenizer.vocab_size
+        for budget in options.times:
+            chosen = choose("char", size, vocabulary, {"seconds": seconds(budget)})
+            tried = []
+            for name, other in alternatives(chosen):
+                key = [other["layers"], other["hidden"], other["batch"]]  # the same for every text
+                tried.append((name, other, results.get(key, partial(speed, path, other))))
+            cells.append((path, size, budget, tried))
+    for path, size, budget, tried in cells:
+        print(f"\n{Path(path).name}, {size:,} characters, {budget}")
+        losses = {}
+        for name, other, rate in tried:
+            steps = (seconds(budget) - START_SECONDS) * rate
+            key = [Path(path).name, budget, other]
+            losses[name] = results.get(key, partial(loss, path, other, steps))
+            shape = f"{other['layers']} x {other['hidden']}, dropout {other['dropout']}"
+            batch = f"batch {other['batch']}"
+            print(f"  {name:<18} {shape:<22} {batch:<9} {losses[name]:.4f} nats/char", flush=True)
+        worse = losses["chosen"] / min(losses.values()) - 1
+        print(f"  the choice is {worse:.1%} above the best")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,145 @@
+"""How much is learned per minute, and how much of the machine is used for it.
+
+    python tests/benchmarks/training.py TEXT [--times 10s 60s 5m 20m] [--runs DIR]
+
+For each time, `charrnn train TEXT --time ...` with everything else left out: the loss on the last
+10 % of the text against seconds from the command's start. Beside it, in the same run, a plain torch
+loop of the same shape, batch and windows: nn.LSTM, torch.optim.Adam at 0.002 (char-rnn's rate),
+clipping, no validation until its time is over. charrnn's tokens a second are those of the whole
+training, validations included; the share of the machine counts the network's matrix products, not
+the optimizer's.
+TEXT may also stand in CHARRNN_DATA.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from charrnn import text
+from charrnn.cli.options import seconds
+from charrnn.config import ModelConfig
+from charrnn.training.corpus import Corpus
+from charrnn.training.evaluate import evaluate
+from charrnn.training.network import Network
+
+PLAIN_LR = 2e-3
+VAL = 0.1
+
+
+def matrix_rate(size: int = 1024, count: int = 40) -> float:
+    """Floating-point operations a second in float32 matrix products, the best of some tries."""
+    a, b = torch.rand(size, size), torch.rand(size, size)
+    best = 0.0
+    for _ in range(count):
+        began = time.perf_counter()
+        torch.mm(a, b)
+        best = max(best, 2 * size**3 / (time.perf_counter() - began))
+    return best
+
+
+def operations(model: ModelConfig) -> float:
+    """Floating-point operations that a token costs, forward and backward."""
+    return 6.0 * (model.parameters - model.vocab_size * model.embedding)
+
+
+def train(path: str, budget: str, run: Path) -> list[dict[str, Any]]:
+    """The events of `charrnn train`."""
+    command = [sys.executable, "-m", "charrnn", "train", path, "--time", budget, "-o", str(run)]
+    result = subprocess.run([*command, "--json"], stdout=subprocess.PIPE, check=True)
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+class Plain(nn.Module):
+    """What a script on torch.nn does."""
+
+    def __init__(self, model: ModelConfig) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(model.vocab_size, model.embedding)
+        self.rnn = nn.LSTM(model.embedding, model.hidden, model.layers)
+        self.output = nn.Linear(model.hidden, model.vocab_size)
+
+    def forward(self, ids_tb: Tensor, state: Any) -> tuple[Tensor, Any]:
+        hidden, state = self.rnn(self.embedding(ids_tb), state)
+        return self.output(hidden), state
+
+
+def plain(corpus: Corpus, start: dict[str, Any], budget: float) -> tuple[float, float]:
+    """Tokens a second and held-out nats of a plain torch loop; importing torch is not counted."""
+    model, training = ModelConfig(**start["model"]), start["training"]
+    batch, bptt = training["batch"], training["bptt"]
+    torch.manual_seed(0)
+    network = Plain(model)
+    optimizer = torch.optim.Adam(network.parameters(), lr=PLAIN_LR)
+    length = len(corpus.train) // batch
+    columns = corpus.train[: batch * length].view(batch, length).T.long()
+    state = None
+    steps, position = 0, 0
+    began = time.perf_counter()
+    while time.perf_counter() - began < budget:
+        if position + bptt + 1 > length:
+            position, state = 0, None
+        window = columns[position : position + bptt + 1]
+        logits, state = network(window[:-1], state)
+        state = tuple(tensor.detach() for tensor in state)
+        loss = F.cross_entropy(logits.flatten(0, 1), window[1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        steps += 1
+        position += bptt
+    rate = steps * batch * bptt / (time.perf_counter() - began)
+    scored = Network(model, torch.Generator())
+    scored.load(dict(zip(model.shapes(), network.parameters(), strict=True)))  # in the same order
+    return rate, corpus.nats_per_char(evaluate(scored, corpus.train, corpus.val))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("text", nargs="?", default=os.environ.get("CHARRNN_DATA"))
+    parser.add_argument("--times", nargs="+", default=["10s", "60s", "5m", "20m"])
+    parser.add_argument("--runs", type=Path, help="Keep the run folders here, for charrnn plot.")
+    options = parser.parse_args()
+    if not options.text:
+        print("skipped: name a text, or set CHARRNN_DATA")
+        return
+    corpus = Corpus.prepare(text.read([options.text]), VAL)
+    rate = matrix_rate()
+    print(
+        f"{Path(options.text).name}, last {VAL:.0%} held out, {torch.get_num_threads()} threads, "
+    )
+    print(f"torch {torch.__version__}; float32 matrix products {rate / 1e9:.0f} GFLOP/s\n")
+    print("time   units  dropout  nats/char  bits/char  tokens/s  of limit | plain loop: nats/char")
+    with tempfile.TemporaryDirectory() as folder:
+        runs = options.runs or Path(folder)
+        for budget in options.times:
+            events = train(options.text, budget, runs / budget)
+            start, done = events[0], events[-1]
+            speed = [e["tokens_per_second"] for e in events if e["event"] == "step"][-1]
+            model, training = start["model"], start["training"]
+            share = speed * operations(ModelConfig(**model)) / rate
+            plain_speed, plain_nats = plain(corpus, start, seconds(budget))
+            plain_share = plain_speed * operations(ModelConfig(**model)) / rate
+            print(
+                f"{budget:<5}  {model['layers']} x {model['hidden']:<3}  {training['dropout']:<6}  "
+                f"{done['val_nats']:9.4f}  {done['val_bpc']:9.3f}  {speed:8,.0f}  {share:8.0%} | "
+                f"{plain_nats:9.4f}  {plain_speed:8,.0f} tokens/s  {plain_share:.0%}",
+                flush=True,
+            )
+            for event in events:
+                if event["event"] == "validation":
+                    print(f"    {event['seconds']:7.1f} s  {event['val_nats']:.4f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""The optimizers against plain references."""
+
+import copy
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from charrnn.config import ModelConfig
+from charrnn.training.network import Network
+from charrnn.training.optim import (
+    Adam,
+    Muon,
+    Optimizer,
+    block_rows,
+    orthogonalise,
+    schedule,
+)
+
+
+def parameters(*shapes: tuple[int, ...]) -> dict[str, torch.nn.Parameter]:
+    generator = torch.Generator().manual_seed(0)
+    return {
+        str(i): torch.nn.Parameter(torch.randn(shape, generator=generator))
+        for i, shape in enumerate(shapes)
+    }
+
+
+def test_adam_equals_that_of_torch() -> None:
+    """Twenty updates with changing rates end where torch.optim.Adam ends."""
+    ours, theirs = parameters((5, 3), (7,)), parameters((5, 3), (7,))
+    adam = Adam(ours)
+    reference = torch.optim.Adam(theirs.values(), betas=(0.9, 0.99))
+    generator = torch.Generator().manual_seed(1)
+    for step in range(20):
+        for name, parameter in ours.items():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+            theirs[name].grad = parameter.grad.clone()
+        lr = 0.1 / (1 + step)
+        with torch.no_grad():
+            adam.step(lr)
+        reference.param_groups[0]["lr"] = lr
+        reference.step()
+    for name, parameter in ours.items():
+        torch.testing.assert_close(parameter, theirs[name])
+
+
+@pytest.mark.parametrize("hidden", [8, 129, 256])
+def test_muon_turns_each_block_alike(hidden: int) -> None:
+    """Without decay each block of an update has singular values near the rate, at any scale."""
+    matrices = parameters((4 * hidden, hidden))
+    before = matrices["0"].detach().clone()
+    generator = torch.Generator().manual_seed(1)
+    matrices["0"].grad = 1e-6 * torch.randn(before.shape, generator=generator)
+    with torch.no_grad():
+        Muon(matrices, hidden, weight_decay=0.0).step(lr=0.5)
+    blocks = (matrices["0"].detach() - before).view(-1, block_rows(hidden), hidden)
+    values = torch.linalg.svdvals(blocks) / 0.5
+    assert values.max() < 1.3
+    assert values.median() > 0.5
+
+
+def test_weight_decay() -> None:
+    """Where there is no gradient, decay alone shrinks the recurrent matrices, no others."""
+    network = Network(ModelConfig(9, hidden=8, embedding=4), torch.Generator().manual_seed(0))
+    before = copy.deepcopy(network.parameters_by_name())
+    for parameter in network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    Optimizer(network, clip=1.0, weight_decay=0.5).step(lr=0.1)
+    for name, parameter in network.parameters_by_name().items():
+        share = 1 - 0.1 * 0.5 if name.endswith((".input", ".recurrent")) else 1.0
+        torch.testing.assert_close(parameter, before[name] * share)
+
+
+def test_gradients_are_clipped_together() -> None:
+    """The norm reported is that before clipping; afterwards no gradient is left."""
+    network = Network(ModelConfig(9, hidden=8, embedding=4), torch.Generator().manual_seed(0))
+    optimizer = Optimizer(network, clip=1e-3, weight_decay=0.0)
+    ids = torch.arange(9)[:, None]
+    logits, _ = network(ids, network.zero_state(1))
+    F.cross_entropy(logits.flatten(0, 1), ids.flatten()).backward()  # type: ignore[no-untyped-call]
+    gradients: list[Tensor] = [p.grad for p in network.parameters() if p.grad is not None]
+    norm = torch.cat([g.flatten() for g in gradients]).norm().item()
+    assert optimizer.step(lr=0.01) == pytest.approx(norm)
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+@pytest.mark.parametrize("hidden", [1, 2, 31, 64, 128, 129, 192, 250, 257, 384, 512, 1024])
+def test_block_rows(hidden: int) -> None:
+    """Blocks part a gate evenly, at most 128 rows where that leaves some dozens."""
+    rows = block_rows(hidden)
+    assert hidden % rows == 0
+    assert rows <= 128 or rows == hidden
+    assert rows >= min(hidden, 32)
+
+
+def test_orthogonalise() -> None:
+    """Singular values come near 1 and singular vectors stay, whatever the matrix's shape."""
+    generator = torch.Generator().manual_seed(0)
+    for shape in [(4, 32, 32), (3, 32, 8), (2, 8, 32), (1, 5, 1)]:
+        matrices = torch.randn(shape, generator=generator)
+        result = orthogonalise(matrices, iterations=6)
+        values = torch.linalg.svdvals(result)
+        assert ((values > 0.5) & (values < 1.3)).all()
+        u, _, v = torch.linalg.svd(matrices, full_matrices=False)
+        inside = u.mT @ result @ v.mT
+        assert (
+            inside - torch.diag_embed(torch.diagonal(inside, dim1=1, dim2=2))
+        ).abs().max() < 1e-4
+
+
+def test_schedule() -> None:
+    """The rate rises to its peak, falls to the floor and never reaches zero."""
+    rates = [schedule(i / 1000) for i in range(1200)]
+    peak = max(range(1200), key=lambda i: rates[i])
+    assert rates[peak] == pytest.approx(1)
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert min(rates) == pytest.approx(0.02)
