@@ -60,19 +60,19 @@ def train(trainer: Trainer, run: Run, began: float, stop: Callable[[], bool]) ->
     while not trainer.finished:
         norm = trainer.update()
         pace.tick()
+        now = time.monotonic()
         if norm is None:
             yield Skip(trainer.step)
             if trainer.skipped >= SKIPS:
                 yield from _go_back(trainer, run)
-            continue
-        largest_norm = max(largest_norm, norm)
-        now = time.monotonic()
-        if now - told >= TELL_SECONDS:
-            told = now
-            if pace.plan():
-                yield _plan(trainer, pace)
-            yield _step(trainer, pace, largest_norm)
-            largest_norm = 0.0
+        else:
+            largest_norm = max(largest_norm, norm)
+            if now - told >= TELL_SECONDS:
+                told = now
+                if pace.plan():
+                    yield _plan(trainer, pace)
+                yield _step(trainer, pace, largest_norm)
+                largest_norm = 0.0
         if trainer.validation_is_due:
             yield from _validate(trainer, run, pace)
             if now >= sample_at:

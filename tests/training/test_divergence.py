@@ -53,13 +53,24 @@ def test_one_bad_step_is_skipped(tmp_path: Path) -> None:
     assert isinstance(events[-1], Done)
 
 
+@pytest.mark.parametrize("at", [1, 58, 59])
+def test_at_the_very_end_and_start(at: int, tmp_path: Path) -> None:
+    """Wherever the weights break, what is saved at the end is finite."""
+    events = spoiled(trainer(steps=60), tmp_path, {at})
+    assert isinstance(events[-1], Done)
+    load(tmp_path)
+    tensors, _ = checkpoint.load(tmp_path / "resume.safetensors")
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values())
+
+
 def test_the_last_good_state_comes_back(tmp_path: Path) -> None:
     """When bad steps repeat, training goes back to the last validation with half the rate."""
     training = trainer(steps=60)
     events = spoiled(training, tmp_path, {31})
     back = next(event for event in events if isinstance(event, Rollback))
     validated = [e.step for e in events[: events.index(back)] if isinstance(e, Validation)]
-    assert (back.step, back.back_to) == (31 + SKIPS, validated[-1])
+    assert 31 < back.step <= 31 + SKIPS
+    assert back.back_to == validated[-1]
     assert back.lr == training.config.lr / 2 == training.rate
     assert isinstance(events[-1], Done)
     assert events[-1].steps == 60
