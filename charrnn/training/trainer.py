@@ -46,7 +46,7 @@ class Trainer:
         self.network.expect(torch.bincount(corpus.train, minlength=model.vocab_size))
         self.network.dropout_generator = torch.Generator(device).manual_seed(training.seed)
         self.optimizer = Optimizer(self.network, training.clip, training.weight_decay)
-        self.streams = Streams(corpus.train, training.batch, training.bptt)
+        self.streams = Streams(corpus.train, training.batch, training.bptt, training.seed)
         self.hidden = self.network.zero_state(training.batch)
         self.device = device
         self.step = 0

@@ -3,8 +3,8 @@
     python tests/benchmarks/choices.py TEXT... [--times 60s 5m] [--results FILE]
 
 For each text and time: the network, dropout and batch that training/choices.py chooses, and the
-alternatives that differ in one of them. First the speed of each is measured, on a machine that
-should be quiet; then each is trained for the steps that fit the time at that speed, so that a busy
+alternatives that differ in one of them. First the speeds are measured in turns, on a machine that
+should be quiet; then each is trained for the steps that fit the time at its speed, so that a busy
 moment costs patience, not fairness, and scored on the last 10 % of the text. What FILE (JSON lines)
 holds already is not run again. Texts may also stand in CHARRNN_DATA.
 """
@@ -15,26 +15,31 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from typing import Any
+
+import torch
 
 from charrnn import text
 from charrnn.cli.options import seconds
+from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.training.choices import choose
 from charrnn.training.corpus import Corpus
+from charrnn.training.trainer import Trainer
 
 SIZES = [64, 96, 128, 192, 256, 384, 512, 640]
 DROPOUTS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
 VARIED = ("layers", "hidden", "dropout", "weight-decay", "batch")
 START_SECONDS = 2.0  # until the first step
-PROBE_SECONDS = 14.0  # to measure the speed
+TRAINING_SHARE = 0.93  # of the time; the rest is validation and samples
+ROUNDS, STEPS = 6, 8  # to measure the speed
 VAL = 0.1
 
 Options = dict[str, Any]
+Shape = tuple[int, int, int]  # layers, hidden, batch
 
 
 def alternatives(chosen: Options) -> Iterator[tuple[str, Options]]:
@@ -51,6 +56,10 @@ def alternatives(chosen: Options) -> Iterator[tuple[str, Options]]:
     yield "much more dropout" if not dropout else "less dropout", own | {"dropout": DROPOUTS[other]}
 
 
+def shape_of(tried: Options) -> Shape:
+    return tried["layers"], tried["hidden"], tried["batch"]
+
+
 def train(path: str, options: Options) -> list[Options]:
     """The events of `charrnn train`."""
     with tempfile.TemporaryDirectory() as folder:
@@ -64,7 +73,7 @@ def train(path: str, options: Options) -> list[Options]:
 
 
 class Results:
-    """Speeds and losses, each measured once.
+    """Losses, each measured once.
 
     Args:
         path: of a file to begin with and to add to.
@@ -87,11 +96,23 @@ class Results:
         return self._known[key]
 
 
-def speed(path: str, options: Options) -> float:
-    """Steps a second: the median over a run's seconds, so that a disturbed one does not count."""
-    events = train(path, options | {"time": PROBE_SECONDS})
-    told = [(event["step"], event["seconds"]) for event in events if event["event"] == "step"]
-    return float(median((b[0] - a[0]) / (b[1] - a[1]) for a, b in pairwise(told)))
+def speeds(corpus: Corpus, shapes: Sequence[Shape]) -> dict[Shape, float]:
+    """Steps a second, the best of some rounds in which all take turns: the same for every text."""
+    trainers = {}
+    for shape in shapes:
+        layers, hidden, batch = shape
+        model = ModelConfig(corpus.tokenizer.vocab_size, layers=layers, hidden=hidden)
+        config = TrainingConfig(batch=batch, dropout=0.1, steps=1000)
+        trainers[shape] = Trainer(model, config, corpus, torch.device("cpu"))
+    best = dict.fromkeys(shapes, 0.0)
+    for _ in range(ROUNDS):
+        for shape, trainer in trainers.items():
+            trainer.update()
+            began = time.perf_counter()
+            for _ in range(STEPS):
+                trainer.update()
+            best[shape] = max(best[shape], STEPS / (time.perf_counter() - began))
+    return best
 
 
 def loss(path: str, options: Options, steps: float) -> float:
@@ -115,21 +136,21 @@ def main() -> None:
         size, vocabulary = len(corpus.train), corpus.tokenizer.vocab_size
         for budget in options.times:
             chosen = choose("char", size, vocabulary, {"seconds": seconds(budget)})
-            tried = []
-            for name, other in alternatives(chosen):
-                key = [other["layers"], other["hidden"], other["batch"]]  # the same for every text
-                tried.append((name, other, results.get(key, partial(speed, path, other))))
-            cells.append((path, size, budget, tried))
+            cells.append((path, size, budget, list(alternatives(chosen))))
+    shapes = {shape_of(tried) for *_, alternative in cells for _, tried in alternative}
+    rates = speeds(corpus, sorted(shapes))
+    for (layers, hidden, batch), rate in rates.items():
+        print(f"{layers} x {hidden}, batch {batch}: {rate:.1f} steps/s")
     for path, size, budget, tried in cells:
         print(f"\n{Path(path).name}, {size:,} characters, {budget}")
         losses = {}
-        for name, other, rate in tried:
-            steps = (seconds(budget) - START_SECONDS) * rate
+        for name, other in tried:
+            steps = (seconds(budget) - START_SECONDS) * TRAINING_SHARE * rates[shape_of(other)]
             key = [Path(path).name, budget, other]
             losses[name] = results.get(key, partial(loss, path, other, steps))
             shape = f"{other['layers']} x {other['hidden']}, dropout {other['dropout']}"
-            batch = f"batch {other['batch']}"
-            print(f"  {name:<18} {shape:<22} {batch:<9} {losses[name]:.4f} nats/char", flush=True)
+            beside = f"batch {other['batch']}"
+            print(f"  {name:<18} {shape:<22} {beside:<9} {losses[name]:.4f} nats/char", flush=True)
         worse = losses["chosen"] / min(losses.values()) - 1
         print(f"  the choice is {worse:.1%} above the best")
 

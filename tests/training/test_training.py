@@ -19,7 +19,6 @@ from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, RunError, TextError, UsageError
 from charrnn.events import Done, Overfit, Stop, Validation
 from charrnn.training import checkpoint, setup
-from charrnn.training.batching import Streams
 from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import evaluate
 from charrnn.training.network import Network
@@ -165,23 +164,6 @@ def test_pace_counts_what_went_before() -> None:
     assert pace.plan()
     assert 90 <= training.seconds < 100
     assert 0 < pace.seconds_left < 11
-
-
-def test_streams_read_a_circle() -> None:
-    """Each head goes on where it stopped, targets follow inputs, a pass covers the text once."""
-    ids = torch.arange(103)
-    streams = Streams(ids, batch=4, bptt=5)
-    last = None
-    seen: list[int] = []
-    for _ in range(40):
-        inputs, targets = streams.next()
-        assert inputs.shape == targets.shape == (5, 4)
-        assert torch.equal((inputs + 1) % 103, targets)
-        if last is not None:
-            assert torch.equal((last[-1] + 1) % 103, inputs[0])
-        last = inputs
-        seen += inputs[:, 0].tolist()
-    assert seen == [i % 103 for i in range(200)]
 
 
 @pytest.mark.parametrize("count", [1, 5, 300, 2000, 5001])
