@@ -99,7 +99,7 @@ class TrainingConfig:
         require(0 <= self.dropout < 1, "--dropout must be at least 0 and under 1")
         require(
             self.weight_decay >= 0 and self.weight_decay * self.lr < 1,
-            "--weight-decay must be at least 0, for example 0.1",
+            "--weight-decay must be at least 0 and under 1 / --lr, for example 0.1",
         )
         require(0 <= self.val < 1, "--val must be at least 0 and under 1, for example 0.1")
         for name in ("seconds", "epochs", "steps", "patience"):

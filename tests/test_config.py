@@ -71,6 +71,7 @@ class TestTrainingConfig:
             ("lr", [0, -1, NAN, INF]),
             ("clip", [0, -1, NAN, INF]),
             ("dropout", [-0.1, 1, 2, NAN]),
+            ("weight_decay", [-0.1, 100, NAN]),
             ("val", [-0.1, 1, 2, NAN]),
             ("seconds", [0, -1, NAN, INF]),
             ("epochs", [0, -1, NAN, INF]),
@@ -81,7 +82,9 @@ class TestTrainingConfig:
     )
     def test_out_of_range(self, name: str, values: list[Any]) -> None:
         """A value out of its range is refused by the name of its option."""
-        option = {"seconds": "--time", "seed": "--random-seed"}.get(name, f"--{name}")
+        option = {"seconds": "--time", "seed": "--random-seed"}.get(
+            name, f"--{name.replace('_', '-')}"
+        )
         for value in values:
             with pytest.raises(UsageError, match=option):
                 TrainingConfig(**({"steps": 1} | {name: value}))

@@ -81,8 +81,10 @@ def train(trainer: Trainer, run: Run, began: float, stop: Callable[[], bool]) ->
             if not run.has_model:
                 save_at = now
         if now >= save_at:
+            before = time.monotonic()
             yield from _save(trainer, run)
-            save_at = now + max(SAVE_SECONDS, (time.monotonic() - now) / SAVE_SHARE)
+            cost = time.monotonic() - before
+            save_at = before + max(SAVE_SECONDS, cost / SAVE_SHARE)
         if stop() and not trainer.finished:
             yield from _save(trainer, run, must=True)
             yield Stop(trainer.step, "interrupted")
