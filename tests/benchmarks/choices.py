@@ -73,7 +73,7 @@ def train(path: str, options: Options) -> list[Options]:
 
 
 class Results:
-    """Losses, each measured once.
+    """Speeds and losses, each measured once.
 
     Args:
         path: of a file to begin with and to add to.
@@ -81,12 +81,12 @@ class Results:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._known: dict[str, float] = {}
+        self._known: dict[str, Any] = {}
         if path and path.exists():
             rows = map(json.loads, path.read_text().splitlines())
             self._known = {row["key"]: row["value"] for row in rows}
 
-    def get(self, what: list[Any], measure: Callable[[], float]) -> float:
+    def get(self, what: list[Any], measure: Callable[[], Any]) -> Any:
         key = json.dumps(what)
         if key not in self._known:
             self._known[key] = measure()
@@ -96,8 +96,8 @@ class Results:
         return self._known[key]
 
 
-def speeds(corpus: Corpus, shapes: Sequence[Shape]) -> dict[Shape, float]:
-    """Steps a second, the best of some rounds in which all take turns: the same for every text."""
+def speeds(corpus: Corpus, shapes: Sequence[Shape]) -> list[float]:
+    """Steps a second of each shape, the best of some rounds in which all take turns."""
     trainers = {}
     for shape in shapes:
         layers, hidden, batch = shape
@@ -112,7 +112,7 @@ def speeds(corpus: Corpus, shapes: Sequence[Shape]) -> dict[Shape, float]:
             for _ in range(STEPS):
                 trainer.update()
             best[shape] = max(best[shape], STEPS / (time.perf_counter() - began))
-    return best
+    return [best[shape] for shape in shapes]
 
 
 def loss(path: str, options: Options, steps: float) -> float:
@@ -137,8 +137,10 @@ def main() -> None:
         for budget in options.times:
             chosen = choose("char", size, vocabulary, {"seconds": seconds(budget)})
             cells.append((path, size, budget, list(alternatives(chosen))))
-    shapes = {shape_of(tried) for *_, alternative in cells for _, tried in alternative}
-    rates = speeds(corpus, sorted(shapes))
+    shapes = sorted({shape_of(tried) for *_, alternative in cells for _, tried in alternative})
+    # Of one text: what a step takes hardly depends on the vocabulary.
+    measured = results.get(["steps a second", shapes], partial(speeds, corpus, shapes))
+    rates = dict(zip(shapes, measured, strict=True))
     for (layers, hidden, batch), rate in rates.items():
         print(f"{layers} x {hidden}, batch {batch}: {rate:.1f} steps/s")
     for path, size, budget, tried in cells:
