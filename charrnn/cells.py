@@ -1,11 +1,13 @@
 """The recurrent cells, one NumPy step each. To add one: a step and a row in CELLS.
 
-A step advances B streams by one token. Its gates stand side by side in one
-matrix, in torch's order, so that a layer needs a single product:
+A step advances B streams by one token. Its gates stand side by side, in torch's order:
 
     lstm  input, forget, cell, output       Hochreiter & Schmidhuber 1997; Gers et al. 2000
     gru   reset, update, new                Cho et al. 2014, arXiv:1406.1078
     rnn   one block, tanh or relu           Elman 1990
+
+A logistic gate is computed as sigmoid(x) = tanh(x / 2) / 2 + 1/2, which cannot overflow and lets
+one call of tanh serve all gates. The step is given x / 2: `Cell.halved` halves the weights once.
 """
 
 from collections.abc import Callable
@@ -15,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+Step = Callable[[Array, Array, Array, Array], None]
 
 
 class Cell(NamedTuple):
@@ -22,74 +25,78 @@ class Cell(NamedTuple):
 
     Attributes:
         gates: blocks of H rows in each weight matrix and bias.
+        logistic: those of them that go through the logistic function.
         states: arrays of [B, H] carried from step to step; the first is the output.
-        step: (inputs_bg, state_sbh, recurrent_hg, recurrent_bias_g) -> new state_sbh, where
-            `inputs_bg` is the layer's input times its weights, plus its input bias.
+        one_bias: whether the recurrent bias just adds to the input bias.
+        step: (inputs_bg, recurrent_bg, state_sbh, new_sbh) -> None: from a layer's input times
+            its weights and the hidden state times its, biases included, to the new state, written
+            into `new_sbh`; it may spoil `recurrent_bg`.
     """
 
     gates: int
+    logistic: tuple[int, ...]
     states: int
-    step: Callable[[Array, Array, Array, Array], Array]
+    one_bias: bool
+    step: Step
+
+    def halved(self, weights: Array) -> Array:
+        """A copy of a matrix [G*H, K] or bias [G*H] as `step` wants it."""
+        blocks = weights.reshape(self.gates, -1).copy()
+        blocks[list(self.logistic)] *= 0.5
+        return blocks.reshape(weights.shape)
 
 
-def _sigmoid(x: Array) -> Array:
-    """Logistic function in place, through tanh: it cannot overflow and is vectorised."""
-    x *= 0.5
-    np.tanh(x, out=x)
-    x *= 0.5
-    x += 0.5
-    return x
-
-
-def lstm(inputs: Array, state: Array, recurrent: Array, bias: Array) -> Array:
-    hidden, cell = state
-    size = hidden.shape[-1]
-    gates = hidden @ recurrent
+def lstm(inputs: Array, recurrent: Array, state: Array, new: Array) -> None:
+    size = state.shape[-1]
+    gates = recurrent
     gates += inputs
-    gates += bias
-    keep = _sigmoid(gates[:, : 2 * size])
-    candidate = np.tanh(gates[:, 2 * size : 3 * size])
-    out = _sigmoid(gates[:, 3 * size :])
-    new = np.empty_like(state)
-    np.multiply(keep[:, size:], cell, out=new[1])
-    candidate *= keep[:, :size]
-    new[1] += candidate
-    np.tanh(new[1], out=new[0])
-    new[0] *= out
-    return new
+    np.tanh(gates, out=gates)
+    logistic, candidate, out = (
+        gates[:, : 2 * size],
+        gates[:, 2 * size : 3 * size],
+        gates[:, 3 * size :],
+    )
+    for x in (logistic, out):
+        x *= 0.5
+        x += 0.5
+    hidden, cell = new
+    np.multiply(logistic[:, size:], state[1], out=cell)
+    candidate *= logistic[:, :size]
+    cell += candidate
+    np.tanh(cell, out=hidden)
+    hidden *= out
 
 
-def gru(inputs: Array, state: Array, recurrent: Array, bias: Array) -> Array:
-    hidden = state[0]
-    size = hidden.shape[-1]
-    gates = hidden @ recurrent
-    gates += bias
-    both = _sigmoid(inputs[:, : 2 * size] + gates[:, : 2 * size])
-    reset, update = both[:, :size], both[:, size:]
+def gru(inputs: Array, recurrent: Array, state: Array, new: Array) -> None:
+    size = state.shape[-1]
+    logistic, candidate = recurrent[:, : 2 * size], recurrent[:, 2 * size :]
+    logistic += inputs[:, : 2 * size]
+    np.tanh(logistic, out=logistic)
+    logistic *= 0.5
+    logistic += 0.5
     # The reset gate acts on the recurrent product, bias included, as cuDNN and torch do.
-    candidate = gates[:, 2 * size :]
-    candidate *= reset
+    candidate *= logistic[:, :size]
     candidate += inputs[:, 2 * size :]
     np.tanh(candidate, out=candidate)
-    new: Array = np.subtract(hidden, candidate)[None]
-    new *= update
-    new += candidate
-    return new
+    hidden = new[0]
+    np.subtract(state[0], candidate, out=hidden)
+    hidden *= logistic[:, size:]
+    hidden += candidate
 
 
-def rnn_tanh(inputs: Array, state: Array, recurrent: Array, bias: Array) -> Array:
-    new: Array = np.tanh(state[0] @ recurrent + inputs + bias)[None]
-    return new
+def rnn_tanh(inputs: Array, recurrent: Array, state: Array, new: Array) -> None:
+    recurrent += inputs
+    np.tanh(recurrent, out=new[0])
 
 
-def rnn_relu(inputs: Array, state: Array, recurrent: Array, bias: Array) -> Array:
-    new: Array = np.maximum(state[0] @ recurrent + inputs + bias, 0)[None]
-    return new
+def rnn_relu(inputs: Array, recurrent: Array, state: Array, new: Array) -> None:
+    recurrent += inputs
+    np.maximum(recurrent, 0, out=new[0])
 
 
 CELLS = {
-    "lstm": Cell(gates=4, states=2, step=lstm),
-    "gru": Cell(gates=3, states=1, step=gru),
-    "rnn": Cell(gates=1, states=1, step=rnn_tanh),
-    "rnn-relu": Cell(gates=1, states=1, step=rnn_relu),
+    "lstm": Cell(gates=4, logistic=(0, 1, 3), states=2, one_bias=True, step=lstm),
+    "gru": Cell(gates=3, logistic=(0, 1), states=1, one_bias=False, step=gru),
+    "rnn": Cell(gates=1, logistic=(), states=1, one_bias=True, step=rnn_tanh),
+    "rnn-relu": Cell(gates=1, logistic=(), states=1, one_bias=True, step=rnn_relu),
 }

@@ -1,6 +1,7 @@
 """The stacked network in NumPy: token ids and a state in, a state and logits out. Knows no text."""
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,23 @@ from charrnn.cells import CELLS, Array
 from charrnn.config import ModelConfig
 
 TABLE_ROWS = 4096  # up to this vocabulary, the first layer's input product is a table of tokens
+SINGLE_ROWS = 6  # up to this many streams, a product for each is faster than one for all
+
+
+class Layer(NamedTuple):
+    """Weights of a recurrent layer, as the cell's step wants them.
+
+    Attributes:
+        input: [G*H, K].
+        input_bias: [G*H].
+        recurrent: [G*H, H].
+        recurrent_bias: [G*H], or None where it is part of the input bias.
+    """
+
+    input: Array
+    input_bias: Array
+    recurrent: Array
+    recurrent_bias: Array | None
 
 
 class Engine:
@@ -20,25 +38,40 @@ class Engine:
     Args:
         config: the shape.
         weights: float32 arrays as named and shaped by `config.shapes()`.
+
+    Attributes:
+        layers: the recurrent layers.
+        output: the output layer's matrix, [V, H].
+        tabulated: whether the first layer's input product is looked up, not computed.
     """
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Array]) -> None:
         self.config = config
         self.cell = CELLS[config.cell]
         self._embedding = weights["embedding"]
-        self._layers = [
-            (
-                weights[f"layers.{i}.input"].T,
-                weights[f"layers.{i}.input_bias"],
-                weights[f"layers.{i}.recurrent"].T,
-                weights[f"layers.{i}.recurrent_bias"],
-            )
-            for i in range(config.layers)
-        ]
-        self._output = weights["output"].T
+        self.layers = [self._layer(f"layers.{i}", weights) for i in range(config.layers)]
+        self.output = weights["output"]
         self._output_bias = weights["output_bias"]
-        matrix, bias, _, _ = self._layers[0]
-        self._table = self._embedding @ matrix + bias if config.vocab_size <= TABLE_ROWS else None
+        first = self.layers[0]
+        self._table = (
+            self._embedding @ first.input.T + first.input_bias
+            if config.vocab_size <= TABLE_ROWS
+            else None
+        )
+
+    def _layer(self, name: str, weights: Mapping[str, Array]) -> Layer:
+        halved = self.cell.halved
+        input_bias, recurrent_bias = (
+            halved(weights[f"{name}.{which}_bias"]) for which in ("input", "recurrent")
+        )
+        matrices = halved(weights[f"{name}.input"]), halved(weights[f"{name}.recurrent"])
+        if self.cell.one_bias:
+            return Layer(matrices[0], input_bias + recurrent_bias, matrices[1], None)
+        return Layer(matrices[0], input_bias, matrices[1], recurrent_bias)
+
+    @property
+    def tabulated(self) -> bool:
+        return self._table is not None
 
     def zero_state(self, batch: int = 1) -> Array:
         config = self.config
@@ -46,6 +79,8 @@ class Engine:
 
     def step(self, ids: NDArray[np.integer], state: Array) -> Array:
         """Read one token in each of B streams.
+
+        Up to SINGLE_ROWS streams give the same bits as each one alone.
 
         Args:
             ids: token ids below the vocabulary's size, [B].
@@ -55,12 +90,12 @@ class Engine:
             The state after, [L, S, B, H].
         """
         after = np.empty_like(state)
-        x = self._first_inputs(ids)
-        for i, (matrix, bias, recurrent, recurrent_bias) in enumerate(self._layers):
+        inputs = self._first_inputs(ids)
+        for i, layer in enumerate(self.layers):
             if i:
-                x = after[i - 1, 0] @ matrix
-                x += bias
-            after[i] = self.cell.step(x, state[i], recurrent, recurrent_bias)
+                inputs = times(after[i - 1, 0], layer.input)
+                inputs += layer.input_bias
+            self._advance(layer, inputs, state[i], after[i])
         return after
 
     def read(self, ids: NDArray[np.integer], state: Array) -> Array:
@@ -77,26 +112,48 @@ class Engine:
         for start in range(0, len(ids), 1024):  # memory stays flat however long the text
             chunk = ids[start : start + 1024]
             outputs = np.empty((len(chunk), self.config.hidden), np.float32)
-            for i, (matrix, bias, recurrent, recurrent_bias) in enumerate(self._layers):
-                x = outputs @ matrix + bias if i else self._first_inputs(chunk)
+            for i, layer in enumerate(self.layers):
+                inputs = (
+                    outputs @ layer.input.T + layer.input_bias if i else self._first_inputs(chunk)
+                )
+                new = np.empty_like(after[i])
                 for t in range(len(chunk)):
-                    after[i] = self.cell.step(x[t : t + 1], after[i], recurrent, recurrent_bias)
-                    outputs[t] = after[i, 0, 0]
+                    self._advance(layer, inputs[t : t + 1], after[i], new)
+                    after[i] = new
+                    outputs[t] = new[0, 0]
         return after
 
     def logits(self, state: Array) -> Array:
         """Unnormalised log-probabilities of the next token, float32 [B, V]."""
-        logits: Array = state[-1, 0] @ self._output
+        logits = times(state[-1, 0], self.output)
         logits += self._output_bias
         return logits
 
+    def _advance(self, layer: Layer, inputs: Array, state: Array, new: Array) -> None:
+        """One step of one layer, from `state` to `new`, [S, B, H]."""
+        recurrent = times(state[0], layer.recurrent)
+        if layer.recurrent_bias is not None:
+            recurrent += layer.recurrent_bias
+        self.cell.step(inputs, recurrent, state, new)
+
     def _first_inputs(self, ids: NDArray[np.integer]) -> Array:
         """The first layer's inputs times its weights, plus its input bias, [len(ids), G*H]."""
-        matrix, bias, _, _ = self._layers[0]
-        inputs: Array = (
-            self._embedding[ids] @ matrix + bias if self._table is None else self._table[ids]
-        )
+        if self._table is not None:
+            return self._table.take(ids, axis=0)
+        inputs = times(self._embedding[ids], self.layers[0].input)
+        inputs += self.layers[0].input_bias
         return inputs
+
+
+def times(rows: Array, matrix: Array) -> Array:
+    """Each of `rows` [B, K] times `matrix` [N, K]: [B, N]."""
+    if not 1 < len(rows) <= SINGLE_ROWS:
+        product: Array = np.dot(rows, matrix.T)
+        return product
+    product = np.empty((len(rows), len(matrix)), np.float32)
+    for row, out in zip(rows, product, strict=True):
+        np.dot(matrix, row, out=out)
+    return product
 
 
 def log_softmax(logits: Array) -> Array:

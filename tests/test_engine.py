@@ -6,7 +6,7 @@ import torch
 
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
-from charrnn.engine import Engine, log_softmax
+from charrnn.engine import SINGLE_ROWS, Engine, log_softmax
 from charrnn.training.network import Network
 
 STEPS = 1000
@@ -59,15 +59,21 @@ def test_read_equals_steps(cell: str) -> None:
     np.testing.assert_allclose(engine.read(ids, engine.zero_state()), state, atol=1e-5)
 
 
-def test_streams_are_independent() -> None:
-    """What one stream reads changes nothing in another."""
-    _, engine = pair(ModelConfig(50, hidden=32, embedding=16))
+@pytest.mark.parametrize("batch", [2, SINGLE_ROWS, SINGLE_ROWS + 1, 64])
+@pytest.mark.parametrize("cell", CELLS)
+def test_streams_are_independent(cell: str, batch: int) -> None:
+    """What one stream reads changes nothing in another; a few give the same bits as one alone."""
+    _, engine = pair(ModelConfig(50, cell, layers=2, hidden=72, embedding=16))
     rng = np.random.default_rng(0)
-    state = rng.normal(size=(1, 2, 3, 32)).astype(np.float32)
-    together = engine.step(np.array([4, 5, 6]), state)
-    for i, token in enumerate([4, 5, 6]):
-        alone = engine.step(np.array([token]), state[:, :, i : i + 1])
-        np.testing.assert_allclose(together[:, :, i : i + 1], alone, atol=1e-6)
+    state = rng.normal(size=(2, engine.cell.states, batch, 72)).astype(np.float32)
+    ids = rng.integers(0, 50, batch)
+    together, logits = engine.step(ids, state), engine.logits(state)
+    for i in range(batch):
+        alone = state[:, :, i : i + 1]
+        tolerance = 0 if batch <= SINGLE_ROWS else 1e-5
+        after = engine.step(ids[i : i + 1], alone)
+        np.testing.assert_allclose(together[:, :, i : i + 1], after, rtol=0, atol=tolerance)
+        np.testing.assert_allclose(logits[i : i + 1], engine.logits(alone), rtol=0, atol=tolerance)
 
 
 def test_step_changes_nothing_it_was_given() -> None:
