@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from charrnn.cells import Array
 from charrnn.engine import Engine, log_softmax
+from charrnn.text import JOINERS, WORD
 from charrnn.tokenizer import Ids, Tokenizer
 
-JOINERS = "'’-"  # inside a word, never at its end
-WORD = re.compile(rf"[^\W_]+(?:[{JOINERS}][^\W_]+)*")
 IN_WORD = re.compile(rf"(?:[^\W_]|[{JOINERS}])+")
 SPACED = re.compile(rf" {IN_WORD.pattern}| ")
 Mask = NDArray[np.bool_]

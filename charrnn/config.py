@@ -1,6 +1,7 @@
 """What a model, a training run and a sampler are told, checked on construction."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from charrnn.cells import CELLS
@@ -113,22 +114,91 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How the next token is drawn; each field is a row of sampling.FILTERS, applied in this order.
+    """How the next token is drawn; what is None is left out. sampling.FILTERS gives the order.
 
     Attributes:
         temperature: divides the logits; 0 always takes the likeliest token.
         top_k: draw from this many of the likeliest tokens only.
         top_p: draw from the smallest set of tokens that reaches this probability.
         min_p: drop tokens less likely than this share of the likeliest one.
+        typical_p: draw from the tokens of about the expected surprise that reach this probability.
+        mirostat: keep the mean surprise at so many bits a token.
+        mirostat_rate: how fast that control moves, as a share of each deviation.
+        repetition_penalty: makes what occurred in the window less likely, for example 1.2.
+        frequency_penalty: nats less for each time that a token occurred in the window.
+        penalty_window: tokens that the two penalties look back.
+        no_repeat_ngram: no run of this many tokens comes twice.
+        bias: nats by which a text is made likelier where it may come; -inf bans it.
     """
 
     temperature: float = 0.8
     top_k: int | None = None
     top_p: float | None = None
     min_p: float | None = None
+    typical_p: float | None = None
+    mirostat: float | None = None
+    mirostat_rate: float = 0.1
+    repetition_penalty: float | None = None
+    frequency_penalty: float | None = None
+    penalty_window: int = 64
+    no_repeat_ngram: int | None = None
+    bias: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
         require(0 <= self.temperature < math.inf, "--temperature must be 0 or more")
-        require(self.top_k is None or self.top_k >= 1, "--top-k must be 1 or more")
-        require(self.top_p is None or 0 < self.top_p <= 1, "--top-p must be above 0 and at most 1")
+        for name in ("top_k", "no_repeat_ngram", "penalty_window"):
+            count = getattr(self, name)
+            require(count is None or count >= 1, f"{_option(name)} must be 1 or more")
+        for name in ("top_p", "typical_p"):
+            p = getattr(self, name)
+            require(p is None or 0 < p <= 1, f"{_option(name)} must be above 0 and at most 1")
         require(self.min_p is None or 0 <= self.min_p <= 1, "--min-p must be from 0 to 1")
+        for name, low, high in (
+            ("mirostat", 0.01, 100),
+            ("repetition_penalty", 0.01, 100),
+            ("frequency_penalty", -100, 100),
+        ):
+            value = getattr(self, name)
+            allowed = value is None or low <= value <= high
+            require(allowed, f"{_option(name)} must be from {low} to {high}")
+        require(0 < self.mirostat_rate <= 1, "--mirostat-rate must be above 0 and at most 1")
+        for text, nats in (self.bias or {}).items():
+            require(text != "", "--bias and --ban need some text")
+            require(nats <= 1000 and not -math.inf < nats < -1000, "--bias goes up to 1000 nats")
+
+
+@dataclass(frozen=True)
+class StopConfig:
+    """Where a text ends: at the first of these that comes.
+
+    Attributes:
+        chars: characters, the last token finished.
+        tokens: tokens.
+        words: at the end of this many words.
+        lines: at the end of this many lines that are not blank.
+        sentences: at the end of this many sentences.
+        stop: before any of these texts.
+        seconds: after this time.
+    """
+
+    chars: int | None = None
+    tokens: int | None = None
+    words: int | None = None
+    lines: int | None = None
+    sentences: int | None = None
+    stop: Sequence[str] = ()
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, option in (("chars", "--length"), ("tokens", "--tokens")):
+            count = getattr(self, name)
+            require(count is None or count >= 0, f"{option} must be 0 or more")
+        for name in ("words", "lines", "sentences"):
+            count = getattr(self, name)
+            require(count is None or count >= 1, f"{_option(name)} must be 1 or more")
+        require(not isinstance(self.stop, str) and all(self.stop), "--stop needs texts, not empty")
+        require(self.seconds is None or 0 < self.seconds < math.inf, "--time must be above 0")
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")

@@ -1,51 +1,325 @@
-"""From a seed to a stream of text."""
+"""From seeds to streams of text."""
 
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
+from charrnn.bias import TextBias
 from charrnn.cells import Array
-from charrnn.config import SamplingConfig
-from charrnn.engine import Engine
-from charrnn.sampling import sample
-from charrnn.tokenizer import Tokenizer
+from charrnn.config import SamplingConfig, StopConfig
+from charrnn.draft import MOST_BANS, Draft, Drawn
+from charrnn.engine import Engine, log_softmax
+from charrnn.novelty import Index
+from charrnn.sampling import Mask, Sampler
+from charrnn.stopping import Ending
+from charrnn.tokenizer import Ids, Tokenizer
+
+BATCH = 64  # texts written side by side
+BLOCK = 32  # tokens drawn before their text is looked at,
+BLOCK_SECONDS = 0.02  # or fewer, so that a slow model's text flows
+
+
+@dataclass(slots=True, eq=False)
+class Sample:
+    """A text to write, and how far it has come.
+
+    Attributes:
+        seed: what it continues; may be empty, and may hold characters never seen.
+        sampling: how its tokens are drawn.
+        key: with the random seed, decides its random numbers.
+        tokens: drawn so far.
+        logp: their log-probability (nats) under the model as it is, if that is asked for.
+        why: the rule that ended it; None while it goes on.
+    """
+
+    seed: str
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    key: tuple[int, ...] = (0, 0)
+    tokens: int = 0
+    logp: float = 0.0
+    why: str | None = None
+
+
+class Part(NamedTuple):
+    """The next piece of a sample.
+
+    Attributes:
+        sample: which one.
+        text: without the seed.
+        nats: the surprise of each character, float32 [len(text)], if that is asked for: a
+            token's, spread evenly over its characters.
+        last: whether the sample ends here.
+    """
+
+    sample: Sample
+    text: str
+    nats: Array | None
+    last: bool
 
 
 def generate(
     engine: Engine,
     tokenizer: Tokenizer,
-    state: Array,
-    seed: str,
-    length: int,
-    sampling: SamplingConfig,
-    rng: np.random.Generator,
-) -> Iterator[str]:
-    """Continue a seed, token by token.
+    start: Array,
+    samples: Sequence[Sample],
+    stop: StopConfig,
+    random_seed: int,
+    scored: bool = False,
+    avoid: Index | None = None,
+) -> Iterator[Part]:
+    """Write samples, up to BATCH of them at a time; what one says does not depend on the others.
 
     Args:
-        state: what the engine remembers before the seed, [L, S, 1, H].
-        seed: may be empty, and may hold characters that the model has never seen.
-        length: stop when this many characters have come; the last word is finished.
-        sampling: how tokens are drawn.
-        rng: draws them.
+        start: what the engine remembers before a seed, [L, S, 1, H].
+        samples: what to write; their progress is noted in them.
+        stop: where each one ends; the time is that of all together.
+        random_seed: with a sample's key, decides what is drawn.
+        scored: whether to find the surprise of what is drawn.
+        avoid: of a text whose runs of words are not to be copied.
 
     Yields:
-        The text of each token, without the seed.
+        Parts, those of one sample in order.
     """
-    # White space at the end of a seed may be the start of a word's token: let it grow into one.
+    deadline = math.inf if stop.seconds is None else time.monotonic() + stop.seconds
+    for first in range(0, len(samples), BATCH):
+        some = samples[first : first + BATCH]
+        batch = _Batch(engine, tokenizer, start, some, stop, random_seed, avoid)
+        yield from batch.write(deadline, scored)
+
+
+def in_order(parts: Iterable[Part], samples: Sequence[Sample]) -> Iterator[Part]:
+    """The parts of the first sample as they come, then those of the second, and so on."""
+    waiting: dict[Sample, list[Part]] = {sample: [] for sample in samples}
+    for part in parts:
+        waiting[part.sample].append(part)
+        while waiting:
+            current = next(iter(waiting))
+            ready, waiting[current] = waiting[current], []
+            yield from ready
+            if not (ready and ready[-1].last):
+                break
+            del waiting[current]
+
+
+class _Seed(NamedTuple):
+    """A seed that was read.
+
+    Attributes:
+        ids: of its tokens but for `open_end`.
+        open_end: white space at its end that may be the start of a word's token.
+        state: after the ids, [L, S, 1, H].
+    """
+
+    ids: Ids
+    open_end: str
+    state: Array
+
+
+def _read(seed: str, engine: Engine, tokenizer: Tokenizer, start: Array) -> _Seed:
     open_end = tokenizer.unfinished(seed)
     if not open_end.isspace() or not any(t.startswith(open_end) for t in tokenizer.tokens):
         open_end = ""
-    ids = tokenizer.encode(seed.removesuffix(open_end))
-    state = engine.read(tokenizer.known(ids), state)
-    never = np.arange(tokenizer.vocab_size) == tokenizer.unknown_id
-    banned = never | [not token.startswith(open_end) for token in tokenizer.tokens]
-    while length > 0:
-        logits = engine.logits(state)[0]
-        logits[banned] = -np.inf
-        token = sample(logits, sampling, rng)
-        text = tokenizer.tokens[token].removeprefix(open_end)
-        length -= len(text)
-        yield text
-        open_end, banned = "", never
-        state = engine.step(np.array([token]), state)
+    ids = tokenizer.known(tokenizer.encode(seed.removesuffix(open_end)))
+    return _Seed(ids, open_end, engine.read(ids, start))
+
+
+class _Text:
+    """One text of a batch: where it ends, and what the next token depends on."""
+
+    def __init__(self, sample: Sample, seed: _Seed, stop: StopConfig, draft: Draft | None) -> None:
+        self.sample = sample
+        self.seed = seed
+        self.draft = draft
+        self.ending = Ending(stop, sample.seed)
+        self._open_end = seed.open_end
+        self._looked_at = max(map(len, sample.sampling.bias or {}), default=0)
+        before = sample.seed.removesuffix(seed.open_end)
+        self._tail = before[-self._looked_at :] if self._looked_at else ""
+        self._nats = np.zeros(0, np.float32)  # of the characters that `ending` holds back
+
+    @property
+    def tail(self) -> str:
+        """As much of the text as the next token's bias depends on."""
+        return self._tail + (self.draft.text if self.draft else "")
+
+    def feed(self, tokens: list[str], nats: Array | None) -> Part:
+        """Go on with these tokens, up to the end of the text."""
+        if self._looked_at:
+            self._tail = (self._tail + "".join(tokens))[-self._looked_at :]
+        if self._open_end and tokens:
+            tokens = [tokens[0].removeprefix(self._open_end), *tokens[1:]]
+            self._open_end = ""
+        shown, taken = self.ending.feed(tokens)
+        self.sample.tokens += taken
+        self.sample.why = self.ending.why
+        ended = self.ending.why is not None
+        if nats is None:
+            return Part(self.sample, shown, None, ended)
+        self.sample.logp -= float(nats[:taken].sum(dtype=np.float64))
+        lengths = [len(token) for token in tokens[:taken]]
+        spread = np.repeat(nats[:taken] / np.maximum(lengths, 1, dtype=np.float32), lengths)
+        known = np.concatenate([self._nats, spread])
+        self._nats = known[len(shown) :]
+        return Part(self.sample, shown, known[: len(shown)], ended)
+
+    def interrupt(self, scored: bool) -> Part:
+        """End for lack of time."""
+        self.sample.why = "time"
+        return Part(self.sample, self.ending.held, self._nats if scored else None, True)
+
+
+class _Group:
+    """Neighbours in a batch that are drawn under one configuration."""
+
+    def __init__(
+        self, texts: list[_Text], sampling: SamplingConfig, tokens: Sequence[str], random_seed: int
+    ) -> None:
+        self.texts = texts
+        seeds = (np.random.SeedSequence(random_seed, spawn_key=t.sample.key) for t in texts)
+        rngs = [np.random.default_rng(seed) for seed in seeds]
+        self._sampler = Sampler(sampling, rngs, [text.seed.ids for text in texts])
+        self._bias = TextBias(tokens, sampling.bias or {})
+        self.looks_back = not self._bias.constant
+
+    def draw(self, logits: Array) -> NDArray[np.intp]:
+        for row, text in enumerate(self.texts):
+            if text.draft:
+                logits[row, text.draft.banned] = -np.inf
+        bias = (
+            np.stack([self._bias.after(text.tail) for text in self.texts])
+            if self.looks_back
+            else self._bias.after("")
+        )
+        return self._sampler.draw(logits, bias)
+
+    def take_back(self, row: int, count: int) -> None:
+        """Forget the last tokens of a text."""
+        self._sampler.take_back(row, count)
+
+    def drop_ended(self) -> None:
+        going = [text.ending.why is None for text in self.texts]
+        if not all(going):
+            self._sampler.keep(np.array(going, bool))
+            self.texts = [text for text, goes in zip(self.texts, going, strict=True) if goes]
+
+
+class _Batch:
+    def __init__(
+        self,
+        engine: Engine,
+        tokenizer: Tokenizer,
+        start: Array,
+        samples: Sequence[Sample],
+        stop: StopConfig,
+        random_seed: int,
+        avoid: Index | None,
+    ) -> None:
+        self._engine = engine
+        self._tokenizer = tokenizer
+        seeds = {
+            seed: _read(seed, engine, tokenizer, start)
+            for seed in dict.fromkeys(sample.seed for sample in samples)
+        }
+        bans = min(MOST_BANS, tokenizer.vocab_size - 2)
+        texts = [
+            _Text(s, seeds[s.seed], stop, Draft(avoid, s.seed, bans) if avoid else None)
+            for s in samples
+        ]
+        self._state = np.concatenate([text.seed.state for text in texts], axis=2)
+        self._cannot_begin: Mask | None = np.zeros((len(texts), tokenizer.vocab_size), bool)
+        for row, text in zip(self._cannot_begin, texts, strict=True):
+            row[:] = [not token.startswith(text.seed.open_end) for token in tokenizer.tokens]
+        self._before = self._state  # before the last step, and what was read in it
+        self._last = np.zeros(0, np.intp)
+        self._groups = [
+            _Group(list(group), sampling, tokenizer.tokens, random_seed)
+            for sampling, group in groupby(texts, key=lambda text: text.sample.sampling)
+        ]
+
+    def write(self, deadline: float, scored: bool) -> Iterator[Part]:
+        vocabulary = self._tokenizer.tokens
+        for text in self._texts():
+            if text.ending.why:  # a length of 0
+                yield text.feed([], np.zeros(0, np.float32) if scored else None)
+        self._drop_ended()
+        steps = 1
+        while texts := self._texts():
+            began = time.monotonic()
+            ids_tb, nats_tb = self._draw(min(steps, self._room()), scored)
+            for i, text in enumerate(texts):
+                tokens = [vocabulary[token] for token in ids_tb[:, i].tolist()]
+                nats = None if nats_tb is None else nats_tb[:, i]
+                if text.draft:
+                    tokens, nats = self._settle(i, text.draft, tokens[0], nats)
+                part = text.feed(tokens, nats)
+                if part.text or part.last:
+                    yield part
+            self._drop_ended()
+            if time.monotonic() > deadline:
+                yield from (text.interrupt(scored) for text in self._texts())
+                return
+            faster = min(2.0, BLOCK_SECONDS / max(1e-6, time.monotonic() - began))
+            steps = max(1, min(BLOCK, int(len(ids_tb) * faster)))
+
+    def _settle(
+        self, row: int, draft: Draft, token: str, nats: Array | None
+    ) -> tuple[list[str], Array | None]:
+        """Tokens that stand, and their surprise, after one more in the draft of a row."""
+        cost = 0.0 if nats is None else float(nats[0])
+        drawn = Drawn(self._last[row], token, cost, self._before[:, :, row])
+        stands, undone = draft.add(drawn)
+        if undone:
+            self._state[:, :, row] = undone[0].before
+            for group in self._groups:
+                if 0 <= row < len(group.texts):
+                    group.take_back(row, len(undone))
+                row -= len(group.texts)
+        costs = None if nats is None else np.array([drawn.nats for drawn in stands], np.float32)
+        return [drawn.text for drawn in stands], costs
+
+    def _texts(self) -> list[_Text]:
+        return [text for group in self._groups for text in group.texts]
+
+    def _room(self) -> int:
+        """Steps after which every text has ended, or has to be looked at."""
+        texts = self._texts()
+        if any(group.looks_back for group in self._groups) or texts[0].draft:
+            return 1
+        return int(min(BLOCK, max(text.ending.room for text in texts)))
+
+    def _draw(self, steps: int, scored: bool) -> tuple[NDArray[np.intp], Array | None]:
+        """The next tokens of each text, [steps, B], and their surprise (nats) if asked for."""
+        batch = self._state.shape[2]
+        ids_tb = np.empty((steps, batch), np.intp)
+        nats_tb = np.empty((steps, batch), np.float32) if scored else None
+        for t, ids in enumerate(ids_tb):
+            logits = self._engine.logits(self._state)
+            logp = log_softmax(logits) if nats_tb is not None else None
+            logits[:, self._tokenizer.unknown_id] = -np.inf
+            if self._cannot_begin is not None:
+                logits[self._cannot_begin] = -np.inf
+                self._cannot_begin = None
+            done = 0
+            for group in self._groups:
+                rows = slice(done, done + len(group.texts))
+                ids[rows] = group.draw(logits[rows])
+                done = rows.stop
+            if nats_tb is not None and logp is not None:
+                nats_tb[t] = -np.take_along_axis(logp, ids[:, None], 1)[:, 0]
+            self._before, self._last = self._state, ids
+            self._state = self._engine.step(ids, self._state)
+        return ids_tb, nats_tb
+
+    def _drop_ended(self) -> None:
+        going = [text.ending.why is None for text in self._texts()]
+        if not all(going):
+            self._state = self._state[:, :, going]
+            for group in self._groups:
+                group.drop_ended()
+            self._groups = [group for group in self._groups if group.texts]

@@ -1,18 +1,21 @@
 """A trained model: what the commands and Python programs use."""
 
 import os
-from collections.abc import Iterable, Iterator
+import secrets
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import Any
 
 from charrnn import model_file
+from charrnn.cells import Array
 from charrnn.complete import Completer, Completion
-from charrnn.config import SamplingConfig, require
+from charrnn.config import SamplingConfig, StopConfig, require
 from charrnn.engine import Engine
-from charrnn.generate import generate
+from charrnn.errors import ModelFileError
+from charrnn.generate import Part, Sample, generate
 from charrnn.model_file import ModelFile
-from charrnn.score import Score, score
+from charrnn.novelty import Index
+from charrnn.score import Score, score, surprises
 
 PHRASE_FLOOR = 0.2  # probability under which a phrase does not run on
 PHRASE_WORDS = 8  # at the most, after the first
@@ -39,29 +42,63 @@ class Model:
         seed: str = "",
         length: int = 500,
         *,
-        temperature: float = SamplingConfig.temperature,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_p: float | None = None,
+        stop: Sequence[str] = (),
         random_seed: int | None = None,
+        **sampling: Any,
     ) -> Iterator[str]:
-        """Continue a seed; yields the text of each token as it is drawn, without the seed.
+        """Continue a seed; yields text as it is drawn, without the seed.
 
         Args:
             seed: text to continue; characters that the model has never seen are allowed.
             length: characters to draw; the last word of a word model is finished.
-            temperature, top_k, top_p, min_p: see SamplingConfig.
+            stop: texts before any of which it ends.
             random_seed: the same one gives the same text; None draws another each time.
+            sampling: fields of SamplingConfig, for example `temperature=0.7`.
 
         Raises:
             UsageError: a value is out of its range.
             TextError: the seed is not valid Unicode.
         """
-        sampling = SamplingConfig(temperature, top_k, top_p, min_p)
-        require(random_seed is None or random_seed >= 0, "--random-seed must be 0 or more")
-        rng = np.random.default_rng(random_seed)
-        tokenizer = self.file.tokenizer
-        return generate(self.engine, tokenizer, self._start, seed, length, sampling, rng)
+        samples = [Sample(seed, SamplingConfig(**sampling))]
+        parts = self.write(samples, StopConfig(chars=length, stop=stop), random_seed)
+        return (part.text for part in parts)
+
+    def write(
+        self,
+        samples: Sequence[Sample],
+        stop: StopConfig,
+        random_seed: int | None = None,
+        scored: bool = False,
+        avoid_copying: bool = False,
+    ) -> Iterator[Part]:
+        """Write several texts side by side; see charrnn.generate.generate.
+
+        Args:
+            avoid_copying: whether to keep away from runs of words in the training text.
+
+        Raises:
+            ModelFileError: that is asked for, but the model's file does not know its text.
+        """
+        if random_seed is None:
+            random_seed = new_random_seed()
+        require(random_seed >= 0, "--random-seed must be 0 or more")
+        avoid = self.word_runs if avoid_copying else None
+        return generate(
+            self.engine, self.file.tokenizer, self._start, samples, stop, random_seed, scored, avoid
+        )
+
+    @property
+    def word_runs(self) -> Index:
+        """Index of the runs of words in the training text.
+
+        Raises:
+            ModelFileError: the file has none.
+        """
+        if self.file.word_runs is None:
+            raise ModelFileError(
+                "the model's file does not know its training text", "train it with this charrnn"
+            )
+        return self.file.word_runs
 
     def complete(self, typed: str, k: int = 3) -> list[Completion]:
         """The `k` likeliest ways to end the word being typed, or the next one, the best first.
@@ -87,6 +124,14 @@ class Model:
         """How well the model predicts a text, given whole or in blocks."""
         blocks = [text] if isinstance(text, str) else text
         return score(self.engine, self.file.tokenizer, self._start, blocks)
+
+    def surprise(self, texts: Sequence[str]) -> list[Array]:
+        """The surprise (nats) of each character of some texts, [len(text)] each."""
+        return surprises(self.engine, self.file.tokenizer, self._start, texts)
+
+
+def new_random_seed() -> int:
+    return secrets.randbits(32)
 
 
 def load(path: str | os.PathLike[str] | None = None) -> Model:

@@ -2,7 +2,8 @@
 
 A safetensors file; its metadata holds, as JSON under "charrnn",
 
-    {"format": 1, "model": ModelConfig, "tokenizer": ..., "training": how it was trained}
+    {"format": 1, "model": ModelConfig, "tokenizer": ..., "training": how it was trained,
+     "word_runs": of which runs of words the tensor of that name is an index}
 
 Nothing in it is executed, and every size is checked before it is used.
 """
@@ -16,17 +17,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_bytes
 
 from charrnn.cells import Array
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, ModelFileError, RunError, UsageError
+from charrnn.novelty import Index
 from charrnn.tokenizer import Tokenizer, code_points, from_json
 
 FORMAT = 1
 MODEL_NAME = "model.safetensors"
 RUNS = Path("runs")
+WORD_RUNS = "word_runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,14 @@ class ModelFile:
         tokenizer: text to ids and back.
         weights: float32 arrays as named and shaped by `config.shapes()`.
         training: how it was trained, for `info`; `opening` is the text it starts from.
+        word_runs: index of the runs of words in the training text; older files have none.
     """
 
     config: ModelConfig
     tokenizer: Tokenizer
     weights: Mapping[str, Array]
     training: dict[str, Any]
+    word_runs: Index | None = None
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -80,8 +86,12 @@ def save(path: Path, model: ModelFile) -> None:
         "tokenizer": model.tokenizer.to_json(),
         "training": model.training,
     }
+    tensors: dict[str, NDArray[Any]] = dict(model.weights)
+    if model.word_runs:
+        description["word_runs"] = {"every": model.word_runs.every}
+        tensors[WORD_RUNS] = model.word_runs.bits
     metadata = {"charrnn": json.dumps(description, ensure_ascii=False)}
-    write_atomically(path, to_bytes(dict(model.weights), metadata))
+    write_atomically(path, to_bytes(tensors, metadata))
 
 
 def load(path: Path) -> ModelFile:
@@ -101,7 +111,8 @@ def load(path: Path) -> ModelFile:
                 raise ValueError("its vocabulary is empty")
             weights = {}
             shapes = config.shapes()
-            if set(file.keys()) != set(shapes):
+            names = {*file.keys()}
+            if names - {WORD_RUNS} != {*shapes}:
                 raise ValueError("its tensors are not those of its configuration")
             for name, shape in shapes.items():
                 stored = file.get_slice(name)
@@ -110,6 +121,8 @@ def load(path: Path) -> ModelFile:
                 weights[name] = file.get_tensor(name)
                 if not np.isfinite(weights[name]).all():
                     raise ValueError(f"tensor {name} holds values that are not finite")
+            runs = description.get("word_runs")
+            word_runs = _word_runs(file, runs) if WORD_RUNS in names else None
             training = description.get("training")
             if not isinstance(training, dict) or not isinstance(training.get("opening", ""), str):
                 raise ValueError("it does not say how it was trained")
@@ -124,7 +137,7 @@ def load(path: Path) -> ModelFile:
         raise ModelFileError(
             f"{path} is not a whole charrnn model: {error}", "copy it again or train anew"
         ) from None
-    return ModelFile(config, tokenizer, weights, training)
+    return ModelFile(config, tokenizer, weights, training, word_runs)
 
 
 def _description(path: Path, metadata: str | None) -> dict[str, Any]:
@@ -152,6 +165,16 @@ def _config(description: dict[str, Any]) -> ModelConfig:
     if values["layers"] > 1000:
         raise ValueError("it has more layers than any network")
     return ModelConfig(**values)
+
+
+def _word_runs(file: Any, values: Any) -> Index:
+    stored = file.get_slice(WORD_RUNS)
+    every = values.get("every") if isinstance(values, dict) else None
+    if type(every) is not int or not 0 < every < 2**63:
+        raise ValueError("it does not say which runs of words it holds")
+    if len(stored.get_shape()) != 1 or 0 in stored.get_shape() or stored.get_dtype() != "U8":
+        raise ValueError(f"tensor {WORD_RUNS} is not uint8 [bytes]")
+    return Index(file.get_tensor(WORD_RUNS), every)
 
 
 def find(model: str | None) -> Path:

@@ -1,28 +1,107 @@
-"""Drawing the next token from logits [V]. To add a control: a function and a row in FILTERS."""
+"""Drawing the next tokens from logits [B, V], a row for each of B texts.
 
-from collections.abc import Callable
+To add a control: a function, a field of SamplingConfig and a row in FILTERS.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from charrnn.cells import Array
 from charrnn.config import SamplingConfig
+from charrnn.engine import log_softmax
 from charrnn.errors import ModelFileError
+
+Ids = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+
+MEMORY = 16_384  # tokens among which no_repeat_ngram looks for repeats
+AHEAD = 256  # random numbers drawn at once for each text
+LN2 = np.float32(np.log(2))
+
+
+def bias(logits: Array, added: Array) -> Array:
+    """Add to the logits; -inf bans a token. A row with nothing left stays as it is.
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        added: nats, float [V] or [B, V]; -inf allowed.
+    """
+    return _unless_empty(logits, logits + added)
+
+
+def repetition_penalty(logits: Array, recent: Ids, penalty: float) -> Array:
+    """Make tokens that occurred less likely: a positive logit is divided, another multiplied.
+
+    Keskar et al. 2019, arXiv:1909.05858, as it is commonly carried over to negative logits.
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        recent: the ids that occurred, [B, W]; -1 where there is none.
+        penalty: above 0; 1 changes nothing, under 1 favours repetition.
+    """
+    factor = np.float32(penalty)
+    penalised = np.where(logits > 0, logits / factor, logits * factor)
+    return np.where(_counts(recent, logits.shape) > 0, penalised, logits)
+
+
+def frequency_penalty(logits: Array, recent: Ids, penalty: float) -> Array:
+    """Take `penalty` nats from a token's logit for each time it occurred, as OpenAI's API does.
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        recent: the ids that occurred, [B, W]; -1 where there is none.
+        penalty: 0 changes nothing, a negative one favours repetition.
+    """
+    return logits - np.float32(penalty) * _counts(recent, logits.shape)
+
+
+def no_repeat_ngram(logits: Array, past: Ids, n: int) -> Array:
+    """Ban the tokens that would complete `n` tokens in a row that occurred before.
+
+    Paulus et al. 2017, arXiv:1705.04304. A row with nothing left stays as it is.
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        past: the ids so far, newest last, [B, W]; -1 where there is none.
+        n: 1 or more.
+    """
+    if past.shape[1] < n:
+        return logits
+    banned = logits.copy()
+    for row, ids in enumerate(past):
+        runs = sliding_window_view(ids, n)
+        again = runs[(runs[:, :-1] == ids[len(ids) - n + 1 :]).all(axis=1), -1]
+        banned[row, again[again >= 0]] = -np.inf
+    return _unless_empty(logits, banned)
 
 
 def temperature(logits: Array, t: float) -> Array:
     """Divide the logits by `t`; 0 keeps the likeliest token alone (the lowest id of a tie).
 
     Args:
-        logits: unnormalised log-probabilities (nats), float [V]; -inf allowed.
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
         t: 0 or more; under 1 sharpens, above 1 flattens.
+
+    Returns:
+        Logits of which the largest of each row is 0, float [B, V].
     """
     if t == 0:
-        return _keep(logits, np.argmax(logits, keepdims=True))
+        kept = np.full_like(logits, -np.inf)
+        np.put_along_axis(kept, logits.argmax(axis=-1, keepdims=True), 0, -1)
+        return kept
     # From the likeliest down, so that a t next to 0 cannot give inf, nor a huge one NaN.
+    divided: Array = logits - _largest(logits)
+    if 1e-3 < t < 1e3:
+        divided /= np.float32(t)
+        return divided
     with np.errstate(over="ignore"):
-        divided: Array = ((logits - logits.max()).astype(np.float64) / t).astype(np.float32)
-    return divided
+        return (divided.astype(np.float64) / t).astype(np.float32)
 
 
 def top_k(logits: Array, k: int) -> Array:
@@ -31,10 +110,33 @@ def top_k(logits: Array, k: int) -> Array:
     Fan et al. 2018, arXiv:1805.04833.
 
     Args:
-        logits: unnormalised log-probabilities (nats), float [V]; -inf allowed.
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
         k: 1 or more; V or more keeps every token.
     """
-    return logits if k >= len(logits) else _keep(logits, _ranking(logits)[:k])
+    size = logits.shape[-1]
+    if k >= size:
+        return logits
+    least = np.partition(logits, size - k, axis=-1)[..., size - k, None]
+    above, level = logits > least, logits == least
+    room = k - above.sum(axis=-1, keepdims=True)
+    return _where(above | (level & (level.cumsum(axis=-1) <= room)), logits)
+
+
+def typical_p(logits: Array, p: float) -> Array:
+    """Keep the tokens whose surprise is nearest to the expected one, up to probability `p`.
+
+    Locally typical sampling, Meister et al. 2022, arXiv:2202.00666. The smallest set that
+    reaches `p`; a tie goes to the lower token id. The likeliest token may be left out.
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        p: probability mass to keep, in (0, 1]; 1 keeps every token.
+    """
+    if p >= 1:
+        return logits
+    logp = log_softmax(logits)
+    entropy = -np.sum(np.exp(logp) * np.maximum(logp, -1e30), axis=-1, keepdims=True)
+    return _where(_reaching(np.abs(entropy + logp), logp, p), logits)
 
 
 def top_p(logits: Array, p: float) -> Array:
@@ -44,14 +146,10 @@ def top_p(logits: Array, p: float) -> Array:
     token always stays; a tie at the border goes to the lower token id.
 
     Args:
-        logits: unnormalised log-probabilities (nats), float [V]; -inf allowed.
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
         p: probability mass to keep, in (0, 1]; 1 keeps every token.
     """
-    if p >= 1:
-        return logits
-    ranking = _ranking(logits)
-    mass = np.cumsum(np.exp(logits[ranking] - logits.max(), dtype=np.float64))
-    return _keep(logits, ranking[: 1 + np.searchsorted(mass, p * mass[-1])])
+    return logits if p >= 1 else _where(_reaching(-logits, logits, p), logits)
 
 
 def min_p(logits: Array, p: float) -> Array:
@@ -60,45 +158,193 @@ def min_p(logits: Array, p: float) -> Array:
     Nguyen et al. 2024, arXiv:2407.01082.
 
     Args:
-        logits: unnormalised log-probabilities (nats), float [V]; -inf allowed.
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
         p: from 0, which keeps every token, to 1, which keeps the likeliest.
     """
     if p == 0:
         return logits
-    return np.where(logits >= logits.max() + np.float32(np.log(p)), logits, np.float32(-np.inf))
+    return _where(logits >= _largest(logits) + np.float32(np.log(p)), logits)
 
 
-def _ranking(logits: Array) -> NDArray[np.intp]:
-    """Token ids from the likeliest down; the lower id first in a tie."""
-    return np.argsort(-logits, kind="stable")
+def mirostat(logits: Array, limit: Array) -> Array:
+    """Keep the tokens whose surprise is at most `limit`, and the likeliest in any case.
+
+    Mirostat 2.0, Basu et al. 2021, arXiv:2007.14966: the limit then moves so that the mean
+    surprise of what is drawn nears a target; see `Sampler`.
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        limit: bits, float [B].
+    """
+    logp = log_softmax(logits)
+    least = np.minimum(-limit[:, None] * LN2, _largest(logp))
+    return _where(logp >= least, logits)
 
 
-def _keep(logits: Array, ids: NDArray[np.intp]) -> Array:
-    kept = np.full_like(logits, -np.inf)
-    kept[ids] = logits[ids]
+def _largest(logits: Array) -> Array:
+    """The largest of each row, [B, 1]."""
+    largest: Array = np.maximum.reduce(logits, axis=-1, keepdims=True)  # faster than logits.max
+    return largest
+
+
+def _where(kept: Mask, logits: Array) -> Array:
+    return np.where(kept, logits, np.float32(-np.inf))
+
+
+def _reaching(cost: Array, logits: Array, p: float) -> Mask:
+    """The tokens of least cost, the lower id first in a tie, until their probability reaches p."""
+    ranking = np.argsort(cost, axis=-1, kind="stable")
+    ranked = np.take_along_axis(logits, ranking, -1)
+    masses = np.exp(ranked - _largest(logits), dtype=np.float64)
+    reached = masses.cumsum(axis=-1)
+    kept = np.empty(logits.shape, bool)
+    # A token stays if those before it do not reach p.
+    before = np.concatenate([np.zeros_like(reached[..., :1]), reached[..., :-1]], axis=-1)
+    np.put_along_axis(kept, ranking, before < p * reached[..., -1:], -1)
     return kept
 
 
+def _counts(ids: Ids, shape: tuple[int, ...]) -> Array:
+    """How often each token is among a row's ids, float [B, V]."""
+    batch, size = shape
+    counts = np.zeros((batch, size + 1), np.float32)  # the last column counts the ids that are -1
+    np.add.at(counts, (np.arange(batch)[:, None], ids), 1)
+    return counts[:, :size]
+
+
+def _unless_empty(logits: Array, narrowed: Array) -> Array:
+    left = _largest(narrowed) > -np.inf
+    return narrowed if left.all() else np.where(left, narrowed, logits)
+
+
+@dataclass(slots=True)
+class Context:
+    """What filters look at beside the logits.
+
+    Attributes:
+        bias: added by `bias`, [B, V] or [V].
+        past: the ids so far, newest last, [B, W]; -1 where there is none.
+        window: ids that count as recent, at the end of `past`.
+        limit: of mirostat, bits, [B].
+    """
+
+    bias: Array
+    past: Ids
+    window: int
+    limit: Array
+
+    @property
+    def recent(self) -> Ids:
+        return self.past[:, -self.window :]
+
+
 # Applied in this order, each one whose field in SamplingConfig is not None.
-FILTERS: dict[str, Callable[..., Array]] = {
-    "temperature": temperature,
-    "top_k": top_k,
-    "top_p": top_p,
-    "min_p": min_p,
+FILTERS: dict[str, Callable[[Array, Any, Context], Array]] = {
+    "bias": lambda logits, _, context: bias(logits, context.bias),
+    "repetition_penalty": lambda logits, x, at: repetition_penalty(logits, at.recent, x),
+    "frequency_penalty": lambda logits, x, at: frequency_penalty(logits, at.recent, x),
+    "no_repeat_ngram": lambda logits, n, at: no_repeat_ngram(logits, at.past, n),
+    "temperature": lambda logits, t, _: temperature(logits, t),
+    "top_k": lambda logits, k, _: top_k(logits, k),
+    "typical_p": lambda logits, p, _: typical_p(logits, p),
+    "top_p": lambda logits, p, _: top_p(logits, p),
+    "min_p": lambda logits, p, _: min_p(logits, p),
+    "mirostat": lambda logits, _, at: mirostat(logits, at.limit),
 }
 
 
-def sample(logits: Array, config: SamplingConfig, rng: np.random.Generator) -> int:
-    """Draw a token id from filtered logits, float [V].
+class Sampler:
+    """Draws tokens for B texts under one configuration, each text with random numbers of its own.
 
-    Raises:
-        ModelFileError: the logits are not finite, as those of absurd weights.
+    Args:
+        config: the controls.
+        rngs: draw the tokens, one for each text.
+        pasts: the ids that each text begins with.
     """
-    for name, keep in FILTERS.items():
-        value = getattr(config, name)
-        if value is not None:
-            logits = keep(logits, value)
-    mass = np.cumsum(np.exp(logits - logits.max(), dtype=np.float64))
-    if not np.isfinite(mass[-1]):
-        raise ModelFileError("the model's logits are not finite", "train it anew")
-    return int(np.searchsorted(mass, rng.random() * mass[-1], side="right"))
+
+    def __init__(
+        self,
+        config: SamplingConfig,
+        rngs: Sequence[np.random.Generator],
+        pasts: Sequence[NDArray[np.integer]],
+    ) -> None:
+        values = ((keep, getattr(config, name)) for name, keep in FILTERS.items())
+        self._filters = [(keep, value) for keep, value in values if value is not None]
+        self._config = config
+        self._rngs = list(rngs)
+        self._uniform = np.empty((len(rngs), AHEAD))
+        self._used = AHEAD
+        self._limit = np.full(len(rngs), 2 * (config.mirostat or 0.0), np.float32)
+        penalised = config.repetition_penalty is not None or config.frequency_penalty is not None
+        looked_at = config.penalty_window if penalised else 0
+        self._depth = max(looked_at, MEMORY if config.no_repeat_ngram is not None else 0)
+        # The newest are appended; when the array is full, its second half moves to the front.
+        self._ids = np.full((len(rngs), 2 * self._depth), -1, np.int32)
+        self._end = self._depth
+        for row, past in enumerate(pasts):
+            known = past[max(0, len(past) - self._depth) :]
+            self._ids[row, self._end - len(known) : self._end] = known
+
+    def draw(self, logits: Array, bias: Array) -> NDArray[np.intp]:
+        """Draw the next token of each text.
+
+        Args:
+            logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+            bias: nats, [V] or [B, V], for the filter of that name.
+
+        Returns:
+            Token ids, [B].
+
+        Raises:
+            ModelFileError: the logits are not finite, as those of absurd weights.
+        """
+        if not math.isfinite(np.add.reduce(np.maximum.reduce(logits, axis=-1))):
+            raise ModelFileError("the model's logits are not finite", "train it anew")
+        past = self._ids[:, self._end - self._depth : self._end]
+        context = Context(bias, past, self._config.penalty_window, self._limit)
+        unlimited = logits
+        for keep, value in self._filters:
+            unlimited, logits = logits, keep(logits, value, context)
+        # Since `temperature`, no logit is above 0.
+        reached = np.add.accumulate(np.exp(logits), axis=-1, dtype=np.float64)
+        # 1 - u is above 0, so that a token of no mass is never drawn, and at most 1.
+        drawn = (1 - self._next_uniform()) * reached[:, -1]
+        ids: NDArray[np.intp] = (reached >= drawn[:, None]).argmax(axis=-1)
+        if self._config.mirostat is not None:
+            self._move_limit(unlimited, ids, self._config.mirostat)
+        if self._depth:
+            self._remember(ids)
+        return ids
+
+    def keep(self, rows: Mask) -> None:
+        """Go on with these texts alone, [B]."""
+        self._rngs = [rng for rng, kept in zip(self._rngs, rows.tolist(), strict=True) if kept]
+        self._uniform = self._uniform[rows]
+        self._ids = self._ids[rows]
+        self._limit = self._limit[rows]
+
+    def take_back(self, row: int, count: int) -> None:
+        """Forget the last `count` tokens of a text; its random numbers are spent."""
+        if self._depth and count:
+            known = self._ids[row, : self._end]
+            known[count:] = known[:-count].copy()
+            known[:count] = -1
+
+    def _next_uniform(self) -> NDArray[np.float64]:
+        if self._used == AHEAD:
+            for row, rng in enumerate(self._rngs):
+                rng.random(out=self._uniform[row])
+            self._used = 0
+        self._used += 1
+        return self._uniform[:, self._used - 1]
+
+    def _move_limit(self, logits: Array, ids: NDArray[np.intp], target: float) -> None:
+        logp = np.take_along_axis(log_softmax(logits), ids[:, None], -1)[:, 0]
+        self._limit += np.float32(self._config.mirostat_rate) * (np.float32(target) + logp / LN2)
+
+    def _remember(self, ids: NDArray[np.intp]) -> None:
+        if self._end == self._ids.shape[1]:
+            self._ids[:, : self._depth] = self._ids[:, self._depth :]
+            self._end = self._depth
+        self._ids[:, self._end] = ids
+        self._end += 1

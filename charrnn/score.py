@@ -1,7 +1,7 @@
 """How well a model predicts a text, in constant memory."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,42 @@ def score(engine: Engine, tokenizer: Tokenizer, state: Array, text: Iterable[str
         total.words += len(block.split()) - (inside_word and not block[0].isspace())
         inside_word = not block[-1].isspace()
     return total
+
+
+def surprises(
+    engine: Engine, tokenizer: Tokenizer, start: Array, texts: Sequence[str]
+) -> list[Array]:
+    """How surprising each character of some texts is, each text for itself.
+
+    Args:
+        start: what the engine remembers before a text, [L, S, 1, H].
+        texts: read side by side, so not too many at once.
+
+    Returns:
+        For each text nats, float32 [len(text)]; a token's are spread evenly over its characters.
+    """
+    ids = [tokenizer.encode(text) for text in texts]
+    order = sorted(range(len(texts)), key=lambda i: -len(ids[i]))
+    states = np.repeat(start, len(texts), axis=2)
+    nats = [np.zeros(len(tokens), np.float32) for tokens in ids]
+    going = len(order)
+    for t in range(max(map(len, ids), default=0)):
+        while len(ids[order[going - 1]]) <= t:
+            going -= 1
+        known = tokenizer.known(np.array([ids[i][t] for i in order[:going]]))
+        states = states[:, :, :going]
+        logp = log_softmax(engine.logits(states))
+        for row, i in enumerate(order[:going]):
+            nats[i][t] = -logp[row, known[row]]
+        states = engine.step(known, states)
+    return [_over_characters(tokenizer, *pair) for pair in zip(ids, nats, strict=True)]
+
+
+def _over_characters(tokenizer: Tokenizer, ids: Ids, nats: Array) -> Array:
+    escaped = ids >= tokenizer.vocab_size
+    nats = nats + np.where(escaped, np.float32(ESCAPE_NATS), np.float32(0))
+    lengths = [len(tokenizer.decode([token])) for token in ids.tolist()]
+    return np.repeat(nats / np.array(lengths, np.float32), lengths)
 
 
 def _score_ids(engine: Engine, ids: Ids, state: Array) -> tuple[Array, float, int]:

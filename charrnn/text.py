@@ -3,6 +3,7 @@
 import codecs
 import hashlib
 import io
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
@@ -12,6 +13,8 @@ from charrnn.errors import TextError, UsageError
 
 BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 BLOCK = 1 << 20
+JOINERS = "'’-"  # inside a word, never at its end
+WORD = re.compile(rf"[^\W_]+(?:[{JOINERS}][^\W_]+)*")
 
 
 def read(paths: Sequence[str], encoding: str | None = None) -> str:
@@ -51,6 +54,19 @@ def stream(paths: Sequence[str], encoding: str | None = None) -> Iterator[str]:
             ) from None
         except OSError as error:
             raise TextError(f"cannot read {name}: {error.strerror or error}") from None
+
+
+def lines(paths: Sequence[str], encoding: str | None = None) -> Iterator[tuple[int, str]]:
+    """The lines of all files and their numbers from 1, without line ends; see `stream`."""
+    kept = ""
+    number = 0
+    for block in stream(paths, encoding):
+        *whole, kept = (kept + block).split("\n")
+        for line in whole:
+            number += 1
+            yield number, line
+    if kept:
+        yield number + 1, kept
 
 
 def _decode(file: BinaryIO, name: str, encoding: str | None) -> Iterator[str]:
@@ -93,6 +109,31 @@ def _decode(file: BinaryIO, name: str, encoding: str | None) -> Iterator[str]:
         offset += len(data)
         lines += data.count(b"\n")
         data = file.read(BLOCK)
+
+
+ESCAPE = re.compile(
+    r"\\(?:(?P<simple>[ntr0\\])|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})"
+    r"|U(?P<U>[0-9a-fA-F]{8}))"
+)
+SIMPLE_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\\": "\\"}
+
+
+def unescape(text: str) -> str:
+    r"""The text with \n, \t, \r, \0, \\, \xHH, \uHHHH and \UHHHHHHHH for what they stand for.
+
+    Raises:
+        UsageError: an escape names no character.
+    """
+
+    def character(match: re.Match[str]) -> str:
+        if match["simple"]:
+            return SIMPLE_ESCAPES[match["simple"]]
+        code = int(match["x"] or match["u"] or match["U"], 16)
+        if code > sys.maxunicode or 0xD800 <= code < 0xE000:
+            raise UsageError(f"{match[0]} is no character", "give one up to \\U0010FFFF")
+        return chr(code)
+
+    return ESCAPE.sub(character, text)
 
 
 def split(text: str, val: float) -> tuple[str, str]:

@@ -41,21 +41,19 @@ texts = st.one_of(
 """Any text of valid characters."""
 
 
-def _logits(values: list[float]) -> Array:
-    return np.array(values, np.float32)
+_wide = st.floats(-21, 20, width=32).map(lambda x: x if x >= -20 else -np.inf)
+_tied = st.sampled_from([-np.inf, -2.0, 0.0, 0.5, 3.0])
 
 
-_finite = st.floats(-20, 20, width=32)
-_tied = st.sampled_from([-2.0, 0.0, 0.5, 3.0])
-logits = (
-    st.one_of(
-        st.lists(_finite | st.just(-np.inf), min_size=1, max_size=30),
-        st.lists(_tied | st.just(-np.inf), min_size=1, max_size=30),
-    )
-    .filter(lambda values: max(values) > -np.inf)
-    .map(_logits)
-)
-"""Logits [V] with ties and -inf, at least one finite."""
+@st.composite
+def logits(draw: st.DrawFn) -> Array:
+    """Logits [B, V] with ties and -inf, at least one of each row finite."""
+    batch, size = draw(st.integers(1, 4)), draw(st.integers(1, 12))
+    numbers = draw(st.sampled_from([_wide, _tied]))
+    values = draw(st.lists(numbers, min_size=batch * size, max_size=batch * size))
+    rows = np.array(values, np.float32).reshape(batch, size)
+    rows[np.isneginf(rows.max(axis=1)), 0] = 0
+    return rows
 
 
 @st.composite

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from charrnn.cells import Array
-from charrnn.complete import WORD, Completer, Reader
+from charrnn.complete import Completer, Reader
 from charrnn.config import ModelConfig
 from charrnn.engine import Engine, log_softmax
+from charrnn.text import WORD
 from charrnn.tokenizer import CharTokenizer, Tokenizer, WordTokenizer
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from charrnn.cells import CELLS
-from charrnn.config import ModelConfig, SamplingConfig, TrainingConfig
+from charrnn.config import ModelConfig, SamplingConfig, StopConfig, TrainingConfig
 from charrnn.errors import UsageError
 
 NAN, INF = math.nan, math.inf
@@ -105,6 +105,14 @@ class TestSamplingConfig:
             ("top_k", [0, -1]),
             ("top_p", [0, -0.1, 1.1, NAN]),
             ("min_p", [-0.1, 1.1, NAN]),
+            ("typical_p", [0, -0.1, 1.1, NAN]),
+            ("mirostat", [0, -1, NAN, INF]),
+            ("mirostat_rate", [0, -0.1, 1.1, NAN]),
+            ("repetition_penalty", [0, -1, NAN, INF]),
+            ("frequency_penalty", [NAN, INF, -INF]),
+            ("penalty_window", [0, -1]),
+            ("no_repeat_ngram", [0, -1]),
+            ("bias", [{"": 1.0}, {"": -INF}, {"fox": NAN}, {"fox": INF}, {"a": 1.0, "": 1.0}]),
         ],
     )
     def test_out_of_range(self, name: str, values: list[Any]) -> None:
@@ -114,8 +122,55 @@ class TestSamplingConfig:
                 SamplingConfig(**{name: value})
 
     @pytest.mark.parametrize(
-        "values", [{"temperature": 0}, {"top_k": 1}, {"top_p": 1}, {"min_p": 0}, {"min_p": 1}]
+        "values",
+        [
+            {"temperature": 0},
+            {"top_k": 1},
+            {"top_p": 1},
+            {"min_p": 0},
+            {"min_p": 1},
+            {"typical_p": 1},
+            {"mirostat": 0.01},
+            {"mirostat_rate": 1},
+            {"repetition_penalty": 0.5},
+            {"frequency_penalty": -2},
+            {"frequency_penalty": 0},
+            {"penalty_window": 1},
+            {"no_repeat_ngram": 1},
+            {"bias": {}},
+            {"bias": {"fox": 0, " ": -INF}},
+        ],
+        ids=str,
     )
     def test_border(self, values: dict[str, Any]) -> None:
         """The last value inside a range is allowed."""
         assert SamplingConfig(**values)
+
+
+class TestStopConfig:
+    @pytest.mark.parametrize(
+        ("name", "option", "values"),
+        [
+            ("chars", "--length", [-1]),
+            ("tokens", "--tokens", [-1]),
+            ("words", "--words", [0, -1]),
+            ("lines", "--lines", [0, -1]),
+            ("sentences", "--sentences", [0, -1]),
+            ("stop", "--stop", [[""], ["a", ""]]),
+            ("seconds", "--time", [0, -1, NAN, INF]),
+        ],
+    )
+    def test_out_of_range(self, name: str, option: str, values: list[Any]) -> None:
+        """A value out of its range is refused by the name of its option."""
+        for value in values:
+            with pytest.raises(UsageError, match=option):
+                StopConfig(**{name: value})
+
+    @pytest.mark.parametrize(
+        "values",
+        [{}, {"chars": 0}, {"tokens": 0}, {"words": 1}, {"stop": ["a"]}, {"seconds": 1e-9}],
+        ids=str,
+    )
+    def test_border(self, values: dict[str, Any]) -> None:
+        """The last value inside a range is allowed, and so is no rule at all."""
+        assert StopConfig(**values)

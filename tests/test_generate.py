@@ -1,6 +1,7 @@
 """Generation: repeatable, as long as asked, from every seed."""
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,15 +9,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn.cells import CELLS
+from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import TextError, UsageError
+from charrnn.generate import BATCH, Part, Sample, in_order
 from charrnn.model import Model
 from charrnn.tokenizer import TOKENIZERS, CharTokenizer, WordTokenizer
 from tests.models import CORPUS, random_model
 from tests.strategies import LONE_SURROGATES, NASTY, texts
 
 
-def written(model: Model, seed: str = "", length: int = 60, **options: float | None) -> str:
-    return "".join(model.generate(seed, length, **({"random_seed": 0} | options)))  # type: ignore[arg-type]
+def written(model: Model, seed: str = "", length: int = 60, **options: Any) -> str:
+    return "".join(model.generate(seed, length, **({"random_seed": 0} | options)))
+
+
+def texts_of(
+    model: Model, samples: list[Sample], stop: StopConfig, random_seed: int = 0
+) -> list[str]:
+    """What each sample says."""
+    texts = {id(sample): "" for sample in samples}
+    for part in model.write(samples, stop, random_seed):
+        texts[id(part.sample)] += part.text
+    return [*texts.values()]
+
+
+def one(model: Model, seed: str, stop: StopConfig, **sampling: Any) -> tuple[str, Sample]:
+    """A text and what is noted of it."""
+    sample = Sample(seed, SamplingConfig(**sampling))
+    return texts_of(model, [sample], stop)[0], sample
 
 
 class TestRepeatable:
@@ -56,12 +75,16 @@ class TestRepeatable:
 
     def test_streams(self, model: Model) -> None:
         """Text comes token by token, so that the start of a long one is there at once."""
-        start = itertools.islice(model.generate("The", 10**12, random_seed=0), 20)
-        assert written(model, "The", 200).startswith("".join(start))
+        start = "".join(itertools.islice(model.generate("The", 10**12, random_seed=0), 5))
+        assert written(model, "The", len(start)) == start
 
     def test_seed_matters(self, model: Model) -> None:
         """What is written depends on the seed."""
-        assert len({written(model, s) for s in ("The fox", "The crow", "It's", "")}) == 4
+        texts = {
+            "".join(written(model, s, random_seed=i) for i in range(5))
+            for s in ("The fox", "The crow", "It's", "")
+        }
+        assert len(texts) == 4
 
 
 class TestLength:
@@ -75,15 +98,15 @@ class TestLength:
     @given(s=texts, length=st.integers(0, 50))
     def test_word(self, word_model: Model, s: str, length: int) -> None:
         """A word model ends with the token that reaches the length asked, from any seed."""
-        tokens = list(word_model.generate(s, length, random_seed=0))
-        assert (len("".join(tokens)) >= length) and (
-            len("".join(tokens[:-1])) < length or not tokens
-        )
+        text, sample = one(word_model, s, StopConfig(chars=length))
+        assert len(text) >= length
+        if sample.tokens:
+            assert one(word_model, s, StopConfig(tokens=sample.tokens))[0] == text
+            assert len(one(word_model, s, StopConfig(tokens=sample.tokens - 1))[0]) < length
 
-    @pytest.mark.parametrize("length", [0, -1])
-    def test_nothing(self, model: Model, length: int) -> None:
+    def test_nothing(self, model: Model) -> None:
         """A length of 0 writes nothing."""
-        assert written(model, "The fox", length) == ""
+        assert written(model, "The fox", 0) == ""
 
 
 class TestSeeds:
@@ -164,9 +187,8 @@ class TestTokens:
         cost = {t: word_model.score("The" + t).nats for t in with_space}
         least = min(cost.values())
         total = sum(np.exp(least - c) for c in cost.values())
-        firsts = [
-            next(word_model.generate("The ", 1, temperature=1, random_seed=i)) for i in range(1500)
-        ]
+        samples = [Sample("The ", SamplingConfig(temperature=1), (i,)) for i in range(1500)]
+        firsts = list(texts_of(word_model, samples, StopConfig(tokens=1)))
         assert set(firsts) <= {t[1:] for t in with_space}
         for token in with_space:
             p = float(np.exp(least - cost[token]) / total)
@@ -194,9 +216,234 @@ class TestTokens:
             assert narrow < wide
 
 
+CONTROLS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "greedy": {"temperature": 0},
+    "bold": {"temperature": 2},
+    "top_k": {"top_k": 5},
+    "typical_p": {"typical_p": 0.5},
+    "mirostat": {"mirostat": 2.0},
+    "penalties": {"repetition_penalty": 1.5, "frequency_penalty": 0.5, "penalty_window": 8},
+    "no_repeat_ngram": {"no_repeat_ngram": 2},
+    "ban": {"bias": {"e": -np.inf, "th": -np.inf}},
+    "bias": {"bias": {"fox": 9.0}},
+}
+
+
+class TestSideBySide:
+    seeds = ("", "The fox", "The ", "猫", "The fox")
+
+    def samples(self, count: int) -> list[Sample]:
+        """Samples of several seeds under several controls, neighbours often under the same."""
+        controls = [SamplingConfig(**options) for options in CONTROLS.values()]
+        return [
+            Sample(self.seeds[i % 5], controls[i // 2 % len(controls)], (i % 3, i))
+            for i in range(count)
+        ]
+
+    @pytest.mark.parametrize(
+        "stop",
+        [
+            StopConfig(chars=50),
+            StopConfig(tokens=70),
+            StopConfig(chars=300, stop=["e", "in"]),
+            StopConfig(chars=300, lines=1),
+            StopConfig(tokens=40, words=5, sentences=2),
+        ],
+        ids=str,
+    )
+    @pytest.mark.parametrize("count", [2, 6, 20])
+    def test_alone(self, model: Model, stop: StopConfig, count: int) -> None:
+        """A sample says alone what it says among others, wherever each of them ends."""
+        samples = self.samples(count)
+        together = texts_of(model, samples, stop)
+        for alone, sample, text in zip(self.samples(count), samples, together, strict=True):
+            assert texts_of(model, [alone], stop) == [text]
+            assert (alone.tokens, alone.why) == (sample.tokens, sample.why)
+
+    def test_bit_for_bit(self, model: Model) -> None:
+        """Up to six samples have the same surprises as alone, to the last bit."""
+        stop = StopConfig(chars=200, stop=["e"])
+
+        def surprises(samples: list[Sample]) -> list[bytes]:
+            nats = dict.fromkeys(samples, b"")
+            for part in model.write(samples, stop, 0, scored=True):
+                assert part.nats is not None
+                nats[part.sample] += part.nats.tobytes()
+            return [*nats.values()]
+
+        together = surprises(self.samples(6))
+        assert together == [surprises([sample])[0] for sample in self.samples(6)]
+
+    def test_more_than_a_batch(self, model: Model) -> None:
+        """More samples than are written side by side say what each one says alone."""
+        samples = self.samples(BATCH + 6)
+        together = texts_of(model, samples, StopConfig(chars=40))
+        assert [sample.why for sample in samples] == ["length"] * len(samples)
+        for i in (0, 1, BATCH - 1, BATCH, BATCH + 5):
+            assert texts_of(model, [self.samples(i + 1)[i]], StopConfig(chars=40)) == [together[i]]
+        backwards = self.samples(BATCH + 6)[::-1]
+        assert texts_of(model, backwards, StopConfig(chars=40)) == together[::-1]
+
+    def test_keys(self, model: Model) -> None:
+        """Samples of different keys differ, those of one key are alike."""
+        samples = [Sample("The", SamplingConfig(1), (i // 2,)) for i in range(8)]
+        texts = texts_of(model, samples, StopConfig(chars=40))
+        assert texts[::2] == texts[1::2]
+        assert len({*texts}) == 4
+
+    def test_no_sample(self, model: Model) -> None:
+        """Nothing is written for nobody."""
+        assert list(model.write([], StopConfig(chars=5), 0)) == []
+
+
+class TestInOrder:
+    @given(owners=st.lists(st.integers(0, 4), max_size=20))
+    def test_order(self, owners: list[int]) -> None:
+        """All parts come: the first sample's at once, then those of the second, and so on."""
+        owners = [*owners, 0, 1, 2, 3, 4]
+        samples = [Sample("") for _ in range(5)]
+        parts = [
+            Part(samples[owner], str(i), None, owner not in owners[i + 1 :])
+            for i, owner in enumerate(owners)
+        ]
+        read = itertools.count(1)
+        fed = 0
+
+        def source() -> Any:
+            nonlocal fed
+            for part in parts:
+                fed = next(read)
+                yield part
+
+        came = []
+        for part in in_order(source(), samples):
+            came.append(part)
+            assert part.sample is not samples[0] or parts[fed - 1] is part
+        assert came == sorted(parts, key=lambda part: samples.index(part.sample))
+
+    def test_streams(self, model: Model) -> None:
+        """The first sample is there as it is drawn, while the others wait."""
+        samples = [Sample("The", key=(i,)) for i in range(3)]
+        parts = in_order(model.write(samples, StopConfig(chars=10**12), 0), samples)
+        assert {part.sample for part in itertools.islice(parts, 20)} == {samples[0]}
+
+
+class TestNoted:
+    @pytest.mark.parametrize("options", CONTROLS.values(), ids=CONTROLS)
+    @pytest.mark.parametrize("seed", ["", "The 猫 "])
+    def test_logp(self, char_model: Model, options: dict[str, Any], seed: str) -> None:
+        """The log-probability is the model's own, whatever the controls."""
+        sample = Sample(seed, SamplingConfig(**options))
+        parts = list(char_model.write([sample], StopConfig(chars=80), 0, scored=True))
+        text = "".join(part.text for part in parts)
+        expected = char_model.score(seed).nats - char_model.score(seed + text).nats
+        assert sample.logp == pytest.approx(expected, rel=1e-4)
+        assert sample.tokens == 80
+        nats = np.concatenate([part.nats for part in parts if part.nats is not None])
+        assert -nats.sum() == pytest.approx(expected, rel=1e-4)
+        assert all(part.nats is not None and len(part.nats) == len(part.text) for part in parts)
+
+    def test_logp_of_a_stop_text(self, char_model: Model) -> None:
+        """What was drawn to know that a text ends is counted too, though it is not shown."""
+        sample = Sample("The", SamplingConfig(1))
+        stop = StopConfig(chars=10**4, stop=["in", "e "])
+        parts = list(char_model.write([sample], stop, 0, scored=True))
+        text = "".join(part.text for part in parts)
+        assert sample.why == "stop"
+        drawn = next(text + end for end in stop.stop
+                     if sample.logp == pytest.approx(char_model.score("The").nats
+                     - char_model.score("The" + text + end).nats, rel=1e-4))  # fmt: skip
+        assert sample.tokens == len(drawn)
+
+    def test_half_a_word(self, word_model: Model) -> None:
+        """A word model's surprises cover the text, though a space at the seed's end is left out."""
+        sample = Sample("The ", SamplingConfig(1))
+        parts = list(word_model.write([sample], StopConfig(tokens=20), 0, scored=True))
+        assert all(part.nats is not None and len(part.nats) == len(part.text) for part in parts)
+        text = "".join(part.text for part in parts)
+        assert sample.tokens == 20
+        expected = word_model.score("The").nats - word_model.score("The " + text).nats
+        if word_model.file.tokenizer.encode(" " + text).size == 20:
+            assert sample.logp == pytest.approx(expected, rel=1e-4)
+
+    def test_not_scored(self, model: Model) -> None:
+        """Surprises are found only if asked for."""
+        sample = Sample("The")
+        parts = list(model.write([sample], StopConfig(chars=20), 0))
+        assert (sample.logp, {part.nats for part in parts}) == (0, {None})
+
+    @pytest.mark.parametrize("scored", [False, True])
+    def test_nothing(self, model: Model, scored: bool) -> None:
+        """A length of 0 gives one empty part a sample."""
+        samples = [Sample("The"), Sample("")]
+        for stop, why in ((StopConfig(chars=0), "length"), (StopConfig(tokens=0), "tokens")):
+            parts = list(model.write(samples, stop, 0, scored))
+            assert [(p.sample, p.text, p.last) for p in parts] == [(s, "", True) for s in samples]
+            assert [(s.why, s.tokens, s.logp) for s in samples] == [(why, 0, 0)] * 2
+
+
+class TestTime:
+    @pytest.mark.parametrize("scored", [False, True])
+    @pytest.mark.parametrize("count", [1, 3, BATCH + 3])
+    def test_over(self, char_model: Model, count: int, scored: bool) -> None:
+        """When time is up every sample ends with what was drawn of it."""
+        samples = [Sample("The", SamplingConfig(1), (i,)) for i in range(count)]
+        stop = StopConfig(chars=10**12, seconds=0.01, stop=["E" * 9])
+        texts = dict.fromkeys(samples, "")
+        last = []
+        for part in char_model.write(samples, stop, 0, scored):
+            texts[part.sample] += part.text
+            assert (part.nats is not None) == scored
+            assert part.nats is None or len(part.nats) == len(part.text)
+            last += [part.sample] * part.last
+        assert last == samples
+        assert {sample.why for sample in samples} == {"time"}
+        for sample, text in texts.items():
+            assert len(text) == sample.tokens >= 1
+
+    def test_held(self) -> None:
+        """What was held back when time is up is shown."""
+        model = random_model(CharTokenizer.train(CORPUS), favourite="e")
+        text, sample = one(model, "", StopConfig(seconds=1e-9, stop=["e" * 99]))
+        assert sample.why == "time"
+        assert text == "e" * sample.tokens != ""
+
+    def test_enough(self, model: Model) -> None:
+        """A text that ends in time does not end for lack of it."""
+        text, sample = one(model, "The", StopConfig(chars=20, seconds=100))
+        assert (sample.why, text) == ("length", written(model, "The", 20))
+
+
+class TestStop:
+    def test_stop(self, model: Model) -> None:
+        """A text ends before the first stop text, and is else what it would have been."""
+        whole = written(model, "The fox", 200)
+        for start, length in ((0, 1), (3, 2), (17, 3), (40, 7)):
+            stop = whole[start : start + length]
+            found = whole[: whole.index(stop)]
+            assert written(model, "The fox", 200, stop=["\0", stop]) == found
+
+    def test_favourite(self) -> None:
+        """A stop text over several tokens is never shown in part."""
+        model = random_model(WordTokenizer.train(CORPUS), favourite=" fox")
+        stop = StopConfig(chars=100, stop=["fox fox fox f"])
+        parts = list(model.write([Sample("The")], stop, 0))
+        assert "".join(part.text for part in parts) == " "
+
+
 @pytest.mark.parametrize(
     "options",
-    [{"temperature": -1.0}, {"top_k": 0}, {"top_p": 0.0}, {"min_p": 2.0}, {"random_seed": -1}],
+    [
+        {"temperature": -1.0},
+        {"top_k": 0},
+        {"top_p": 0.0},
+        {"min_p": 2.0},
+        {"random_seed": -1},
+        {"length": -1},
+        {"stop": [""]},
+        {"bias": {"": 1.0}},
+    ],
     ids=str,
 )
 def test_out_of_range(model: Model, options: dict[str, float]) -> None:

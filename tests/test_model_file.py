@@ -4,7 +4,7 @@ import errno
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from charrnn.cells import CELLS
 from charrnn.errors import ModelFileError, RunError, UsageError
 from charrnn.model import Model
 from charrnn.model_file import MODEL_NAME, ModelFile, find, load, save, write_atomically
+from charrnn.novelty import Index
 from charrnn.tokenizer import TOKENIZERS
 from tests.models import CORPUS, random_model
 from tests.strategies import NASTY
@@ -114,11 +115,19 @@ class TestRoundTrip:
         """A model that was saved and loaded writes, completes and scores as before."""
         save(tmp_path / MODEL_NAME, model.file)
         after = charrnn.load(tmp_path)
-        assert [*after.generate("The", 80, random_seed=3)] == [
-            *model.generate("The", 80, random_seed=3)
-        ]
+        one, other = (m.generate("The", 80, random_seed=3) for m in (after, model))
+        assert "".join(one) == "".join(other)
         assert after.complete("The f") == model.complete("The f")
         assert after.score(CORPUS) == model.score(CORPUS)
+
+    def test_word_runs(self, file: ModelFile, tmp_path: Path) -> None:
+        """The index of the text's runs of words comes back as it was."""
+        index = Index.build(CORPUS * 2)
+        save(tmp_path / "model", replace(file, word_runs=index))
+        loaded = load(tmp_path / "model").word_runs
+        assert loaded
+        assert np.array_equal(loaded.bits, index.bits)
+        assert loaded.every == index.every
 
     @pytest.mark.parametrize("level", TOKENIZERS)
     @pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
@@ -257,6 +266,26 @@ anything = st.recursive(
     max_leaves=3,
 )
 """Any JSON."""
+
+
+class TestWordRuns:
+    @pytest.mark.parametrize(
+        "bits",
+        [np.zeros(0, np.uint8), np.zeros((2, 2), np.uint8), np.zeros(8, np.float32)],
+        ids=["empty", "matrix", "floats"],
+    )
+    def test_bad_bits(self, load_bytes: Load, file: ModelFile, bits: Any) -> None:
+        """An index that is no list of bytes is refused."""
+        described = description(file) | {"word_runs": {"every": 1}}
+        assert "word_runs" in refused(load_bytes, forged(file, described, word_runs=bits))
+
+    @pytest.mark.parametrize(
+        "values", [None, 1, {}, {"every": 0}, {"every": 1.5}, {"every": True}, {"every": 2**63}]
+    )
+    def test_bad_description(self, load_bytes: Load, file: ModelFile, values: Any) -> None:
+        """An index that is not described is refused."""
+        described = description(file) | {"word_runs": values}
+        refused(load_bytes, forged(file, described, word_runs=np.zeros(8, np.uint8)))
 
 
 class TestDescription:

@@ -2,190 +2,626 @@
 
 import dataclasses
 import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from charrnn import sampling
 from charrnn.cells import Array
 from charrnn.config import SamplingConfig
-from charrnn.sampling import FILTERS, sample
-from tests.strategies import logits as any_logits
+from charrnn.errors import ModelFileError
+from charrnn.sampling import FILTERS, Context, Ids, Sampler
+from tests.strategies import logits as logits_of_rows
 
-CLOSE = 1e-5  # probabilities of float32 logits agree to this
+CLOSE = 1e-5  # probabilities of float32 logits agree to this,
+NEAR = 1e-4  # and surprises
+
+ANY_LOGITS = logits_of_rows()
+BATCHES = settings(max_examples=50)  # of some rows each
+Row = list[float]
 
 
-def probabilities(logits: Array) -> list[float]:
+def probabilities(row: Sequence[float]) -> Row:
     """Softmax, plainly."""
-    largest = max(logits.tolist())
-    masses = [math.exp(x - largest) for x in logits.tolist()]
-    return [mass / sum(masses) for mass in masses]
+    largest = max(row)
+    masses = [math.exp(x - largest) for x in row]
+    total = sum(masses)
+    return [mass / total for mass in masses]
 
 
-def ranking(logits: Array) -> list[int]:
+def surprises(row: Sequence[float]) -> Row:
+    """Nats of each token, inf if it is impossible."""
+    return [-math.log(p) if p > 0 else math.inf for p in probabilities(row)]
+
+
+def ranking(costs: Sequence[float]) -> list[int]:
+    """Ids from the least cost up, the lower id first in a tie."""
+    return sorted(range(len(costs)), key=lambda i: (costs[i], i))
+
+
+def likeliest(row: Sequence[float]) -> list[int]:
     """Ids from the likeliest down, the lower id first in a tie."""
-    return sorted(range(len(logits)), key=lambda i: (-float(logits[i]), i))
+    return ranking([-x for x in row])
 
 
-def keeping(logits: Array, ids: list[int]) -> Array:
+def keeping(row: Row, ids: Sequence[int]) -> Row:
     """The logits of these ids, -inf elsewhere."""
-    kept = np.full_like(logits, -np.inf)
-    for i in ids:
-        kept[i] = logits[i]
-    return kept
+    return [x if i in ids else -math.inf for i, x in enumerate(row)]
 
 
-@given(any_logits, st.integers(1, 40))
+def reaching(row: Row, ids: Sequence[int], p: float) -> Row:
+    """The first of these ids that together reach p."""
+    mass, masses = 0.0, probabilities(row)
+    for count, i in enumerate(ids, start=1):
+        mass += masses[i]
+        if mass >= p:
+            return keeping(row, ids[:count])
+    return row
+
+
+# Each filter plainly, on one row; `recent` and `past` hold ids only, no -1.
+
+
+def plain_bias(row: Row, added: Sequence[float]) -> Row:
+    biased = [x + a for x, a in zip(row, added, strict=True)]
+    return biased if max(biased) > -math.inf else row
+
+
+def plain_repetition_penalty(row: Row, recent: Sequence[int], penalty: float) -> Row:
+    penalised = [x / penalty if x > 0 else x * penalty for x in row]
+    return [penalised[i] if i in recent else x for i, x in enumerate(row)]
+
+
+def plain_frequency_penalty(row: Row, recent: Sequence[int], penalty: float) -> Row:
+    return [x - penalty * list(recent).count(i) for i, x in enumerate(row)]
+
+
+def plain_no_repeat_ngram(row: Row, past: Sequence[int], n: int) -> Row:
+    runs = [tuple(past[i : i + n]) for i in range(len(past) - n + 1)]
+    begun = tuple(past[len(past) - n + 1 :])
+    left = [i for i in range(len(row)) if (*begun, i) not in runs]
+    kept = keeping(row, left)
+    return kept if max(kept) > -math.inf else row
+
+
+def plain_temperature(row: Row, t: float) -> Row:
+    if t == 0:
+        return [0.0 if i == likeliest(row)[0] else -math.inf for i in range(len(row))]
+    return [(x - max(row)) / t for x in row]
+
+
+def plain_top_k(row: Row, k: int) -> Row:
+    return keeping(row, likeliest(row)[:k])
+
+
+def plain_typical_p(row: Row, p: float) -> Row:
+    return reaching(row, ranking(atypicality(row)), p)
+
+
+def atypicality(row: Row) -> Row:
+    """How far each token's surprise is from the expected one, nats."""
+    pairs = zip(probabilities(row), surprises(row), strict=True)
+    entropy = sum(p * surprise for p, surprise in pairs if p > 0)
+    return [abs(surprise - entropy) for surprise in surprises(row)]
+
+
+def plain_top_p(row: Row, p: float) -> Row:
+    return reaching(row, likeliest(row), p)
+
+
+def plain_min_p(row: Row, p: float) -> Row:
+    least = p * max(probabilities(row))
+    return keeping(row, [i for i, q in enumerate(probabilities(row)) if q >= least])
+
+
+def plain_mirostat(row: Row, limit: float) -> Row:
+    bits = [nats / math.log(2) for nats in surprises(row)]
+    return keeping(row, [i for i, x in enumerate(bits) if x <= max(limit, min(bits))])
+
+
+def possible(row: Sequence[float]) -> set[int]:
+    return {i for i, x in enumerate(row) if x > -math.inf}
+
+
+def agrees(kept: Array, logits: Array, plain: Callable[[int, Row], Row]) -> bool:
+    """Whether a filter gave for every row what the plain one does, to rounding."""
+    rows = [plain(b, row) for b, row in enumerate(logits.tolist())]
+    return kept.dtype == np.float32 and np.allclose(kept, np.array(rows), rtol=1e-6, atol=1e-6)
+
+
+def check_between(kept: Array, logits: Array, fewer: list[Row], more: list[Row]) -> None:
+    """Logits stay as they are or become -inf; which ones, the stricter and the laxer decide."""
+    for got, row, least, most in zip(kept.tolist(), logits.tolist(), fewer, more, strict=True):
+        assert got == keeping(row, [*possible(got)])
+        assert possible(least) <= possible(got) <= possible(most)
+
+
+def padded(rows: Sequence[Sequence[int]], width: int) -> Ids:
+    """Ids at the end of each row, -1 before them, [B, width]."""
+    ids = np.full((len(rows), width), -1, np.int32)
+    for b, row in enumerate(rows):
+        ids[b, width - len(row) :] = row
+    return ids
+
+
+@st.composite
+def logits_and_past(draw: st.DrawFn) -> tuple[Array, list[list[int]], Ids]:
+    """Logits, what came before in each text, and the same in rows padded with -1."""
+    logits = draw(ANY_LOGITS)
+    batch, size = logits.shape
+    width = draw(st.integers(0, 12))
+    few = st.integers(0, min(size, 3) - 1)  # so that runs of them repeat
+    ids = draw(st.lists(few, min_size=batch * width, max_size=batch * width))
+    lengths = draw(st.lists(st.integers(0, width), min_size=batch, max_size=batch))
+    past = [ids[b * width : b * width + length] for b, length in enumerate(lengths)]
+    return logits, past, padded(past, width)
+
+
+_bias = st.sampled_from([-np.inf, -np.inf, 0.0, 1.25, -3.0])
+
+
+def biases(shape: tuple[int, ...]) -> st.SearchStrategy[Array]:
+    size = math.prod(shape)
+    lists = st.lists(_bias, min_size=size, max_size=size)
+    return lists.map(lambda values: np.array(values, np.float32).reshape(shape))
+
+
+@BATCHES
+@given(st.data(), ANY_LOGITS)
+def test_bias(data: st.DataObject, logits: Array) -> None:
+    """A bias is added, -inf too, unless nothing were left of the row."""
+    alike, each = data.draw(biases(logits.shape[1:])), data.draw(biases(logits.shape))
+    kept = sampling.bias(logits, alike)
+    assert agrees(kept, logits, lambda _, row: plain_bias(row, alike.tolist()))
+    kept = sampling.bias(logits, each)
+    assert agrees(kept, logits, lambda b, row: plain_bias(row, each[b].tolist()))
+
+
+def test_bias_that_leaves_nothing() -> None:
+    """A row of which a bias would leave nothing stays as it is, its bans of others included."""
+    logits = np.array([[1, -np.inf, 2], [1, 3, 2]], np.float32)
+    added = np.array([-np.inf, 5, -np.inf], np.float32)
+    assert sampling.bias(logits, added).tolist() == [
+        [1, -math.inf, 2],
+        [-math.inf, 8, -math.inf],
+    ]
+
+
+@BATCHES
+@given(logits_and_past(), st.floats(0.125, 8, width=32))
+def test_repetition_penalty(case: tuple[Array, list[list[int]], Ids], penalty: float) -> None:
+    """What occurred, however often, has a positive logit divided and another multiplied."""
+    logits, recent, padded_recent = case
+    kept = sampling.repetition_penalty(logits, padded_recent, penalty)
+    assert agrees(kept, logits, lambda b, row: plain_repetition_penalty(row, recent[b], penalty))
+
+
+@BATCHES
+@given(logits_and_past(), st.floats(-10, 10, width=32))
+def test_frequency_penalty(case: tuple[Array, list[list[int]], Ids], penalty: float) -> None:
+    """Each occurrence takes the penalty from a token's logit."""
+    logits, recent, padded_recent = case
+    kept = sampling.frequency_penalty(logits, padded_recent, penalty)
+    assert agrees(kept, logits, lambda b, row: plain_frequency_penalty(row, recent[b], penalty))
+
+
+def test_penalties_of_nothing() -> None:
+    """Ids of -1, and a past of no ids at all, count for nothing."""
+    logits = np.array([[1, -np.inf, -2], [0, 3, 3]], np.float32)
+    for nothing in (np.full((len(logits), 3), -1, np.int32), padded([[]] * len(logits), 0)):
+        assert np.array_equal(sampling.repetition_penalty(logits, nothing, 3.0), logits)
+        assert np.array_equal(sampling.frequency_penalty(logits, nothing, 3.0), logits)
+        assert np.array_equal(sampling.no_repeat_ngram(logits, nothing, 1), logits)
+
+
+@pytest.mark.parametrize("window", [1, 2, 3, 4, 9])
+def test_window(window: int) -> None:
+    """The penalties look at the last ids of the past, as many as the window holds."""
+    past = [0, 0, 3, 1]
+    logits = np.array([[2, 1, -1, -2]], np.float32)
+    context = Context(np.zeros(4, np.float32), padded([past], 6), window, np.zeros(1, np.float32))
+    kept = FILTERS["repetition_penalty"](logits, 1.5, context)
+    assert agrees(kept, logits, lambda _, row: plain_repetition_penalty(row, past[-window:], 1.5))
+    kept = FILTERS["frequency_penalty"](logits, 1.5, context)
+    assert agrees(kept, logits, lambda _, row: plain_frequency_penalty(row, past[-window:], 1.5))
+
+
+@BATCHES
+@given(logits_and_past(), st.integers(1, 5) | st.just(1000))
+def test_no_repeat_ngram(case: tuple[Array, list[list[int]], Ids], n: int) -> None:
+    """What would complete n tokens that occurred is banned, unless nothing were left."""
+    logits, past, padded_past = case
+    kept = sampling.no_repeat_ngram(logits, padded_past, n)
+    assert agrees(kept, logits, lambda b, row: plain_no_repeat_ngram(row, past[b], n))
+
+
+@pytest.mark.parametrize(
+    ("past", "n", "banned"),
+    [
+        ([1, 2, 1], 1, {1, 2}),
+        ([1, 2, 1], 2, {2}),
+        ([1, 2, 1], 3, set()),
+        ([1, 2, 1], 4, set()),
+        ([1, 2, 0, 1, 2, 3, 1, 2], 3, {0, 3}),
+        ([2, 2, 2], 3, {2}),
+        ([2, 2, 2], 4, set()),
+        ([0, 1, 2, 3], 1, set()),
+        ([], 1, set()),
+    ],
+)
+@pytest.mark.parametrize("padding", [0, 1, 5])
+def test_banned_tokens(past: list[int], n: int, banned: set[int], padding: int) -> None:
+    """The banned tokens are those after earlier occurrences of the last n - 1 ids."""
+    logits = np.array([[1, 0, -1, 2]], np.float32)
+    kept = sampling.no_repeat_ngram(logits, padded([past], len(past) + padding), n)
+    assert kept.tolist() == [keeping([1, 0, -1, 2], [*{0, 1, 2, 3} - banned])]
+
+
+@BATCHES
+@given(ANY_LOGITS, st.floats(1e-4, 1e4))
+def test_temperature(logits: Array, t: float) -> None:
+    """Probabilities at temperature t are those of the logits divided by t; the largest is 0."""
+    kept = sampling.temperature(logits, t)
+    assert kept.max(axis=-1).tolist() == [0] * len(logits)
+    for got, row in zip(kept.tolist(), logits.tolist(), strict=True):
+        expected = probabilities(plain_temperature(row, t))
+        assert probabilities(got) == pytest.approx(expected, abs=1e-4)
+
+
+@BATCHES
+@given(ANY_LOGITS)
+def test_temperature_of_zero(logits: Array) -> None:
+    """Temperature 0 keeps the likeliest token alone, of a tie the lowest id."""
+    assert agrees(
+        sampling.temperature(logits, 0.0), logits, lambda _, row: plain_temperature(row, 0.0)
+    )
+
+
+@BATCHES
+@given(ANY_LOGITS, st.integers(1, 15))
 def test_top_k(logits: Array, k: int) -> None:
     """The k likeliest stay as they are, ties at the border by the lower id; k may exceed V."""
-    assert np.array_equal(sampling.top_k(logits, k), keeping(logits, ranking(logits)[:k]))
+    expected = [plain_top_k(row, k) for row in logits.tolist()]
+    assert sampling.top_k(logits, k).tolist() == expected
 
 
-@given(any_logits, st.floats(1e-6, 1))
+@BATCHES
+@given(ANY_LOGITS, st.floats(1e-6, 1))
+def test_typical_p(logits: Array, p: float) -> None:
+    """The tokens of least unusual surprise that together reach p stay, and no more of them."""
+    rows = logits.tolist()
+    for row in rows:  # in which order they stay is not for rounding to decide
+        costs = sorted(dict(zip(row, atypicality(row), strict=True)).values())
+        assume(all(b - a > NEAR for a, b in pairwise(costs)))
+    fewer = [plain_typical_p(row, p - CLOSE) for row in rows]
+    more = [plain_typical_p(row, p + CLOSE) for row in rows]
+    check_between(sampling.typical_p(logits, p), logits, fewer, more)
+
+
+def test_typical_p_without_the_likeliest() -> None:
+    """A token much likelier than expected may be left out."""
+    logits = np.log(np.array([[0.4] + [0.02] * 30], np.float32))
+    assert np.flatnonzero(sampling.typical_p(logits, 0.09) > -np.inf).tolist() == [1, 2, 3, 4, 5]
+
+
+@BATCHES
+@given(ANY_LOGITS, st.floats(1e-6, 1))
 def test_top_p(logits: Array, p: float) -> None:
     """The likeliest tokens that together reach p stay as they are, and no more of them."""
-    kept = sampling.top_p(logits, p)
-    ids = [i for i in ranking(logits) if kept[i] > -np.inf]
-    assert np.array_equal(kept, keeping(logits, ranking(logits)[: len(ids)]))
-    mass = [probabilities(logits)[i] for i in ids]
-    assert sum(mass) >= p - CLOSE
-    assert sum(mass[:-1]) < p + CLOSE
+    fewer = [plain_top_p(row, p - CLOSE) for row in logits.tolist()]
+    more = [plain_top_p(row, p + CLOSE) for row in logits.tolist()]
+    check_between(sampling.top_p(logits, p), logits, fewer, more)
 
 
-@pytest.mark.parametrize(("v", "p", "kept"), [(4, 0.5, 2), (2, 0.5, 1), (8, 0.25, 2), (4, 0.51, 3)])
-def test_top_p_of_equals(v: int, p: float, kept: int) -> None:
+@pytest.mark.parametrize("keep", [sampling.top_p, sampling.typical_p])
+@pytest.mark.parametrize(
+    ("v", "p", "kept"),
+    [(4, 0.5, 2), (2, 0.5, 1), (8, 0.25, 2), (4, 0.51, 3), (4, 5e-324, 1), (1, 0.5, 1)],
+)
+def test_reaching_p_among_equals(
+    keep: Callable[[Array, float], Array], v: int, p: float, kept: int
+) -> None:
     """Of equal tokens that reach p exactly, the lowest ids stay and not one more."""
-    logits = np.full(v, 1.5, np.float32)
-    assert np.array_equal(sampling.top_p(logits, p), keeping(logits, list(range(kept))))
+    logits = np.array([[1.5] * v, [-7.25] * v], np.float32)
+    expected = [keeping(row, range(kept)) for row in logits.tolist()]
+    assert keep(logits, p).tolist() == expected
 
 
-@given(any_logits, st.floats(0, 1))
+@pytest.mark.parametrize("keep", [sampling.top_p, sampling.typical_p])
+def test_p_of_one(keep: Callable[[Array, float], Array]) -> None:
+    """A probability of 1 keeps every token, the unlikeliest too."""
+    logits = np.array([[20, -80, -np.inf], [0, 0, 0]], np.float32)
+    assert np.array_equal(keep(logits, 1.0), logits)
+
+
+@BATCHES
+@given(ANY_LOGITS, st.floats(0, 1))
 def test_min_p(logits: Array, p: float) -> None:
     """Tokens stay, as they are, that have at least p times the likeliest one's probability."""
-    kept = sampling.min_p(logits, p)
-    least = p * max(probabilities(logits))
-    for i, probability in enumerate(probabilities(logits)):
-        if probability > least * (1 + CLOSE):
-            assert kept[i] == logits[i]
-        elif probability < least * (1 - CLOSE):
-            assert kept[i] == -np.inf
-        else:  # on the border, to rounding
-            assert kept[i] in (logits[i], -np.inf)
+    fewer = [plain_min_p(row, p * (1 + CLOSE)) for row in logits.tolist()]
+    more = [plain_min_p(row, p * (1 - CLOSE)) for row in logits.tolist()]
+    check_between(sampling.min_p(logits, p), logits, fewer, more)
 
 
 def test_min_p_of_one() -> None:
     """A share of 1 keeps the likeliest token and its ties alone."""
-    logits = np.array([1, 3, -np.inf, 3, 2.9], np.float32)
-    assert np.array_equal(sampling.min_p(logits, 1.0), keeping(logits, [1, 3]))
+    logits = np.array([[1, 3, -np.inf, 3, 2.9], [4, 0, 3, 3, 3]], np.float32)
+    kept = sampling.min_p(logits, 1.0).tolist()
+    assert [sorted(possible(row)) for row in kept] == [[1, 3], [0]]
 
 
-@given(any_logits, st.floats(0.05, 20))
-def test_temperature(logits: Array, t: float) -> None:
-    """Probabilities at temperature t are those of the logits divided by t."""
-    expected = probabilities(np.array([x / t for x in logits.tolist()]))
-    assert probabilities(sampling.temperature(logits, t)) == pytest.approx(expected, abs=1e-4)
+@BATCHES
+@given(st.data(), ANY_LOGITS)
+def test_mirostat(data: st.DataObject, logits: Array) -> None:
+    """Tokens stay, as they are, that surprise by at most the limit of their row."""
+    limits = data.draw(
+        st.lists(st.floats(-5, 60, width=32), min_size=len(logits), max_size=len(logits))
+    )
+    kept = sampling.mirostat(logits, np.array(limits, np.float32))
+    rows = [*zip(logits.tolist(), limits, strict=True)]
+    fewer = [plain_mirostat(row, limit - NEAR) for row, limit in rows]
+    least = [min(surprises(row)) / math.log(2) for row, _ in rows]
+    more = [
+        plain_mirostat(row, max(limit, x) + NEAR)
+        for (row, limit), x in zip(rows, least, strict=True)
+    ]
+    check_between(kept, logits, fewer, more)
 
 
-@given(any_logits)
-def test_temperature_of_zero(logits: Array) -> None:
-    """Temperature 0 keeps the likeliest token alone, of a tie the lowest id."""
-    kept = sampling.temperature(logits, 0.0)
-    assert np.flatnonzero(kept > -np.inf).tolist() == ranking(logits)[:1]
+def test_mirostat_among_equals() -> None:
+    """A limit at the surprise itself keeps the token; under every surprise, the likeliest stay."""
+    logits = np.array([[0, 0, 0, 0], [1, 4, 4, 0], [1, 4, 3, 0]], np.float32)
+    for limit, kept in ((2.0, [{0, 1, 2, 3}, {1, 2}, {1}]), (-9.0, [{0, 1, 2, 3}, {1, 2}, {1}])):
+        limits = np.array([limit, -1, 0], np.float32)
+        assert [possible(row) for row in sampling.mirostat(logits, limits).tolist()] == kept
 
 
-FILTER_VALUES = [
-    ("temperature", 0.0),
-    ("temperature", 0.5),
-    ("top_k", 2),
-    ("top_k", 100),
-    ("top_p", 0.4),
-    ("top_p", 1.0),
-    ("min_p", 0.0),
-    ("min_p", 0.3),
+# Values of each filter; whether the likeliest token is sure to stay so.
+FILTER_VALUES: list[tuple[str, Any, bool]] = [
+    ("bias", {}, False),
+    ("repetition_penalty", 1.5, False),
+    ("repetition_penalty", 0.5, False),
+    ("frequency_penalty", 0.75, False),
+    ("frequency_penalty", -0.75, False),
+    ("no_repeat_ngram", 1, False),
+    ("no_repeat_ngram", 3, False),
+    ("temperature", 0.0, True),
+    ("temperature", 0.5, True),
+    ("temperature", 1e4, True),
+    ("top_k", 2, True),
+    ("top_k", 100, True),
+    ("typical_p", 0.4, False),
+    ("typical_p", 1.0, True),
+    ("top_p", 0.4, True),
+    ("top_p", 1.0, True),
+    ("min_p", 0.0, True),
+    ("min_p", 0.3, True),
+    ("mirostat", 2.0, True),
 ]
 
 
-@settings(max_examples=40)
-@given(logits=any_logits)
-@pytest.mark.parametrize(("name", "value"), FILTER_VALUES)
-def test_every_filter(name: str, value: Any, logits: Array) -> None:
-    """A filter changes nothing in place, brings no token back and keeps the likeliest."""
-    before = logits.copy()
-    kept = FILTERS[name](logits, value)
-    assert np.array_equal(logits, before)
-    assert kept.shape == logits.shape
-    assert kept.dtype == logits.dtype
-    assert np.isneginf(kept[np.isneginf(logits)]).all()
-    assert ranking(kept)[0] == ranking(logits)[0]
+@st.composite
+def logits_and_context(draw: st.DrawFn) -> tuple[Array, Context]:
+    logits, _, past = draw(logits_and_past())
+    added = draw(biases(logits.shape))
+    limits = draw(st.lists(st.floats(-1, 9), min_size=len(logits), max_size=len(logits)))
+    window = draw(st.integers(1, 12))
+    return logits, Context(added, past, window, np.array(limits, np.float32))
+
+
+@BATCHES
+@given(logits_and_context())
+def test_every_filter(case: tuple[Array, Context]) -> None:
+    """A filter changes nothing in place, brings no token back and leaves some token."""
+    logits, context = case
+    inputs = (logits, context.bias, context.past, context.limit)
+    before = [array.copy() for array in inputs]
+    for name, value, greedy in FILTER_VALUES:
+        kept = FILTERS[name](logits, value, context)
+        assert all(map(np.array_equal, inputs, before)), name
+        assert kept.shape == logits.shape, name
+        assert kept.dtype == np.float32, name
+        assert np.isneginf(kept[np.isneginf(logits)]).all(), name
+        assert np.isfinite(kept.max(axis=-1)).all(), name
+        for row, i in zip(kept, logits.argmax(axis=-1), strict=True):
+            assert not greedy or row[i] == row.max(), name
+
+
+@BATCHES
+@given(logits_and_context())
+def test_rows_are_independent(case: tuple[Array, Context]) -> None:
+    """A row of a batch becomes what it alone would, bit for bit."""
+    logits, context = case
+    for name, value, _ in FILTER_VALUES:
+        kept = FILTERS[name](logits, value, context)
+        for b in range(len(logits)):
+            row = slice(b, b + 1)
+            alone = Context(
+                context.bias[row], context.past[row], context.window, context.limit[row]
+            )
+            assert np.array_equal(FILTERS[name](logits[row], value, alone), kept[row]), name
 
 
 def test_filters_are_the_configuration() -> None:
-    """Every field of SamplingConfig is a filter, and they are applied in its order."""
-    assert [*FILTERS] == [field.name for field in dataclasses.fields(SamplingConfig)]
+    """Every filter is a field of SamplingConfig, and this is their order."""
+    assert {*FILTERS} <= {field.name for field in dataclasses.fields(SamplingConfig)}
+    assert " ".join(FILTERS) == (
+        "bias repetition_penalty frequency_penalty no_repeat_ngram "
+        "temperature top_k typical_p top_p min_p mirostat"
+    )
+    assert {name for name, *_ in FILTER_VALUES} == {*FILTERS}
+
+
+def name(config: SamplingConfig) -> str:
+    """What differs from the default."""
+    fields = dataclasses.asdict(config).items()
+    return " ".join(f"{k}={v}" for k, v in fields if v != getattr(SamplingConfig(), k))
 
 
 LOGITS = np.array([0.5, 2, -np.inf, 1, 1, -1, 1.8, -3], np.float32)
-DRAWS = 10_000
+BIAS = np.array([0, -1, 3, -np.inf, 0.5, 2.5, 0, 0], np.float32)
+PAST = [1, 7, 6, 4, 1, 0, 0, 6, 4]
+DRAWS = 5000
 
 
-def expected_frequencies(config: SamplingConfig) -> list[float]:
-    """Each control, in the order of the configuration, plainly."""
-    p = probabilities(np.array([x / config.temperature for x in LOGITS.tolist()]))
-    ids = sorted(range(len(p)), key=lambda i: (-p[i], i))
+def new_sampler(
+    config: SamplingConfig, seeds: Sequence[int] = (0,), pasts: Sequence[Sequence[int]] = ()
+) -> Sampler:
+    """A sampler of a text for each seed."""
+    ids = [np.array(past, np.int32) for past in pasts or [[]] * len(seeds)]
+    return Sampler(config, [np.random.default_rng(seed) for seed in seeds], ids)
+
+
+def draw(sampler: Sampler, logits: Array, count: int) -> list[int]:
+    """Draw for one text again and again from the same logits [V]."""
+    nothing = np.zeros_like(logits)
+    return [int(sampler.draw(logits[None], nothing)[0]) for _ in range(count)]
+
+
+def expected_frequencies(config: SamplingConfig) -> Row:
+    """Each control, in the documented order, plainly."""
+    row: Row = LOGITS.tolist()
+    if config.bias is not None:
+        row = plain_bias(row, BIAS.tolist())
+    recent = PAST[-config.penalty_window :]
+    if config.repetition_penalty is not None:
+        row = plain_repetition_penalty(row, recent, config.repetition_penalty)
+    if config.frequency_penalty is not None:
+        row = plain_frequency_penalty(row, recent, config.frequency_penalty)
+    if config.no_repeat_ngram is not None:
+        row = plain_no_repeat_ngram(row, PAST, config.no_repeat_ngram)
+    row = plain_temperature(row, config.temperature)
     if config.top_k is not None:
-        ids = ids[: config.top_k]
+        row = plain_top_k(row, config.top_k)
+    if config.typical_p is not None:
+        row = plain_typical_p(row, config.typical_p)
     if config.top_p is not None:
-        total, kept = sum(p[i] for i in ids), 0.0
-        for n, i in enumerate(ids):
-            kept += p[i] / total
-            if kept >= config.top_p:
-                ids = ids[: n + 1]
-                break
+        row = plain_top_p(row, config.top_p)
     if config.min_p is not None:
-        ids = [i for i in ids if p[i] >= config.min_p * p[ids[0]]]
-    total = sum(p[i] for i in ids)
-    return [p[i] / total if i in ids else 0.0 for i in range(len(p))]
+        row = plain_min_p(row, config.min_p)
+    if config.mirostat is not None:  # the limit starts at twice the target
+        row = plain_mirostat(row, 2 * config.mirostat)
+    return probabilities(row)
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        SamplingConfig(temperature=1.0),
-        SamplingConfig(temperature=0.5),
-        SamplingConfig(temperature=3.0),
-        SamplingConfig(temperature=1.0, top_k=3),
-        SamplingConfig(temperature=1.0, top_p=0.8),
-        SamplingConfig(temperature=1.0, min_p=0.4),
-        SamplingConfig(temperature=2.0, top_p=0.8),
-        SamplingConfig(temperature=2.0, min_p=0.4),
-        SamplingConfig(temperature=1.5, top_k=5, top_p=0.7, min_p=0.3),
-    ],
-    ids=str,
-)
-def test_frequencies(config: SamplingConfig) -> None:
+CONFIGS = [
+    SamplingConfig(temperature=1.0),
+    SamplingConfig(temperature=0.5),
+    SamplingConfig(temperature=3.0),
+    SamplingConfig(temperature=1.0, top_k=3),
+    SamplingConfig(temperature=1.0, top_p=0.8),
+    SamplingConfig(temperature=1.0, min_p=0.4),
+    SamplingConfig(temperature=1.0, typical_p=0.6),
+    SamplingConfig(temperature=1.0, mirostat=1.2),
+    SamplingConfig(temperature=1.0, repetition_penalty=1.7, penalty_window=4),
+    SamplingConfig(temperature=1.0, frequency_penalty=0.4, penalty_window=7),
+    SamplingConfig(temperature=1.0, no_repeat_ngram=3),
+    SamplingConfig(temperature=1.0, bias={"a": 1.0}),
+    SamplingConfig(temperature=2.0, top_p=0.8),
+    SamplingConfig(temperature=2.0, min_p=0.4),
+    SamplingConfig(temperature=2.0, typical_p=0.7, top_p=0.7),
+    SamplingConfig(temperature=1.5, top_k=5, top_p=0.7, min_p=0.3),
+    SamplingConfig(temperature=1.5, top_k=5, typical_p=0.9, mirostat=1.0),
+    SamplingConfig(temperature=2.0, frequency_penalty=0.5, no_repeat_ngram=3, top_k=4),
+    SamplingConfig(temperature=1.5, repetition_penalty=1.5, frequency_penalty=0.3, top_p=0.9),
+    SamplingConfig(temperature=1.2, bias={"a": 1.0}, repetition_penalty=2.0, no_repeat_ngram=2),
+    SamplingConfig(0.9, 6, 0.95, 0.05, 0.97, 1.4, 0.1, 1.3, 0.2, 5, 3, {"a": 1.0}),
+]
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=name)
+def test_frequencies(config: SamplingConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tokens are drawn as often as their probability after all filters says."""
+    monkeypatch.setattr(sampling, "MEMORY", len(PAST))  # of so many texts
     rng = np.random.default_rng(0)
-    counts = np.bincount([sample(LOGITS, config, rng) for _ in range(DRAWS)], minlength=len(LOGITS))
-    for count, p in zip(counts.tolist(), expected_frequencies(config), strict=True):
+    sampler = Sampler(config, [rng] * DRAWS, [np.array(PAST)] * DRAWS)
+    ids = sampler.draw(np.tile(LOGITS, (DRAWS, 1)), BIAS)
+    counts = np.bincount(ids, minlength=len(LOGITS)).tolist()
+    for count, p in zip(counts, expected_frequencies(config), strict=True):
         assert abs(count - DRAWS * p) <= 4 * math.sqrt(DRAWS * p * (1 - p))
 
 
-@given(any_logits, st.integers(0, 2**32))
+def test_frequencies_of_one_text() -> None:
+    """A text's draws follow the probabilities one after the other too, whatever came before."""
+    ids = np.array(draw(new_sampler(SamplingConfig(1.0)), LOGITS, DRAWS))
+    p = np.array(probabilities(LOGITS.tolist()))
+    pairs = np.bincount(8 * ids[:-1] + ids[1:], minlength=64) / (DRAWS - 1)
+    expected = np.outer(p, p).ravel()
+    assert (np.abs(pairs - expected) <= 5 * np.sqrt(expected / DRAWS)).all()
+
+
+MANY_CONTROLS = [
+    SamplingConfig(),
+    SamplingConfig(temperature=0.0, frequency_penalty=0.5),
+    SamplingConfig(temperature=1.3, top_k=20, top_p=0.95, min_p=0.01, typical_p=0.9),
+    SamplingConfig(temperature=1.0, repetition_penalty=1.2, frequency_penalty=0.1),
+    SamplingConfig(temperature=1.0, no_repeat_ngram=2, penalty_window=8, frequency_penalty=0.3),
+    SamplingConfig(temperature=1.0, mirostat=2.5, bias={"a": 1.0}),
+    SamplingConfig(0.9, 25, 0.98, 0.01, 0.98, 3.0, 0.2, 1.2, 0.1, 30, 2, {"a": 1.0}),
+]
+
+
+@pytest.mark.parametrize("config", MANY_CONTROLS, ids=name)
+def test_a_text_does_not_depend_on_its_batch(
+    config: SamplingConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text draws the same alone, beside others, and after others were dropped."""
+    monkeypatch.setattr(sampling, "MEMORY", 40)
+    steps, size = 320, 30
+    rng = np.random.default_rng(1)
+    logits = rng.normal(0, 2, (steps, 4, size)).astype(np.float32)
+    logits[rng.random(logits.shape) < 0.1] = -np.inf
+    added = rng.normal(0, 1, (4, size)).astype(np.float32)
+    seeds = (5, 6, 7, 8)
+    pasts: list[list[int]] = [[], [3, 4, 3], [*range(30)] * 3, [1]]
+    alone = np.empty((steps, 4), np.intp)
+    for row, (seed, past) in enumerate(zip(seeds, pasts, strict=True)):
+        sampler = new_sampler(config, [seed], [past])
+        for t in range(steps):
+            alone[t, row] = sampler.draw(logits[t, [row]], added[row])[0]
+    going = np.arange(4)
+    sampler = new_sampler(config, seeds, pasts)
+    for t in range(steps):
+        if t in (0, 10, 256, 300):
+            kept = np.array({0: [1, 1, 1, 1], 10: [1, 0, 1, 1], 256: [0, 1, 1], 300: [0, 1]}[t]) > 0
+            sampler.keep(kept)
+            going = going[kept]
+        ids = sampler.draw(logits[t, going], added[going])
+        assert ids.tolist() == alone[t, going].tolist()
+
+
+def test_seeds() -> None:
+    """Texts of different random numbers draw differently, those of the same ones alike."""
+    sampler = new_sampler(SamplingConfig(1.0), (1, 2, 1))
+    rows = np.tile(LOGITS, (3, 1))
+    ids = np.array([sampler.draw(rows, BIAS) for _ in range(40)]).T.tolist()
+    assert ids[0] == ids[2] != ids[1]
+
+
+@pytest.mark.parametrize("config", MANY_CONTROLS, ids=name)
+def test_drawing_changes_nothing(config: SamplingConfig) -> None:
+    """Logits and bias are as they were after a draw."""
+    logits, added = np.stack([LOGITS, LOGITS + 1]), BIAS.copy()
+    new_sampler(config, (1, 2), [PAST, PAST]).draw(logits, added)
+    assert np.array_equal(logits, [LOGITS, LOGITS + 1])
+    assert np.array_equal(added, BIAS)
+
+
+@BATCHES
+@given(ANY_LOGITS, st.integers(0, 2**32))
 def test_zero_is_greedy(logits: Array, seed: int) -> None:
-    """Temperature 0 takes the likeliest token, whatever the random numbers and other filters."""
-    rng = np.random.default_rng(seed)
-    for config in (SamplingConfig(0.0), SamplingConfig(0.0, top_k=3, top_p=0.9, min_p=0.1)):
-        assert sample(logits, config, rng) == ranking(logits)[0]
-
-
-@given(any_logits, st.integers(0, 2**32))
-def test_impossible_tokens(logits: Array, seed: int) -> None:
-    """A token at -inf is never drawn."""
-    rng = np.random.default_rng(seed)
-    assert logits[sample(logits, SamplingConfig(5.0), rng)] > -np.inf
+    """Temperature 0 takes the likeliest token, whatever the random numbers and the cuts."""
+    cuts = SamplingConfig(0.0, top_k=3, top_p=0.9, min_p=0.1, typical_p=0.5, mirostat=3.0)
+    for config in (SamplingConfig(0.0), cuts):
+        sampler = new_sampler(config, [seed] * len(logits))
+        for _ in range(2):
+            ids = sampler.draw(logits, np.zeros_like(logits))
+            assert ids.tolist() == logits.argmax(axis=-1).tolist()
 
 
 class Constant(np.random.Generator):
@@ -195,30 +631,197 @@ class Constant(np.random.Generator):
         super().__init__(np.random.PCG64(0))
         self.number = number
 
-    def random(self, *_: Any, **__: Any) -> Any:
-        return self.number
+    def random(self, *_: Any, **options: Any) -> Any:
+        options["out"][...] = self.number
+        return options["out"]
 
 
-@given(any_logits)
-def test_ends_of_the_random_numbers(logits: Array) -> None:
-    """The least and the largest random number draw the first and the last possible token."""
-    possible = np.flatnonzero([p > 0 for p in probabilities(logits)])
-    largest = float(np.nextafter(1.0, 0.0))
-    assert sample(logits, SamplingConfig(1.0), Constant(0.0)) == possible[0]
-    assert logits[sample(logits, SamplingConfig(1.0), Constant(largest))] > -np.inf
+LEAST, LARGEST = 0.0, float(np.nextafter(1.0, 0.0))
+
+
+@BATCHES
+@given(ANY_LOGITS, st.sampled_from([LEAST, LARGEST]) | st.floats(0, LARGEST))
+def test_impossible_tokens(logits: Array, number: float) -> None:
+    """A token of probability 0 is never drawn, whatever the random number."""
+    for config in (
+        SamplingConfig(5.0),
+        SamplingConfig(1.0),
+        SamplingConfig(0.001),
+        SamplingConfig(1.0, top_k=2),
+        SamplingConfig(1.0, top_p=0.7, min_p=0.1, mirostat=1.0),
+    ):
+        sampler = Sampler(config, [Constant(number)] * len(logits), [])
+        ids = sampler.draw(logits, np.zeros_like(logits)).tolist()
+        for i, row in zip(ids, logits.tolist(), strict=True):
+            assert probabilities(plain_temperature(row, config.temperature))[i] > 0
+
+
+@pytest.mark.parametrize(("number", "drawn"), [(LEAST, 4), (LARGEST, 1)])
+def test_ends_of_the_random_numbers(number: float, drawn: int) -> None:
+    """The least random number draws the last possible token, the largest the first."""
+    logits = np.array([-np.inf, 0.5, 2, -np.inf, 1, -np.inf], np.float32)
+    sampler = Sampler(SamplingConfig(), [Constant(number)], [np.zeros(0, np.int32)])
+    assert draw(sampler, logits, 2) == [drawn, drawn]
 
 
 @pytest.mark.parametrize("t", [1e-30, 1e-38, 1e-40, 1e-46, 1e-300, 5e-324])
 def test_tiny_temperature(t: float) -> None:
     """A temperature next to 0 takes the likeliest token as 0 does."""
     for logits in (LOGITS, LOGITS - 50, LOGITS + 50):
-        assert sample(logits, SamplingConfig(t), np.random.default_rng(0)) == 1
+        assert draw(new_sampler(SamplingConfig(t)), logits, 3) == [1, 1, 1]
 
 
 @pytest.mark.parametrize("t", [1e30, 1e38, 1e39, 1e300])
 def test_huge_temperature(t: float) -> None:
     """A huge temperature draws every possible token alike, and no impossible one."""
-    rng = np.random.default_rng(0)
-    counts = np.bincount([sample(LOGITS, SamplingConfig(t), rng) for _ in range(2000)], minlength=8)
+    counts = np.bincount(draw(new_sampler(SamplingConfig(t)), LOGITS, 2000), minlength=8)
     assert counts[2] == 0
     assert (counts[[0, 1, 3, 4, 5, 6, 7]] > 200).all()
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SamplingConfig(repetition_penalty=0.01),
+        SamplingConfig(repetition_penalty=100),
+        SamplingConfig(frequency_penalty=100),
+        SamplingConfig(frequency_penalty=-100),
+        SamplingConfig(mirostat=100),
+        SamplingConfig(mirostat=0.01),
+    ],
+    ids=name,
+)
+def test_absurd_controls(config: SamplingConfig) -> None:
+    """Whatever the configuration takes, a possible token is drawn, without a warning."""
+    for past in ([], [0, 0, 0, 1, 1, 5, 6], [*range(8)]):
+        sampler = new_sampler(config, pasts=[past])
+        assert 2 not in draw(sampler, LOGITS * 5, 20)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        SamplingConfig(),
+        SamplingConfig(temperature=0.0),
+        SamplingConfig(temperature=1e-9),
+        SamplingConfig(top_k=2),
+        SamplingConfig(top_p=0.9),
+        SamplingConfig(min_p=0.1),
+        SamplingConfig(typical_p=0.9),
+        SamplingConfig(mirostat=2.0),
+        SamplingConfig(repetition_penalty=1.2, frequency_penalty=0.2, no_repeat_ngram=2),
+        SamplingConfig(bias={"a": 1.0}),
+    ],
+    ids=name,
+)
+def test_logits_that_are_not_finite(config: SamplingConfig) -> None:
+    """Logits of NaN or inf, or of no possible token, in any row, are the model file's fault."""
+    for row in ([1, np.nan, 2], [1, np.inf, 2], [np.nan] * 3, [np.inf] * 3, [-np.inf] * 3):
+        logits = np.array([[1, 0, -1], row], np.float32)
+        with pytest.raises(ModelFileError, match="not finite"):
+            new_sampler(config, (0, 1)).draw(logits, np.zeros(3, np.float32))
+
+
+@BATCHES
+@given(st.data(), st.integers(0, 2**32))
+def test_memory(data: st.DataObject, seed: int) -> None:
+    """Penalties and n-grams look at what the text began with and at what was drawn since."""
+    steps, size, batch = data.draw(st.integers(1, 25)), 5, data.draw(st.integers(1, 3))
+    window = data.draw(st.integers(1, 7))
+    memory = data.draw(st.integers(window, 9))
+    repetition, frequency, n = data.draw(
+        st.sampled_from([(1.5, None, None), (None, 0.7, None), (None, None, 1), (None, None, 2)])
+        | st.sampled_from([(1.3, 0.4, 2), (1.3, 0.4, 3), (None, 0.4, 1)])
+    )
+    config = SamplingConfig(
+        temperature=0.0,
+        repetition_penalty=repetition,
+        frequency_penalty=frequency,
+        penalty_window=window,
+        no_repeat_ngram=n,
+    )
+    ids = st.lists(st.integers(0, size - 1), max_size=12)
+    texts = data.draw(st.lists(ids, min_size=batch, max_size=batch))
+    dropping = data.draw(st.integers(0, steps))
+    kept = data.draw(st.lists(st.booleans(), min_size=batch, max_size=batch).filter(any))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(sampling, "MEMORY", memory)
+        sampler = new_sampler(config, range(batch), texts)
+    rng = np.random.default_rng(seed)
+    for t in range(steps):
+        if t == dropping:
+            sampler.keep(np.array(kept))
+            texts = [text for text, goes in zip(texts, kept, strict=True) if goes]
+        logits = rng.normal(0, 0.5, (len(texts), size)).astype(np.float32)
+        drawn = sampler.draw(logits, np.zeros(size, np.float32)).tolist()
+        for text, row, i in zip(texts, logits.tolist(), drawn, strict=True):
+            if repetition is not None:
+                row = plain_repetition_penalty(row, text[-window:], repetition)
+            if frequency is not None:
+                row = plain_frequency_penalty(row, text[-window:], frequency)
+            if n is not None:
+                row = plain_no_repeat_ngram(row, text[-memory:], n)
+            assert i == likeliest(row)[0]
+            text.append(i)
+
+
+def test_no_token_twice() -> None:
+    """With n = 1 no token comes twice, those of the past included, until none is left."""
+    sampler = new_sampler(SamplingConfig(1.0, no_repeat_ngram=1), pasts=[[1, 4]])
+    ids = draw(sampler, LOGITS, 10)
+    assert sorted(ids[:5]) == [0, 3, 5, 6, 7]
+    assert 2 not in ids
+
+
+def test_window_of_what_was_drawn() -> None:
+    """A heavy penalty lets a token come back once it has left the window."""
+    config = SamplingConfig(0.0, frequency_penalty=100.0, penalty_window=3)
+    logits = -np.arange(10, dtype=np.float32)
+    assert draw(new_sampler(config), logits, 9) == [0, 1, 2, 3, 0, 1, 2, 3, 0]
+    assert draw(new_sampler(config, pasts=[[0, 1, 7, 0]]), logits, 4) == [2, 1, 3, 0]
+
+
+@pytest.mark.parametrize(("length", "drawn"), [(sampling.MEMORY, 2), (sampling.MEMORY + 1, 0)])
+def test_long_memory(length: int, drawn: int) -> None:
+    """An n-gram may be repeated once its first token is more than MEMORY tokens ago."""
+    past = [0, 0, 1] + [2] * (length - 4) + [0]  # (0, 0) and (0, 1) occurred
+    sampler = new_sampler(SamplingConfig(0.0, no_repeat_ngram=2), pasts=[past])
+    assert draw(sampler, np.array([2, 1, 0], np.float32), 1) == [drawn]
+
+
+@pytest.mark.parametrize(
+    ("target", "t", "rate"),
+    [(1.0, 1.0, 0.1), (1.5, 1.0, 0.1), (1.5, 1.0, 1.0), (2.0, 1.0, 0.1), (2.5, 1.5, 0.2)],
+)
+def test_mean_surprise(target: float, t: float, rate: float) -> None:
+    """The mean surprise nears the target, as the probabilities before the cut have it."""
+    steps, size = 2500, 60
+    zipf = -2 * np.log(np.arange(1, size + 1), dtype=np.float32)
+    logits = np.random.default_rng(0).permuted(np.stack([zipf, zipf, zipf]), axis=1)
+    config = SamplingConfig(t, mirostat=target, mirostat_rate=rate)
+    sampler = new_sampler(config, (1, 2, 3))
+    ids = np.array([sampler.draw(logits, np.zeros_like(logits)) for _ in range(steps)])
+    for row, drawn in zip(logits.tolist(), ids.T.tolist(), strict=True):
+        nats = surprises(plain_temperature(row, t))
+        mean = sum(nats[i] for i in drawn) / steps / math.log(2)
+        assert mean == pytest.approx(target, abs=0.05)
+
+
+def test_limit_of_surprise() -> None:
+    """The limit starts at twice the target and falls by the rate times what a token exceeds it."""
+    config = SamplingConfig(1.0, mirostat=1.5, mirostat_rate=0.3)
+    sampler = Sampler(config, [Constant(LEAST)], [np.zeros(0, np.int32)])  # draws what comes last
+    rng = np.random.default_rng(0)
+    limit = 2 * 1.5
+    for _ in range(300):
+        logits = rng.normal(0, 2, 12).astype(np.float32)
+        [i] = draw(sampler, logits, 1)
+        assert i == max(possible(plain_mirostat(logits.tolist(), limit)))
+        limit += 0.3 * (1.5 - surprises(logits.tolist())[i] / math.log(2))
+
+
+def test_surprise_out_of_reach() -> None:
+    """A target above what the model can surprise by changes nothing."""
+    with_target = new_sampler(SamplingConfig(1.0, mirostat=50.0))
+    without = new_sampler(SamplingConfig(1.0))
+    assert draw(with_target, LOGITS, 300) == draw(without, LOGITS, 300)

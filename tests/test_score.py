@@ -175,6 +175,65 @@ class TestLong:
             assert char_model.score(text).words == 5, f"blocks of {block}"
 
 
+class TestSurprises:
+    @settings(max_examples=15)
+    @given(group=st.lists(texts, max_size=8))
+    def test_sums(self, model: Model, group: list[str]) -> None:
+        """A value for each character, which add up to each text's score for itself."""
+        found = model.surprise(group)
+        assert [len(nats) for nats in found] == [len(s) for s in group]
+        assert all(nats.dtype == np.float32 for nats in found)
+        for nats, s in zip(found, group, strict=True):
+            assert nats.sum(dtype=float) == pytest.approx(model.score(s).nats, rel=1e-5, abs=1e-4)
+
+    @pytest.mark.parametrize("cell", CELLS)
+    def test_every_cell(self, cell: str) -> None:
+        """It holds for every cell."""
+        model = random_model(TOKENIZERS["word"].train(CORPUS), cell)
+        for nats, s in zip(model.surprise(["The fox", CORPUS]), ["The fox", CORPUS], strict=True):
+            assert nats.sum(dtype=float) == pytest.approx(model.score(s).nats, rel=1e-5)
+
+    def test_each_character(self, char_model: Model) -> None:
+        """A character of a character model costs what it adds to the score."""
+        text = "The ☃ sat"
+        costs = [char_model.score(text[:i]).nats for i in range(len(text) + 1)]
+        (nats,) = char_model.surprise([text])
+        assert nats == pytest.approx(np.diff(costs), abs=1e-4)
+
+    def test_spread_over_a_token(self, word_model: Model) -> None:
+        """The characters of a word model's token cost the same."""
+        (nats,) = word_model.surprise(["The fox"])
+        assert len({*nats[:3].tolist()}) == len({*nats[3:].tolist()}) == 1
+
+    @settings(max_examples=10)
+    @given(data=st.data())
+    def test_batch(self, model: Model, data: st.DataObject) -> None:
+        """What is read beside a text changes nothing, and up to six texts not even the last bit."""
+        group = data.draw(st.lists(texts | st.just(CORPUS), min_size=1, max_size=12))
+        for nats, s in zip(model.surprise(group), group, strict=True):
+            (alone,) = model.surprise([s])
+            assert nats == pytest.approx(alone, rel=1e-4, abs=1e-5)
+            assert len(group) > 6 or nats.tobytes() == alone.tobytes()
+
+    def test_very_different_lengths(self, model: Model) -> None:
+        """Texts of very different lengths keep their places."""
+        group = ["", "a", CORPUS * 5, "", "The fox", "猫" * 300, "b"] * 3
+        for nats, s in zip(model.surprise(group), group, strict=True):
+            assert len(nats) == len(s)
+            assert nats.sum(dtype=float) == pytest.approx(model.score(s).nats, rel=1e-4, abs=1e-3)
+
+    def test_nothing(self, model: Model) -> None:
+        """No text has no surprise, and neither have empty ones."""
+        assert model.surprise([]) == []
+        assert [nats.shape for nats in model.surprise(["", ""])] == [(0,), (0,)]
+
+    @pytest.mark.parametrize("s", LONE_SURROGATES)
+    def test_lone_surrogate(self, model: Model, s: str) -> None:
+        """What is no valid Unicode is refused."""
+        with pytest.raises(TextError, match="surrogate"):
+            model.surprise(["The fox", s])
+
+
 class TestNumbers:
     def test_what_people_compare(self) -> None:
         """Rates are by character, perplexities by token and by word, accuracy by token."""

@@ -208,6 +208,79 @@ class TestStream:
         assert "standard input is not utf-8: byte 0xe9 at offset 3" in str(error_of(["-"]))
 
 
+class TestLines:
+    @given(s=plain | st.text("a\n\r\u2028", max_size=20), block=st.integers(3, 9))
+    def test_split(self, write: Write, s: str, block: int) -> None:
+        """They are what split makes of the text, numbered from 1, wherever blocks end."""
+        path = write(s.encode())
+        with blocks_of(block):
+            *every, last = text.read([path]).split("\n")
+            assert [*text.lines([path])] == [*enumerate([*every, *([last] if last else [])], 1)]
+
+    def test_several_files(self, tmp_path: Path) -> None:
+        """The numbers go on from file to file."""
+        (tmp_path / "a").write_text("one\n\ntwo")
+        (tmp_path / "b").write_text("three\n")
+        lines = text.lines([str(tmp_path / "a"), str(tmp_path / "b")])
+        assert [*lines] == [(1, "one"), (2, ""), (3, "two"), (4, "three")]
+
+    def test_as_they_come(self, write: Write) -> None:
+        """The first line is there before an error further on is met."""
+        with blocks_of(4):
+            lines = text.lines([write(b"one\ntwo\n\xff")])
+            assert next(lines) == (1, "one")
+            with pytest.raises(TextError, match="line 3"):
+                list(lines)
+
+
+class TestUnescape:
+    @pytest.mark.parametrize(
+        ("given", "meant"),
+        [
+            (r"a\nb", "a\nb"),
+            (r"\t\r\0", "\t\r\0"),
+            (r"\\n", r"\n"),
+            (r"\\\n", "\\\n"),
+            (r"\x41\xe9", "Aé"),
+            (r"\u732b\U0001F600", "猫😀"),
+            (r"\u00e9a", "éa"),
+            (r"\U0010FFFF", "\U0010ffff"),
+            (r"\q \x4 \u73 \U0001", r"\q \x4 \u73 \U0001"),  # none of ours stays
+            ("\\", "\\"),
+            ("猫é\n", "猫é\n"),
+            ("", ""),
+        ],
+    )
+    def test_table(self, given: str, meant: str) -> None:
+        """Each escape stands for its character; what is none stays."""
+        assert text.unescape(given) == meant
+
+    @given(texts)
+    def test_doubled(self, s: str) -> None:
+        """A text whose backslashes are doubled stays as it is."""
+        assert text.unescape(s.replace("\\", "\\\\")) == s
+
+    @given(texts)
+    def test_every_character(self, s: str) -> None:
+        """Every character can be written by its number."""
+        assert text.unescape("".join(f"\\U{ord(c):08x}" for c in s)) == s
+
+    @pytest.mark.parametrize(
+        "escape",
+        [
+            r"\U00110000",
+            r"\UFFFFFFFF",
+            r"\ud800",
+            r"\U0000DFFF",
+        ],
+    )
+    def test_no_character(self, escape: str) -> None:
+        """The number of no character is wrong usage, and named."""
+        with pytest.raises(UsageError) as caught:
+            text.unescape(f"a{escape}b")
+        assert escape in str(caught.value)
+
+
 class TestSplit:
     @given(texts, st.floats(0, 1, exclude_max=True))
     def test_adds_up(self, s: str, val: float) -> None:

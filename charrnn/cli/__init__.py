@@ -15,6 +15,7 @@ from charrnn.cli.eval import evaluate
 from charrnn.cli.generate import generate
 from charrnn.cli.info import info
 from charrnn.cli.plot import plot
+from charrnn.cli.score import score
 from charrnn.cli.train import train
 from charrnn.errors import CharrnnError
 from charrnn.ui import Ui
@@ -30,6 +31,7 @@ app.command()(train)
 app.command()(generate)
 app.command()(complete)
 app.command("eval")(evaluate)
+app.command()(score)
 app.command()(info)
 app.command()(plot)
 

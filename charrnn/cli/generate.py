@@ -1,20 +1,32 @@
-"""charrnn generate: continue a seed."""
+"""charrnn generate: continue seeds, or fill a template."""
 
 import json
+import math
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from itertools import chain
-from typing import Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 from typer import Option
 
-from charrnn.cli.options import Debug, Encoding, Json, ModelOption, Quiet, given
-from charrnn.errors import UsageError
+from charrnn.cli.options import Debug, Encoding, Json, ModelOption, Quiet, given, seconds
+from charrnn.errors import TextError, UsageError
 from charrnn.ui import Ui, printable
+
+if TYPE_CHECKING:
+    from charrnn.generate import Part
+    from charrnn.novelty import Index
+    from charrnn.tokenizer import Tokenizer
+
+LENGTH = 500  # characters, where nothing else says where to end
+LONGEST = 10_000  # characters, where another rule may never be met
+BEST_OF = 16  # tries for each gap of a template
 
 
 def generate(
@@ -23,13 +35,26 @@ def generate(
         typer.Argument(metavar="[SEED]", help="Text to continue; - reads it from a pipe."),
     ] = None,
     model: ModelOption = None,
-    length: Annotated[int, Option("-n", "--length", min=0, help="Characters to write.")] = 500,
+    length: Annotated[
+        int | None,
+        Option("-n", "--length", min=0, help=f"Characters to write.  [default: {LENGTH}]"),
+    ] = None,
+    tokens: Annotated[int | None, Option(min=0, help="Tokens to write.")] = None,
+    lines: Annotated[int | None, Option(help="Lines to write.")] = None,
+    sentences: Annotated[int | None, Option(help="Sentences to write.")] = None,
+    words: Annotated[int | None, Option(help="Words to write.")] = None,
+    stop: Annotated[
+        list[str] | None, Option(metavar="TEXT", help="End before this text; may be repeated.")
+    ] = None,
+    time: Annotated[str | None, Option(help="Time to write for: 10s, 1m.")] = None,
     temperature: Annotated[
-        float | None,
+        str | None,
         Option(
             "-t",
             "--temperature",
-            help="Above 1 bolder, under 1 safer, 0 always the likeliest.  [default: 0.8]",
+            metavar="X[,X...]",
+            help="Above 1 bolder, under 1 safer, 0 always the likeliest; of several, each gives "
+            "a sample.  [default: 0.8]",
         ),
     ] = None,
     top_k: Annotated[int | None, Option(help="Draw from this many likeliest tokens.")] = None,
@@ -40,9 +65,70 @@ def generate(
         float | None,
         Option(help="Drop tokens under this share of the likeliest one's probability."),
     ] = None,
+    typical_p: Annotated[
+        float | None,
+        Option(help="Draw from tokens of about the expected surprise that reach this probability."),
+    ] = None,
+    mirostat: Annotated[
+        float | None, Option(help="Hold the mean surprise at so many bits a token.")
+    ] = None,
+    mirostat_rate: Annotated[
+        float | None, Option(help="How fast it gets there, up to 1.  [default: 0.1]")
+    ] = None,
+    repetition_penalty: Annotated[
+        float | None, Option(help="Above 1 makes tokens less likely that occurred lately.")
+    ] = None,
+    frequency_penalty: Annotated[
+        float | None, Option(help="Nats less for each time that a token occurred lately.")
+    ] = None,
+    penalty_window: Annotated[
+        int | None, Option(help="Tokens that count as lately.  [default: 64]")
+    ] = None,
+    no_repeat_ngram: Annotated[
+        int | None, Option(metavar="N", help="No N tokens in a row come twice.")
+    ] = None,
+    ban: Annotated[
+        list[str] | None, Option(metavar="TEXT", help="Never write this; may be repeated.")
+    ] = None,
+    bias: Annotated[
+        list[str] | None,
+        Option(metavar="TEXT=NATS", help="Make this likelier, or with -2 less; may be repeated."),
+    ] = None,
+    samples: Annotated[
+        int, Option("-N", "--samples", min=1, help="Texts to write, side by side.")
+    ] = 1,
+    separator: Annotated[
+        str | None,
+        Option(help="Line between texts.  [default: an empty one; with --lines 1 none]"),
+    ] = None,
+    echo: Annotated[bool, Option("--echo/--no-echo", help="Print the seed too.")] = True,
+    escapes: Annotated[
+        bool,
+        Option("-e", "--escapes", help=r"Read \n, \t, \\ and \uXXXX in texts given as options."),
+    ] = False,
+    unknown: Annotated[
+        str, Option(help="Of characters the model has never seen: warn, error or skip.")
+    ] = "warn",
+    template: Annotated[
+        str | None,
+        Option(help='Text with gaps to fill: "Once {word} there was {sentence}."'),
+    ] = None,
+    best_of: Annotated[
+        int | None,
+        Option(min=1, help="Tries for each gap, of which the one that fits best.  [default: 16]"),
+    ] = None,
+    highlight: Annotated[
+        bool, Option("--highlight", help="Colour characters by how surprising they were.")
+    ] = False,
+    avoid_copying: Annotated[
+        bool, Option("--avoid-copying", help="Keep away from long runs of the training text.")
+    ] = False,
+    novelty: Annotated[
+        bool, Option("--novelty", help="Say what share is not copied from the training text.")
+    ] = False,
     random_seed: Annotated[int | None, Option(help="The same seed, the same text.")] = None,
     file: Annotated[
-        str | None, Option("-f", "--file", metavar="FILE", help="Read the seed from a file.")
+        str | None, Option("-f", "--file", metavar="FILE", help="Read seeds, one a line.")
     ] = None,
     output: Annotated[str, Option("-o", "--output", metavar="FILE", help="Write to a file.")] = "-",
     encoding: Encoding = None,
@@ -50,34 +136,188 @@ def generate(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Continue a seed text, as it is drawn; without a seed, start as the corpus does."""
+    """Continue a seed text, as it is drawn; without a seed, start as the corpus does.
+
+    It ends at the first of --length, --tokens, --words, --lines, --sentences, --stop and --time
+    that is met.
+    """
     import charrnn
+    from charrnn import text
+    from charrnn.config import SamplingConfig, StopConfig
+    from charrnn.generate import Sample, in_order
+    from charrnn.model import new_random_seed
+    from charrnn.template import fill, parse
+
+    meant = text.unescape if escapes else str
+    rules = given(
+        chars=length, tokens=tokens, words=words, lines=lines, sentences=sentences,
+        stop=[meant(s) for s in stop] if stop else None,
+        seconds=None if time is None else seconds(time),
+    )  # fmt: skip
+    sampling = SamplingConfig(
+        **given(
+            top_k=top_k, top_p=top_p, min_p=min_p, typical_p=typical_p,
+            mirostat=mirostat, mirostat_rate=mirostat_rate, repetition_penalty=repetition_penalty,
+            frequency_penalty=frequency_penalty, penalty_window=penalty_window,
+            no_repeat_ngram=no_repeat_ngram, bias=_biases(bias or [], ban or [], meant) or None,
+        )
+    )  # fmt: skip
+    if template is not None and (seed is not None or file is not None or rules):
+        raise UsageError("--template says itself where it begins and ends", "give it alone")
+    if template is None and best_of is not None:
+        raise UsageError("--best-of chooses what fits a gap", "give a --template")
+    if not rules.keys() & {"chars", "tokens", "seconds"}:
+        rules["chars"] = LONGEST if rules else LENGTH
+    random_seed = new_random_seed() if random_seed is None else random_seed
+    seeds = [""] if template is not None else _seeds(seed, file, encoding, meant)
+    loaded = charrnn.load(model)
+    known = partial(_known, tokenizer=loaded.file.tokenizer, unknown=unknown, ui=Ui(quiet))
+    wanted = [
+        Sample(s, replace(sampling, temperature=t), (i, j))
+        for i, s in enumerate(map(known, seeds))
+        for t in _temperatures(temperature)
+        for j in range(samples)
+    ]
+    scored = json_lines or highlight
+    if template is not None:
+        tries = best_of or BEST_OF
+        pieces = [piece._replace(fixed=known(piece.fixed)) for piece in parse(meant(template))]
+        parts = fill(loaded, pieces, wanted, tries, random_seed, scored, avoid_copying)
+    else:
+        parts = loaded.write(wanted, StopConfig(**rules), random_seed, scored, avoid_copying)
+    parts = in_order(parts, wanted)
+    parts = chain([next(parts)], parts)  # what cannot be begun does not empty the output file
+    index = loaded.word_runs if novelty else None
+    with _opened(output) as out:
+        if json_lines:
+            _print_json(parts, random_seed, index, out)
+            return
+        if index:
+            parts = _novelty(parts, index, Ui(quiet))
+        if separator is None and lines != 1:
+            separator = ""
+        between = "\n" if separator is None else f"\n{meant(separator)}\n"
+        _print(parts, echo, between, highlight, out)
+
+
+def _print(parts: Iterable["Part"], echo: bool, between: str, highlight: bool, out: TextIO) -> None:
+    """Write texts as they come."""
+    from charrnn.heat import coloured, shade
+
+    # Text to a terminal holds no control characters: a stranger's model might steer it.
+    shown = printable if out.isatty() else str
+    colours = highlight and coloured(out)
+    current = None
+    for part in parts:
+        if part.sample is not current:
+            out.write(between if current else "")
+            out.write(shown(part.sample.seed) if echo else "")
+            current = part.sample
+        text = part.text
+        out.write(shade(text, part.nats) if colours and part.nats is not None else shown(text))
+        out.flush()
+    out.write("\n")
+
+
+def _novelty(parts: Iterable["Part"], index: "Index", ui: Ui) -> Iterator["Part"]:
+    """The same parts; says of each text how new it is once it ends."""
+    text = ""
+    for part in parts:
+        yield part
+        text += part.text
+        if part.last:
+            share = index.novelty(text)
+            told = "-" if share is None else f"{share:.1%}"
+            ui.note(f"\nnovelty: {told} of its runs of 8 words are not in the training text")
+            text = ""
+
+
+def _print_json(
+    parts: Iterable["Part"], random_seed: int, index: "Index | None", out: TextIO
+) -> None:
+    """Write an object for each text."""
+    text = ""
+    for part in parts:
+        sample = part.sample
+        text += part.text
+        if not part.last:
+            continue
+        record = {
+            "seed": sample.seed,
+            "text": text,
+            "tokens": sample.tokens,
+            "logp": sample.logp,
+            "why": sample.why,
+            "temperature": sample.sampling.temperature,
+            "random_seed": random_seed,
+        }
+        if index:
+            record["novelty"] = index.novelty(text)
+        out.write(json.dumps(record, ensure_ascii=False) + "\n")
+        out.flush()
+        text = ""
+
+
+def _seeds(
+    seed: str | None, file: str | None, encoding: str | None, meant: Callable[[str], str]
+) -> list[str]:
+    """The seed of the argument or of a pipe, or the lines of a file."""
     from charrnn import text
 
     if seed is not None and file is not None:
         raise UsageError("both a SEED and --file are given", "give one of them")
-    if seed == "-" or (seed is None and file is None and _is_piped(sys.stdin)):
-        file = "-"
     if file is not None:
-        seed = text.read([file], encoding).removesuffix("\n")
-    seed = seed or ""
-    loaded = charrnn.load(model)
-    options = given(temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p)
-    tokens = loaded.generate(seed, length, random_seed=random_seed, **options)
-    for character in loaded.file.tokenizer.unseen(seed):
-        Ui(quiet).warn(
-            f"the model has never seen {character!r} (U+{ord(character):04X}); it guesses on"
-        )
-    with _opened(output) as out:
-        if json_lines:
-            record = {"seed": seed, "text": "".join(tokens)}
-            out.write(json.dumps(record, ensure_ascii=False) + "\n")
-            return
-        # Text to a terminal holds no control characters: a stranger's model might steer it.
-        shown = printable if out.isatty() else str
-        for part in chain([seed], tokens, ["\n"]):
-            out.write(shown(part))
-            out.flush()
+        seeds = [meant(line) for line in text.read([file], encoding).split("\n") if line]
+        if not seeds:
+            raise TextError(f"{file} holds no seed", "write one a line")
+        return seeds
+    if seed == "-" or (seed is None and _is_piped(sys.stdin)):
+        return [text.read(["-"], encoding).removesuffix("\n")]
+    return [meant(seed or "")]
+
+
+def _known(text: str, tokenizer: "Tokenizer", unknown: str, ui: Ui) -> str:
+    """The text as the model shall read it, where it holds characters never seen."""
+    unseen = tokenizer.unseen(text)
+    named = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in unseen)
+    match unknown:
+        case "warn":
+            if unseen:
+                ui.warn(f"the model has never seen {named}; it guesses on")
+        case "error":
+            if unseen:
+                raise TextError(f"the model has never seen {named}", "leave it out of the seed")
+        case "skip":
+            return "".join(c for c in text if c not in unseen)
+        case _:
+            raise UsageError(f"--unknown {unknown!r} is none of warn, error and skip")
+    return text
+
+
+def _temperatures(values: str | None) -> list[float]:
+    from charrnn.config import SamplingConfig
+
+    try:
+        return [float(x) for x in values.split(",")] if values else [SamplingConfig.temperature]
+    except ValueError:
+        raise UsageError(
+            f"--temperature {values!r} is not a number, nor several", "write for example 0.5,0.8"
+        ) from None
+
+
+def _biases(
+    biases: Sequence[str], bans: Sequence[str], meant: Callable[[str], str]
+) -> dict[str, float]:
+    nats = {}
+    for option in biases:
+        text, _, value = option.rpartition("=")
+        try:
+            nats[meant(text)] = float(value)
+        except ValueError:
+            raise UsageError(
+                f"--bias {option!r} is not TEXT=NATS", "write for example fox=2"
+            ) from None
+    return nats | {meant(ban): -math.inf for ban in bans}
 
 
 def _is_piped(stream: TextIO | None) -> bool:

@@ -144,6 +144,7 @@ class Run:
                 "seconds_spent": trainer.seconds,
             }
             | asdict(trainer.config),
+            word_runs=trainer.corpus.word_runs,
         )
 
     def sample(self, trainer: Trainer, length: int, best: bool = False) -> str:

@@ -16,7 +16,7 @@ PATIENCE = 120  # seconds after which a command counts as hanging
 ENVIRONMENT = {
     name: value
     for name, value in os.environ.items()
-    if name not in ("CHARRNN_MODEL", "PYTHONIOENCODING", "NO_COLOR")
+    if name not in ("CHARRNN_MODEL", "PYTHONIOENCODING", "NO_COLOR", "FORCE_COLOR")
 } | {
     "OMP_NUM_THREADS": "1",  # tiny models only lose time by sharing their work
     "PYTHONPATH": str(Path(charrnn.__file__).parents[1]),
@@ -85,6 +85,31 @@ def charrnn_command(
         env=ENVIRONMENT | (environment or {}),
     )
     return Result(process.returncode, process.stdout.decode(), process.stderr.decode())
+
+
+def on_terminal(arguments: Sequence[object], cwd: Path, **environment: str) -> str:
+    """What a terminal of 40 columns receives."""
+    import pty
+
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=terminal,
+        stderr=subprocess.DEVNULL,
+        env=ENVIRONMENT | {"TERM": "xterm-256color", "COLUMNS": "40"} | environment,
+    )
+    os.close(terminal)
+    received = b""
+    try:
+        while data := os.read(controller, 1 << 16):
+            received += data
+    except OSError:  # Linux's way to say that the other end is closed
+        pass
+    os.close(controller)
+    assert process.wait() == 0
+    return received.decode()
 
 
 def start(*arguments: object, cwd: Path) -> Process:

@@ -2,14 +2,12 @@
 
 import json
 import os
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import Call
-from tests.cli.shell import COMMAND, ENVIRONMENT, Training, charrnn_command, modules_loaded
+from tests.cli.shell import Training, charrnn_command, modules_loaded, on_terminal
 from tests.plot.logs import Row, done, start, trained, write
 
 ROWS = [start(), *trained(0, 1000), done(1000)]
@@ -19,30 +17,6 @@ ROWS = [start(), *trained(0, 1000), done(1000)]
 def book(tmp_path: Path) -> Path:
     """The folder of a run that came to its end, runs/book."""
     return write(tmp_path / "runs" / "book" / "log.jsonl", *ROWS).parent
-
-
-def on_terminal(arguments: Sequence[object], cwd: Path, **environment: str) -> str:
-    """What a terminal of 40 columns receives."""
-    import pty
-
-    controller, terminal = pty.openpty()
-    process = subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
-        cwd=cwd,
-        stdout=terminal,
-        stderr=subprocess.DEVNULL,
-        env=ENVIRONMENT | {"TERM": "xterm-256color", "COLUMNS": "40"} | environment,
-    )
-    os.close(terminal)
-    received = b""
-    try:
-        while data := os.read(controller, 1 << 16):
-            received += data
-    except OSError:  # Linux's way to say that the other end is closed
-        pass
-    os.close(controller)
-    assert process.wait() == 0
-    return received.decode()
 
 
 def test_one_run(call: Call, book: Path) -> None:

@@ -1,0 +1,58 @@
+"""Making a text likelier or banning it, token by token, whatever the tokens are."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from charrnn.cells import Array
+from charrnn.errors import UsageError
+
+
+class TextBias:
+    """Turns biases of texts into biases of the tokens that may come next.
+
+    A ban keeps out the token that would complete the text. Any other bias is spread over the
+    characters of the text, so that a character model is led into the word from its first letter.
+
+    Args:
+        tokens: what each id stands for; the last, for unseen characters, is left alone.
+        biases: nats for each text.
+
+    Raises:
+        UsageError: every token is banned.
+    """
+
+    def __init__(self, tokens: Sequence[str], biases: Mapping[str, float]) -> None:
+        self._anywhere = np.zeros(len(tokens), np.float32)
+        # What must stand before, whether it is a word, which cannot begin within another, and
+        # what is added to the tokens that then go on or complete the text.
+        self._begun: list[tuple[str, bool, Array]] = []
+        for text, nats in biases.items():
+            for begun in range(len(text)):
+                added = np.zeros(len(tokens), np.float32)
+                rest = text[begun:]
+                for i, token in enumerate(tokens[:-1]):
+                    if begun == 0 and text in token:
+                        self._anywhere[i] += nats
+                    elif token.startswith(rest):
+                        added[i] = nats if math.isinf(nats) else nats * len(rest) / len(text)
+                    elif rest.startswith(token) and not math.isinf(nats):
+                        added[i] = nats * len(token) / len(text)
+                if added.any():
+                    self._begun.append((text[:begun], text[0].isalnum(), added))
+        if np.isneginf(self._anywhere[:-1]).all():
+            raise UsageError("--ban leaves no token to draw", "ban less")
+
+    @property
+    def constant(self) -> bool:
+        """Whether the bias is the same after every text."""
+        return not self._begun
+
+    def after(self, text: str) -> Array:
+        """The bias of each token after a text, of which a bias' own length matters, [V]."""
+        added = self._anywhere
+        for begun, of_word, more in self._begun:
+            if text.endswith(begun) if begun else not (of_word and text[-1:].isalnum()):
+                added = added + more
+        return added

@@ -1,0 +1,81 @@
+"""Tokens that were drawn but may be taken back, since with them a copy of other text begins."""
+
+from typing import NamedTuple
+
+from charrnn.cells import Array
+from charrnn.novelty import Guard, Index
+
+MOST_BANS = 16  # at one place; then the copy is let through
+LONGEST = 200  # characters that are held back; what is longer is no word
+
+
+class Drawn(NamedTuple):
+    """A token as it was drawn.
+
+    Attributes:
+        token: its id.
+        text: what it stands for.
+        nats: its surprise.
+        before: the state before it, [L, S, H].
+    """
+
+    token: int
+    text: str
+    nats: float
+    before: Array
+
+
+class Draft:
+    """The end of a text: tokens whose last word is not complete yet.
+
+    Args:
+        avoid: of the text that is not to be copied.
+        seed: what the text continues.
+        most_bans: fewer than there are tokens.
+    """
+
+    def __init__(self, avoid: Index, seed: str, most_bans: int = MOST_BANS) -> None:
+        self._guard = Guard(avoid, seed)
+        self._drawn: list[Drawn] = []
+        self._most_bans = most_bans
+        self._bans: set[int] = set()
+        self._place = 0  # tokens in the draft before those that are banned
+
+    @property
+    def text(self) -> str:
+        return "".join(drawn.text for drawn in self._drawn)
+
+    @property
+    def banned(self) -> list[int]:
+        """Tokens that cannot come next, because they began a copy."""
+        return [*self._bans] if len(self._drawn) == self._place else []
+
+    def add(self, drawn: Drawn) -> tuple[list[Drawn], list[Drawn]]:
+        """Go on with a token.
+
+        Returns:
+            Tokens that stand from now on, and tokens that are taken back.
+        """
+        self._drawn.append(drawn)
+        text = self.text
+        end, copy = self._guard.check(text, forgive=len(self._bans) >= self._most_bans)
+        if copy is None and len(text) > LONGEST:
+            end = len(text)
+        ends = [0]
+        for each in self._drawn:
+            ends.append(ends[-1] + len(each.text))
+        standing = sum(0 < e <= end for e in ends)
+        undone: list[Drawn] = []
+        if copy is not None:
+            first = sum(0 < e <= copy for e in ends)  # the token in which the copying word starts
+            undone = self._drawn[first:]
+            del self._drawn[first:]
+            if standing or first != self._place:
+                self._bans.clear()
+            self._bans.add(undone[0].token)
+            self._place = first - standing
+        elif standing:
+            self._bans.clear()
+        stands = self._drawn[:standing]
+        del self._drawn[:standing]
+        return stands, undone

@@ -1,0 +1,172 @@
+"""What generated text copies from the training text: runs of eight words, in a small index.
+
+The index is a Bloom filter (Bloom 1970) of the hashes of all such runs. It never misses a run of
+the text, and takes fewer than one in a thousand others for one. Of a long text only one of so many
+runs is indexed, chosen by its hash, so that the index stays small; shares are estimated on those.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from functools import cache
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.text import JOINERS, chunks
+from charrnn.tokenizer import CODE_POINTS, code_points
+
+WORDS = 8  # in a run
+BITS = 16  # of the index for each run
+PROBES = 8
+CHUNK = 1 << 17  # characters looked at together
+MOST_RUNS = 1 << 18  # indexed, which takes 512 KiB
+FACTOR = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
+INVERSE = pow(FACTOR, -1, 1 << 64)
+
+Hashes = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """Which runs of words stand in a text; letters are the same in any case.
+
+    Attributes:
+        bits: the Bloom filter, uint8 [bytes].
+        every: one of so many runs is indexed.
+    """
+
+    bits: NDArray[np.uint8]
+    every: int
+
+    @classmethod
+    def build(cls, text: str) -> Self:
+        every, count = 1, 0
+        words = np.zeros(0, np.uint64)
+        parts = [words]
+        for chunk in chunks([text], CHUNK):
+            words = np.concatenate([words[-WORDS + 1 :], _hash_words(chunk)])
+            parts.append(_every(_hash_runs(words), every))
+            count += len(parts[-1])
+            while count > MOST_RUNS:
+                every *= 2
+                parts = [_every(np.unique(np.concatenate(parts)), every)]
+                count = len(parts[0])
+        indexed = np.unique(np.concatenate(parts))
+        flags = np.zeros(BITS * max(1, len(indexed)), bool)
+        for place in _places(indexed, len(flags)):
+            flags[place] = True
+        return cls(np.packbits(flags), every)
+
+    def novelty(self, text: str) -> float | None:
+        """Share of a text's runs that are not in the index; None if it has too few words."""
+        words = [_hash_words(chunk) for chunk in ["", *chunks([text], CHUNK)]]
+        runs = _every(_hash_runs(np.concatenate(words)), self.every)
+        return 1 - float(self._holds(runs).mean()) if len(runs) else None
+
+    def _holds(self, runs: Hashes) -> NDArray[np.bool_]:
+        held = np.ones(len(runs), bool)
+        for place in _places(runs, 8 * len(self.bits)):
+            held &= (self.bits[place >> 3] >> (7 - (place & 7)) & 1).astype(bool)
+        return held
+
+    def copied(self, words: Hashes) -> bool:
+        """Whether the hashes of WORDS words are those of an indexed run."""
+        return bool(self._holds(_every(_hash_runs(words), self.every)).any())
+
+
+class Guard:
+    """Follows the words of a text and finds the one that completes a copied run.
+
+    Args:
+        index: of the training text.
+        seed: what the text continues.
+    """
+
+    def __init__(self, index: Index, seed: str) -> None:
+        self._index = index
+        self._last = deque(_hash_words(seed[-1000:]), WORDS - 1)
+
+    def check(self, text: str, forgive: bool) -> tuple[int, int | None]:
+        """Look at words that are complete, since something else follows them.
+
+        Args:
+            text: what came since the end of the last word that was found to be no copy.
+            forgive: whether to let a copy pass.
+
+        Returns:
+            Where the last such word ends in `text`, 0 if there is none; and where the word
+            starts that is a copy, None if there is none.
+        """
+        end = 0
+        open_from = len(text) - (text[-1:] in JOINERS)  # the last word may go on
+        for start, stop in _spans(text).tolist():
+            if stop >= open_from:
+                break
+            words = np.array([*self._last, *_hash_words(text[start:stop])], np.uint64)
+            if not forgive and self._index.copied(words):
+                return end, start
+            self._last.append(words[-1])
+            end = stop
+        return end, None
+
+
+def _spans(text: str) -> NDArray[np.intp]:
+    """Where words start and end, [N, 2]; as `text.WORD` has it, but many times faster."""
+    kinds = np.zeros(CODE_POINTS, np.uint8)
+    kinds[[ord(c) for c in set(text) if c.isalnum()]] = 1
+    kinds[[ord(c) for c in JOINERS]] = 2
+    found = np.concatenate([[0], kinds[code_points(text)], [0]])
+    inside = found == 1
+    inside[1:-1] |= (found[1:-1] == 2) & inside[:-2] & inside[2:]
+    return np.flatnonzero(inside[1:] != inside[:-1]).reshape(-1, 2)
+
+
+def _hash_words(text: str) -> Hashes:
+    """A hash of each word: a polynomial of its code points, mixed."""
+    text = text.lower()
+    spans = _spans(text)
+    if not len(spans):
+        return np.zeros(0, np.uint64)
+    codes = code_points(text).astype(np.uint64) + np.uint64(1)
+    sums = np.concatenate(
+        [np.zeros(1, np.uint64), np.cumsum(codes * _powers(FACTOR)[: len(codes)])]
+    )
+    start, end = spans.T
+    return _mix((sums[end] - sums[start]) * _powers(INVERSE)[start])
+
+
+@cache
+def _powers(base: int) -> Hashes:
+    """base^0, base^1, ... modulo 2^64, as many as a chunk may have characters."""
+    factors = np.full(2 * CHUNK, base, np.uint64)
+    factors[0] = 1
+    return np.multiply.accumulate(factors)
+
+
+def _hash_runs(words: Hashes) -> Hashes:
+    """A hash of each WORDS words in a row."""
+    count = max(0, len(words) - WORDS + 1)
+    runs = np.zeros(count, np.uint64)
+    for i in range(WORDS):
+        runs = runs * np.uint64(FACTOR) + words[i : i + count]
+    return _mix(runs)
+
+
+def _mix(x: Hashes) -> Hashes:
+    """Every bit of the result depends on every bit of `x`: splitmix64, Steele et al. 2014."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def _every(runs: Hashes, every: int) -> Hashes:
+    return runs[runs % np.uint64(every) == 0] if every > 1 else runs
+
+
+def _places(runs: Hashes, size: int) -> list[NDArray[np.intp]]:
+    """The bits of each run, PROBES arrays; double hashing, Kirsch & Mitzenmacher 2006."""
+    other = _mix(runs + np.uint64(FACTOR)) | np.uint64(1)
+    return [
+        ((runs + np.uint64(i) * other) % np.uint64(size)).astype(np.intp) for i in range(PROBES)
+    ]

@@ -1,0 +1,152 @@
+"""Where a text ends, and how much of it may be shown before that is known."""
+
+import re
+from collections.abc import Sequence
+
+from charrnn.config import StopConfig
+from charrnn.text import JOINERS, WORD
+
+# A mark with its closing quotes; Western marks need white space after them, "3.14" has none.
+SENTENCE_END = re.compile(
+    r"[.!?…]{1,7}[\"'”’»)\]]{0,8}(?=\s)"
+    r"|[。！？]{1,7}[」』”’）]{0,8}(?=[^。！？」』”’）])"
+)  # fmt: skip
+SENTENCE_CONTEXT = 16  # characters in which a mark and its quotes are found
+
+
+class Ending:
+    """Follows one text as it is drawn and cuts it where the first rule is met.
+
+    Args:
+        rules: where to end.
+        seed: what the text continues; its last line is the first one that counts.
+
+    Attributes:
+        why: the rule that ended the text; None while it goes on.
+        held: text that may not be shown yet, since a stop text may begin with it.
+    """
+
+    def __init__(self, rules: StopConfig, seed: str) -> None:
+        self._rules = rules
+        self._chars = self._tokens = 0
+        self.held = ""
+        self._words = self._lines = self._sentences = 0
+        self._last_word = ""  # what may still become longer,
+        self._joiner = 0  # with a character that may join it to more, or end it
+        self._in_line = bool(seed.rpartition("\n")[2].strip())
+        self._before = ""  # the last characters, for the sentences
+        self.why: str | None = None
+        self._check_length()
+
+    @property
+    def room(self) -> float:
+        """Tokens that may come before the length is reached; inf if there is no limit."""
+        limits = (self._rules.chars, self._chars), (self._rules.tokens, self._tokens)
+        return min(
+            (limit - done for limit, done in limits if limit is not None), default=float("inf")
+        )
+
+    def feed(self, tokens: Sequence[str]) -> tuple[str, int]:
+        """Go on with what was drawn.
+
+        Args:
+            tokens: the texts of tokens; what comes after the end is left out.
+
+        Returns:
+            The text that may now be shown, and how many of the tokens it took to know so much.
+        """
+        if self.why:
+            return "", 0
+        taken = 0
+        for token in tokens:
+            if self.why:
+                break
+            self._chars += len(token)
+            self._tokens += 1
+            taken += 1
+            self._check_length()
+        new = "".join(tokens[:taken])
+        text = self.held + new
+        rules = self._stop(text), self._word(new), self._line(new), self._sentence(new)
+        met = min(filter(None, rules), default=None)
+        if met:
+            known, cut, self.why = met
+            length = 0
+            for taken, token in enumerate(tokens, 1):  # noqa: B007
+                length += len(token)
+                if length >= known:
+                    break
+            return text[: len(self.held) + cut], taken
+        unsure = 0 if self.why else max(self._maybe_stop(text), self._joiner)
+        shown = text[: len(text) - unsure]
+        self.held = text[len(shown) :]
+        return shown, taken
+
+    def _check_length(self) -> None:
+        if self.room <= 0:
+            chars = self._rules.chars
+            self.why = "length" if chars is not None and self._chars >= chars else "tokens"
+
+    # Each rule gives how many new characters it took to know, where the cut is among them, and
+    # its name.
+
+    def _stop(self, text: str) -> tuple[int, int, str] | None:
+        found = [(i + len(stop), i) for stop in self._rules.stop if (i := text.find(stop)) >= 0]
+        if not found:
+            return None
+        known, cut = min(found)
+        return known - len(self.held), cut - len(self.held), "stop"
+
+    def _word(self, new: str) -> tuple[int, int, str] | None:
+        if self._rules.words is None:
+            return None
+        text = self._last_word + new
+        before = len(self._last_word)
+        self._last_word, self._joiner = "", 0
+        for match in WORD.finditer(text):
+            rest = text[match.end() :]
+            joins = rest[:1] in JOINERS  # no rest may join as well
+            if joins and len(rest) < 2:
+                self._last_word, self._joiner = match[0] + rest, len(rest)
+                break
+            self._words += 1
+            if self._words == self._rules.words:
+                end = match.end() - before
+                return end + 1 + joins, end, "words"
+        return None
+
+    def _line(self, new: str) -> tuple[int, int, str] | None:
+        if self._rules.lines is None:
+            return None
+        start = 0
+        while (end := new.find("\n", start)) >= 0:
+            self._lines += self._in_line or bool(new[start:end].strip())
+            if self._lines == self._rules.lines:
+                return end + 1, end, "lines"
+            self._in_line, start = False, end + 1
+        self._in_line = self._in_line or bool(new[start:].strip())
+        return None
+
+    def _sentence(self, new: str) -> tuple[int, int, str] | None:
+        if self._rules.sentences is None:
+            return None
+        before = len(self._before)
+        for match in SENTENCE_END.finditer(self._before + new):
+            end = match.end() - before
+            self._sentences += end >= 0  # the character that shows it is new
+            if self._sentences == self._rules.sentences:
+                return end + 1, end, "sentences"
+        self._before = (self._before + new)[-SENTENCE_CONTEXT:]
+        return None
+
+    def _maybe_stop(self, text: str) -> int:
+        """Length of the longest end of the text that a stop text may begin with."""
+        return max(
+            (
+                n
+                for stop in self._rules.stop
+                for n in range(1, len(stop))
+                if text.endswith(stop[:n])
+            ),
+            default=0,
+        )

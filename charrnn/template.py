@@ -1,0 +1,127 @@
+"""Filling the gaps of a template, so that the text after each one fits."""
+
+import re
+from collections.abc import Iterator, Sequence
+from string import Formatter
+from typing import Any, NamedTuple
+
+from charrnn.config import StopConfig
+from charrnn.errors import UsageError
+from charrnn.generate import Part, Sample
+from charrnn.model import Model
+
+KINDS = {"word": "words", "sentence": "sentences", "line": "lines", "char": "chars"}
+MOST = 1000  # characters in a gap whose kind says nothing of them
+MARKS = ".!?…,;:"
+
+
+class Piece(NamedTuple):
+    """Part of a template: fixed text, then a gap, which may be missing at the end."""
+
+    fixed: str
+    gap: StopConfig | None
+
+
+def parse(template: str) -> list[Piece]:
+    """The pieces of a template; {{ and }} stand for braces.
+
+    Raises:
+        UsageError: a gap is not closed or of no known kind.
+    """
+    try:
+        found = [*Formatter().parse(template)]
+    except ValueError as error:
+        raise UsageError(f"--template: {error}", "write {{ and }} for braces") from None
+    pieces = []
+    fixed = ""
+    for text, name, count, conversion in found:
+        fixed += text
+        if name is not None:
+            pieces.append(Piece(fixed, _gap(name, f"!{conversion}" if conversion else count or "")))
+            fixed = ""
+    return [*pieces, Piece(fixed, None)] if fixed else pieces
+
+
+def _gap(name: str, count: str) -> StopConfig:
+    rule = KINDS.get(name.removesuffix("s"))
+    if rule is None or not re.fullmatch("[1-9][0-9]{0,3}|", count):
+        raise UsageError(
+            f"--template: {{{name}{':' if count else ''}{count}}} is no gap",
+            "write {word}, {sentence}, {line} or {words:3}, {chars:20} and so on",
+        )
+    limits: dict[str, Any] = {"chars": MOST, rule: int(count or 1)}
+    return StopConfig(**limits)
+
+
+def fill(
+    model: Model,
+    pieces: Sequence[Piece],
+    samples: Sequence[Sample],
+    tries: int,
+    random_seed: int,
+    scored: bool = False,
+    avoid_copying: bool = False,
+) -> Iterator[Part]:
+    """Fill a template once for each sample.
+
+    A gap is written `tries` times; the text that makes what follows in the template likeliest
+    is taken.
+
+    Args:
+        pieces: of the template.
+        samples: with empty seeds; their progress is noted in them.
+        random_seed: with a sample's key, decides what is drawn.
+        scored: whether to find the surprise of each character, fixed ones too.
+        avoid_copying: see Model.write.
+
+    Yields:
+        Each sample's text in one part.
+    """
+    return (
+        _fill(model, pieces, sample, tries, random_seed, scored, avoid_copying)
+        for sample in samples
+    )
+
+
+def _fill(
+    model: Model,
+    pieces: Sequence[Piece],
+    sample: Sample,
+    tries: int,
+    random_seed: int,
+    scored: bool,
+    avoid_copying: bool,
+) -> Part:
+    text = ""
+    following = [*(piece.fixed for piece in pieces[1:]), ""]
+    for i, (piece, after) in enumerate(zip(pieces, following, strict=False)):
+        text += piece.fixed
+        if piece.gap:
+            keys = [(*sample.key, i, j) for j in range(tries if after else 1)]
+            candidates = [Sample(text, sample.sampling, key) for key in keys]
+            written = dict.fromkeys(candidates, "")
+            for part in model.write(
+                candidates, piece.gap, random_seed, avoid_copying=avoid_copying
+            ):
+                written[part.sample] += part.text
+            tried = [_fitting(t, piece.gap, after) for t in written.values()]
+            text += _best(model, text, tried, after)
+    sample.why = "template"
+    nats = model.surprise([text])[0]
+    sample.tokens = len(model.file.tokenizer.encode(text))
+    sample.logp = -float(nats.sum())
+    return Part(sample, text, nats if scored else None, True)
+
+
+def _fitting(written: str, gap: StopConfig, after: str) -> str:
+    """A sentence without the mark at its end, where the template has one of its own."""
+    return written.rstrip(MARKS) if gap.sentences and after[:1] in tuple(MARKS) else written
+
+
+def _best(model: Model, before: str, written: list[str], after: str) -> str:
+    """What makes the text after it likeliest; of nothing, or of what starts with a space, last."""
+    if len(written) == 1:
+        return written[0]
+    surprises = model.surprise([before + w + after for w in written])
+    costs = [float(nats[len(nats) - len(after) :].sum()) for nats in surprises]
+    return min(zip([not w or w[0].isspace() for w in written], costs, written, strict=True))[2]

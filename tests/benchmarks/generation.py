@@ -1,0 +1,168 @@
+"""Tokens a second, beside the same network sampled through torch's modules.
+
+    python tests/benchmarks/generation.py [--seconds 1] [--only 512]
+
+For each network of random weights and for 1, 8 and 64 texts at once: charrnn's whole way from seed
+to text (`Model.write`), and a loop as scripts on torch have it: nn.LSTM or nn.GRU for one step,
+softmax, torch.multinomial. Both draw at temperature 0.8, in turns; the best of some rounds counts.
+
+`products` is the share of charrnn's time that its matrix products take when nothing else is done.
+For one text they read all weights for each token: `limit` is these bytes a second as a share of
+what this machine reads from memory (over 100 % where the weights stay in the cache). For several
+it is the products' operations as a share of the matrix rate.
+"""
+
+import argparse
+import string
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import product
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from charrnn.cells import CELLS
+from charrnn.config import ModelConfig, SamplingConfig, StopConfig
+from charrnn.engine import times
+from charrnn.generate import Sample
+from charrnn.model import Model
+from charrnn.model_file import ModelFile
+from charrnn.tokenizer import CharTokenizer, Tokenizer, WordTokenizer
+
+CHARACTERS = string.ascii_letters + " \n.,;:!?'-"
+SHAPES = [(2, 128), (2, 256), (2, 512), (3, 512)]
+STREAMS = [1, 8, 64]
+WORDS = [10_000, 50_000]
+EMBEDDING = 64
+ROUNDS = 5
+
+
+def words(count: int) -> list[str]:
+    """Made-up words, each with the space before it."""
+    syllables = ["".join(pair) for pair in product("bdfgklmnprst", "aeiou")]
+    found = (" " + "".join(parts) for parts in product(syllables, repeat=3))
+    return [*CHARACTERS, *(word for word, _ in zip(found, range(count), strict=False))]
+
+
+def model_of(config: ModelConfig, tokenizer: Tokenizer) -> Model:
+    rng = np.random.default_rng(0)
+    weights = {n: rng.normal(0, 0.1, s).astype(np.float32) for n, s in config.shapes().items()}
+    return Model(ModelFile(config, tokenizer, weights, {"opening": "\n"}))
+
+
+class Plain:
+    """What a script on torch.nn does."""
+
+    def __init__(self, config: ModelConfig, streams: int) -> None:
+        cell = {"lstm": nn.LSTM, "gru": nn.GRU}[config.cell]
+        self.embedding = nn.Embedding(config.vocab_size, config.embedding)
+        self.rnn = cell(config.embedding, config.hidden, config.layers)
+        self.output = nn.Linear(config.hidden, config.vocab_size)
+        self.state: Tensor | tuple[Tensor, Tensor] | None = None
+        self.ids = torch.zeros(1, streams, dtype=torch.long)
+
+    @torch.no_grad()
+    def write(self, count: int) -> list[list[int]]:
+        drawn = []
+        for _ in range(count):
+            hidden, self.state = self.rnn(self.embedding(self.ids), self.state)
+            p = (self.output(hidden[0]) / 0.8).softmax(-1)
+            self.ids = torch.multinomial(p, 1).T
+            drawn.append(self.ids[0].tolist())
+        return drawn
+
+
+def write(model: Model, streams: int, count: int) -> None:
+    samples = [Sample("a", SamplingConfig(temperature=0.8), (0, i)) for i in range(streams)]
+    for _ in model.write(samples, StopConfig(tokens=count), 0):
+        pass
+
+
+def products(model: Model, streams: int) -> Callable[[int], None]:
+    """The matrix products of some steps, and nothing else."""
+    config, engine = model.file.config, model.engine
+    hidden = np.random.default_rng(0).random((streams, config.hidden), np.float32)
+
+    def run(count: int) -> None:
+        for _ in range(count):
+            for i, layer in enumerate(engine.layers):
+                times(hidden, layer.recurrent)
+                if i:
+                    times(hidden, layer.input)
+            times(hidden, engine.output)
+
+    return run
+
+
+def seconds_each(run: Callable[[int], object], count: int) -> float:
+    began = time.perf_counter()
+    run(count)
+    return (time.perf_counter() - began) / count
+
+
+def steps_in(run: Callable[[int], object], seconds: float) -> int:
+    """How many steps take about so long."""
+    run(3)
+    return max(3, int(seconds / seconds_each(run, 5)))
+
+
+def read_rate() -> float:
+    """Bytes a second that a product of a matrix and a vector reads from memory."""
+    matrix, vector = np.ones((16384, 4096), np.float32), np.ones(4096, np.float32)
+    return matrix.nbytes / min(seconds_each(lambda _: np.dot(matrix, vector), 1) for _ in range(20))
+
+
+def matrix_rate(size: int = 1024) -> float:
+    """Operations a second of a product of matrices."""
+    a = np.ones((size, size), np.float32)
+    return 2 * size**3 / min(seconds_each(lambda _: np.dot(a, a), 1) for _ in range(20))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=1.0, help="For each figure.")
+    parser.add_argument("--only", default="", help="Networks whose name holds this.")
+    options = parser.parse_args()
+    memory, arithmetic = read_rate(), matrix_rate()
+    print(
+        f"{torch.get_num_threads()} threads; memory {memory / 1e9:.0f} GB/s, "
+        f"matrix products {arithmetic / 1e9:.0f} GFLOP/s\n\n"
+        f"{'network':<26} {'texts':>5}  {'torch':>9}  {'charrnn':>9}  {'ratio':>6}  "
+        f"{'products':>8}  {'limit':>6}"
+    )
+    networks = [(cell, layers, hidden, 0) for cell in ("lstm", "gru") for layers, hidden in SHAPES]
+    networks += [("lstm", 2, 512, count) for count in WORDS]
+    for cell, layers, hidden, count in networks:
+        name = f"{cell} {layers} x {hidden}, " + (f"{count:,} words" if count else "characters")
+        if options.only not in name:
+            continue
+        tokenizer = WordTokenizer(words(count)) if count else CharTokenizer(CHARACTERS)
+        config = ModelConfig(tokenizer.vocab_size, cell, layers, hidden, EMBEDDING)
+        model = model_of(config, tokenizer)
+        for streams in STREAMS:
+            runs: list[Callable[[int], object]] = [
+                Plain(config, streams).write,
+                partial(write, model, streams),
+                products(model, streams),
+            ]
+            counts = [steps_in(run, options.seconds / ROUNDS) for run in runs]
+            rounds = [[*map(seconds_each, runs, counts)] for _ in range(ROUNDS)]
+            plain, ours, bare = (min(each) for each in zip(*rounds, strict=True))
+            table = CELLS[cell].gates * hidden * EMBEDDING if model.engine.tabulated else 0
+            weights = config.parameters - table - config.vocab_size * EMBEDDING
+            limit = (
+                4 * weights / ours / memory
+                if streams == 1
+                else (2 * weights * streams / ours / arithmetic)
+            )
+            print(
+                f"{name:<26} {streams:5}  {streams / plain:9,.0f}  {streams / ours:9,.0f}  "
+                f"{plain / ours:6.1f}  {bare / ours:8.0%}  {limit:6.0%}",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
