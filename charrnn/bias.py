@@ -19,12 +19,15 @@ class TextBias:
         tokens: what each id stands for; the last, for unseen characters, is left alone.
         biases: nats for each text.
 
+    Attributes:
+        anywhere: the bias of each token whatever stands before, nats, [V].
+
     Raises:
         UsageError: every token is banned.
     """
 
     def __init__(self, tokens: Sequence[str], biases: Mapping[str, float]) -> None:
-        self._anywhere = np.zeros(len(tokens), np.float32)
+        self.anywhere = np.zeros(len(tokens), np.float32)
         # What must stand before, whether it is a word, which cannot begin within another, and
         # what is added to the tokens that then go on or complete the text.
         self._begun: list[tuple[str, bool, Array]] = []
@@ -34,14 +37,14 @@ class TextBias:
                 rest = text[begun:]
                 for i, token in enumerate(tokens[:-1]):
                     if begun == 0 and text in token:
-                        self._anywhere[i] += nats
+                        self.anywhere[i] += nats
                     elif token.startswith(rest):
                         added[i] = nats if math.isinf(nats) else nats * len(rest) / len(text)
                     elif rest.startswith(token) and not math.isinf(nats):
                         added[i] = nats * len(token) / len(text)
                 if added.any():
                     self._begun.append((text[:begun], text[0].isalnum(), added))
-        if np.isneginf(self._anywhere[:-1]).all():
+        if np.isneginf(self.anywhere[:-1]).all():
             raise UsageError("--ban leaves no token to draw", "ban less")
 
     @property
@@ -51,7 +54,7 @@ class TextBias:
 
     def after(self, text: str) -> Array:
         """The bias of each token after a text, of which a bias' own length matters, [V]."""
-        added = self._anywhere
+        added = self.anywhere
         for begun, of_word, more in self._begun:
             if text.endswith(begun) if begun else not (of_word and text[-1:].isalnum()):
                 added = added + more

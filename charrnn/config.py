@@ -146,9 +146,10 @@ class SamplingConfig:
 
     def __post_init__(self) -> None:
         require(0 <= self.temperature < math.inf, "--temperature must be 0 or more")
-        for name in ("top_k", "no_repeat_ngram", "penalty_window"):
+        for name in ("top_k", "no_repeat_ngram"):
             count = getattr(self, name)
             require(count is None or count >= 1, f"{_option(name)} must be 1 or more")
+        require(1 <= self.penalty_window <= 16_384, "--penalty-window must be from 1 to 16384")
         for name in ("top_p", "typical_p"):
             p = getattr(self, name)
             require(p is None or 0 < p <= 1, f"{_option(name)} must be above 0 and at most 1")

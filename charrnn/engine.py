@@ -18,9 +18,9 @@ class Layer(NamedTuple):
 
     Attributes:
         input: [G*H, K].
-        input_bias: [G*H].
+        input_bias: [1, G*H]; one row is added to another faster than a vector.
         recurrent: [G*H, H].
-        recurrent_bias: [G*H], or None where it is part of the input bias.
+        recurrent_bias: [1, G*H], or None where it is part of the input bias.
     """
 
     input: Array
@@ -51,7 +51,7 @@ class Engine:
         self._embedding = weights["embedding"]
         self.layers = [self._layer(f"layers.{i}", weights) for i in range(config.layers)]
         self.output = weights["output"]
-        self._output_bias = weights["output_bias"]
+        self._output_bias = weights["output_bias"][None]
         first = self.layers[0]
         self._table = (
             self._embedding @ first.input.T + first.input_bias
@@ -62,7 +62,7 @@ class Engine:
     def _layer(self, name: str, weights: Mapping[str, Array]) -> Layer:
         halved = self.cell.halved
         input_bias, recurrent_bias = (
-            halved(weights[f"{name}.{which}_bias"]) for which in ("input", "recurrent")
+            halved(weights[f"{name}.{which}_bias"])[None] for which in ("input", "recurrent")
         )
         matrices = halved(weights[f"{name}.input"]), halved(weights[f"{name}.recurrent"])
         if self.cell.one_bias:
@@ -111,16 +111,17 @@ class Engine:
         after = state.copy()
         for start in range(0, len(ids), 1024):  # memory stays flat however long the text
             chunk = ids[start : start + 1024]
-            outputs = np.empty((len(chunk), self.config.hidden), np.float32)
+            inputs = self._first_inputs(chunk)
             for i, layer in enumerate(self.layers):
-                inputs = (
-                    outputs @ layer.input.T + layer.input_bias if i else self._first_inputs(chunk)
-                )
-                new = np.empty_like(after[i])
-                for t in range(len(chunk)):
-                    self._advance(layer, inputs[t : t + 1], after[i], new)
-                    after[i] = new
-                    outputs[t] = new[0, 0]
+                states = np.empty((len(chunk) + 1, *after[i].shape), np.float32)
+                states[0] = after[i]
+                for x, old, new in zip(inputs[:, None], states, states[1:], strict=False):
+                    self._advance(layer, x, old, new)
+                after[i] = states[-1]
+                if i + 1 < len(self.layers):
+                    above = self.layers[i + 1]
+                    inputs = states[1:, 0, 0] @ above.input.T
+                    inputs += above.input_bias
         return after
 
     def logits(self, state: Array) -> Array:
@@ -148,11 +149,11 @@ class Engine:
 def times(rows: Array, matrix: Array) -> Array:
     """Each of `rows` [B, K] times `matrix` [N, K]: [B, N]."""
     if not 1 < len(rows) <= SINGLE_ROWS:
-        product: Array = np.dot(rows, matrix.T)
+        product: Array = rows.dot(matrix.T)
         return product
     product = np.empty((len(rows), len(matrix)), np.float32)
     for row, out in zip(rows, product, strict=True):
-        np.dot(matrix, row, out=out)
+        matrix.dot(row, out=out)
     return product
 
 

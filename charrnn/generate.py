@@ -113,20 +113,26 @@ class _Seed(NamedTuple):
     Attributes:
         ids: of its tokens but for `open_end`.
         open_end: white space at its end that may be the start of a word's token.
+        cannot_follow: tokens that do not start with it, [V].
         state: after the ids, [L, S, 1, H].
     """
 
     ids: Ids
     open_end: str
+    cannot_follow: Mask
     state: Array
 
 
 def _read(seed: str, engine: Engine, tokenizer: Tokenizer, start: Array) -> _Seed:
     open_end = tokenizer.unfinished(seed)
-    if not open_end.isspace() or not any(t.startswith(open_end) for t in tokenizer.tokens):
+    cannot_follow = np.zeros(tokenizer.vocab_size, bool)
+    if open_end.isspace():
+        cannot_follow[:] = [not token.startswith(open_end) for token in tokenizer.tokens]
+    if not open_end.isspace() or cannot_follow.all():
         open_end = ""
+        cannot_follow[:] = False
     ids = tokenizer.known(tokenizer.encode(seed.removesuffix(open_end)))
-    return _Seed(ids, open_end, engine.read(ids, start))
+    return _Seed(ids, open_end, cannot_follow, engine.read(ids, start))
 
 
 class _Text:
@@ -185,17 +191,15 @@ class _Group:
         rngs = [np.random.default_rng(seed) for seed in seeds]
         self._sampler = Sampler(sampling, rngs, [text.seed.ids for text in texts])
         self._bias = TextBias(tokens, sampling.bias or {})
-        self.looks_back = not self._bias.constant
+        self.looks_back = not self._bias.constant or any(text.draft for text in texts)
 
     def draw(self, logits: Array) -> NDArray[np.intp]:
+        if not self.looks_back:
+            return self._sampler.draw(logits, self._bias.anywhere)
         for row, text in enumerate(self.texts):
             if text.draft:
                 logits[row, text.draft.banned] = -np.inf
-        bias = (
-            np.stack([self._bias.after(text.tail) for text in self.texts])
-            if self.looks_back
-            else self._bias.after("")
-        )
+        bias = np.stack([self._bias.after(text.tail) for text in self.texts])
         return self._sampler.draw(logits, bias)
 
     def take_back(self, row: int, count: int) -> None:
@@ -232,9 +236,9 @@ class _Batch:
             for s in samples
         ]
         self._state = np.concatenate([text.seed.state for text in texts], axis=2)
-        self._cannot_begin: Mask | None = np.zeros((len(texts), tokenizer.vocab_size), bool)
-        for row, text in zip(self._cannot_begin, texts, strict=True):
-            row[:] = [not token.startswith(text.seed.open_end) for token in tokenizer.tokens]
+        self._cannot_begin: Mask | None = None
+        if any(text.seed.open_end for text in texts):
+            self._cannot_begin = np.stack([text.seed.cannot_follow for text in texts])
         self._before = self._state  # before the last step, and what was read in it
         self._last = np.zeros(0, np.intp)
         self._groups = [
@@ -288,33 +292,35 @@ class _Batch:
 
     def _room(self) -> int:
         """Steps after which every text has ended, or has to be looked at."""
-        texts = self._texts()
-        if any(group.looks_back for group in self._groups) or texts[0].draft:
+        if any(group.looks_back for group in self._groups):
             return 1
-        return int(min(BLOCK, max(text.ending.room for text in texts)))
+        return int(min(BLOCK, max(text.ending.room for text in self._texts())))
 
     def _draw(self, steps: int, scored: bool) -> tuple[NDArray[np.intp], Array | None]:
         """The next tokens of each text, [steps, B], and their surprise (nats) if asked for."""
-        batch = self._state.shape[2]
-        ids_tb = np.empty((steps, batch), np.intp)
-        nats_tb = np.empty((steps, batch), np.float32) if scored else None
-        for t, ids in enumerate(ids_tb):
-            logits = self._engine.logits(self._state)
-            logp = log_softmax(logits) if nats_tb is not None else None
-            logits[:, self._tokenizer.unknown_id] = -np.inf
+        engine, state, unknown = self._engine, self._state, self._tokenizer.unknown_id
+        drawn, surprises = [], []
+        for _ in range(steps):
+            logits = engine.logits(state)
+            logp = log_softmax(logits) if scored else None
+            logits[:, unknown] = -np.inf
             if self._cannot_begin is not None:
                 logits[self._cannot_begin] = -np.inf
                 self._cannot_begin = None
-            done = 0
-            for group in self._groups:
-                rows = slice(done, done + len(group.texts))
-                ids[rows] = group.draw(logits[rows])
-                done = rows.stop
-            if nats_tb is not None and logp is not None:
-                nats_tb[t] = -np.take_along_axis(logp, ids[:, None], 1)[:, 0]
-            self._before, self._last = self._state, ids
-            self._state = self._engine.step(ids, self._state)
-        return ids_tb, nats_tb
+            ids = self._draw_from(logits)
+            drawn.append(ids)
+            if logp is not None:
+                surprises.append(-np.take_along_axis(logp, ids[:, None], 1)[:, 0])
+            before, state = state, engine.step(ids, state)
+        self._before, self._state, self._last = before, state, ids
+        return np.stack(drawn), np.stack(surprises) if scored else None
+
+    def _draw_from(self, logits: Array) -> NDArray[np.intp]:
+        if len(self._groups) == 1:
+            return self._groups[0].draw(logits)
+        ends = np.cumsum([len(group.texts) for group in self._groups])
+        parts = zip(self._groups, np.split(logits, ends[:-1]), strict=True)
+        return np.concatenate([group.draw(rows) for group, rows in parts])
 
     def _drop_ended(self) -> None:
         going = [text.ending.why is None for text in self._texts()]

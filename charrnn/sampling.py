@@ -21,6 +21,7 @@ Ids = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
 MEMORY = 16_384  # tokens among which no_repeat_ngram looks for repeats
+SPARE = 512  # more of them are kept, so that some can be taken back
 AHEAD = 256  # random numbers drawn at once for each text
 LN2 = np.float32(np.log(2))
 
@@ -90,13 +91,19 @@ def temperature(logits: Array, t: float) -> Array:
 
     Returns:
         Logits of which the largest of each row is 0, float [B, V].
+
+    Raises:
+        ModelFileError: a row's largest logit is not finite, as with absurd weights.
     """
+    largest = _largest(logits)
+    if not (math.isfinite(largest.item()) if len(logits) == 1 else np.isfinite(largest).all()):
+        raise ModelFileError("the model's logits are not finite", "train it anew")
     if t == 0:
         kept = np.full_like(logits, -np.inf)
         np.put_along_axis(kept, logits.argmax(axis=-1, keepdims=True), 0, -1)
         return kept
     # From the likeliest down, so that a t next to 0 cannot give inf, nor a huge one NaN.
-    divided: Array = logits - _largest(logits)
+    divided: Array = logits - largest
     if 1e-3 < t < 1e3:
         divided /= np.float32(t)
         return divided
@@ -274,15 +281,21 @@ class Sampler:
         self._rngs = list(rngs)
         self._uniform = np.empty((len(rngs), AHEAD))
         self._used = AHEAD
-        self._limit = np.full(len(rngs), 2 * (config.mirostat or 0.0), np.float32)
         penalised = config.repetition_penalty is not None or config.frequency_penalty is not None
         looked_at = config.penalty_window if penalised else 0
         self._depth = max(looked_at, MEMORY if config.no_repeat_ngram is not None else 0)
         # The newest are appended; when the array is full, its second half moves to the front.
-        self._ids = np.full((len(rngs), 2 * self._depth), -1, np.int32)
-        self._end = self._depth
+        self._kept = self._depth + SPARE if self._depth else 0
+        self._ids = np.full((len(rngs), 2 * self._kept), -1, np.int32)
+        self._end = self._kept
+        self._context = Context(
+            bias=np.zeros(0, np.float32),
+            past=self._ids[:, :0],
+            window=config.penalty_window,
+            limit=np.full(len(rngs), 2 * (config.mirostat or 0.0), np.float32),
+        )
         for row, past in enumerate(pasts):
-            known = past[max(0, len(past) - self._depth) :]
+            known = past[max(0, len(past) - self._kept) :]
             self._ids[row, self._end - len(known) : self._end] = known
 
     def draw(self, logits: Array, bias: Array) -> NDArray[np.intp]:
@@ -298,18 +311,21 @@ class Sampler:
         Raises:
             ModelFileError: the logits are not finite, as those of absurd weights.
         """
-        if not math.isfinite(np.add.reduce(np.maximum.reduce(logits, axis=-1))):
-            raise ModelFileError("the model's logits are not finite", "train it anew")
-        past = self._ids[:, self._end - self._depth : self._end]
-        context = Context(bias, past, self._config.penalty_window, self._limit)
+        context = self._context
+        context.bias = bias
+        if self._depth:
+            context.past = self._ids[:, self._end - self._depth : self._end]
         unlimited = logits
         for keep, value in self._filters:
             unlimited, logits = logits, keep(logits, value, context)
         # Since `temperature`, no logit is above 0.
         reached = np.add.accumulate(np.exp(logits), axis=-1, dtype=np.float64)
-        # 1 - u is above 0, so that a token of no mass is never drawn, and at most 1.
-        drawn = (1 - self._next_uniform()) * reached[:, -1]
-        ids: NDArray[np.intp] = (reached >= drawn[:, None]).argmax(axis=-1)
+        drawn = self._next_uniform() * reached[:, -1]
+        ids: NDArray[np.intp]
+        if len(reached) == 1:  # the same, but faster
+            ids = reached[0].searchsorted(drawn)
+        else:
+            ids = (reached >= drawn[:, None]).argmax(axis=-1)
         if self._config.mirostat is not None:
             self._move_limit(unlimited, ids, self._config.mirostat)
         if self._depth:
@@ -321,7 +337,7 @@ class Sampler:
         self._rngs = [rng for rng, kept in zip(self._rngs, rows.tolist(), strict=True) if kept]
         self._uniform = self._uniform[rows]
         self._ids = self._ids[rows]
-        self._limit = self._limit[rows]
+        self._context.limit = self._context.limit[rows]
 
     def take_back(self, row: int, count: int) -> None:
         """Forget the last `count` tokens of a text; its random numbers are spent."""
@@ -332,19 +348,22 @@ class Sampler:
 
     def _next_uniform(self) -> NDArray[np.float64]:
         if self._used == AHEAD:
-            for row, rng in enumerate(self._rngs):
-                rng.random(out=self._uniform[row])
+            for row, rng in zip(self._uniform, self._rngs, strict=True):
+                rng.random(out=row)
+            # Above 0, so that a token of no mass is never drawn, and at most 1.
+            np.subtract(1, self._uniform, out=self._uniform)
             self._used = 0
         self._used += 1
         return self._uniform[:, self._used - 1]
 
     def _move_limit(self, logits: Array, ids: NDArray[np.intp], target: float) -> None:
         logp = np.take_along_axis(log_softmax(logits), ids[:, None], -1)[:, 0]
-        self._limit += np.float32(self._config.mirostat_rate) * (np.float32(target) + logp / LN2)
+        rate = np.float32(self._config.mirostat_rate)
+        self._context.limit += rate * (np.float32(target) + logp / LN2)
 
     def _remember(self, ids: NDArray[np.intp]) -> None:
         if self._end == self._ids.shape[1]:
-            self._ids[:, : self._depth] = self._ids[:, self._depth :]
-            self._end = self._depth
+            self._ids[:, : self._kept] = self._ids[:, self._kept :]
+            self._end = self._kept
         self._ids[:, self._end] = ids
         self._end += 1

@@ -1,7 +1,10 @@
 """Where a text ends, and how much of it may be shown before that is known."""
 
+import math
 import re
+from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import accumulate
 
 from charrnn.config import StopConfig
 from charrnn.text import JOINERS, WORD
@@ -28,7 +31,9 @@ class Ending:
 
     def __init__(self, rules: StopConfig, seed: str) -> None:
         self._rules = rules
-        self._chars = self._tokens = 0
+        self._chars, self._tokens = (  # that may still come
+            math.inf if limit is None else limit for limit in (rules.chars, rules.tokens)
+        )
         self.held = ""
         self._words = self._lines = self._sentences = 0
         self._last_word = ""  # what may still become longer,
@@ -41,10 +46,7 @@ class Ending:
     @property
     def room(self) -> float:
         """Tokens that may come before the length is reached; inf if there is no limit."""
-        limits = (self._rules.chars, self._chars), (self._rules.tokens, self._tokens)
-        return min(
-            (limit - done for limit, done in limits if limit is not None), default=float("inf")
-        )
+        return min(self._chars, self._tokens)
 
     def feed(self, tokens: Sequence[str]) -> tuple[str, int]:
         """Go on with what was drawn.
@@ -57,26 +59,18 @@ class Ending:
         """
         if self.why:
             return "", 0
-        taken = 0
-        for token in tokens:
-            if self.why:
-                break
-            self._chars += len(token)
-            self._tokens += 1
-            taken += 1
-            self._check_length()
+        ends = [*accumulate(map(len, tokens))]
+        taken = int(min(len(tokens), self._tokens, bisect_left(ends, self._chars) + 1))
+        self._chars -= ends[taken - 1] if taken else 0
+        self._tokens -= taken
+        self._check_length()
         new = "".join(tokens[:taken])
         text = self.held + new
         rules = self._stop(text), self._word(new), self._line(new), self._sentence(new)
         met = min(filter(None, rules), default=None)
         if met:
             known, cut, self.why = met
-            length = 0
-            for taken, token in enumerate(tokens, 1):  # noqa: B007
-                length += len(token)
-                if length >= known:
-                    break
-            return text[: len(self.held) + cut], taken
+            return text[: len(self.held) + cut], bisect_left(ends, known) + 1
         unsure = 0 if self.why else max(self._maybe_stop(text), self._joiner)
         shown = text[: len(text) - unsure]
         self.held = text[len(shown) :]
@@ -84,8 +78,7 @@ class Ending:
 
     def _check_length(self) -> None:
         if self.room <= 0:
-            chars = self._rules.chars
-            self.why = "length" if chars is not None and self._chars >= chars else "tokens"
+            self.why = "length" if self._chars <= 0 else "tokens"
 
     # Each rule gives how many new characters it took to know, where the cut is among them, and
     # its name.

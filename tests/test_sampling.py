@@ -631,9 +631,10 @@ class Constant(np.random.Generator):
         super().__init__(np.random.PCG64(0))
         self.number = number
 
-    def random(self, *_: Any, **options: Any) -> Any:
-        options["out"][...] = self.number
-        return options["out"]
+    def random(self, *shape: Any, **options: Any) -> Any:
+        numbers = options.get("out", np.empty(shape))
+        numbers[...] = self.number
+        return numbers
 
 
 LEAST, LARGEST = 0.0, float(np.nextafter(1.0, 0.0))
@@ -722,17 +723,25 @@ def test_logits_that_are_not_finite(config: SamplingConfig) -> None:
             new_sampler(config, (0, 1)).draw(logits, np.zeros(3, np.float32))
 
 
-@BATCHES
-@given(st.data(), st.integers(0, 2**32))
-def test_memory(data: st.DataObject, seed: int) -> None:
-    """Penalties and n-grams look at what the text began with and at what was drawn since."""
-    steps, size, batch = data.draw(st.integers(1, 25)), 5, data.draw(st.integers(1, 3))
-    window = data.draw(st.integers(1, 7))
-    memory = data.draw(st.integers(window, 9))
-    repetition, frequency, n = data.draw(
-        st.sampled_from([(1.5, None, None), (None, 0.7, None), (None, None, 1), (None, None, 2)])
-        | st.sampled_from([(1.3, 0.4, 2), (1.3, 0.4, 3), (None, 0.4, 1)])
-    )
+def greedy(config: SamplingConfig, row: Row, text: Sequence[int], memory: int) -> int:
+    """The likeliest token after a text, plainly."""
+    recent = text[-config.penalty_window :]
+    if config.repetition_penalty is not None:
+        row = plain_repetition_penalty(row, recent, config.repetition_penalty)
+    if config.frequency_penalty is not None:
+        row = plain_frequency_penalty(row, recent, config.frequency_penalty)
+    if config.no_repeat_ngram is not None:
+        row = plain_no_repeat_ngram(row, text[-memory:], config.no_repeat_ngram)
+    return likeliest(row)[0]
+
+
+@st.composite
+def remembering(draw: st.DrawFn) -> tuple[SamplingConfig, int, list[list[int]]]:
+    """A configuration that looks back, how far n-grams do, and what texts begin with."""
+    window = draw(st.integers(1, 7))
+    penalties = st.sampled_from([(1.5, None, None), (None, 0.7, None), (1.3, 0.4, None)])
+    ngrams = st.sampled_from([(None, None, 1), (None, None, 2), (1.3, 0.4, 2), (None, 0.4, 3)])
+    repetition, frequency, n = draw(penalties | ngrams)
     config = SamplingConfig(
         temperature=0.0,
         repetition_penalty=repetition,
@@ -740,29 +749,55 @@ def test_memory(data: st.DataObject, seed: int) -> None:
         penalty_window=window,
         no_repeat_ngram=n,
     )
-    ids = st.lists(st.integers(0, size - 1), max_size=12)
-    texts = data.draw(st.lists(ids, min_size=batch, max_size=batch))
+    texts = st.lists(st.integers(0, 4), max_size=12)
+    return config, draw(st.integers(window, 9)), draw(st.lists(texts, min_size=1, max_size=3))
+
+
+@BATCHES
+@given(remembering(), st.integers(1, 25), st.data(), st.integers(0, 2**32))
+def test_memory(
+    case: tuple[SamplingConfig, int, list[list[int]]], steps: int, data: st.DataObject, seed: int
+) -> None:
+    """Penalties and n-grams look at what the text began with and at what was drawn since."""
+    config, memory, texts = case
     dropping = data.draw(st.integers(0, steps))
-    kept = data.draw(st.lists(st.booleans(), min_size=batch, max_size=batch).filter(any))
+    kept = [True, *(data.draw(st.booleans()) for _ in texts[1:])][::-1]
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(sampling, "MEMORY", memory)
-        sampler = new_sampler(config, range(batch), texts)
+        sampler = new_sampler(config, range(len(texts)), texts)
     rng = np.random.default_rng(seed)
     for t in range(steps):
         if t == dropping:
             sampler.keep(np.array(kept))
             texts = [text for text, goes in zip(texts, kept, strict=True) if goes]
-        logits = rng.normal(0, 0.5, (len(texts), size)).astype(np.float32)
-        drawn = sampler.draw(logits, np.zeros(size, np.float32)).tolist()
+        logits = rng.normal(0, 0.5, (len(texts), 5)).astype(np.float32)
+        drawn = sampler.draw(logits, np.zeros(5, np.float32)).tolist()
         for text, row, i in zip(texts, logits.tolist(), drawn, strict=True):
-            if repetition is not None:
-                row = plain_repetition_penalty(row, text[-window:], repetition)
-            if frequency is not None:
-                row = plain_frequency_penalty(row, text[-window:], frequency)
-            if n is not None:
-                row = plain_no_repeat_ngram(row, text[-memory:], n)
-            assert i == likeliest(row)[0]
+            assert i == greedy(config, row, text, memory)
             text.append(i)
+
+
+@BATCHES
+@given(remembering(), st.lists(st.integers(0, 3), min_size=1, max_size=25), st.integers(0, 2**32))
+def test_taking_back(
+    case: tuple[SamplingConfig, int, list[list[int]]], undone: list[int], seed: int
+) -> None:
+    """Tokens that are taken back are forgotten, in their text alone."""
+    config, memory, texts = case
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.setattr(sampling, "MEMORY", memory)
+        sampler = new_sampler(config, range(len(texts)), texts)
+    begun = len(texts[0])
+    rng = np.random.default_rng(seed)
+    for count in undone:
+        logits = rng.normal(0, 0.5, (len(texts), 5)).astype(np.float32)
+        drawn = sampler.draw(logits, np.zeros(5, np.float32)).tolist()
+        for text, row, i in zip(texts, logits.tolist(), drawn, strict=True):
+            assert i == greedy(config, row, text, memory)
+            text.append(i)
+        count = min(count, len(texts[0]) - begun)
+        sampler.take_back(0, count)
+        del texts[0][len(texts[0]) - count :]
 
 
 def test_no_token_twice() -> None:

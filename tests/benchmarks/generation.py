@@ -6,10 +6,11 @@ For each network of random weights and for 1, 8 and 64 texts at once: charrnn's 
 to text (`Model.write`), and a loop as scripts on torch have it: nn.LSTM or nn.GRU for one step,
 softmax, torch.multinomial. Both draw at temperature 0.8, in turns; the best of some rounds counts.
 
-`products` is the share of charrnn's time that its matrix products take when nothing else is done.
-For one text they read all weights for each token: `limit` is these bytes a second as a share of
-what this machine reads from memory (over 100 % where the weights stay in the cache). For several
-it is the products' operations as a share of the matrix rate.
+`products`, `gates` and `drawing` are the shares of charrnn's time that the matrix products, the
+cells' other work and the sampler take when nothing else is done. For one text the products read all
+weights for each token: `limit` is these bytes a second as a share of what this machine reads from
+memory (over 100 % where the weights stay in the cache). For several it is the products' operations
+as a share of the matrix rate.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from charrnn.engine import times
 from charrnn.generate import Sample
 from charrnn.model import Model
 from charrnn.model_file import ModelFile
+from charrnn.sampling import Sampler
 from charrnn.tokenizer import CharTokenizer, Tokenizer, WordTokenizer
 
 CHARACTERS = string.ascii_letters + " \n.,;:!?'-"
@@ -80,12 +82,17 @@ def write(model: Model, streams: int, count: int) -> None:
         pass
 
 
-def products(model: Model, streams: int) -> Callable[[int], None]:
-    """The matrix products of some steps, and nothing else."""
-    config, engine = model.file.config, model.engine
-    hidden = np.random.default_rng(0).random((streams, config.hidden), np.float32)
+def parts(model: Model, streams: int) -> list[Callable[[int], None]]:
+    """The matrix products of some steps and nothing else; the cells' other work; the sampler's."""
+    engine = model.engine
+    hidden = np.random.default_rng(0).random((streams, engine.config.hidden), np.float32)
+    state = engine.zero_state(streams)
+    new, logits = state.copy(), engine.logits(state)
+    gates = times(hidden, engine.layers[0].recurrent)
+    rngs = [np.random.default_rng(i) for i in range(streams)]
+    sampler = Sampler(SamplingConfig(), rngs, [np.zeros(0, int)] * streams)
 
-    def run(count: int) -> None:
+    def products(count: int) -> None:
         for _ in range(count):
             for i, layer in enumerate(engine.layers):
                 times(hidden, layer.recurrent)
@@ -93,7 +100,16 @@ def products(model: Model, streams: int) -> Callable[[int], None]:
                     times(hidden, layer.input)
             times(hidden, engine.output)
 
-    return run
+    def other(count: int) -> None:
+        for _ in range(count):
+            for i in range(len(engine.layers)):
+                engine.cell.step(gates, gates, state[i], new[i])
+
+    def drawing(count: int) -> None:
+        for _ in range(count):
+            sampler.draw(logits, logits[0])
+
+    return [products, other, drawing]
 
 
 def seconds_each(run: Callable[[int], object], count: int) -> float:
@@ -130,7 +146,7 @@ def main() -> None:
         f"{torch.get_num_threads()} threads; memory {memory / 1e9:.0f} GB/s, "
         f"matrix products {arithmetic / 1e9:.0f} GFLOP/s\n\n"
         f"{'network':<26} {'texts':>5}  {'torch':>9}  {'charrnn':>9}  {'ratio':>6}  "
-        f"{'products':>8}  {'limit':>6}"
+        f"{'products':>8}  {'gates':>5}  {'drawing':>7}  {'limit':>6}"
     )
     networks = [(cell, layers, hidden, 0) for cell in ("lstm", "gru") for layers, hidden in SHAPES]
     networks += [("lstm", 2, 512, count) for count in WORDS]
@@ -145,11 +161,11 @@ def main() -> None:
             runs: list[Callable[[int], object]] = [
                 Plain(config, streams).write,
                 partial(write, model, streams),
-                products(model, streams),
+                *parts(model, streams),
             ]
             counts = [steps_in(run, options.seconds / ROUNDS) for run in runs]
             rounds = [[*map(seconds_each, runs, counts)] for _ in range(ROUNDS)]
-            plain, ours, bare = (min(each) for each in zip(*rounds, strict=True))
+            plain, ours, *shares = (min(each) for each in zip(*rounds, strict=True))
             table = CELLS[cell].gates * hidden * EMBEDDING if model.engine.tabulated else 0
             weights = config.parameters - table - config.vocab_size * EMBEDDING
             limit = (
@@ -159,7 +175,8 @@ def main() -> None:
             )
             print(
                 f"{name:<26} {streams:5}  {streams / plain:9,.0f}  {streams / ours:9,.0f}  "
-                f"{plain / ours:6.1f}  {bare / ours:8.0%}  {limit:6.0%}",
+                f"{plain / ours:6.1f}  {shares[0] / ours:8.0%}  {shares[1] / ours:5.0%}  "
+                f"{shares[2] / ours:7.0%}  {limit:6.0%}",
                 flush=True,
             )
 
