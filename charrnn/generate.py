@@ -22,7 +22,7 @@ from charrnn.tokenizer import Ids, Tokenizer
 
 BATCH = 64  # texts written side by side
 BLOCK = 32  # tokens drawn before their text is looked at,
-BLOCK_SECONDS = 0.02  # or fewer, so that a slow model's text flows
+BLOCK_SECONDS = 0.05  # or fewer, so that a slow model's text flows
 
 
 @dataclass(slots=True, eq=False)

@@ -40,6 +40,13 @@ class Ending:
         self._joiner = 0  # with a character that may join it to more, or end it
         self._in_line = bool(seed.rpartition("\n")[2].strip())
         self._before = ""  # the last characters, for the sentences
+        checks = {
+            self._stop: rules.stop,
+            self._word: rules.words,
+            self._line: rules.lines,
+            self._sentence: rules.sentences,
+        }
+        self._checks = [check for check, rule in checks.items() if rule]
         self.why: str | None = None
         self._check_length()
 
@@ -65,9 +72,10 @@ class Ending:
         self._tokens -= taken
         self._check_length()
         new = "".join(tokens[:taken])
+        if not self._checks:
+            return new, taken
         text = self.held + new
-        rules = self._stop(text), self._word(new), self._line(new), self._sentence(new)
-        met = min(filter(None, rules), default=None)
+        met = min(filter(None, [check(new) for check in self._checks]), default=None)
         if met:
             known, cut, self.why = met
             return text[: len(self.held) + cut], bisect_left(ends, known) + 1
@@ -83,7 +91,8 @@ class Ending:
     # Each rule gives how many new characters it took to know, where the cut is among them, and
     # its name.
 
-    def _stop(self, text: str) -> tuple[int, int, str] | None:
+    def _stop(self, new: str) -> tuple[int, int, str] | None:
+        text = self.held + new
         found = [(i + len(stop), i) for stop in self._rules.stop if (i := text.find(stop)) >= 0]
         if not found:
             return None
@@ -91,8 +100,6 @@ class Ending:
         return known - len(self.held), cut - len(self.held), "stop"
 
     def _word(self, new: str) -> tuple[int, int, str] | None:
-        if self._rules.words is None:
-            return None
         text = self._last_word + new
         before = len(self._last_word)
         self._last_word, self._joiner = "", 0
@@ -109,8 +116,6 @@ class Ending:
         return None
 
     def _line(self, new: str) -> tuple[int, int, str] | None:
-        if self._rules.lines is None:
-            return None
         start = 0
         while (end := new.find("\n", start)) >= 0:
             self._lines += self._in_line or bool(new[start:end].strip())
@@ -121,8 +126,6 @@ class Ending:
         return None
 
     def _sentence(self, new: str) -> tuple[int, int, str] | None:
-        if self._rules.sentences is None:
-            return None
         before = len(self._before)
         for match in SENTENCE_END.finditer(self._before + new):
             end = match.end() - before
