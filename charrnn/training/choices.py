@@ -16,14 +16,15 @@ REGULARISATION = (  # up to so many passes over the text: dropout, weight decay
     (20, 0.4, 0.1),
     (math.inf, 0.5, 0.1),
 )
+DEEP_PASSES = 35  # from so many passes on a second layer pays for its time
 OPERATIONS = 5e10  # a second, roughly what two cores spend on training
 
 
 def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) -> dict[str, Any]:
     """Values for the fields of ModelConfig and TrainingConfig, those of the user first.
 
-    The more text and time, the larger the network; the more often it will see
-    each part of the text, the more dropout and decay keep it from learning it by heart.
+    The more text and time, the larger the network; the more often one layer would see each
+    part of the text, the more dropout and decay keep it from learning it by heart.
 
     Args:
         level: a key of TOKENIZERS.
@@ -45,6 +46,8 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
     batch = max(1, options.get("batch", min(16, tokens // (4 * bptt))))
     config = ModelConfig(vocab_size, **shape)
     passes = _passes(config, tokens, bptt * batch, limits | options)
+    if passes >= DEEP_PASSES and "layers" not in options:
+        shape["layers"] = 2
     # (A limit of NaN gets this far; TrainingConfig refuses it.)
     dropout, weight_decay = next(row for below, *row in REGULARISATION if not passes >= below)
     recipe = {"bptt": bptt, "batch": batch, "dropout": dropout, "weight_decay": weight_decay}

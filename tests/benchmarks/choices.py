@@ -2,11 +2,11 @@
 
     python tests/benchmarks/choices.py TEXT... [--times 60s 5m] [--results FILE]
 
-For each text and time: the network, dropout and batch that training/choices.py chooses, and the
-alternatives that differ in one of them. First the speeds are measured in turns, on a machine that
-should be quiet; then each is trained for the steps that fit the time at its speed, so that a busy
-moment costs patience, not fairness, and scored on the last 10 % of the text. What FILE (JSON lines)
-holds already is not run again. Texts may also stand in CHARRNN_DATA.
+For each text and time: the network, dropout and batch that training/choices.py chooses, and six
+alternatives. First the speeds are measured in turns, on a machine that should be quiet; then each
+is trained for the steps that fit the time at its speed, so that a busy moment costs patience, not
+fairness, and scored on the last 10 % of the text. What FILE (JSON lines) holds already is not run
+again. Texts may also stand in CHARRNN_DATA.
 """
 
 import argparse
@@ -43,17 +43,22 @@ Shape = tuple[int, int, int]  # layers, hidden, batch
 
 
 def alternatives(chosen: Options) -> Iterator[tuple[str, Options]]:
-    """The choice, then its neighbours."""
+    """The choice and its neighbours, all but one of a single layer."""
     own = {name: chosen[name.replace("-", "_")] for name in VARIED}
+    one = own | {"layers": 1}
     size, dropout = SIZES.index(own["hidden"]), DROPOUTS.index(own["dropout"])
-    yield "chosen", own
-    yield "smaller", own | {"hidden": SIZES[size - 1]}
-    yield "larger", own | {"hidden": SIZES[size + 1]}
-    yield "two layers", own | {"layers": 2}
-    yield "batch x 2", own | {"batch": 2 * own["batch"]}
-    yield "more dropout", own | {"dropout": DROPOUTS[dropout + 1]}
-    other = dropout - 1 if dropout else dropout + 2
-    yield "much more dropout" if not dropout else "less dropout", own | {"dropout": DROPOUTS[other]}
+    for name, tried in (
+        ("one layer", one),
+        ("two layers", own | {"layers": 2}),
+        ("smaller", one | {"hidden": SIZES[size - 1]}),
+        ("larger", one | {"hidden": SIZES[size + 1]}),
+        ("batch x 2", one | {"batch": 2 * own["batch"]}),
+        ("more dropout", one | {"dropout": DROPOUTS[dropout + 1]}),
+        ("less dropout", one | {"dropout": DROPOUTS[dropout - 1]})
+        if dropout
+        else ("much more dropout", one | {"dropout": DROPOUTS[dropout + 2]}),
+    ):
+        yield ("chosen" if tried == own else name), tried
 
 
 def shape_of(tried: Options) -> Shape:

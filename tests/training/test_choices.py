@@ -1,0 +1,64 @@
+"""What is chosen where the user has not."""
+
+from typing import Any
+
+import pytest
+
+from charrnn.training.choices import choose
+
+SHORT, LONG = 40_000, 1_000_000  # tokens
+
+
+def chosen(tokens: int = LONG, level: str = "char", **options: Any) -> dict[str, Any]:
+    return choose(level, tokens, 70, options)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "tokens", "layers", "hidden"),
+    [
+        (10, LONG, 1, 128),
+        (60, LONG, 1, 256),
+        (300, LONG, 1, 384),
+        (1200, LONG, 1, 512),
+        (86_400, LONG, 2, 512),
+        (60, 150_000, 1, 256),
+        (300, 150_000, 2, 256),
+        (300, SHORT, 2, 128),
+    ],
+)
+def test_network(seconds: int, tokens: int, layers: int, hidden: int) -> None:
+    """The network grows with text and time; a text that is read often gets a second layer."""
+    values = chosen(tokens, seconds=seconds)
+    assert (values["layers"], values["hidden"]) == (layers, hidden)
+
+
+def test_regularisation() -> None:
+    """The more passes over the text, the more dropout and decay."""
+    passes = [chosen(epochs=epochs) for epochs in (1, 3, 10, 30, 100)]
+    for name in ("dropout", "weight_decay"):
+        values = [choice[name] for choice in passes]
+        assert values == sorted(values)
+        assert values[0] == 0 < values[-1]
+
+
+def test_limits() -> None:
+    """Without a limit it is five minutes or 60 passes; a limit of the user's stands alone."""
+    assert chosen().items() >= {"seconds": 300, "epochs": 60}.items()
+    assert not chosen(steps=10).keys() & {"seconds", "epochs"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"layers": 1}, {"hidden": 64}, {"dropout": 0.0}, {"batch": 3}, {"bptt": 5}, {"lr": 1.0}],
+    ids=str,
+)
+def test_options(options: dict[str, Any]) -> None:
+    """What the user sets stays."""
+    assert chosen(SHORT, seconds=300, **options).items() >= options.items()
+
+
+@pytest.mark.parametrize("tokens", [64, 100, 1000, 5000])
+def test_tiny(tokens: int) -> None:
+    """The places and windows of a tiny text fit into it."""
+    values = chosen(tokens, seconds=300)
+    assert 1 <= values["batch"] * values["bptt"] <= tokens
