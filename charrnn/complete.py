@@ -6,16 +6,15 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from charrnn.cells import Array
 from charrnn.engine import Engine, log_softmax
+from charrnn.sampling import Mask
 from charrnn.text import JOINERS, WORD
 from charrnn.tokenizer import Ids, Tokenizer
 
 IN_WORD = re.compile(rf"(?:[^\W_]|[{JOINERS}])+")
 SPACED = re.compile(rf" {IN_WORD.pattern}| ")
-Mask = NDArray[np.bool_]
 
 LAST_CODE_POINT = "\U0010ffff"
 MAX_LENGTH = 64  # characters in a suggestion

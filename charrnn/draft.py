@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from charrnn.cells import Array
-from charrnn.novelty import Guard, Index
+from charrnn.novelty import Guard, WordRuns
 
 MOST_BANS = 16  # at one place; then the copy is let through
 LONGEST = 200  # characters that are held back; what is longer is no word
@@ -34,7 +34,7 @@ class Draft:
         most_bans: fewer than there are tokens.
     """
 
-    def __init__(self, avoid: Index, seed: str, most_bans: int = MOST_BANS) -> None:
+    def __init__(self, avoid: WordRuns, seed: str, most_bans: int = MOST_BANS) -> None:
         self._guard = Guard(avoid, seed)
         self._drawn: list[Drawn] = []
         self._most_bans = most_bans

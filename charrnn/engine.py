@@ -93,7 +93,7 @@ class Engine:
         inputs = self._first_inputs(ids)
         for i, layer in enumerate(self.layers):
             if i:
-                inputs = times(after[i - 1, 0], layer.input)
+                inputs = multiply(after[i - 1, 0], layer.input)
                 inputs += layer.input_bias
             self._advance(layer, inputs, state[i], after[i])
         return after
@@ -126,13 +126,13 @@ class Engine:
 
     def logits(self, state: Array) -> Array:
         """Unnormalised log-probabilities of the next token, float32 [B, V]."""
-        logits = times(state[-1, 0], self.output)
+        logits = multiply(state[-1, 0], self.output)
         logits += self._output_bias
         return logits
 
     def _advance(self, layer: Layer, inputs: Array, state: Array, new: Array) -> None:
         """One step of one layer, from `state` to `new`, [S, B, H]."""
-        recurrent = times(state[0], layer.recurrent)
+        recurrent = multiply(state[0], layer.recurrent)
         if layer.recurrent_bias is not None:
             recurrent += layer.recurrent_bias
         self.cell.step(inputs, recurrent, state, new)
@@ -141,12 +141,12 @@ class Engine:
         """The first layer's inputs times its weights, plus its input bias, [len(ids), G*H]."""
         if self._table is not None:
             return self._table.take(ids, axis=0)
-        inputs = times(self._embedding[ids], self.layers[0].input)
+        inputs = multiply(self._embedding[ids], self.layers[0].input)
         inputs += self.layers[0].input_bias
         return inputs
 
 
-def times(rows: Array, matrix: Array) -> Array:
+def multiply(rows: Array, matrix: Array) -> Array:
     """Each of `rows` [B, K] times `matrix` [N, K]: [B, N]."""
     if not 1 < len(rows) <= SINGLE_ROWS:
         product: Array = rows.dot(matrix.T)

@@ -15,7 +15,7 @@ from charrnn.cells import Array
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.draft import MOST_BANS, Draft, Drawn
 from charrnn.engine import Engine, log_softmax
-from charrnn.novelty import Index
+from charrnn.novelty import WordRuns
 from charrnn.sampling import Mask, Sampler
 from charrnn.stopping import Ending
 from charrnn.tokenizer import Ids, Tokenizer
@@ -71,7 +71,7 @@ def generate(
     stop: StopConfig,
     random_seed: int,
     scored: bool = False,
-    avoid: Index | None = None,
+    avoid: WordRuns | None = None,
 ) -> Iterator[Part]:
     """Write samples, up to BATCH of them at a time; what one says does not depend on the others.
 
@@ -222,7 +222,7 @@ class _Batch:
         samples: Sequence[Sample],
         stop: StopConfig,
         random_seed: int,
-        avoid: Index | None,
+        avoid: WordRuns | None,
     ) -> None:
         self._engine = engine
         self._tokenizer = tokenizer

@@ -14,7 +14,7 @@ from charrnn.engine import Engine
 from charrnn.errors import ModelFileError
 from charrnn.generate import Part, Sample, generate
 from charrnn.model_file import ModelFile
-from charrnn.novelty import Index
+from charrnn.novelty import WordRuns
 from charrnn.score import Score, score, surprises
 
 PHRASE_FLOOR = 0.2  # probability under which a phrase does not run on
@@ -88,7 +88,7 @@ class Model:
         )
 
     @property
-    def word_runs(self) -> Index:
+    def word_runs(self) -> WordRuns:
         """Index of the runs of words in the training text.
 
         Raises:

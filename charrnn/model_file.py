@@ -24,7 +24,7 @@ from safetensors.numpy import save as to_bytes
 from charrnn.cells import Array
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, ModelFileError, RunError, UsageError
-from charrnn.novelty import Index
+from charrnn.novelty import WordRuns
 from charrnn.tokenizer import Tokenizer, code_points, from_json
 
 FORMAT = 1
@@ -49,7 +49,7 @@ class ModelFile:
     tokenizer: Tokenizer
     weights: Mapping[str, Array]
     training: dict[str, Any]
-    word_runs: Index | None = None
+    word_runs: WordRuns | None = None
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -167,14 +167,14 @@ def _config(description: dict[str, Any]) -> ModelConfig:
     return ModelConfig(**values)
 
 
-def _word_runs(file: Any, values: Any) -> Index:
+def _word_runs(file: Any, values: Any) -> WordRuns:
     stored = file.get_slice(WORD_RUNS)
     every = values.get("every") if isinstance(values, dict) else None
     if type(every) is not int or not 0 < every < 2**63:
         raise ValueError("it does not say which runs of words it holds")
     if len(stored.get_shape()) != 1 or 0 in stored.get_shape() or stored.get_dtype() != "U8":
         raise ValueError(f"tensor {WORD_RUNS} is not uint8 [bytes]")
-    return Index(file.get_tensor(WORD_RUNS), every)
+    return WordRuns(file.get_tensor(WORD_RUNS), every)
 
 
 def find(model: str | None) -> Path:

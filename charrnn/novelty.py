@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.text import JOINERS, chunks
+from charrnn.text import JOINERS, WORD, chunks
 from charrnn.tokenizer import CODE_POINTS, code_points
 
 WORDS = 8  # in a run
@@ -28,7 +28,7 @@ Hashes = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class WordRuns:
     """Which runs of words stand in a text; letters are the same in any case.
 
     Attributes:
@@ -83,7 +83,7 @@ class Guard:
         seed: what the text continues.
     """
 
-    def __init__(self, index: Index, seed: str) -> None:
+    def __init__(self, index: WordRuns, seed: str) -> None:
         self._index = index
         self._last = deque(_hash_words(seed[-1000:]), WORDS - 1)
 
@@ -100,14 +100,14 @@ class Guard:
         """
         end = 0
         open_from = len(text) - (text[-1:] in JOINERS)  # the last word may go on
-        for start, stop in _spans(text).tolist():
-            if stop >= open_from:
+        for word in WORD.finditer(text):
+            if word.end() >= open_from:
                 break
-            words = np.array([*self._last, *_hash_words(text[start:stop])], np.uint64)
+            words = np.array([*self._last, *_hash_words(word[0])], np.uint64)
             if not forgive and self._index.copied(words):
-                return end, start
+                return end, word.start()
             self._last.append(words[-1])
-            end = stop
+            end = word.end()
         return end, None
 
 

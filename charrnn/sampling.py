@@ -16,8 +16,8 @@ from charrnn.cells import Array
 from charrnn.config import SamplingConfig
 from charrnn.engine import log_softmax
 from charrnn.errors import ModelFileError
+from charrnn.tokenizer import Ids
 
-Ids = NDArray[np.int32]
 Mask = NDArray[np.bool_]
 
 MEMORY = 16_384  # tokens among which no_repeat_ngram looks for repeats

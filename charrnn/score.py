@@ -88,20 +88,24 @@ def surprises(
         For each text nats, float32 [len(text)]; a token's are spread evenly over its characters.
     """
     ids = [tokenizer.encode(text) for text in texts]
-    order = sorted(range(len(texts)), key=lambda i: -len(ids[i]))
+    lengths = np.array([len(tokens) for tokens in ids], int)
+    order = np.argsort(-lengths, kind="stable")  # the longest first: the others end before it
+    known_tb = np.zeros((lengths.max(initial=0), len(texts)), np.int32)
+    for row, i in enumerate(order):
+        known_tb[: lengths[i], row] = tokenizer.known(ids[i])
+    nats_tb = np.zeros(known_tb.shape, np.float32)
     states = np.repeat(start, len(texts), axis=2)
-    nats = [np.zeros(len(tokens), np.float32) for tokens in ids]
-    going = len(order)
-    for t in range(max(map(len, ids), default=0)):
-        while len(ids[order[going - 1]]) <= t:
-            going -= 1
-        known = tokenizer.known(np.array([ids[i][t] for i in order[:going]]))
-        states = states[:, :, :going]
+    for t, known in enumerate(known_tb):
+        going = int((lengths > t).sum())
+        states, known = states[:, :, :going], known[:going]
         logp = log_softmax(engine.logits(states))
-        for row, i in enumerate(order[:going]):
-            nats[i][t] = -logp[row, known[row]]
+        nats_tb[t, :going] = -np.take_along_axis(logp, known[:, None], 1)[:, 0]
         states = engine.step(known, states)
-    return [_over_characters(tokenizer, *pair) for pair in zip(ids, nats, strict=True)]
+    rows = np.argsort(order)
+    return [
+        _over_characters(tokenizer, tokens, nats_tb[: len(tokens), row])
+        for tokens, row in zip(ids, rows, strict=True)
+    ]
 
 
 def _over_characters(tokenizer: Tokenizer, ids: Ids, nats: Array) -> Array:

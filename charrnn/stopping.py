@@ -40,13 +40,13 @@ class Ending:
         self._joiner = 0  # with a character that may join it to more, or end it
         self._in_line = bool(seed.rpartition("\n")[2].strip())
         self._before = ""  # the last characters, for the sentences
-        checks = {
-            self._stop: rules.stop,
-            self._word: rules.words,
-            self._line: rules.lines,
-            self._sentence: rules.sentences,
-        }
-        self._checks = [check for check, rule in checks.items() if rule]
+        checks = (
+            (self._stop, rules.stop),
+            (self._word, rules.words),
+            (self._line, rules.lines),
+            (self._sentence, rules.sentences),
+        )
+        self._checks = [check for check, rule in checks if rule]
         self.why: str | None = None
         self._check_length()
 

@@ -20,7 +20,7 @@ from charrnn.cells import CELLS
 from charrnn.errors import ModelFileError, RunError, UsageError
 from charrnn.model import Model
 from charrnn.model_file import MODEL_NAME, ModelFile, find, load, save, write_atomically
-from charrnn.novelty import Index
+from charrnn.novelty import WordRuns
 from charrnn.tokenizer import TOKENIZERS
 from tests.models import CORPUS, random_model
 from tests.strategies import NASTY
@@ -122,7 +122,7 @@ class TestRoundTrip:
 
     def test_word_runs(self, file: ModelFile, tmp_path: Path) -> None:
         """The index of the text's runs of words comes back as it was."""
-        index = Index.build(CORPUS * 2)
+        index = WordRuns.build(CORPUS * 2)
         save(tmp_path / "model", replace(file, word_runs=index))
         loaded = load(tmp_path / "model").word_runs
         assert loaded

@@ -15,7 +15,8 @@ from charrnn import sampling
 from charrnn.cells import Array
 from charrnn.config import SamplingConfig
 from charrnn.errors import ModelFileError
-from charrnn.sampling import FILTERS, Context, Ids, Sampler
+from charrnn.sampling import FILTERS, Context, Sampler
+from charrnn.tokenizer import Ids
 from tests.strategies import logits as logits_of_rows
 
 CLOSE = 1e-5  # probabilities of float32 logits agree to this,

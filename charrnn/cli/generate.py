@@ -21,7 +21,7 @@ from charrnn.ui import Ui, printable
 
 if TYPE_CHECKING:
     from charrnn.generate import Part
-    from charrnn.novelty import Index
+    from charrnn.novelty import WordRuns
     from charrnn.tokenizer import Tokenizer
 
 LENGTH = 500  # characters, where nothing else says where to end
@@ -146,7 +146,6 @@ def generate(
     from charrnn.config import SamplingConfig, StopConfig
     from charrnn.generate import Sample, in_order
     from charrnn.model import new_random_seed
-    from charrnn.template import fill, parse
 
     meant = text.unescape if escapes else str
     rules = given(
@@ -171,15 +170,18 @@ def generate(
     random_seed = new_random_seed() if random_seed is None else random_seed
     seeds = [""] if template is not None else _seeds(seed, file, encoding, meant)
     loaded = charrnn.load(model)
+    temperatures = _temperatures(temperature)
     known = partial(_known, tokenizer=loaded.file.tokenizer, unknown=unknown, ui=Ui(quiet))
     wanted = [
         Sample(s, replace(sampling, temperature=t), (i, j))
         for i, s in enumerate(map(known, seeds))
-        for t in _temperatures(temperature)
+        for t in temperatures
         for j in range(samples)
     ]
     scored = json_lines or highlight
     if template is not None:
+        from charrnn.template import fill, parse
+
         tries = best_of or BEST_OF
         pieces = [piece._replace(fixed=known(piece.fixed)) for piece in parse(meant(template))]
         parts = fill(loaded, pieces, wanted, tries, random_seed, scored, avoid_copying)
@@ -202,11 +204,13 @@ def generate(
 
 def _print(parts: Iterable["Part"], echo: bool, between: str, highlight: bool, out: TextIO) -> None:
     """Write texts as they come."""
-    from charrnn.heat import coloured, shade
-
     # Text to a terminal holds no control characters: a stranger's model might steer it.
     shown = printable if out.isatty() else str
-    colours = highlight and coloured(out)
+    shade = None
+    if highlight:
+        from charrnn import heat
+
+        shade = heat.shade if heat.coloured(out) else None
     current = None
     for part in parts:
         if part.sample is not current:
@@ -214,12 +218,12 @@ def _print(parts: Iterable["Part"], echo: bool, between: str, highlight: bool, o
             out.write(shown(part.sample.seed) if echo else "")
             current = part.sample
         text = part.text
-        out.write(shade(text, part.nats) if colours and part.nats is not None else shown(text))
+        out.write(shade(text, part.nats) if shade and part.nats is not None else shown(text))
         out.flush()
     out.write("\n")
 
 
-def _novelty(parts: Iterable["Part"], index: "Index", ui: Ui) -> Iterator["Part"]:
+def _novelty(parts: Iterable["Part"], index: "WordRuns", ui: Ui) -> Iterator["Part"]:
     """The same parts; says of each text how new it is once it ends."""
     text = ""
     for part in parts:
@@ -233,7 +237,7 @@ def _novelty(parts: Iterable["Part"], index: "Index", ui: Ui) -> Iterator["Part"
 
 
 def _print_json(
-    parts: Iterable["Part"], random_seed: int, index: "Index | None", out: TextIO
+    parts: Iterable["Part"], random_seed: int, index: "WordRuns | None", out: TextIO
 ) -> None:
     """Write an object for each text."""
     text = ""

@@ -1,10 +1,8 @@
 """charrnn score: how likely a model finds each line or file."""
 
 import json
-import math
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,34 +11,14 @@ from typer import Option
 
 from charrnn.cli.options import Debug, Encoding, Json, ModelOption, Quiet
 from charrnn.errors import TextError, UsageError
+from charrnn.ui import bits, printable
 
 if TYPE_CHECKING:
     from charrnn.cells import Array
     from charrnn.model import Model
 
 BATCH = 64  # lines scored side by side
-
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A line or a file.
-
-    Attributes:
-        file: where it stands.
-        line: its number, None of a file.
-        text: the line, None of a file.
-        chars, tokens: its length.
-        logp: its log-probability, nats.
-        bpc: bits per character.
-    """
-
-    file: str
-    line: int | None
-    text: str | None
-    chars: int
-    tokens: int
-    logp: float
-    bpc: float
+Record = dict[str, str | int | float]
 
 
 def score(
@@ -68,23 +46,23 @@ def score(
     if by not in ("line", "file"):
         raise UsageError(f"--by {by!r} is neither line nor file")
     loaded = charrnn.load(model)
-    found: Iterator[tuple[Scored, Array | None]]
     found = _lines(loaded, texts, encoding) if by == "line" else _files(loaded, texts, encoding)
     if rank:
-        found = iter(sorted(found, key=lambda pair: pair[0].bpc))
+        found = iter(sorted(found, key=lambda pair: pair[0]["bpc"]))
     shaded = sys.stdout.isatty() and not json_lines
     colours = coloured(sys.stdout)
     empty = True
-    for scored, nats in found:
+    for record, nats in found:
         empty = False
-        print(_shown(scored, nats, colours) if shaded else _record(scored), flush=True)
+        shown = _shown(record, nats, colours) if shaded else json.dumps(record, ensure_ascii=False)
+        print(shown, flush=True)
     if empty:
         raise TextError("the text is empty", "give a text to score")
 
 
 def _lines(
     model: "Model", paths: Iterable[str], encoding: str | None
-) -> Iterator[tuple[Scored, "Array | None"]]:
+) -> Iterator[tuple[Record, "Array | None"]]:
     """Lines that are not empty, and the surprise of their characters."""
     from charrnn import text
 
@@ -95,38 +73,40 @@ def _lines(
             surprises = model.surprise([line for _, line in batch])
             for (n, line), nats in zip(batch, surprises, strict=True):
                 total = float(nats.sum(dtype=float))
-                tokens = len(tokenizer.encode(line))
-                yield (
-                    Scored(path, n, line, len(line), tokens, -total, _bits(total, len(line))),
-                    nats,
-                )
+                record: Record = {
+                    "file": path,
+                    "line": n,
+                    "text": line,
+                    "chars": len(line),
+                    "tokens": len(tokenizer.encode(line)),
+                    "logp": -total,
+                    "bpc": bits(total / len(line)),
+                }
+                yield record, nats
 
 
 def _files(
     model: "Model", paths: Iterable[str], encoding: str | None
-) -> Iterator[tuple[Scored, "Array | None"]]:
+) -> Iterator[tuple[Record, "Array | None"]]:
     from charrnn import text
 
     for path in paths:
         score = model.score(text.stream([path], encoding))
-        bpc = _bits(score.nats, score.chars)
         if score.chars:
-            yield Scored(path, None, None, score.chars, score.tokens, -score.nats, bpc), None
+            record: Record = {
+                "file": path,
+                "chars": score.chars,
+                "tokens": score.tokens,
+                "logp": -score.nats,
+                "bpc": bits(score.nats / score.chars),
+            }
+            yield record, None
 
 
-def _bits(nats: float, chars: int) -> float:
-    return nats / math.log(2) / max(1, chars)
-
-
-def _record(scored: Scored) -> str:
-    values = {name: value for name, value in asdict(scored).items() if value is not None}
-    return json.dumps(values, ensure_ascii=False)
-
-
-def _shown(scored: Scored, nats: "Array | None", colours: bool) -> str:
+def _shown(record: Record, nats: "Array | None", colours: bool) -> str:
     from charrnn.heat import shade
-    from charrnn.ui import printable
 
-    if scored.text is None or nats is None:
-        return f"{scored.bpc:6.3f} bits/char  {scored.chars:9,} characters  {scored.file}"
-    return f"{scored.bpc:6.3f}  {shade(scored.text, nats) if colours else printable(scored.text)}"
+    if nats is None:
+        return f"{record['bpc']:6.3f} bits/char  {record['chars']:9,} characters  {record['file']}"
+    text = str(record["text"])
+    return f"{record['bpc']:6.3f}  {shade(text, nats) if colours else printable(text)}"

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from charrnn.errors import TextError
-from charrnn.novelty import Index
+from charrnn.novelty import WordRuns
 from charrnn.text import chunks, fingerprint, split
 from charrnn.tokenizer import ESCAPE_NATS, CharTokenizer, Tokenizer
 
@@ -29,7 +29,7 @@ class Corpus:
         escape_nats: what naming the held-out part's unseen characters costs in all.
         opening: text after which a paragraph starts; generation without a seed begins there.
         fingerprint: of the whole text.
-        word_runs: index of the runs of words in the training part.
+        word_runs: index of the runs of words in the training part, for the model's file.
         old: the text of the run that is fine-tuned, of whose training part only the end is kept.
     """
 
@@ -41,7 +41,7 @@ class Corpus:
     escape_nats: float
     opening: str
     fingerprint: str
-    word_runs: Index
+    word_runs: WordRuns | None = None
     old: "Corpus | None" = None
 
     @classmethod
@@ -81,7 +81,6 @@ class Corpus:
             escape_nats=escapes * ESCAPE_NATS,
             opening=next((o for o in OPENINGS if o in train_text), ""),
             fingerprint=fingerprint(text),
-            word_runs=Index.build(train_text),
         )
 
     @property

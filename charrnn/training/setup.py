@@ -9,6 +9,7 @@ import torch
 from charrnn import text, tokenizer
 from charrnn.config import ModelConfig, TrainingConfig, require
 from charrnn.errors import RunError, UsageError
+from charrnn.novelty import WordRuns
 from charrnn.tokenizer import TOKENIZERS, Tokenizer
 from charrnn.training import checkpoint, transfer
 from charrnn.training.checkpoint import RESUME_NAME
@@ -58,7 +59,7 @@ def begin(
         options = {"lr": FINE_TUNING_LR} | options | shape
     # Checked before a long text is read; the real ones follow from it.
     _, training = _configure(level, 10**6, 100, options)
-    corpus = Corpus.prepare(text.read(texts, encoding), training.val, tokenize)
+    corpus = _prepare(texts, encoding, training.val, tokenize)
     if origin:
         corpus = replace(corpus, old=origin.held_out(corpus.tokenizer))
     model, training = _configure(level, len(corpus.train), corpus.tokenizer.vocab_size, options)
@@ -97,7 +98,7 @@ def resume(
         origin = values["origin"] and Origin(**values["origin"])
         run = Run(path, texts or values["texts"], values["encoding"], origin)
         known = tokenizer.from_json(values["tokenizer"])
-        corpus = Corpus.prepare(text.read(run.texts, run.encoding), config.val, lambda _: known)
+        corpus = _prepare(run.texts, run.encoding, config.val, lambda _: known)
         if corpus.fingerprint != values["fingerprint"]:
             raise RunError(
                 f"the text is not the one that {path} was trained on",
@@ -119,6 +120,14 @@ def resume(
             "give a larger --time, --epochs or --steps to go on",
         )
     return trainer, run
+
+
+def _prepare(
+    texts: list[str], encoding: str | None, val: float, tokenize: Callable[[str], Tokenizer]
+) -> Corpus:
+    whole = text.read(texts, encoding)
+    corpus = Corpus.prepare(whole, val, tokenize)
+    return replace(corpus, word_runs=WordRuns.build(text.split(whole, val)[0]))
 
 
 def _configure(

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig, SamplingConfig, StopConfig
-from charrnn.engine import times
+from charrnn.engine import multiply
 from charrnn.generate import Sample
 from charrnn.model import Model
 from charrnn.model_file import ModelFile
@@ -88,17 +88,17 @@ def parts(model: Model, streams: int) -> list[Callable[[int], None]]:
     hidden = np.random.default_rng(0).random((streams, engine.config.hidden), np.float32)
     state = engine.zero_state(streams)
     new, logits = state.copy(), engine.logits(state)
-    gates = times(hidden, engine.layers[0].recurrent)
+    gates = multiply(hidden, engine.layers[0].recurrent)
     rngs = [np.random.default_rng(i) for i in range(streams)]
     sampler = Sampler(SamplingConfig(), rngs, [np.zeros(0, int)] * streams)
 
     def products(count: int) -> None:
         for _ in range(count):
             for i, layer in enumerate(engine.layers):
-                times(hidden, layer.recurrent)
+                multiply(hidden, layer.recurrent)
                 if i:
-                    times(hidden, layer.input)
-            times(hidden, engine.output)
+                    multiply(hidden, layer.input)
+            multiply(hidden, engine.output)
 
     def other(count: int) -> None:
         for _ in range(count):
