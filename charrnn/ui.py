@@ -1,34 +1,7 @@
-"""The only writer to stderr: errors, notes, and how training goes."""
+"""The only writer to stderr, and how numbers and text are shown."""
 
 import math
 import sys
-import time
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
-
-from charrnn.events import (
-    Done,
-    Event,
-    Overfit,
-    Plan,
-    Rollback,
-    Sample,
-    Save,
-    Skip,
-    Start,
-    Step,
-    Stop,
-    Transfer,
-    Unsaved,
-    Validation,
-)
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.live import Live
-
-BARS = "▁▂▃▄▅▆▇█"
-LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
 
 
 class Ui:
@@ -52,149 +25,10 @@ class Ui:
         if not self.quiet:
             self._print(message)
 
-    def training(self) -> "TrainingView":
-        return TrainingView(self)
-
     def _print(self, message: str) -> None:
         # A terminal of few characters shows a question mark rather than a traceback.
         encoding = sys.stderr.encoding or "utf-8"
         print(message.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
-
-
-class TrainingView:
-    """Shows training's events: a live display on a terminal, plain lines elsewhere."""
-
-    def __init__(self, ui: Ui) -> None:
-        self._ui = ui
-        self._start: Start | None = None
-        self._step: Step | None = None
-        self._sample: Sample | None = None
-        self._curve: list[float] = []
-        self._planned = False
-        self._line_at = time.monotonic()
-        self._live: Live | None = None
-
-    def __enter__(self) -> Self:
-        if sys.stderr.isatty() and not self._ui.quiet:
-            from rich.console import Console
-            from rich.live import Live
-
-            console = Console(stderr=True)
-            if console.is_terminal and not console.is_dumb_terminal:
-                self._live = Live(console=console, transient=True, auto_refresh=False)
-                self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._live:
-            self._live.stop()
-            self._live = None
-
-    def show(self, event: Event) -> None:
-        match event:
-            case Start():
-                self._start = event
-                self._started(event)
-            case Plan() if not self._planned:
-                self._planned = True
-                self._ui.note(
-                    f"about {event.steps:,} steps, {event.epochs:.3g} passes over the text, "
-                    f"in the {duration(event.seconds_left)} left "
-                    f"({event.tokens_per_second:,.0f} tokens/s)"
-                )
-            case Step():
-                self._step = event
-                if not self._live and time.monotonic() - self._line_at >= LINE_SECONDS:
-                    self._line_at = time.monotonic()
-                    self._ui.note(step_line(event))
-            case Validation():
-                self._curve.append(event.val_nats)
-                if not self._live:
-                    self._ui.note(validation_line(event))
-            case Sample():
-                self._sample = event
-            case Skip():
-                self._ui.warn(f"step {event.step}: the gradient was not finite; step left out")
-            case Rollback():
-                self._ui.warn(
-                    f"step {event.step:,}: training diverged; going on from step "
-                    f"{event.back_to:,} with the rate halved to {event.lr:.2g}"
-                )
-            case Unsaved():
-                self._ui.warn(f"{event.why}; training goes on, and tries again in a minute")
-            case Overfit():
-                self._ui.note(
-                    f"hint: since step {event.best_step:,} the held-out text is predicted worse "
-                    f"({bits(event.val_nats):.3f} bits/char, best {bits(event.best_nats):.3f}) and "
-                    "the training text better: it is being learned by heart. The best weights are "
-                    "kept; next time try more --dropout, a smaller --hidden, more text, or "
-                    "--patience 3 to stop here"
-                )
-            case Transfer():
-                self._ui.note(f"{'after' if event.step else 'before'}: {transfer_line(event)}")
-            case Stop():
-                self._ui.note(f"stopped at step {event.step:,}: {event.why}")
-            case Done():
-                self._done(event)
-            case Save():
-                pass
-        if self._live:
-            self._live.update(self._picture(), refresh=True)
-
-    def _started(self, event: Start) -> None:
-        model, training = event.model, event.training
-        self._ui.note(
-            f"{event.run}: {event.train_chars:,} characters to train on, "
-            f"{event.val_chars:,} held out\n"
-            f"{model['cell']}, {model['layers']} x {model['hidden']} units, "
-            f"{event.parameters:,} weights; {event.level} level, "
-            f"{model['vocab_size'] - 1:,} tokens; batch {training['batch']} x {training['bptt']}, "
-            f"rate {training['lr']}, dropout {training['dropout']}, on {event.device}"
-        )
-        if event.step:
-            self._ui.note(f"going on from step {event.step:,}")
-
-    def _done(self, event: Done) -> None:
-        score = "no text was held out"
-        if event.val_nats is not None and event.val_bpc is not None:
-            score = f"held-out text: {event.val_nats:.4f} nats/char = {event.val_bpc:.3f} bits/char"
-            if event.val_part < 1:
-                score += f" ({event.val_part:.2%} of it scored)"
-        self._ui.note(
-            f"done: {event.steps:,} steps, {event.tokens:,} tokens in {duration(event.seconds)}; "
-            f"{score}"
-        )
-        if self._sample:
-            self._ui.note(f"\n{printable(self._sample.text)}\n")
-
-    def _picture(self) -> "RenderableType":
-        """The live display: a bar, numbers, the validation curve and the last sample."""
-        from rich.console import Group
-        from rich.progress_bar import ProgressBar
-        from rich.text import Text
-
-        if not self._step:
-            return Text("measuring the speed ...", style="dim")
-        rows: list[RenderableType] = []
-        if self._step.steps:
-            rows += [ProgressBar(self._step.steps, self._step.step, width=60), Text()]
-        rows.append(Text(step_line(self._step)))
-        if self._curve:
-            rows.append(
-                Text.assemble(
-                    ("held out  ", "dim"),
-                    (sparkline(self._curve), "cyan"),
-                    f"  {bits(self._curve[-1]):.3f} bits/char, best {bits(min(self._curve)):.3f}",
-                )
-            )
-        if self._sample:
-            rows.append(Text("\n" + printable(self._sample.text), style="dim italic"))
-        return Group(*rows)
 
 
 def bits(nats: float) -> float:
@@ -211,41 +45,6 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def sparkline(values: list[float], width: int = 40) -> str:
-    """A curve of block characters, the lowest value on the ground."""
-    shown = values[-width:]
-    low, high = min(shown), max(shown)
-    scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(BARS[round((value - low) * scale)] for value in shown)
-
-
 def printable(text: str) -> str:
     """The text with control characters, which a model may have learned, shown as a dot."""
     return "".join(c if c.isprintable() or c in "\n\t" else "·" for c in text)
-
-
-def step_line(event: Step) -> str:
-    parts = [f"step {event.step:,}" + (f" of {event.steps:,}" if event.steps else "")]
-    parts.append(f"pass {event.epoch:.2f}")
-    if event.tokens_per_second is not None:
-        parts.append(f"{event.tokens_per_second:,.0f} tokens/s")
-    parts.append(f"loss {event.loss:.3f} nats = {bits(event.loss):.3f} bits/char")
-    if event.seconds_left is not None:
-        parts.append(f"{duration(event.seconds_left)} left")
-    return "  ".join(parts)
-
-
-def transfer_line(event: Transfer) -> str:
-    old, new = (
-        "not scored" if nats is None else f"{nats:.4f} nats = {bits(nats):.3f} bits/char"
-        for nats in (event.old_nats, event.new_nats)
-    )
-    return f"old text {old}, new text {new}"
-
-
-def validation_line(event: Validation) -> str:
-    best = " (best)" if event.best else ""
-    return (
-        f"step {event.step:,}  {duration(event.seconds)}  held out {event.val_nats:.4f} nats "
-        f"= {bits(event.val_nats):.3f} bits/char{best}"
-    )

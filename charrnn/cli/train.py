@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
 from time import monotonic
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer import Option
 
 from charrnn.cli.options import Debug, Encoding, Json, Quiet, given, seconds
 from charrnn.errors import UsageError
-from charrnn.events import Event, Stop
 from charrnn.ui import Ui
+
+if TYPE_CHECKING:
+    from charrnn.events import Event
 
 BEGAN = monotonic()  # the time to spend counts from here
 
@@ -94,6 +96,8 @@ def train(
         raise UsageError("no text to train on", "name a file, for example charrnn train book.txt")
     ui = Ui(quiet)
     with _interrupts() as interrupted:
+        from charrnn.events import Stop
+        from charrnn.progress import Progress
         from charrnn.training import setup
         from charrnn.training.loop import train as run_training
 
@@ -107,7 +111,7 @@ def train(
                 texts or [], output, encoding, device, level or "char", fixed | limits, source
             )
         with (
-            ui.training() as view,
+            Progress(ui) as view,
             closing(Board(run.path)) if tensorboard else nullcontext() as board,
         ):
             for event in run_training(trainer, run, BEGAN, interrupted):
@@ -125,7 +129,7 @@ def train(
     ui.note(f"next:  charrnn generate -m {path}   or   charrnn complete -m {path}")
 
 
-def _print(event: Event) -> bool:
+def _print(event: "Event") -> bool:
     """Print an event as JSON; whether anyone still reads. Training goes on if not."""
     try:
         print(json.dumps(event.to_json(), ensure_ascii=False), flush=True)
