@@ -1,23 +1,28 @@
-"""From what was typed to ranked next words, whole words from a character model too."""
+"""From what was typed to ranked next words: the network's, the training text's and recent ones."""
 
-import re
-from bisect import bisect_left
-from collections import defaultdict
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from charrnn.cells import Array
-from charrnn.engine import Engine, log_softmax
-from charrnn.sampling import Mask
-from charrnn.text import JOINERS, WORD
-from charrnn.tokenizer import Ids, Tokenizer
+from charrnn.engine import Engine
+from charrnn.mixture import BEGIN, FEATURES, Weights, probabilities
+from charrnn.ngram import NGram, half_word
+from charrnn.recent import Recent
+from charrnn.search import WordSearch
+from charrnn.tokenizer import Tokenizer
 
-IN_WORD = re.compile(rf"(?:[^\W_]|[{JOINERS}])+")
-SPACED = re.compile(rf" {IN_WORD.pattern}| ")
-
-LAST_CODE_POINT = "\U0010ffff"
-MAX_LENGTH = 64  # characters in a suggestion
+BEAM = 12  # texts that the network pursues at once
+FIRST, LATER = 24, 12  # candidates of the trigrams before a word's first letter, and after it
+COMMON = 4  # candidates that are merely common, after it
+RECENT = 8
+LEAST_SPACE = 0.05  # probability of a space from which the word after it is looked for
+RECENT_SHARE = 0.07  # of the words are merely repeated
+NEW_WORD, NEW_LETTER = 1e-3, 0.05  # of them are new, and how likely a letter of theirs is
+SMALLEST = 1e-30
+TINY = 1e-5  # the probability that a source gives to what it does not know
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,96 +38,60 @@ class Completion:
     p: float
 
 
-class Reader:
-    """The state after a text, kept for its last tokens, so that a key costs a step.
-
-    Args:
-        engine: reads.
-        start: the state before any text, [L, S, 1, H].
-        keep: states that are kept; going back further reads again from the start.
-    """
-
-    def __init__(self, engine: Engine, start: Array, keep: int = 512) -> None:
-        self._engine = engine
-        self._keep = keep
-        self._ids: Ids = np.zeros(0, np.int32)
-        self._start = start
-        self._states = [start]  # after the first N - len + 1 ... N of the N ids
-
-    def state(self, ids: Ids) -> Array:
-        """The state after `ids`, [L, S, 1, H]."""
-        shorter = min(len(ids), len(self._ids))
-        differ = np.flatnonzero(ids[:shorter] != self._ids[:shorter])
-        same = int(differ[0]) if len(differ) else shorter
-        stale = len(self._ids) - same
-        if stale >= len(self._states):
-            same, self._states = 0, [self._start]
-        elif stale:
-            del self._states[-stale:]
-        unread = ids[same:]
-        skipped = max(0, len(unread) - self._keep)
-        if skipped:
-            self._states = [self._engine.read(unread[:skipped], self._states[-1])]
-        for i in range(skipped, len(unread)):
-            self._states.append(self._engine.step(unread[i : i + 1], self._states[-1]))
-        del self._states[: -2 * self._keep]
-        self._ids = ids
-        return self._states[-1]
-
-
-@dataclass(frozen=True, slots=True)
-class Hypothesis:
-    """A text that the beam pursues.
+class Options(NamedTuple):
+    """What may follow the half word.
 
     Attributes:
-        need: end of the typed text that its tokens have yet to spell.
-        text: what it would insert after the typed text.
-        score: its log-probability, nats.
+        texts: that would be inserted; after them "", if there is a half word, which may be whole;
+            the last one, None, stands for all others.
+        features: of each one, [N, len(FEATURES)].
+        recent: what each one's probability is because it is a recent word, [N].
+        typed: letters in the half word.
     """
 
-    need: str
-    text: str
-    score: float
+    texts: list[str | None]
+    features: Array
+    recent: Array
+    typed: int
 
-    def followed_by(self, token: str, score: float) -> "Hypothesis":
-        spelled = len(self.need)
-        return Hypothesis(self.need[len(token) :], self.text + token[spelled:], score)
+    def probabilities(self, weights: Weights) -> NDArray[np.float64]:
+        """Of each text, [N]: log-linear in the features, and linear in the recent words.
 
-    def is_word(self) -> bool:
-        """Whether the text is, so far, a word or part of one, maybe after a space."""
-        word = self.text.removeprefix(" ")
-        return len(self.text) < MAX_LENGTH and (not word or IN_WORD.fullmatch(word) is not None)
-
-    def ends_in_word(self) -> bool:
-        return WORD.search(self.text) is not None and self.text[-1] not in JOINERS
+        So a name that was typed before and is in no other source is offered at its first letters:
+        nothing else begins so.
+        """
+        p = probabilities(self.features, self.typed, weights)
+        return np.asarray(p * (1 - self.recent.sum(dtype=np.float64)) + self.recent)
 
 
 class Completer:
-    """Ranks the words that may come next, by a beam over tokens up to the word's end.
+    """Ranks the words that may come next.
 
     Args:
-        start: the state before any text, [L, S, 1, H].
-        beam: texts pursued at once.
+        engine: the network,
+        tokenizer: its tokens,
+        start: and its state before any text, [L, S, 1, H].
+        ngram: the trigrams of the training text.
+        weights: of the sources; by default those that suit most.
+        recent: whether words of the text being typed count more.
     """
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer, start: Array, beam: int = 12) -> None:
-        self._engine = engine
-        self._tokenizer = tokenizer
-        self._reader = Reader(engine, start)
-        self._beam = beam
-        tokens = tokenizer.tokens[:-1]
-        self._ids = {token: i for i, token in enumerate(tokens)}
-        self._sorted = sorted(tokens)
-        self._sorted_ids = np.array([self._ids[token] for token in self._sorted], np.int32)
-        inside = np.array([IN_WORD.fullmatch(token) is not None for token in tokens] + [False])
-        letter = np.array([token[0] not in JOINERS for token in tokens] + [False])
-        spaced = np.array([SPACED.fullmatch(token) is not None for token in tokens] + [False])
-        # What may follow: inside a word, at a word's start, there or after one space.
-        self._inside: Mask = inside
-        self._at_start: Mask = inside & letter
-        self._spaced: Mask = spaced
-        self._ends_word: Mask = ~inside
-        self._ends_word[tokenizer.unknown_id] = False
+    def __init__(
+        self,
+        engine: Engine,
+        tokenizer: Tokenizer,
+        start: Array,
+        ngram: NGram,
+        weights: Weights | None = None,
+        recent: bool = True,
+    ) -> None:
+        self._weights = BEGIN if weights is None else weights
+        self._network = WordSearch(engine, tokenizer, start, BEAM)
+        self._ngram = ngram
+        self._counts = ngram.word_counts
+        self._before: str | None = None
+        self._trigrams = ngram.one
+        self._recent = Recent() if recent else None
 
     def complete(self, typed: str, k: int = 3) -> list[Completion]:
         """The `k` likeliest ways to end the word being typed, or the next one, the best first.
@@ -131,81 +100,77 @@ class Completer:
             typed: all the text so far; its last word may be half typed.
             k: completions at the most.
         """
-        unfinished = self._tokenizer.unfinished(typed)
-        found, typed_mass = self._search(typed, unfinished, k)
-        if not typed_mass:  # no token can spell it: it is read as it stands
-            found, typed_mass = self._search(typed, "", k)
-        ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))[:k]
-        return [Completion(text, min(1.0, p / typed_mass)) for text, p in ranked if p > 0]
+        found = self._ranked(typed, k)
+        if typed and not typed[-1].isspace():
+            rest = 1 - sum(word.p for word in found)
+            space = min(self._network.space(typed), rest)
+            if space >= LEAST_SPACE:
+                next_words = self.extend(typed + " ", k)
+                found += [Completion(" " + word.text, space * word.p) for word in next_words]
+        return sorted(found, key=lambda completion: -completion.p)[:k]
 
-    def _search(self, typed: str, unfinished: str, k: int) -> tuple[dict[str, float], float]:
-        """Words that may follow and their probabilities, and that of the unfinished end."""
-        ids = self._tokenizer.known(self._tokenizer.encode(typed.removesuffix(unfinished)))
-        state = self._reader.state(ids)
-        beam = [Hypothesis(unfinished, "", 0.0)]
-        typed_mass = 0.0 if unfinished else 1.0
-        found: defaultdict[str, float] = defaultdict(float)
-        while beam:
-            logits = self._engine.logits(state)
-            logits[:, self._tokenizer.unknown_id] = -np.inf
-            logp = log_softmax(logits)
-            options: list[tuple[Ids, Array]] = []
-            for hypothesis, after in zip(beam, logp, strict=True):
-                if hypothesis.need:
-                    follow, spelled = self._spell(hypothesis.need)
-                    typed_mass += float(np.exp(after[spelled] + hypothesis.score).sum())
-                else:
-                    if hypothesis.ends_in_word():
-                        ends = np.exp(after[self._ends_word], dtype=np.float64).sum()
-                        found[hypothesis.text] += float(ends * np.exp(hypothesis.score))
-                    follow = np.flatnonzero(self._may_follow(typed, hypothesis.text)).astype(
-                        np.int32
-                    )
-                options.append((follow, after[follow] + hypothesis.score))
-            # A longer text is never likelier than its beginning, so the rest cannot get in.
-            least = sorted(found.values())[-k] if len(found) >= k else 0.0
-            state, beam = self._advance(state, beam, options, least, max(self._beam, 2 * k))
-        return found, typed_mass
+    def extend(self, typed: str, k: int) -> list[Completion]:
+        """As `complete`, but no space comes first."""
+        return self._ranked(typed, k)[:k]
 
-    def _spell(self, need: str) -> tuple[Ids, Ids]:
-        """Tokens that agree with the typed text `need`; of them, those that spell all of it."""
-        first = bisect_left(self._sorted, need)
-        last = bisect_left(self._sorted, need + LAST_CODE_POINT)
-        spelled = self._sorted_ids[first:last]
-        parts = [self._ids[need[:n]] for n in range(1, len(need)) if need[:n] in self._ids]
-        return np.concatenate([spelled, np.array(parts, np.int32)]), spelled
-
-    def _may_follow(self, typed: str, text: str) -> Mask:
-        """Which tokens can go on a suggestion, [V]: one word, after one space where none is."""
-        if text.strip():
-            return self._inside
-        last = text or typed[-1:]
-        if not last or last.isspace():
-            return self._at_start
-        return (self._inside if IN_WORD.fullmatch(last) else self._at_start) | self._spaced
-
-    def _advance(
-        self,
-        state: Array,
-        beam: list[Hypothesis],
-        options: list[tuple[Ids, Array]],
-        least: float,
-        width: int,
-    ) -> tuple[Array, list[Hypothesis]]:
-        """Read the `width` likeliest options; those under the probability `least` are dropped."""
-        rows = np.repeat(np.arange(len(beam)), [len(follow) for follow, _ in options])
-        ids = np.concatenate([follow for follow, _ in options])
-        scores = np.concatenate([score for _, score in options])
-        enough = np.flatnonzero(np.exp(scores, dtype=np.float64) > least)
-        best = enough[np.argsort(-scores[enough], kind="stable")[:width]]
-        children = [
-            beam[row].followed_by(self._tokenizer.tokens[token], score)
-            for row, token, score in zip(
-                rows[best].tolist(), ids[best].tolist(), scores[best].tolist(), strict=True
-            )
+    def _ranked(self, typed: str, k: int) -> list[Completion]:
+        """All candidates."""
+        options = self.options(typed, k)
+        p = options.probabilities(self._weights)
+        return [
+            Completion(text, float(p[i]))
+            for i in np.argsort(-p, kind="stable")
+            if (text := options.texts[i])
         ]
-        valid = [i for i, child in enumerate(children) if child.is_word()]
-        if not valid:
-            return state, []
-        best = best[valid]
-        return self._engine.step(ids[best], state[:, :, rows[best]]), [children[i] for i in valid]
+
+    def options(self, typed: str, k: int) -> Options:
+        """The candidates and what each source says of them; the network's are `k` at least."""
+        half = half_word(typed)
+        before = typed[: len(typed) - len(half)]
+        if before != self._before:
+            self._before, self._trigrams = before, self._ngram.after(before)
+        trigrams = self._trigrams
+        some = self._ngram.starting_with(half)
+        ids = [*best(trigrams[some], LATER if half else FIRST)]
+        ids += [*best(self._counts[some], COMMON)] if half else []
+        texts = dict.fromkeys(self._ngram.tokens[some.start + i][len(half) :] for i in ids)
+        if self._recent:
+            self._recent.read(before)
+            texts |= dict.fromkeys(
+                word[len(half) :] for word in self._recent.starting_with(half, RECENT)
+            )
+        network = self._network.search(typed, half, texts, k)
+        texts |= dict.fromkeys(network)
+        texts.pop("", None)
+        if half:
+            texts[""] = None
+        features = np.zeros((len(texts) + 1, len(FEATURES)), np.float32)
+        for row, text in zip(features, texts, strict=False):
+            word = half + text
+            i = self._ngram.id(word)
+            row[0] = network.get(text, 0.0)
+            row[1:3] = (0, 0) if i is None else (trigrams[i], self._ngram.counts[i])
+            if self._recent:
+                row[3:5] = self._recent.share(word), self._recent.share_after_last(word)
+        whole = self._ngram.id(half)
+        total = trigrams[some].sum() + (0 if whole is None else trigrams[whole])
+        features[:, 1] /= max(SMALLEST, total)
+        features[-1, :2] = 1 - features[:-1, :2].sum(axis=0)
+        features[:, :2] = np.log(np.maximum(features[:, :2], TINY))
+        features[:-1, 2] = np.log(features[:-1, 2] + 0.5)
+        features[:, 3:5] = np.log1p(features[:, 3:5] / (10 * TINY, 100 * TINY))
+        features[-1, 5] = 1
+        recent = np.zeros(len(features), np.float32)
+        if self._recent and (mass := self._recent.mass(half)):
+            others = total + NEW_WORD * NEW_LETTER ** len(half)
+            share = RECENT_SHARE / (RECENT_SHARE * mass + (1 - RECENT_SHARE) * others)
+            for i, text in enumerate(texts):
+                recent[i] = share * self._recent.share(half + text)
+        return Options([*texts, None], features, recent, len(half))
+
+
+def best(p: Array, k: int) -> NDArray[np.intp]:
+    """Where the `k` largest numbers above 0 stand, the largest first."""
+    some = np.sort(np.argpartition(-p, k)[:k]) if len(p) > k else np.arange(len(p))
+    some = some[np.argsort(-p[some], kind="stable")]
+    return some[p[some] > 0]

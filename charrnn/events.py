@@ -138,7 +138,9 @@ class Stop(Event):
 class Done(Event):
     """The end: the best model's score on the held-out text (None without one).
 
-    `val_part` is the share of that text, evenly spread, that was scored.
+    `val_part` is the share of that text, evenly spread, that was scored; `keys_saved` the share of
+    keys that three suggestions save who types some of it, `keys_saved_by_trigrams` that of the
+    trigrams alone (None where there is too little text).
     """
 
     val_nats: float | None
@@ -148,3 +150,5 @@ class Done(Event):
     tokens: int
     seconds: float
     run: str
+    keys_saved: float | None = None
+    keys_saved_by_trigrams: float | None = None

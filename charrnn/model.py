@@ -4,11 +4,10 @@ import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from charrnn import model_file
 from charrnn.cells import Array
-from charrnn.complete import Completer, Completion
 from charrnn.config import SamplingConfig, StopConfig, require
 from charrnn.engine import Engine
 from charrnn.errors import ModelFileError
@@ -16,6 +15,10 @@ from charrnn.generate import Part, Sample, generate
 from charrnn.model_file import ModelFile
 from charrnn.novelty import WordRuns
 from charrnn.score import Score, score, surprises
+
+if TYPE_CHECKING:
+    from charrnn.complete import Completer, Completion
+    from charrnn.ngram import NGram
 
 PHRASE_FLOOR = 0.2  # probability under which a phrase does not run on
 PHRASE_WORDS = 8  # at the most, after the first
@@ -100,16 +103,47 @@ class Model:
             )
         return self.file.word_runs
 
-    def complete(self, typed: str, k: int = 3) -> list[Completion]:
+    def complete(self, typed: str, k: int = 3) -> "list[Completion]":
         """The `k` likeliest ways to end the word being typed, or the next one, the best first.
 
         What was typed before is remembered, so that a longer text costs only what is new.
         """
         if self._completer is None:
-            self._completer = Completer(self.engine, self.file.tokenizer, self._start)
+            self._completer = self.completer()
         return self._completer.complete(typed, k)
 
-    def phrase(self, typed: str, first: Completion) -> str:
+    def completer(self, recent: bool = True) -> "Completer":
+        """What `complete` asks, anew.
+
+        Args:
+            recent: whether words of the text being typed count more.
+        """
+        from charrnn.complete import Completer
+
+        return Completer(
+            self.engine, self.file.tokenizer, self._start, self.ngram, self.file.mixture, recent
+        )
+
+    @property
+    def ngram(self) -> "NGram":
+        """The trigrams of the training text; empty if the file has none.
+
+        Raises:
+            ModelFileError: they are damaged.
+        """
+        from charrnn.ngram import NGram
+
+        if not self.file.ngram:
+            return NGram.build("")
+        try:
+            return NGram.from_tensors(self.file.ngram)
+        except ValueError as error:
+            raise ModelFileError(
+                f"the trigrams in the model's file are damaged: {error}",
+                "copy it again or train anew",
+            ) from None
+
+    def phrase(self, typed: str, first: "Completion") -> str:
         """What `first` begins, run on word by word while all of it stays likely enough."""
         phrase, p = first.text, first.p
         for _ in range(PHRASE_WORDS):

@@ -3,7 +3,10 @@
 A safetensors file; its metadata holds, as JSON under "charrnn",
 
     {"format": 1, "model": ModelConfig, "tokenizer": ..., "training": how it was trained,
-     "word_runs": of which runs of words the tensor of that name is an index}
+     "word_runs": of which runs of words the tensor of that name is an index,
+     "mixture": weights of the sources of suggestions}
+
+Beside the network's tensors are those of the trigram model, "ngram.*".
 
 Nothing in it is executed, and every size is checked before it is used.
 """
@@ -12,7 +15,7 @@ import json
 import os
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from safetensors.numpy import save as to_bytes
 from charrnn.cells import Array
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, ModelFileError, RunError, UsageError
+from charrnn.mixture import BEGIN, Weights
 from charrnn.novelty import WordRuns
 from charrnn.tokenizer import Tokenizer, code_points, from_json
 
@@ -31,6 +35,7 @@ FORMAT = 1
 MODEL_NAME = "model.safetensors"
 RUNS = Path("runs")
 WORD_RUNS = "word_runs"
+NGRAM = "ngram."  # what the names of the trigram model's tensors begin with
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,9 @@ class ModelFile:
         weights: float32 arrays as named and shaped by `config.shapes()`.
         training: how it was trained, for `info`; `opening` is the text it starts from.
         word_runs: index of the runs of words in the training text; older files have none.
+        ngram: the trigram model of the training text, as `NGram.tensors` has it, unchecked;
+            empty in older files.
+        mixture: weights of the sources of suggestions, None if they were not tuned.
     """
 
     config: ModelConfig
@@ -50,6 +58,8 @@ class ModelFile:
     weights: Mapping[str, Array]
     training: dict[str, Any]
     word_runs: WordRuns | None = None
+    ngram: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    mixture: Weights | None = None
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -90,6 +100,9 @@ def save(path: Path, model: ModelFile) -> None:
     if model.word_runs:
         description["word_runs"] = {"every": model.word_runs.every}
         tensors[WORD_RUNS] = model.word_runs.bits
+    tensors |= {NGRAM + name: array for name, array in model.ngram.items()}
+    if model.mixture is not None:
+        description["mixture"] = model.mixture.tolist()
     metadata = {"charrnn": json.dumps(description, ensure_ascii=False)}
     write_atomically(path, to_bytes(tensors, metadata))
 
@@ -112,7 +125,8 @@ def load(path: Path) -> ModelFile:
             weights = {}
             shapes = config.shapes()
             names = {*file.keys()}
-            if names - {WORD_RUNS} != {*shapes}:
+            beside = {name for name in names if name.startswith(NGRAM)}
+            if names - beside - {WORD_RUNS} != {*shapes}:
                 raise ValueError("its tensors are not those of its configuration")
             for name, shape in shapes.items():
                 stored = file.get_slice(name)
@@ -123,6 +137,8 @@ def load(path: Path) -> ModelFile:
                     raise ValueError(f"tensor {name} holds values that are not finite")
             runs = description.get("word_runs")
             word_runs = _word_runs(file, runs) if WORD_RUNS in names else None
+            ngram = {name.removeprefix(NGRAM): file.get_tensor(name) for name in beside}
+            mixture = _mixture(description["mixture"]) if "mixture" in description else None
             training = description.get("training")
             if not isinstance(training, dict) or not isinstance(training.get("opening", ""), str):
                 raise ValueError("it does not say how it was trained")
@@ -137,7 +153,7 @@ def load(path: Path) -> ModelFile:
         raise ModelFileError(
             f"{path} is not a whole charrnn model: {error}", "copy it again or train anew"
         ) from None
-    return ModelFile(config, tokenizer, weights, training, word_runs)
+    return ModelFile(config, tokenizer, weights, training, word_runs, ngram, mixture)
 
 
 def _description(path: Path, metadata: str | None) -> dict[str, Any]:
@@ -175,6 +191,13 @@ def _word_runs(file: Any, values: Any) -> WordRuns:
     if len(stored.get_shape()) != 1 or 0 in stored.get_shape() or stored.get_dtype() != "U8":
         raise ValueError(f"tensor {WORD_RUNS} is not uint8 [bytes]")
     return WordRuns(file.get_tensor(WORD_RUNS), every)
+
+
+def _mixture(values: Any) -> Weights:
+    weights = np.array(values)
+    if weights.dtype != float or weights.shape != BEGIN.shape or not np.isfinite(weights).all():
+        raise ValueError("the weights of its suggestions are no numbers")
+    return weights
 
 
 def find(model: str | None) -> Path:

@@ -139,6 +139,11 @@ class Progress:
             score = f"held-out text: {event.val_nats:.4f} nats/char = {event.val_bpc:.3f} bits/char"
             if event.val_part < 1:
                 score += f" ({event.val_part:.2%} of it scored)"
+        if event.keys_saved is not None and event.keys_saved_by_trigrams is not None:
+            score += (
+                f"\nwho types it saves {event.keys_saved:.0%} of the keys with three suggestions; "
+                f"an n-gram model saves {event.keys_saved_by_trigrams:.0%}"
+            )
         self._ui.note(
             f"done: {event.steps:,} steps, {event.tokens:,} tokens in {duration(event.seconds)}; "
             f"{score}"

@@ -4,13 +4,20 @@ import itertools
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from charrnn import complete
 from charrnn.cells import Array
-from charrnn.complete import Completer, Reader
+from charrnn.complete import Completer
 from charrnn.config import ModelConfig
 from charrnn.engine import Engine, log_softmax
+from charrnn.mixture import BEGIN, FEATURES, Weights
+from charrnn.ngram import NGram
+from charrnn.search import Reader, WordSearch
 from charrnn.text import WORD
 from charrnn.tokenizer import CharTokenizer, Tokenizer, WordTokenizer
+from tests.strategies import texts
 
 
 def random_engine(vocab_size: int, seed: int = 0, scale: float = 0.6) -> Engine:
@@ -25,9 +32,22 @@ def random_engine(vocab_size: int, seed: int = 0, scale: float = 0.6) -> Engine:
     )
 
 
-def completer(tokenizer: Tokenizer, beam: int = 12, seed: int = 0) -> tuple[Completer, Engine]:
+NETWORK: Weights = np.zeros_like(BEGIN)  # it alone
+NETWORK[:, FEATURES.index("network")] = 1
+WORDS: Weights = BEGIN * (NETWORK == 0)  # all but the network, which is of random weights here
+
+
+def completer(
+    tokenizer: Tokenizer,
+    seed: int = 0,
+    text: str = "",
+    weights: Weights = NETWORK,
+    recent: bool = False,
+) -> tuple[Completer, Engine]:
+    """Suggests by a network of random weights and the words of a text."""
     engine = random_engine(tokenizer.vocab_size, seed)
-    return Completer(engine, tokenizer, engine.zero_state(), beam), engine
+    ngram = NGram.build(text)
+    return Completer(engine, tokenizer, engine.zero_state(), ngram, weights, recent), engine
 
 
 def log_probabilities(engine: Engine, tokenizer: Tokenizer, state: Array) -> Array:
@@ -52,10 +72,14 @@ def probability(engine: Engine, tokenizer: Tokenizer, typed: str, text: str) -> 
 
 @pytest.mark.parametrize("typed", ["", "a", "ab ", "ba.", "a b"])
 @pytest.mark.parametrize("seed", range(3))
-def test_char_model_ranks_whole_words(typed: str, seed: int) -> None:
+def test_char_model_ranks_whole_words(
+    typed: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With a wide beam a character model's completions are the likeliest words of brute force."""
     tokenizer = CharTokenizer([*"ab .\n"])
-    suggest, engine = completer(tokenizer, beam=4000, seed=seed)
+    monkeypatch.setattr(complete, "BEAM", 4000)
+    monkeypatch.setattr(complete, "LEAST_SPACE", 0)
+    suggest, engine = completer(tokenizer, seed)
     words = ["".join(w) for n in (1, 2, 3, 4) for w in itertools.product("ab", repeat=n)]
     spaced = [] if typed[-1:] in ("", " ", "\n") else [" " + word for word in words]
     expected = sorted(
@@ -116,9 +140,9 @@ def test_unseen_characters_are_read(level: type[Tokenizer]) -> None:
 def test_typing_equals_starting_over(level: type[Tokenizer]) -> None:
     """Typing on, deleting and jumping about give what a fresh session gives for the same text."""
     tokenizer = level.train("the cat sat on the mat, the dog did not. " * 3)
-    suggest, engine = completer(tokenizer)
+    suggest, _ = completer(tokenizer)
     for typed in ("the", "the c", "the ca", "the c", "a dog", "", "the cat sat on", "the c"):
-        fresh = Completer(engine, tokenizer, engine.zero_state())
+        fresh, _ = completer(tokenizer)
         expected = fresh.complete(typed)
         assert [c.text for c in suggest.complete(typed)] == [c.text for c in expected]
 
@@ -133,3 +157,56 @@ def test_reader_keeps_to_its_limit() -> None:
         state = reader.state(ids[:end])
         np.testing.assert_allclose(state, engine.read(ids[:end], start), atol=1e-5)
         assert len(reader._states) <= 17
+
+
+TALE = """\
+The fox saw the crow, and the crow saw the fox. The crow had a cheese.
+"Sing," said the fox, "and the cheese of the crow is the cheese of the fox."
+"""
+
+
+def test_words_of_the_training_text() -> None:
+    """What followed in the training text is offered, whatever the network thinks."""
+    suggest, _ = completer(CharTokenizer.train(TALE), text=TALE, weights=WORDS)
+    assert {c.text for c in suggest.complete("The ", 3)} & {"fox", "crow", "cheese"}
+    assert suggest.complete("The cr", 1)[0].text == "ow"
+    assert suggest.complete("The che", 1)[0].text == "ese"
+
+
+@pytest.mark.parametrize("level", [CharTokenizer, WordTokenizer])
+def test_words_typed_before(level: type[Tokenizer]) -> None:
+    """A word that no training text has is offered once it has been typed."""
+    suggest, _ = completer(level.train(TALE), text=TALE, weights=WORDS, recent=True)
+    typed = "The fox met Xanthippe-Žofie and Xa"
+    assert suggest.extend(typed, 1)[0].text == "nthippe-Žofie"
+    cold, _ = completer(level.train(TALE), text=TALE, weights=WORDS)
+    assert "nthippe-Žofie" not in [c.text for c in cold.extend(typed, 5)]
+
+
+@pytest.mark.parametrize("level", [CharTokenizer, WordTokenizer])
+@given(st.lists(texts, max_size=4))
+def test_any_text(level: type[Tokenizer], typings: list[str]) -> None:
+    """Whatever is typed, suggestions are words, likelier ones first, as in a fresh session."""
+    tokenizer = level.train(TALE)
+    suggest, _ = completer(tokenizer, text=TALE, weights=BEGIN, recent=True)
+    for typed in [t for typing in typings for t in (typing, typing[:-1], typing + " fo")]:
+        found = suggest.complete(typed, 3)
+        fresh, _ = completer(tokenizer, text=TALE, weights=BEGIN, recent=True)
+        expected = fresh.complete(typed, 3)
+        np.testing.assert_allclose([c.p for c in found], [c.p for c in expected], rtol=1e-3)
+        ps = [c.p for c in found]
+        assert ps == sorted(ps, reverse=True)
+        assert sum(ps) <= 1 + 1e-4
+        assert all(WORD.search(c.text) for c in found)
+
+
+@pytest.mark.parametrize("typed", ["", "a", "ab ", "b'"])
+def test_wanted(typed: str) -> None:
+    """The probability of a word that is asked for is found even where the beam is narrow."""
+    tokenizer = CharTokenizer([*"ab' .\n"])
+    engine = random_engine(tokenizer.vocab_size, scale=0.3)
+    search = WordSearch(engine, tokenizer, engine.zero_state(), beam=1)
+    wanted = ["a", "b", "ba", "abba", "b'a"]
+    found = search.search(typed, typed.strip(), wanted, 1)
+    for text in wanted:
+        assert found[text] == pytest.approx(probability(engine, tokenizer, typed, text), rel=1e-3)

@@ -18,8 +18,10 @@ import charrnn
 from charrnn import model_file
 from charrnn.cells import CELLS
 from charrnn.errors import ModelFileError, RunError, UsageError
+from charrnn.mixture import BEGIN
 from charrnn.model import Model
 from charrnn.model_file import MODEL_NAME, ModelFile, find, load, save, write_atomically
+from charrnn.ngram import NGram
 from charrnn.novelty import WordRuns
 from charrnn.tokenizer import TOKENIZERS
 from tests.models import CORPUS, random_model
@@ -128,6 +130,17 @@ class TestRoundTrip:
         assert loaded
         assert np.array_equal(loaded.bits, index.bits)
         assert loaded.every == index.every
+
+    def test_suggestions(self, file: ModelFile, tmp_path: Path) -> None:
+        """The trigrams and the weights of the sources of suggestions come back as they were."""
+        ngram, weights = NGram.build(CORPUS), BEGIN + 0.125
+        save(tmp_path / "model", replace(file, ngram=ngram.tensors(), mixture=weights))
+        loaded = Model(load(tmp_path / "model"))
+        assert loaded.ngram.tokens == ngram.tokens
+        np.testing.assert_array_equal(loaded.ngram.after("The "), ngram.after("The "))
+        np.testing.assert_array_equal(loaded.file.mixture, weights)
+        before = Model(replace(file, ngram=ngram.tensors(), mixture=weights))
+        assert loaded.complete("The f") == before.complete("The f")
 
     @pytest.mark.parametrize("level", TOKENIZERS)
     @pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
@@ -286,6 +299,24 @@ class TestWordRuns:
         """An index that is not described is refused."""
         described = description(file) | {"word_runs": values}
         refused(load_bytes, forged(file, described, word_runs=np.zeros(8, np.uint8)))
+
+    @pytest.mark.parametrize(
+        "values",
+        [None, 1, [], [[]], [[0.5] * 6] * 3, [["a"] * 6] * 4, [[1e400] * 6] * 4, {"a": 1}],
+        ids=repr,
+    )
+    def test_bad_mixture(self, load_bytes: Load, file: ModelFile, values: Any) -> None:
+        """Weights of suggestions that are none are refused."""
+        refused(load_bytes, forged(file, description(file) | {"mixture": values}))
+
+    @pytest.mark.parametrize("name", ["ngram.one", "ngram.two.words", "ngram.more"])
+    def test_bad_trigrams(self, file: ModelFile, name: str) -> None:
+        """Trigrams that are damaged stop suggestions with an error that says so, nothing else."""
+        arrays = {**NGram.build(CORPUS).tensors(), name.removeprefix("ngram."): np.zeros(3)}
+        damaged = Model(replace(file, ngram=arrays))
+        assert "".join(damaged.generate("The", 5))
+        with pytest.raises(ModelFileError, match="trigrams"):
+            damaged.complete("The f")
 
 
 class TestDescription:

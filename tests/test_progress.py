@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -182,6 +183,15 @@ class TestWithoutTerminal:
         for fact in ("1,500 steps", "1,536,000 tokens", "4 min 20 s", "1.000 bits/char"):
             assert fact in text
         assert "The fox slept." in text
+
+    def test_keys_saved(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """The end tells what suggestions save, where there was enough text to say."""
+        shown(replace(DONE, keys_saved=0.384, keys_saved_by_trigrams=0.351))
+        text = capsys.readouterr().err
+        assert "38%" in text
+        assert "35%" in text
+        shown(DONE)
+        assert "keys" not in capsys.readouterr().err
 
     def test_no_score(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Without held-out text the end says that there is no score."""

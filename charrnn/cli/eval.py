@@ -1,12 +1,32 @@
-"""charrnn eval: how well a model predicts a text."""
+"""charrnn eval: how well a model predicts a text, and how many keys it saves who types it."""
 
 import json
-from typing import Annotated
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer import Option
 
 from charrnn.cli.options import Debug, Encoding, Json, ModelOption, Quiet
 from charrnn.errors import TextError
+from charrnn.ui import Ui
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from charrnn.keystrokes import Keystrokes
+    from charrnn.model import Model
+
+LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
+MODEL = "this model"
+BASELINES = {
+    "cold": "without recent words",
+    "trigrams": "trigrams alone",
+    "counts": "word counts alone",
+}
 
 
 def evaluate(
@@ -14,23 +34,38 @@ def evaluate(
         list[str], typer.Argument(metavar="TEXT...", help="Text files; - is standard input.")
     ],
     model: ModelOption = None,
+    keystrokes: Annotated[
+        bool, Option("--keystrokes", help="Also type the text with the model's suggestions.")
+    ] = False,
     encoding: Encoding = None,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Score a text: bits per character, perplexity, accuracy."""
+    """Score a text: bits per character, perplexity, accuracy.
+
+    With --keystrokes also the share of keys that the model's suggestions save who types the text,
+    beside what its trigrams and its words' counts would save alone.
+    """
     import charrnn
     from charrnn import text
 
-    score = charrnn.load(model).score(text.stream(texts, encoding)).to_json()
+    loaded = charrnn.load(model)
+    if keystrokes:
+        whole = "".join(text.stream(texts, encoding))
+        score = loaded.score(whole).to_json()
+    else:
+        score = loaded.score(text.stream(texts, encoding)).to_json()
     if not score["chars"]:
         raise TextError("the text is empty", "give a text to score")
+    typed = _type(loaded, whole, Ui(quiet)) if keystrokes else {}
     if json_lines:
-        print(json.dumps(score))
+        print(json.dumps(score | _record(typed)))
         return
     for name, value in score.items():
         print(f"{name.replace('_', ' '):<16} {_shown(value)}")
+    if typed:
+        _print(typed)
 
 
 def _shown(value: float | None) -> str:
@@ -39,3 +74,87 @@ def _shown(value: float | None) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.4f}" if value < 1e6 else f"{value:.3e}"
+
+
+def _type(model: "Model", text: str, ui: Ui) -> dict[str, "Keystrokes"]:
+    """Type a text with the model's suggestions and with simpler ones."""
+    from charrnn.keystrokes import WordList, type_text
+
+    ngram = model.ngram
+    suggest = {
+        MODEL: model.completer().extend,
+        "cold": model.completer(recent=False).extend,
+        "trigrams": WordList(ngram, ngram.after).extend,
+        "counts": WordList(ngram, lambda before: ngram.word_counts).extend,
+    }
+    typed = {}
+    with _progress(ui, len(suggest) * len(text)) as tell:
+        for i, (name, extend) in enumerate(suggest.items()):
+            for keys in type_text(text, extend, ngram.tokens):
+                tell(i * len(text) + keys.chars)
+            typed[name] = keys
+    return typed
+
+
+@contextmanager
+def _progress(ui: Ui, total: int) -> Iterator["Callable[[int], None]"]:
+    """A bar on a terminal, plain lines elsewhere."""
+    if sys.stderr.isatty() and not ui.quiet:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("typing", total=total)
+            yield lambda done: progress.update(task, completed=done)
+        return
+    told = time.monotonic()
+
+    def tell(done: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= LINE_SECONDS:
+            told = time.monotonic()
+            ui.note(f"typing: {done / total:.0%} done")
+
+    yield tell
+
+
+def _record(typed: dict[str, "Keystrokes"]) -> dict[str, Any]:
+    if not typed:
+        return {}
+    baselines = {name: typed[name].to_json() for name in BASELINES}
+    return typed[MODEL].to_json() | {
+        "baselines": {
+            name: {key: values[key] for key in ("ksr", "next_word")}
+            for name, values in baselines.items()
+        }
+    }
+
+
+def _print(typed: dict[str, "Keystrokes"]) -> None:
+    """Tables for people."""
+    keys = typed[MODEL]
+    values = keys.to_json()
+    print(f"\nkeys saved, typing {keys.words:,} words")
+    print(f"{'with so many suggestions':<24}      1      3      5   next word  in 3")
+    for name, row in typed.items():
+        each = row.to_json()
+        saved = "".join(f"{share:7.1%}" for share in each["ksr"].values())
+        first = "".join(f"{share:8.1%}" for share in each["next_word"].values())
+        print(f"{BASELINES.get(name, name):<24}{saved}    {first}")
+    for name, title in (
+        ("ksr_without_space", "typing spaces by hand"),
+        ("unseen_words", "in words never seen"),
+    ):
+        part = values[name].get("saved", values[name])
+        print(f"{title:<24}" + "".join(f"{share:7.1%}" for share in part.values()))
+    ceilings = values["ceilings"]
+    print(
+        f"at the most {ceilings['foresight']:.1%}; with the words it knows "
+        f"{ceilings['vocabulary']:.1%}\n"
+        f"a suggestion took {values['latency_ms']['p50']:.1f} ms, "
+        f"1 in 100 more than {values['latency_ms']['p99']:.1f} ms\n"
+    )
+    print("one suggestion, where likely enough:  shown per key   right   keys saved")
+    for dial in values["dial"]:
+        right = "-" if dial["precision"] is None else f"{dial['precision']:.0%}"
+        print(f"{dial['p']:>32.0%}{dial['shown_per_char']:17.2f}{right:>10}{dial['ksr']:13.1%}")

@@ -1,11 +1,12 @@
 """A text made ready for training: its tokens, in the two parts."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from charrnn.errors import TextError
@@ -30,6 +31,8 @@ class Corpus:
         opening: text after which a paragraph starts; generation without a seed begins there.
         fingerprint: of the whole text.
         word_runs: index of the runs of words in the training part, for the model's file.
+        ngram: its trigram model, as `NGram.tensors` has it, for the same.
+        held_out: the beginning of the held-out part, to tune suggestions on.
         old: the text of the run that is fine-tuned, of whose training part only the end is kept.
     """
 
@@ -42,6 +45,8 @@ class Corpus:
     opening: str
     fingerprint: str
     word_runs: WordRuns | None = None
+    ngram: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    held_out: str = ""
     old: "Corpus | None" = None
 
     @classmethod

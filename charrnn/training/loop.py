@@ -92,6 +92,7 @@ def train(trainer: Trainer, run: Run, began: float, stop: Callable[[], bool]) ->
     if trainer.out_of_patience:
         yield Stop(trainer.step, f"no better for {trainer.since_best} validations")
     val = trainer.final_score()
+    tuned = run.tune(trainer, pace.tuning_seconds)
     pace.tick()
     run.save(trainer, val)
     yield Save(trainer.step)
@@ -106,6 +107,8 @@ def train(trainer: Trainer, run: Run, began: float, stop: Callable[[], bool]) ->
         tokens=trainer.tokens,
         seconds=trainer.seconds,
         run=str(run.path),
+        keys_saved=tuned.saved,
+        keys_saved_by_trigrams=tuned.saved_by_trigrams,
     )
 
 

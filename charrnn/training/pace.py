@@ -6,6 +6,7 @@ import time
 from charrnn.training.trainer import Trainer
 
 PROBE_STEPS = 8  # the throughput is first measured over these, after as many to warm up
+TUNING_SHARE, TUNING_SECONDS = 0.05, 10.0  # of the time, at the most
 REPLAN = 0.02  # leave the plan alone while it is off by less than this share of what is left
 
 
@@ -37,6 +38,12 @@ class Pace:
         self._seconds_per_val_token = seconds / max(1, tokens)
 
     @property
+    def tuning_seconds(self) -> float:
+        """To spend on tuning the suggestions at the most."""
+        seconds = self._trainer.config.seconds
+        return math.inf if seconds is None else min(TUNING_SECONDS, TUNING_SHARE * seconds)
+
+    @property
     def known(self) -> bool:
         """Whether enough steps were timed."""
         return self._ticks >= PROBE_STEPS
@@ -56,7 +63,7 @@ class Pace:
         trainer = self._trainer
         if trainer.config.seconds is None or not self.known:
             return False
-        last = trainer.closing_tokens * self._seconds_per_val_token
+        last = trainer.closing_tokens * self._seconds_per_val_token + self.tuning_seconds
         left = trainer.config.seconds - trainer.seconds - last
         steps = trainer.step + max(0, round(left / self.seconds_per_step))
         steps = min(steps, trainer.limit or steps)

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import re
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Self
@@ -11,12 +12,17 @@ from typing import Self
 from charrnn import __version__, model_file
 from charrnn.errors import RunError
 from charrnn.events import Event, Sample
+from charrnn.mixture import Weights
 from charrnn.model import Model
 from charrnn.model_file import MODEL_NAME, RUNS, ModelFile
 from charrnn.training import checkpoint
 from charrnn.training.checkpoint import RESUME_NAME
 from charrnn.training.trainer import Trainer
 from charrnn.training.transfer import Origin
+from charrnn.tuning import Tuned, tune
+
+TUNING_WORDS = 1000  # at the most, and
+TUNING_TOKENS = 8000  # one for so many tokens trained: some hundredths of the training's time
 
 
 class Run:
@@ -40,6 +46,7 @@ class Run:
         self.texts = texts
         self.encoding = encoding
         self.origin = origin
+        self._mixture: Weights | None = None
         self._waiting: dict[str, str] = {}  # what a full disk has kept from each file
 
     @classmethod
@@ -145,7 +152,21 @@ class Run:
             }
             | asdict(trainer.config),
             word_runs=trainer.corpus.word_runs,
+            ngram=trainer.corpus.ngram,
+            mixture=self._mixture,
         )
+
+    def tune(self, trainer: Trainer, seconds: float) -> Tuned:
+        """Weigh the sources of the best model's suggestions, for the files saved from now on.
+
+        Args:
+            seconds: to take at the most.
+        """
+        completer = Model(self.model_file(trainer)).completer()
+        words = min(TUNING_WORDS, trainer.tokens // TUNING_TOKENS)
+        tuned = tune(completer, trainer.corpus.held_out, words, time.monotonic() + seconds)
+        self._mixture = tuned.weights
+        return tuned
 
     def sample(self, trainer: Trainer, length: int, best: bool = False) -> str:
         """Text from the present weights, or the best ones; the same for the same weights."""

@@ -9,6 +9,7 @@ import torch
 from charrnn import text, tokenizer
 from charrnn.config import ModelConfig, TrainingConfig, require
 from charrnn.errors import RunError, UsageError
+from charrnn.ngram import NGram
 from charrnn.novelty import WordRuns
 from charrnn.tokenizer import TOKENIZERS, Tokenizer
 from charrnn.training import checkpoint, transfer
@@ -18,6 +19,8 @@ from charrnn.training.corpus import Corpus
 from charrnn.training.run import Run, new_path, resume_path
 from charrnn.training.trainer import Trainer
 from charrnn.training.transfer import Origin
+
+HELD_OUT = 100_000  # characters, more than are ever typed to tune
 
 Setup = tuple[Trainer, Run]
 
@@ -127,7 +130,13 @@ def _prepare(
 ) -> Corpus:
     whole = text.read(texts, encoding)
     corpus = Corpus.prepare(whole, val, tokenize)
-    return replace(corpus, word_runs=WordRuns.build(text.split(whole, val)[0]))
+    train_text, val_text = text.split(whole, val)
+    return replace(
+        corpus,
+        word_runs=WordRuns.build(train_text),
+        ngram=NGram.build(train_text).tensors(),
+        held_out=val_text[:HELD_OUT],
+    )
 
 
 def _configure(

@@ -94,6 +94,50 @@ def test_encoding(call: Call, trained: Training, tmp_path: Path) -> None:
     assert result.events[0]["chars"] == 4
 
 
+class TestKeystrokes:
+    def test_json(self, call: Call, trained: Training, tmp_path: Path) -> None:
+        """The keys saved, by each kind of suggestion, stand beside the scores."""
+        (tmp_path / "text.txt").write_text(sentences(1)[:1500])
+        result = call("eval", "text.txt", "-m", trained.run, "--keystrokes", "--json")
+        assert (result.code, result.err) == (0, "")
+        (score,) = result.events
+        assert score.keys() >= KEYS | {"ksr", "next_word", "latency_ms", "baselines"}
+        assert score["ksr"].keys() == {"1", "3", "5"}
+        assert 0 < score["ksr"]["1"] <= score["ksr"]["3"] <= score["ksr"]["5"]
+        assert score["ksr"]["5"] <= score["ceilings"]["foresight"] < 1
+        assert score["ksr_without_space"]["3"] < score["ksr"]["3"]
+        assert score["latency_ms"]["p50"] <= score["latency_ms"]["p99"]
+        assert [*score["baselines"]] == ["cold", "trigrams", "counts"]
+        for baseline in score["baselines"].values():
+            assert 0 < baseline["ksr"]["1"] < 1
+        # Sentences of a few patterns: to know the two words before is worth much.
+        assert score["baselines"]["trigrams"]["ksr"]["1"] > score["baselines"]["counts"]["ksr"]["1"]
+        shown = [dial["shown_per_char"] for dial in score["dial"]]
+        assert shown == sorted(shown, reverse=True)
+
+    def test_plain(self, call: Call, word_trained: Training, tmp_path: Path) -> None:
+        """Without --json there are tables for people."""
+        (tmp_path / "text.txt").write_text(sentences(1)[:300])
+        result = call("eval", "text.txt", "-m", word_trained.run, "--keystrokes")
+        assert (result.code, result.err) == (0, "")
+        for line in ("this model", "trigrams alone", "in words never seen", "suggestion took"):
+            assert line in result.out
+
+    @pytest.mark.parametrize("text", ["?! ...\n", "x", "\n"])
+    def test_hardly_a_word(self, call: Call, trained: Training, tmp_path: Path, text: str) -> None:
+        """A text with nothing to complete saves nothing."""
+        (tmp_path / "text.txt").write_text(text)
+        result = call("eval", "text.txt", "-m", trained.run, "--keystrokes", "--json")
+        assert result.code == 0
+        assert result.events[0]["ksr"] == {"1": 0, "3": 0, "5": 0}
+
+    def test_empty(self, call: Call, trained: Training, tmp_path: Path) -> None:
+        """An empty text is an error."""
+        (tmp_path / "text.txt").write_text("")
+        result = call("eval", "text.txt", "-m", trained.run, "--keystrokes")
+        assert (result.code, result.out) == (1, "")
+
+
 def test_without_torch(tmp_path: Path, trained: Training, corpus: Path) -> None:
     """It never waits for torch."""
     assert "torch" not in modules_loaded("eval", corpus, "-m", trained.run, cwd=tmp_path)

@@ -1,0 +1,230 @@
+"""Words that a network finds likely: a beam over its tokens, up to the word's end."""
+
+import math
+import re
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from charrnn.cells import Array
+from charrnn.engine import Engine, log_softmax
+from charrnn.ngram import LAST_CODE_POINT
+from charrnn.text import JOINERS
+from charrnn.tokenizer import Ids, Tokenizer
+
+IN_WORD = re.compile(rf"(?:[^\W_]|[{JOINERS}])+")
+MAX_LENGTH = 64  # characters in a suggestion
+UNLIKELY = 1e-5  # probability of a beginning under which it is not followed
+SMALLEST = 1e-30
+
+
+class Reader:
+    """The state after a text, kept for its last tokens, so that a key costs a step.
+
+    Args:
+        engine: reads.
+        start: the state before any text, [L, S, 1, H].
+        keep: states that are kept; going back further reads again from the start.
+    """
+
+    def __init__(self, engine: Engine, start: Array, keep: int = 512) -> None:
+        self._engine = engine
+        self._keep = keep
+        self._ids: Ids = np.zeros(0, np.int32)
+        self._start = start
+        self._states = [start]  # after the first N - len + 1 ... N of the N ids
+
+    def state(self, ids: Ids) -> Array:
+        """The state after `ids`, [L, S, 1, H]."""
+        shorter = min(len(ids), len(self._ids))
+        differ = np.flatnonzero(ids[:shorter] != self._ids[:shorter])
+        same = int(differ[0]) if len(differ) else shorter
+        stale = len(self._ids) - same
+        if stale >= len(self._states):
+            same, self._states = 0, [self._start]
+        elif stale:
+            del self._states[-stale:]
+        unread = ids[same:]
+        skipped = max(0, len(unread) - self._keep)
+        if skipped:
+            self._states = [self._engine.read(unread[:skipped], self._states[-1])]
+        for i in range(skipped, len(unread)):
+            self._states.append(self._engine.step(unread[i : i + 1], self._states[-1]))
+        del self._states[: -2 * self._keep]
+        self._ids = ids
+        return self._states[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """A text that is pursued.
+
+    Attributes:
+        need: end of the typed text that its tokens have yet to spell.
+        text: what it would insert after the typed text.
+        score: its log-probability, nats.
+        wanted: texts asked for that begin so.
+    """
+
+    need: str
+    text: str
+    score: float
+    wanted: tuple[str, ...] = ()
+
+    def followed_by(self, token: str, score: float, wanted: tuple[str, ...]) -> "Hypothesis":
+        spelled = len(self.need)
+        return Hypothesis(self.need[len(token) :], self.text + token[spelled:], score, wanted)
+
+    def is_word(self) -> bool:
+        """Whether the text is, so far, a word or part of one."""
+        return len(self.text) < MAX_LENGTH and (
+            not self.text or IN_WORD.fullmatch(self.text) is not None
+        )
+
+
+class WordSearch:
+    """Finds how words may end, or begin and end, after what was typed.
+
+    Args:
+        start: the state before any text, [L, S, 1, H].
+        beam: texts pursued at once, besides those asked for.
+    """
+
+    def __init__(self, engine: Engine, tokenizer: Tokenizer, start: Array, beam: int) -> None:
+        self._engine = engine
+        self._tokenizer = tokenizer
+        self._reader = Reader(engine, start)
+        self._beam = beam
+        tokens = tokenizer.tokens[:-1]
+        self._ids = {token: i for i, token in enumerate(tokens)}
+        self._longest = max(map(len, tokens), default=1)
+        self._sorted = sorted(tokens)
+        self._sorted_ids = np.array([self._ids[token] for token in self._sorted], np.int32)
+        inside = np.array([IN_WORD.fullmatch(token) is not None for token in tokens], bool)
+        self._inside = np.flatnonzero(inside).astype(np.int32)
+        self._joiners = np.array([tokens[i][0] in JOINERS for i in self._inside], bool)
+        self._ends_word = np.flatnonzero(~inside)
+        self._spaced = np.array([i for i, token in enumerate(tokens) if token[0] == " "], int)
+
+    def search(self, typed: str, half: str, wanted: Iterable[str], k: int) -> dict[str, float]:
+        """Probabilities that the text goes on so and that its word then ends.
+
+        Args:
+            typed: all the text so far.
+            half: the word at its end that goes on; if empty, a word begins.
+            wanted: texts, without the half word, whose probabilities are asked for.
+            k: the likeliest ones that are sure to be among those found; any but "" are words.
+        """
+        unfinished = self._tokenizer.unfinished(typed)
+        found, mass = self._search(typed, unfinished, bool(half), [*wanted], k)
+        if not mass:  # no token can spell it: it is read as it stands
+            found, mass = self._search(typed, "", bool(half), [*wanted], k)
+        return {text: p / mass for text, p in found.items()} if mass else {}
+
+    def space(self, typed: str) -> float:
+        """The probability that a space comes next."""
+        unfinished = self._tokenizer.unfinished(typed)
+        logp = self._logp(self._state(typed.removesuffix(unfinished)))[0]
+        if unfinished:
+            # The token is complete if nothing longer begins like it.
+            whole = self._ids.get(unfinished)
+            _, spelled = self._spell(unfinished)
+            mass = float(np.exp(logp[spelled]).sum())
+            ended = float(np.exp(logp[whole])) / mass if whole is not None and mass else 1.0
+            return ended * float(np.exp(self._logp(self._state(typed))[0, self._spaced]).sum())
+        return float(np.exp(logp[self._spaced]).sum())
+
+    def _state(self, text: str) -> Array:
+        return self._reader.state(self._tokenizer.known(self._tokenizer.encode(text)))
+
+    def _logp(self, state: Array) -> Array:
+        logits = self._engine.logits(state)
+        logits[:, self._tokenizer.unknown_id] = -np.inf
+        return log_softmax(logits)
+
+    def _search(
+        self, typed: str, unfinished: str, within: bool, wanted: list[str], k: int
+    ) -> tuple[dict[str, float], float]:
+        """Words that may follow and their probabilities, and that of the unfinished end."""
+        state = self._state(typed.removesuffix(unfinished))
+        beam = [Hypothesis(unfinished, "", 0.0, tuple(wanted))]
+        mass = 0.0 if unfinished else 1.0
+        found: defaultdict[str, float] = defaultdict(float)
+        while beam:
+            # Of each text with one token more, [B, V].
+            logp = self._logp(state) + np.array([[h.score] for h in beam], np.float32)
+            ends = np.exp(logp[:, self._ends_word]).sum(axis=1).tolist()
+            follow = logp[:, self._inside]
+            rows, ids = [np.zeros(0, np.intp)], [np.zeros(0, np.int32)]
+            for row, (hypothesis, end) in enumerate(zip(beam, ends, strict=True)):
+                if hypothesis.need:
+                    agree, spelled = self._spell(hypothesis.need)
+                    mass += float(np.exp(logp[row, spelled]).sum())
+                    follow[row] = -np.inf
+                    rows.append(np.full(len(agree), row))
+                    ids.append(agree)
+                elif not hypothesis.text and not within:
+                    follow[row, self._joiners] = -np.inf
+                elif (hypothesis.text or "a")[-1] not in JOINERS:
+                    found[hypothesis.text] += end
+            words = sorted(p for text, p in found.items() if text)
+            # A longer text is never likelier than its beginning, so the rest cannot get in.
+            least = math.log(max(UNLIKELY * mass, words[-k] if len(words) >= k else 0, SMALLEST))
+            likely = np.nonzero(follow > least)
+            row_of, token_of = (
+                np.concatenate([*rows, likely[0]]), np.concatenate([*ids, self._inside[likely[1]]])
+            )  # fmt: skip
+            best = np.argsort(-logp[row_of, token_of], kind="stable")[: max(self._beam, 2 * k)]
+            chosen = dict.fromkeys(zip(row_of[best].tolist(), token_of[best].tolist(), strict=True))
+            state, beam = self._advance(state, beam, chosen, logp, math.log(UNLIKELY * mass or 1))
+        return found, mass
+
+    def _spell(self, need: str) -> tuple[Ids, Ids]:
+        """Tokens that agree with the typed text `need`; of them, those that spell all of it."""
+        first = bisect_left(self._sorted, need)
+        last = bisect_left(self._sorted, need + LAST_CODE_POINT)
+        spelled = self._sorted_ids[first:last]
+        parts = [self._ids[need[:n]] for n in range(1, len(need)) if need[:n] in self._ids]
+        return np.concatenate([spelled, np.array(parts, np.int32)]), spelled
+
+    def _advance(
+        self,
+        state: Array,
+        beam: list[Hypothesis],
+        chosen: dict[tuple[int, int], None],
+        logp: Array,
+        least: float,
+    ) -> tuple[Array, list[Hypothesis]]:
+        """Read the tokens chosen, in their rows, and those on the way to what is wanted."""
+        towards = [self._towards(hypothesis) for hypothesis in beam]
+        ways = ((row, token) for row, way in enumerate(towards) for token in way)
+        chosen |= dict.fromkeys((row, token) for row, token in ways if logp[row, token] > least)
+        rows, tokens, children = [], [], []
+        for row, token in chosen:
+            child = beam[row].followed_by(
+                self._tokenizer.tokens[token],
+                float(logp[row, token]),
+                tuple(towards[row].get(token, ())),
+            )
+            if child.is_word():
+                rows.append(row)
+                tokens.append(token)
+                children.append(child)
+        if not children:
+            return state, []
+        return self._engine.step(np.array(tokens), state[:, :, rows]), children
+
+    def _towards(self, hypothesis: Hypothesis) -> dict[int, list[str]]:
+        """The next tokens on the way to the texts that are wanted, and to which ones."""
+        ways: defaultdict[int, list[str]] = defaultdict(list)
+        for text in hypothesis.wanted:
+            rest = hypothesis.need + text[len(hypothesis.text) :]
+            for length in range(min(self._longest, len(rest)), 0, -1):
+                token = self._ids.get(rest[:length])
+                if token is not None:
+                    ways[token].append(text)
+                    break
+        return ways

@@ -1,0 +1,91 @@
+"""The simulated user against keys counted by hand."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+
+from charrnn.complete import Completion
+from charrnn.keystrokes import Keystrokes, Suggest, type_text
+from charrnn.text import WORD
+from tests.strategies import texts
+
+
+def typed(text: str, suggest: Suggest, vocabulary: Sequence[str] = ()) -> Keystrokes:
+    *_, keys = type_text(text, suggest, vocabulary)
+    return keys
+
+
+def always(*words: str, p: float = 0.6) -> Suggest:
+    """Shows the words that go on from what is typed, in this order."""
+
+    def suggest(text: str, k: int) -> list[Completion]:
+        half = next(iter(WORD.findall(text)[-1:]), "") if text[-1:].isalnum() else ""
+        rest = [w[len(half) :] for w in words if w.startswith(half) and w != half]
+        return [Completion(w, p) for w in rest][:k]
+
+    return suggest
+
+
+def test_nothing_shown() -> None:
+    """Without suggestions every key is typed."""
+    keys = typed("The fox sat.", always())
+    assert (keys.chars, keys.words) == (12, 3)
+    assert [*keys.saved.values()] == [0, 0, 0]
+
+
+def test_ranks() -> None:
+    """A word is taken at the first letter where it is among the candidates."""
+    # the: rank 3; then (4 letters, no space after it): rank 2 before its first letter.
+    keys = typed("the then", always("they", "then", "the"))
+    # One candidate: "they" all along, until "then" is typed as far as "then" - never shown first.
+    assert keys.saved == {1: 0, 3: 3 + 3, 5: 6}
+    assert keys.saved_spaceless == {1: 0, 3: 2 + 3, 5: 5}
+    assert keys.first == {1: 0, 3: 2, 5: 2}
+
+
+def test_half_typed() -> None:
+    """Letters narrow the candidates down."""
+    keys = typed("sat x", always("a", "b", "c", "d", "e", "sat"))
+    assert keys.saved == {1: 2, 3: 2, 5: 2}  # after the s: "at" and the space for one key
+    assert keys.first == {1: 0, 3: 0, 5: 0}
+
+
+def test_not_worth_it() -> None:
+    """A suggestion that saves no key is left, but counts as a word foreseen."""
+    keys = typed("a,b c", always("a", "b", "c"))
+    assert keys.saved == {1: 0, 3: 1, 5: 1}  # "b" and its space
+    assert keys.first == {1: 1, 3: 3, 5: 3}
+
+
+def test_ceilings() -> None:
+    """Who knows the text needs a key a word; a vocabulary leaves out what it lacks."""
+    keys = typed("The fox sat.", always("The", "fox", "sat"), ["The", "sat"])
+    assert keys.foresight == 3 + 3 + 2
+    assert keys.vocabulary == 3 + 2
+    assert (keys.unseen_chars, keys.unseen_saved) == (3, {1: 2, 3: 3, 5: 3})
+
+
+@pytest.mark.parametrize(("p", "shown"), [(0.05, 1), (0.35, 4), (0.99, 10)])
+def test_dial(p: float, shown: int) -> None:
+    """A candidate is shown where it is likely enough."""
+    keys = typed("fox", always("fox", p=p))
+    assert sum(dial.shown > 0 for dial in keys.dials) == shown
+    assert all(dial.right == dial.shown for dial in keys.dials)
+    assert {dial.saved for dial in keys.dials if dial.shown} == {2}
+
+
+@given(texts)
+def test_foresight(text: str) -> None:
+    """Suggestions that are always right reach the ceiling, and no text is too odd."""
+    words = {m.start(): m[0] for m in WORD.finditer(text)}
+
+    def suggest(before: str, k: int) -> list[Completion]:
+        return [Completion(words[len(before)], 1.0)] if len(before) in words else []
+
+    keys = typed(text, suggest)
+    assert keys.chars == len(text)
+    assert keys.saved == dict.fromkeys(keys.saved, keys.foresight)
+    assert keys.first[1] == keys.words == len(words)
+    values = keys.to_json()
+    assert values["ksr"]["1"] == values["ceilings"]["foresight"] >= values["ksr_without_space"]["1"]

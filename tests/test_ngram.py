@@ -1,0 +1,171 @@
+"""The trigram model against a plain reference, and its way into a file and back."""
+
+from collections import Counter, defaultdict
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn import ngram
+from charrnn.ngram import TOKEN, NGram, half_word
+from tests.strategies import NASTY, texts
+
+SMALL = st.text(st.sampled_from("aAb ,\n"), max_size=120)
+FABLE = """\
+The fox saw the crow. The crow saw the fox, and the fox said: sing!
+The crow sang. The fox took the cheese; the crow saw the fox take the cheese.
+"""
+
+
+def discount(counts: Counter[Any]) -> dict[int, float]:
+    """Chen & Goodman 1999, equation 26."""
+    n = [max(1, sum(c == i for c in counts.values())) for i in (1, 2, 3, 4)]
+    y = n[0] / (n[0] + 2 * n[1])
+    off = {i: i - (i + 1) * y * n[i] / n[i - 1] for i in (1, 2, 3)}
+    return {i: min(max(0.0, off[i]), i - 0.01) for i in off}
+
+
+def reference(text: str, context: list[str]) -> dict[str, float]:
+    """Probabilities of all tokens after a context, as the definition has it."""
+    tokens = TOKEN.findall(text)
+    three = Counter(zip(tokens, tokens[1:], tokens[2:], strict=False))
+    two = Counter((v, w) for _, v, w in three)
+    one = Counter(w for _, w in two)
+    vocabulary = sorted(set(tokens))
+    off = discount(one)
+    total = sum(one.values())
+    p = {w: (one[w] - off[min(3, one[w])]) / total if one[w] else 0.0 for w in vocabulary}
+    rest = max(0.0, 1 - sum(p.values()))
+    p = {w: q + rest / (len(vocabulary) + 1) for w, q in p.items()}
+    for counts, known in ((two, context[-1:]), (three, context[-2:])):
+        off = discount(counts)
+        after = defaultdict(int)
+        for key, count in counts.items():
+            if len(known) == len(key) - 1 and [*key[:-1]] == known:
+                after[key[-1]] = count
+        if after:
+            total = sum(after.values())
+            taken = {w: (c - off[min(3, c)]) / total for w, c in after.items()}
+            p = {w: q * (1 - sum(taken.values())) + taken.get(w, 0) for w, q in p.items()}
+    return p
+
+
+@pytest.mark.parametrize("context", ["", "The ", "the ", "saw the ", "The fox", "x ", "fox, and "])
+def test_reference(context: str) -> None:
+    """Words after a context have the probabilities of modified Kneser-Ney, marks none."""
+    model = NGram.build(FABLE)
+    expected = reference(FABLE, TOKEN.findall(context)[-2:])
+    found = model.after(context + ("" if context.endswith(" ") else " "))
+    words = [w for w in model.tokens if w[0].isalnum()]
+    assert dict(zip(model.tokens, found.tolist(), strict=True)) == pytest.approx(
+        {w: expected[w] if w in words else 0 for w in model.tokens}, rel=2e-3, abs=1e-6
+    )
+
+
+@given(SMALL, SMALL)
+def test_any_reference(text: str, before: str) -> None:
+    """So it is for every text."""
+    model = NGram.build(text)
+    expected = reference(text, TOKEN.findall(before)[-2:])
+    for token, p in zip(model.tokens, model.after(before).tolist(), strict=True):
+        if token[0].isalnum():
+            assert p == pytest.approx(expected[token], rel=5e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("limit", ["MOST_TOKENS", "MOST_ENTRIES"])
+def test_limits(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long text leaves the commonest; what remains is still a distribution."""
+    monkeypatch.setattr(ngram, limit, 8)
+    model = NGram.build(FABLE)
+    kept = (
+        len(model.tokens) if limit == "MOST_TOKENS" else max(len(model.two.p), len(model.three.p))
+    )
+    assert kept <= 8
+    assert "fox" in model.tokens
+    for before in ("", "The ", "the ", "saw the "):
+        assert 0 < model.after(before).sum() <= 1.001
+
+
+@pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
+def test_nasty(text: str) -> None:
+    """Any text can be counted, asked about, stored and read."""
+    model = NGram.build(text)
+    again = NGram.from_tensors(model.tensors())
+    assert again.tokens == model.tokens
+    np.testing.assert_array_equal(again.after(text), model.after(text))
+    assert (model.after(text) >= 0).all()
+
+
+@given(texts)
+def test_counts(text: str) -> None:
+    """Counts are those of the tokens."""
+    model = NGram.build(text)
+    counts = Counter(token[: ngram.LONGEST_WORD] for token in TOKEN.findall(text))
+    assert dict(zip(model.tokens, model.counts.tolist(), strict=True)) == counts
+
+
+@pytest.mark.parametrize(
+    ("text", "half"),
+    [
+        ("", ""),
+        ("The fo", "fo"),
+        ("The ", ""),
+        ("don'", "don'"),
+        ("rock'n'ro", "rock'n'ro"),
+        ("'ti", "ti"),
+        ("a--b", "b"),
+        ("a--", ""),
+        ("under_sc", "sc"),
+        ("état-ma", "état-ma"),
+        ("x" * 500, "x" * ngram.LONGEST_WORD),
+    ],
+)
+def test_half_word(text: str, half: str) -> None:
+    """The word that is being typed."""
+    assert half_word(text) == half
+
+
+def test_starting_with() -> None:
+    """Words that go on from a prefix, which is none of them."""
+    model = NGram.build("the then they other th")
+    assert model.tokens[model.starting_with("th")] == ["the", "then", "they"]
+    assert model.tokens[model.starting_with("the")] == ["then", "they"]
+    assert model.tokens[model.starting_with("")] == model.tokens
+    assert model.tokens[model.starting_with("x")] == []
+
+
+def damage(name: str, model: NGram) -> dict[str, Any]:
+    """The tensors of a model, one of them wrong."""
+    arrays = model.tensors()
+    array = arrays[name].copy()
+    match name.rpartition(".")[2]:
+        case "tokens":
+            array = array[::-1]
+        case "counts" | "one":
+            array = array[:-1]
+        case "contexts":
+            array = array[:, ::-1]
+        case "lengths":
+            array[0] += 1
+        case "words":
+            array[:] = 60_000
+        case "p":
+            array[0] = np.nan
+    return arrays | {name: array}
+
+
+@pytest.mark.parametrize("name", NGram.build("").tensors())
+def test_damaged(name: str) -> None:
+    """Tensors that do not fit together, or are missing, or of another type, are refused."""
+    model = NGram.build(FABLE)
+    arrays = model.tensors()
+    for wrong in (
+        damage(name, model),
+        {key: array for key, array in arrays.items() if key != name},
+        arrays | {name: arrays[name].astype(np.int64)},
+        arrays | {name: arrays[name].reshape(-1, 1, 1)},
+    ):
+        with pytest.raises(ValueError, match=r"\w"):
+            NGram.from_tensors(wrong)

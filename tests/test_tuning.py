@@ -1,0 +1,64 @@
+"""Weighing the sources on held-out text."""
+
+import time
+
+import numpy as np
+import pytest
+
+from charrnn import tuning
+from charrnn.complete import Completer
+from charrnn.keystrokes import WordList, type_text
+from charrnn.mixture import BEGIN
+from charrnn.model import Model
+from charrnn.ngram import NGram
+from tests.models import CORPUS
+
+NGRAM = NGram.build(CORPUS)
+TEXT = (
+    "!\n" * 5
+    + "The fox said nothing, but the crow sat under a branch and sang its café song. " * 12
+)
+
+
+def completer(model: Model) -> Completer:
+    start = model.engine.zero_state()
+    return Completer(model.engine, model.file.tokenizer, start, NGRAM, recent=False)
+
+
+def test_saved(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told is what the simulated user saves, with the mixture and with the trigrams."""
+    monkeypatch.setattr(tuning, "fit", lambda choices: BEGIN)
+    tuned = tuning.tune(completer(model), TEXT, 1000)
+    end = TEXT.rindex("song") + len("song")
+    for saved, suggest in (
+        (tuned.saved, completer(model).extend),
+        (tuned.saved_by_trigrams, WordList(NGRAM, NGRAM.after).extend),
+    ):
+        *_, keys = type_text(TEXT, suggest, [])
+        share = keys.saved[3] / (end - TEXT.index("The"))
+        assert saved == pytest.approx(share, abs=0.02)  # words equally likely may change places
+
+
+def test_better(model: Model) -> None:
+    """Where the trigrams are right and the network knows nothing, they come to weigh more."""
+    tuned = tuning.tune(completer(model), CORPUS * 6, 1000)
+    assert tuned.weights[0, 1] > BEGIN[0, 1]
+    assert tuned.weights[0, 0] < BEGIN[0, 0]
+    assert tuned.saved is not None
+    assert tuned.saved > 0.3
+
+
+@pytest.mark.parametrize("text", ["", "?!", "The fox", "x" * 500])
+def test_too_little(model: Model, text: str) -> None:
+    """A text of a few words moves the weights a little and tells nothing."""
+    tuned = tuning.tune(completer(model), text, 1000)
+    assert np.abs(tuned.weights - BEGIN).max() < 1
+    assert (tuned.saved, tuned.saved_by_trigrams) == (None, None)
+
+
+def test_limits(model: Model) -> None:
+    """It ends where it shall, after some words or some time."""
+    late = tuning.tune(completer(model), CORPUS * 6, 1000, time.monotonic() - 1)
+    np.testing.assert_array_equal(late.weights, BEGIN)
+    few = tuning.tune(completer(model), CORPUS * 6, 5)
+    assert few.saved is None
