@@ -21,6 +21,7 @@ RECENT = 8
 LEAST_SPACE = 0.05  # probability of a space from which the word after it is looked for
 RECENT_SHARE = 0.07  # of the words are merely repeated
 NEW_WORD, NEW_LETTER = 1e-3, 0.05  # of them are new, and how likely a letter of theirs is
+UNSEEN = 1e-4, 1e-3  # shares of recent words, and of followers, that count like none
 SMALLEST = 1e-30
 TINY = 1e-5  # the probability that a source gives to what it does not know
 
@@ -129,44 +130,60 @@ class Completer:
         before = typed[: len(typed) - len(half)]
         if before != self._before:
             self._before, self._trigrams = before, self._ngram.after(before)
-        trigrams = self._trigrams
-        some = self._ngram.starting_with(half)
-        ids = [*best(trigrams[some], LATER if half else FIRST)]
-        ids += [*best(self._counts[some], COMMON)] if half else []
-        texts = dict.fromkeys(self._ngram.tokens[some.start + i][len(half) :] for i in ids)
         if self._recent:
             self._recent.read(before)
-            texts |= dict.fromkeys(
-                word[len(half) :] for word in self._recent.starting_with(half, RECENT)
-            )
-        network = self._network.search(typed, half, texts, k)
-        texts |= dict.fromkeys(network)
-        texts.pop("", None)
+        suggested = self._suggested(half)
+        network = self._network.search(typed, half, suggested, k)
+        texts = [text for text in dict.fromkeys([*suggested, *network]) if text]
         if half:
-            texts[""] = None
-        features = np.zeros((len(texts) + 1, len(FEATURES)), np.float32)
-        for row, text in zip(features, texts, strict=False):
+            texts.append("")
+        whole = self._ngram.id(half)
+        mass = float(self._trigrams[self._ngram.starting_with(half)].sum())
+        mass += 0 if whole is None else float(self._trigrams[whole])
+        features = self._features(half, texts, network, max(SMALLEST, mass))
+        return Options([*texts, None], features, self._repeated(half, texts, mass), len(half))
+
+    def _suggested(self, half: str) -> list[str]:
+        """How the half word goes on in the training text and in recent words."""
+        some = self._ngram.starting_with(half)
+        ids = [*best(self._trigrams[some], LATER if half else FIRST)]
+        ids += [*best(self._counts[some], COMMON)] if half else []
+        words = [self._ngram.tokens[some.start + i] for i in ids]
+        words += self._recent.starting_with(half, RECENT) if self._recent else []
+        return [word[len(half) :] for word in dict.fromkeys(words)]
+
+    def _features(
+        self, half: str, texts: list[str], network: dict[str, float], mass: float
+    ) -> Array:
+        """Of each text and of all others, [len(texts) + 1, len(FEATURES)]."""
+        said = np.zeros((len(texts) + 1, len(FEATURES)), np.float32)
+        for row, text in zip(said, texts, strict=False):
             word = half + text
-            i = self._ngram.id(word)
             row[0] = network.get(text, 0.0)
-            row[1:3] = (0, 0) if i is None else (trigrams[i], self._ngram.counts[i])
+            i = self._ngram.id(word)
+            if i is not None:
+                row[1:3] = self._trigrams[i] / mass, self._ngram.counts[i]
             if self._recent:
                 row[3:5] = self._recent.share(word), self._recent.share_after_last(word)
-        whole = self._ngram.id(half)
-        total = trigrams[some].sum() + (0 if whole is None else trigrams[whole])
-        features[:, 1] /= max(SMALLEST, total)
-        features[-1, :2] = 1 - features[:-1, :2].sum(axis=0)
-        features[:, :2] = np.log(np.maximum(features[:, :2], TINY))
-        features[:-1, 2] = np.log(features[:-1, 2] + 0.5)
-        features[:, 3:5] = np.log1p(features[:, 3:5] / (10 * TINY, 100 * TINY))
-        features[-1, 5] = 1
-        recent = np.zeros(len(features), np.float32)
-        if self._recent and (mass := self._recent.mass(half)):
-            others = total + NEW_WORD * NEW_LETTER ** len(half)
-            share = RECENT_SHARE / (RECENT_SHARE * mass + (1 - RECENT_SHARE) * others)
-            for i, text in enumerate(texts):
-                recent[i] = share * self._recent.share(half + text)
-        return Options([*texts, None], features, recent, len(half))
+        said[-1, :2] = 1 - said[:-1, :2].sum(axis=0)
+        said[:, :2] = np.log(np.maximum(said[:, :2], TINY))
+        said[:-1, 2] = np.log(said[:-1, 2] + 0.5)
+        said[:, 3:5] = np.log1p(said[:, 3:5] / UNSEEN)
+        said[-1, 5] = 1
+        return said
+
+    def _repeated(self, half: str, texts: list[str], mass: float) -> Array:
+        """The probability that each text is typed because it is a recent word, [len(texts) + 1].
+
+        That the word is repeated becomes likely with letters that few other words begin with.
+        """
+        p = np.zeros(len(texts) + 1, np.float32)
+        recent = self._recent.mass(half) if self._recent else 0.0
+        if self._recent and recent:
+            others = mass + NEW_WORD * NEW_LETTER ** len(half)
+            share = RECENT_SHARE / (RECENT_SHARE * recent + (1 - RECENT_SHARE) * others)
+            p[:-1] = [share * self._recent.share(half + text) for text in texts]
+        return p
 
 
 def best(p: Array, k: int) -> NDArray[np.intp]:

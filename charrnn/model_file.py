@@ -14,7 +14,6 @@ Nothing in it is executed, and every size is checked before it is used.
 import json
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,8 @@ from safetensors.numpy import save as to_bytes
 
 from charrnn.cells import Array
 from charrnn.config import ModelConfig
-from charrnn.errors import CharrnnError, ModelFileError, RunError, UsageError
+from charrnn.errors import CharrnnError, ModelFileError, UsageError
+from charrnn.files import write_atomically
 from charrnn.mixture import BEGIN, Weights
 from charrnn.novelty import WordRuns
 from charrnn.tokenizer import Tokenizer, code_points, from_json
@@ -60,28 +60,6 @@ class ModelFile:
     word_runs: WordRuns | None = None
     ngram: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     mixture: Weights | None = None
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write beside, flush to disk, rename: a reader sees the old file or the new, never a part.
-
-    Raises:
-        RunError: the file cannot be written; what was there before is untouched.
-    """
-    beside = path.with_name(path.name + ".tmp")
-    try:
-        with open(beside, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
-        raise RunError(
-            f"cannot write {path}: {error.strerror or error}",
-            "free some space or choose another folder with -o",
-        ) from None
 
 
 def save(path: Path, model: ModelFile) -> None:

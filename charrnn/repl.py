@@ -1,6 +1,8 @@
 """The interactive session: what would come next stands in grey after what is typed."""
 
 import re
+import sys
+from pathlib import Path
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
@@ -13,9 +15,12 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
 
 from charrnn.complete import Completion
+from charrnn.errors import TextError
+from charrnn.files import append
 from charrnn.model import Model
 
 ESCAPE_SECONDS = 0.1  # a lone Esc is told from the start of an arrow key by this silence
+CLOSING = ",.;:!?)]}…\"'”’»"  # stand next to the word before them
 STYLE = Style.from_dict(
     {
         "auto-suggestion": "ansibrightblack italic",
@@ -32,11 +37,13 @@ class Suggester(AutoSuggest):
     Args:
         model: completes.
         count: suggestions to choose from.
+        least: probability under which nothing is suggested.
     """
 
-    def __init__(self, model: Model, count: int) -> None:
+    def __init__(self, model: Model, count: int, least: float) -> None:
         self._model = model
         self._count = count
+        self._least = least
         self.before = ""  # the lines that were entered
         self._text = ""  # what the rest is about
         self._phrase = ""
@@ -48,6 +55,8 @@ class Suggester(AutoSuggest):
             return None
         typed = self.before + document.text
         completions = self._model.complete(typed, self._count)
+        if completions and completions[0].p < self._least:
+            completions = []
         phrase = self._model.phrase(typed, completions[0]) if completions else ""
         self._text, self._completions, self._phrase, self._chosen = (
             document.text, completions, phrase, 0,
@@ -66,18 +75,87 @@ class Suggester(AutoSuggest):
         self._chosen = (self._chosen + 1) % len(completions)
         return Suggestion(completions[self._chosen].text if self._chosen else self._phrase)
 
-    def toolbar(self) -> StyleAndTextTuples:
-        """The suggestions with their probabilities, the chosen one marked; then the keys."""
-        buffer = get_app().current_buffer
+    def shown(self, buffer: Buffer) -> StyleAndTextTuples:
+        """The suggestions with their probabilities, the chosen one marked."""
         shown: StyleAndTextTuples = []
         if buffer.suggestion:
             for i, completion in enumerate(self.completions(buffer.text)):
                 style = "class:chosen" if i == self._chosen else ""
                 shown += [(style, completion.text.strip()), ("", f" {completion.p:.0%}   ")]
-        return [*shown, ("class:keys", "→ all  Alt-F word  Tab next  Esc hide  Ctrl-D end")]
+        return shown
 
 
-def key_bindings(suggester: Suggester) -> KeyBindings:
+class Hand:
+    """Takes suggestions, and counts the keys that this saves.
+
+    Attributes:
+        saved: keys.
+    """
+
+    def __init__(self) -> None:
+        self.saved = 0
+        self._loose = ""  # the text, while it ends in a space that nobody typed
+
+    def take(self, buffer: Buffer, text: str) -> None:
+        """Insert a suggestion and the space after it."""
+        buffer.insert_text(text + " ")
+        self.saved += len(text)
+        self._loose = buffer.text
+
+    def is_loose(self, buffer: Buffer) -> bool:
+        """Whether the space before the cursor came with a suggestion."""
+        at_end = buffer.document.is_cursor_at_the_end
+        return bool(self._loose) and buffer.text == self._loose and at_end
+
+    def drop_space(self, buffer: Buffer) -> None:
+        """Take back the space that came with a suggestion."""
+        buffer.delete_before_cursor()
+        self.saved -= 1
+        self._loose = ""
+
+
+class Transcript:
+    """The lines that were entered, at the end of a file; what cannot be written now waits.
+
+    Args:
+        path: of the file, or None for none.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self._path = Path(path) if path else None
+        self._waiting = ""
+        self.problem = ""
+        if self._path:
+            open(self._path, "ab").close()
+
+    def add(self, line: str) -> None:
+        if not self._path:
+            return
+        self._waiting += line + "\n"
+        try:
+            append(self._path, self._waiting)
+        except OSError as error:
+            self.problem = error.strerror or str(error)
+        else:
+            self._waiting = self.problem = ""
+
+    def close(self) -> None:
+        """Call at the end.
+
+        Raises:
+            TextError: some lines could not be written; they go to standard output instead.
+        """
+        if self._waiting:
+            sys.stdout.write(self._waiting)
+            raise TextError(
+                f"cannot write {self._path}: {self.problem}", "the lines it lacks stand above"
+            )
+
+
+def key_bindings(suggester: Suggester, hand: Hand) -> KeyBindings:
     keys = KeyBindings()
 
     @Condition
@@ -85,13 +163,17 @@ def key_bindings(suggester: Suggester) -> KeyBindings:
         buffer = get_app().current_buffer
         return bool(buffer.suggestion) and buffer.document.is_cursor_at_the_end
 
+    @Condition
+    def loose() -> bool:
+        return hand.is_loose(get_app().current_buffer)
+
     @keys.add("right", filter=suggested)
     @keys.add("end", filter=suggested)
     @keys.add("c-e", filter=suggested)
     def take_all(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
         if buffer.suggestion:
-            buffer.insert_text(buffer.suggestion.text)
+            hand.take(buffer, buffer.suggestion.text)
 
     @keys.add("c-right", filter=suggested)
     @keys.add("escape", "f", filter=suggested)
@@ -99,7 +181,7 @@ def key_bindings(suggester: Suggester) -> KeyBindings:
         buffer = event.current_buffer
         word = re.match(r"\s*\S+", buffer.suggestion.text) if buffer.suggestion else None
         if word:
-            buffer.insert_text(word[0])
+            hand.take(buffer, word[0])
 
     @keys.add("tab")
     def show_next(event: KeyPressEvent) -> None:
@@ -113,27 +195,60 @@ def key_bindings(suggester: Suggester) -> KeyBindings:
     def hide(event: KeyPressEvent) -> None:
         event.current_buffer.suggestion = None
 
+    def close_up(event: KeyPressEvent) -> None:
+        hand.drop_space(event.current_buffer)
+        event.current_buffer.insert_text(event.data)
+
+    for mark in [*CLOSING, " "]:  # a space of one's own takes the place of the one that came
+        keys.add(mark, filter=loose)(close_up)
+
+    @keys.add("enter", filter=loose)
+    def end_line(event: KeyPressEvent) -> None:
+        hand.drop_space(event.current_buffer)
+        event.current_buffer.validate_and_handle()
+
     return keys
 
 
-def run(model: Model, count: int) -> None:
+def run(model: Model, count: int, least: float, output: str | None) -> None:
     """Prompt for lines until Ctrl-D; each one is context for the next.
+
+    Args:
+        count: suggestions to choose from.
+        least: probability under which nothing is suggested.
+        output: a file at whose end the lines are written.
 
     Raises:
         KeyboardInterrupt: Ctrl-C.
+        TextError: not all lines could be written; see Transcript.
+        OSError: the file cannot be written to begin with.
     """
-    suggester = Suggester(model, count)
+    suggester, hand, transcript = Suggester(model, count, least), Hand(), Transcript(output)
+
+    def toolbar() -> StyleAndTextTuples:
+        buffer = get_app().current_buffer
+        shown = suggester.shown(buffer)
+        if transcript.problem:
+            shown.append(("class:chosen", f"not written: {transcript.problem}   "))
+        elif hand.saved > 0:
+            chars = max(1, len(suggester.before + buffer.text))
+            shown.append(("", f"{hand.saved / chars:.0%} of keys saved   "))
+        return [*shown, ("class:keys", "→ all  Alt-F word  Tab next  Esc hide  Ctrl-D end")]
+
     session: PromptSession[str] = PromptSession(
         message="> ",
         auto_suggest=ThreadedAutoSuggest(suggester),
-        key_bindings=key_bindings(suggester),
-        bottom_toolbar=suggester.toolbar,
+        key_bindings=key_bindings(suggester, hand),
+        bottom_toolbar=toolbar,
         style=STYLE,
     )
     session.app.ttimeoutlen = session.app.timeoutlen = ESCAPE_SECONDS
-    while True:
-        try:
+    try:
+        while True:
             line = session.prompt()
-        except EOFError:
-            return
-        suggester.before += line + "\n"
+            suggester.before += line + "\n"
+            transcript.add(line)
+    except EOFError:
+        pass
+    finally:
+        transcript.close()

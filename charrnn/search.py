@@ -171,15 +171,15 @@ class WordSearch:
                 elif (hypothesis.text or "a")[-1] not in JOINERS:
                     found[hypothesis.text] += end
             words = sorted(p for text, p in found.items() if text)
+            floor = max(UNLIKELY * mass, SMALLEST)
             # A longer text is never likelier than its beginning, so the rest cannot get in.
-            least = math.log(max(UNLIKELY * mass, words[-k] if len(words) >= k else 0, SMALLEST))
-            likely = np.nonzero(follow > least)
-            row_of, token_of = (
-                np.concatenate([*rows, likely[0]]), np.concatenate([*ids, self._inside[likely[1]]])
-            )  # fmt: skip
+            least = max(floor, words[-k]) if len(words) >= k else floor
+            likely = np.nonzero(follow > math.log(least))
+            row_of = np.concatenate([*rows, likely[0]])
+            token_of = np.concatenate([*ids, self._inside[likely[1]]])
             best = np.argsort(-logp[row_of, token_of], kind="stable")[: max(self._beam, 2 * k)]
             chosen = dict.fromkeys(zip(row_of[best].tolist(), token_of[best].tolist(), strict=True))
-            state, beam = self._advance(state, beam, chosen, logp, math.log(UNLIKELY * mass or 1))
+            state, beam = self._advance(state, beam, chosen, logp, math.log(floor))
         return found, mass
 
     def _spell(self, need: str) -> tuple[Ids, Ids]:

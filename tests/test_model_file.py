@@ -1,6 +1,5 @@
 """A model file is read back bit for bit, written whole or not at all, and never trusted."""
 
-import errno
 import json
 import os
 from collections.abc import Callable
@@ -17,10 +16,10 @@ from safetensors.numpy import save as to_bytes
 import charrnn
 from charrnn import model_file
 from charrnn.cells import CELLS
-from charrnn.errors import ModelFileError, RunError, UsageError
+from charrnn.errors import ModelFileError, UsageError
 from charrnn.mixture import BEGIN
 from charrnn.model import Model
-from charrnn.model_file import MODEL_NAME, ModelFile, find, load, save, write_atomically
+from charrnn.model_file import MODEL_NAME, ModelFile, find, load, save
 from charrnn.ngram import NGram
 from charrnn.novelty import WordRuns
 from charrnn.tokenizer import TOKENIZERS
@@ -468,63 +467,6 @@ class TestDescription:
             with pytest.raises(ModelFileError) as caught:
                 load(path)
             assert "\n" not in str(caught.value)
-
-
-class TestWriteAtomically:
-    @pytest.mark.parametrize("name", ["replace", "fsync"])
-    @pytest.mark.parametrize("before", [b"old", None])
-    def test_no_space(
-        self, name: str, before: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """When writing fails what was there before stays and nothing is left beside it."""
-        path = tmp_path / MODEL_NAME
-        if before is not None:
-            path.write_bytes(before)
-
-        def fail(*_: Any) -> None:
-            raise OSError(errno.ENOSPC, "No space left on device")
-
-        monkeypatch.setattr(os, name, fail)
-        with pytest.raises(RunError, match="No space left on device") as caught:
-            write_atomically(path, b"new")
-        assert str(path) in str(caught.value)
-        assert caught.value.hint
-        assert [p.read_bytes() for p in tmp_path.iterdir()] == ([before] if before else [])
-
-    def test_killed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Before the new file is on disk the old one is still there, and then the new one whole."""
-        path = tmp_path / MODEL_NAME
-        path.write_bytes(b"old")
-        seen: list[bytes] = []
-        for name in ("fsync", "replace"):
-            real = getattr(os, name)
-
-            def watched(*arguments: Any, real: Callable[..., Any] = real) -> None:
-                seen.append(path.read_bytes())
-                real(*arguments)
-                seen.append(path.read_bytes())
-
-            monkeypatch.setattr(os, name, watched)
-        write_atomically(path, b"new")
-        assert seen == [b"old", b"old", b"old", b"new"]
-        assert [*tmp_path.iterdir()] == [path]
-
-    def test_replaces(self, tmp_path: Path) -> None:
-        """A file is replaced, even after a kill has left a part of one beside it."""
-        (tmp_path / "model").write_bytes(b"old and longer")
-        (tmp_path / "model.tmp").write_bytes(b"a part of one, longer than the whole")
-        write_atomically(tmp_path / "model", b"new")
-        assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"new"]
-
-    @pytest.mark.parametrize("path", ["none/model", "file/model", "x" * 300, "folder"], ids=SHORT)
-    def test_impossible_path(self, path: str, tmp_path: Path) -> None:
-        """A path that nothing can be written to is told in one line."""
-        (tmp_path / "file").write_text("a file")
-        (tmp_path / "folder").mkdir()
-        with pytest.raises(RunError) as caught:
-            write_atomically(tmp_path / path, b"new")
-        assert "\n" not in str(caught.value)
-        assert {p.name for p in tmp_path.iterdir()} == {"file", "folder"}
 
 
 class TestFind:

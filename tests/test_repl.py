@@ -246,9 +246,90 @@ def test_take_a_word(session: Session, key: str) -> None:
     session.type("The d")
     session.wait_for("The d", "og ran to the house")
     session.type(key)
-    session.wait_for("The dog", " ran to the house")
+    session.wait_for("The dog", "ran to the house")
     session.type(key)
-    session.wait_for("The dog ran", " to the house")
+    session.wait_for("The dog ran", "to the house")
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [
+        (".", "The cat sat on the mat."),
+        ("x", "The cat sat on the mat x"),
+        (" x", "The cat sat on the mat x"),
+        (BACKSPACE + ".", "The cat sat on the mat."),
+        (LEFT + ".", "The cat sat on the mat."),
+        ("", "The cat sat on the mat"),
+    ],
+)
+def test_space(model: Path, tmp_path: Path, keys: str, line: str) -> None:
+    """The space that comes with a suggestion gives way to a mark, and to the end of the line."""
+    with opened(model, "-o", str(tmp_path / "notes.txt")) as session:
+        session.type("The c")
+        session.wait_for("The c", "at sat on the mat")
+        session.type(RIGHT)
+        session.wait(lambda screen: screen.typed == "The cat sat on the mat")
+        session.type(keys)
+        session.wait(lambda screen: screen.typed.rstrip() == line)
+        session.type(ENTER)
+        session.wait(lambda screen: screen.row == 1 and screen.text(1) == ">")
+        written = (tmp_path / "notes.txt").read_text()
+        assert written == line + (" \n" if keys.startswith(LEFT) else "\n")
+
+
+def test_undo(session: Session) -> None:
+    """What was taken goes at one stroke of undo."""
+    session.type("The c")
+    session.wait_for("The c", "at sat on the mat")
+    session.type(RIGHT)
+    session.wait(lambda screen: screen.typed == "The cat sat on the mat")
+    session.type("\x1f")  # Ctrl-_
+    session.wait(lambda screen: screen.typed == "The c")
+
+
+def test_meter(session: Session) -> None:
+    """The line below tells what share of the keys was saved."""
+    session.type("The c")
+    session.wait_for("The c", "at sat on the mat")
+    assert "saved" not in session.screen.lines[-1]
+    session.type(RIGHT)
+    # 5 letters and a key make 23 characters.
+    session.wait(lambda screen: "74% of keys saved" in screen.lines[-1])
+
+
+def test_least(model: Path) -> None:
+    """--least keeps back what is not likely enough."""
+    with opened(model, "--least", "1") as session:
+        session.type("The ")
+        session.wait(lambda screen: screen.typed == "The")
+        session.type("c" + ENTER)
+        session.wait(lambda screen: screen.row == 1 and screen.text(1) == ">")
+    assert "cat" not in session.output
+
+
+class TestOutput:
+    def test_added(self, model: Path, tmp_path: Path) -> None:
+        """Lines are written as they are entered, after what the file held."""
+        notes = tmp_path / "notes.txt"
+        notes.write_text("before\n")
+        with opened(model, "-o", str(notes)) as session:
+            session.type("Café 漢字" + ENTER)
+            session.wait(lambda screen: screen.row == 1 and screen.text(1) == ">")
+            assert notes.read_text(encoding="utf-8") == "before\nCafé 漢字\n"
+            session.type(CTRL_D)
+            assert session.exit_code() == 0
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+    def test_full_disk(self, model: Path) -> None:
+        """What cannot be written is said below, and printed at the end."""
+        with opened(model, "-o", "/dev/full") as session:
+            session.type("A line." + ENTER)
+            session.wait(lambda screen: "not written: No space" in screen.lines[-1])
+            session.type(CTRL_D)
+            assert session.exit_code() == 1
+        assert session.output.count("A line.") > 1
+        assert "/dev/full" in session.output
+        assert "Traceback" not in session.output
 
 
 def test_next_suggestion(session: Session) -> None:

@@ -7,21 +7,37 @@ from typing import Annotated
 from typer import Option
 
 from charrnn.cli.options import Debug, Json, ModelOption, Quiet
+from charrnn.errors import UsageError
+
+LEAST = 0.1  # on a terminal, where a wrong suggestion disturbs
 
 
 def complete(
     model: ModelOption = None,
     count: Annotated[int, Option("-k", "--count", min=1, help="Completions to offer.")] = 3,
+    least: Annotated[
+        float | None,
+        Option(
+            min=0, max=1, metavar="P",
+            help="Offer nothing less likely; 0.5 is right at least half the time.  "
+            "[default: 0.1; 0 from a pipe]",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        Option("-o", "--output", metavar="FILE", help="Add the lines typed to a file's end."),
+    ] = None,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
-) -> None:
+) -> None:  # fmt: skip
     """Complete words as you type; from a pipe, one line in, its completions out.
 
     On a terminal: the right arrow takes the grey text, Ctrl-right or Alt-F a word of it, Tab
-    shows the next suggestion, Esc hides it, Enter never takes it, Ctrl-D ends. From a pipe, a
-    line comes out for each one: completion, probability, completion, probability, ... parted by
-    tabs; a completion is what would be inserted after the typed text.
+    shows the next suggestion, Esc hides it, Enter never takes it, Ctrl-D ends. The space that
+    comes with a word gives way to a comma or a full stop. From a pipe, a line comes out for each
+    one: completion, probability, completion, probability, ... parted by tabs; a completion is what
+    would be inserted after the typed text.
     """
     import charrnn
 
@@ -29,11 +45,13 @@ def complete(
     if sys.stdin.isatty() and sys.stdout.isatty() and not json_lines:
         from charrnn.repl import run
 
-        run(loaded, count)
+        run(loaded, count, LEAST if least is None else least, output)
         return
+    if output is not None:
+        raise UsageError("-o is for a session on a terminal", "redirect standard output instead")
     for line in sys.stdin:
         typed = line.rstrip("\r\n")
-        completions = loaded.complete(typed, count)
+        completions = [c for c in loaded.complete(typed, count) if c.p >= (least or 0)]
         if json_lines:
             found = [{"text": c.text, "p": c.p} for c in completions]
             print(

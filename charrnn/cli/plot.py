@@ -43,7 +43,7 @@ def plot(
     debug: Debug = False,
 ) -> None:
     """Draw how runs went: a page of charts to open in a browser, and a small curve here."""
-    from charrnn.model_file import write_atomically
+    from charrnn.files import write_atomically
     from charrnn.plot.log import read_logs, summary
     from charrnn.plot.page import html
     from charrnn.plot.terminal import curve, digit

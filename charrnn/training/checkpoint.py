@@ -11,7 +11,7 @@ from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from charrnn.errors import RunError
-from charrnn.model_file import write_atomically
+from charrnn.files import write_atomically
 
 FORMAT = 2
 RESUME_NAME = "resume.safetensors"

@@ -1,8 +1,6 @@
 """A run folder: the model, the state to resume from, the log and the samples."""
 
-import errno
 import json
-import os
 import re
 import time
 from dataclasses import asdict
@@ -12,6 +10,7 @@ from typing import Self
 from charrnn import __version__, model_file
 from charrnn.errors import RunError
 from charrnn.events import Event, Sample
+from charrnn.files import append
 from charrnn.mixture import Weights
 from charrnn.model import Model
 from charrnn.model_file import MODEL_NAME, RUNS, ModelFile
@@ -84,12 +83,7 @@ class Run:
     def _append(self, name: str, text: str) -> None:
         text = self._waiting.pop(name, "") + text
         try:
-            with open(self.path / name, "ab", buffering=0) as file:
-                whole = file.tell()
-                data = text.encode()
-                if file.write(data) != len(data):
-                    file.truncate(whole)  # a full disk took a part
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            append(self.path / name, text)
         except OSError as error:
             self._waiting[name] = text
             self._reason = error.strerror or str(error)

@@ -130,3 +130,22 @@ def test_without_torch(
     run = trained.run if level == "char" else word_trained.run
     loaded = modules_loaded("complete", "-m", run, cwd=tmp_path, stdin="The fo\n")
     assert not {"torch", "prompt_toolkit", "rich"} & loaded
+
+
+def test_least(call: Call, tmp_path: Path, trained: Training) -> None:
+    """--least leaves out what is not likely enough."""
+    every, some = (
+        charrnn_command(
+            "complete", "-m", trained.run, "--json", *options, cwd=tmp_path, stdin="The fo\n"
+        ).events[0]["completions"]
+        for options in ((), ("--least", 0.2))
+    )
+    assert some == [completion for completion in every if completion["p"] >= 0.2]
+    assert call("complete", "-m", trained.run, "--least", 2).code == 2
+
+
+def test_output_from_pipe(call: Call, trained: Training) -> None:
+    """-o belongs to a session on a terminal."""
+    result = call("complete", "-m", trained.run, "-o", "notes.txt")
+    assert (result.code, result.out) == (2, "")
+    assert "terminal" in result.error
