@@ -108,9 +108,17 @@ class Model:
 
         What was typed before is remembered, so that a longer text costs only what is new.
         """
+        return self._typing.complete(typed, k)
+
+    def extend(self, typed: str, k: int = 3) -> "list[Completion]":
+        """As `complete`, but only ways to go on without a space."""
+        return self._typing.extend(typed, k)
+
+    @property
+    def _typing(self) -> "Completer":
         if self._completer is None:
             self._completer = self.completer()
-        return self._completer.complete(typed, k)
+        return self._completer
 
     def completer(self, recent: bool = True) -> "Completer":
         """What `complete` asks, anew.

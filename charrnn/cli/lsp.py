@@ -1,0 +1,31 @@
+"""charrnn lsp: suggestions in an editor."""
+
+from typing import Annotated
+
+from typer import Option
+
+from charrnn.cli.options import Debug, ModelOption, Quiet
+from charrnn.errors import UsageError
+
+
+def lsp(
+    model: ModelOption = None,
+    count: Annotated[int, Option("-k", "--count", min=1, help="Completions to offer.")] = 5,
+    least: Annotated[
+        float,
+        Option(min=0, max=1, metavar="P", help="Show nothing less likely at the cursor."),
+    ] = 0.1,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Complete words in an editor: a language server on standard input and output.
+
+    Needs the extra charrnn[lsp].
+    """
+    import charrnn
+
+    try:
+        from charrnn.lsp import serve
+    except ModuleNotFoundError as error:
+        raise UsageError(f"{error.name} is not installed", "pip install pygls") from None
+    serve(charrnn.load(model), count, least)

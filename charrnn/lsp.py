@@ -1,0 +1,63 @@
+"""A language server: the model's suggestions in any editor that speaks the protocol."""
+
+from lsprotocol import types
+from pygls.lsp.server import LanguageServer
+from pygls.workspace import TextDocument
+
+from charrnn import __version__
+from charrnn.model import Model
+from charrnn.ngram import half_word
+
+CONTEXT = 20_000  # characters before the cursor that count, at least; then twice as many
+
+
+def serve(model: Model, count: int, least: float) -> None:
+    """Answer an editor on standard input and output until it says goodbye.
+
+    Args:
+        count: suggestions to choose from.
+        least: probability under which nothing is shown at the cursor.
+    """
+    server = LanguageServer("charrnn", __version__)
+
+    def before(document: TextDocument, position: types.Position) -> str:
+        """The text before the cursor."""
+        end = document.offset_at_position(position)
+        # From a place that seldom moves, so that what was read need not be read again.
+        start = max(0, end // CONTEXT - 1) * CONTEXT
+        return document.source[start:end]
+
+    @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())
+    def completion(params: types.CompletionParams) -> types.CompletionList:
+        document = server.workspace.get_text_document(params.text_document.uri)
+        text = before(document, params.position)
+        half = half_word(text)
+        start = params.position
+        if half:
+            end = document.offset_at_position(params.position)
+            start = document.client_position_at_offset(end - len(half))
+        items = [
+            types.CompletionItem(
+                label=half + word.text,
+                kind=types.CompletionItemKind.Text,
+                detail=f"{word.p:.0%}",
+                sort_text=f"{rank:04}",
+                text_edit=types.TextEdit(types.Range(start, params.position), half + word.text),
+            )
+            for rank, word in enumerate(model.extend(text, count))
+        ]
+        return types.CompletionList(is_incomplete=True, items=items)
+
+    @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
+    def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompletionList:
+        document = server.workspace.get_text_document(params.text_document.uri)
+        text = before(document, params.position)
+        here = types.Range(params.position, params.position)
+        found = model.complete(text, count)
+        shown = found if found and found[0].p >= least else []
+        texts = [model.phrase(text, shown[0]), *(word.text for word in shown[1:])] if shown else []
+        return types.InlineCompletionList(
+            [types.InlineCompletionItem(insert_text=each, range=here) for each in texts]
+        )
+
+    server.start_io()
