@@ -2,21 +2,22 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from charrnn.complete import Completer, Options
-from charrnn.mixture import BEGIN, FEATURES, Choice, Weights, fit
+from charrnn.complete import TINY, Completer, Options
+from charrnn.mixture import FEATURES, Choice, Weights, fit
 from charrnn.text import WORD
 
 LEAST_WORDS = 100  # fewer tell nothing of what is saved
 SHOWN = 3  # suggestions that the user looks at
 
-TRIGRAMS: Weights = np.zeros_like(BEGIN)  # these alone
-TRIGRAMS[:, FEATURES.index("trigrams")] = 1
+# A number for each option: the best has the largest, what is not offered -inf.
+Rank = Callable[[Options], NDArray[np.floating]]
 
 
 class Tuned(NamedTuple):
@@ -68,9 +69,9 @@ def tune(completer: Completer, text: str, most_words: int, deadline: float = mat
     weights = _fit(words)
     if len(words) < LEAST_WORDS:
         return Tuned(weights, None, None)
-    saved = _saved(first, _fit(second)) + _saved(second, _fit(first))
+    saved = _saved(first, _by(_fit(second))) + _saved(second, _by(_fit(first)))
     chars = words[-1].end - words[0].start
-    return Tuned(weights, saved / chars, _saved(words, TRIGRAMS) / chars)
+    return Tuned(weights, saved / chars, _saved(words, _by_trigrams) / chars)
 
 
 def _type(completer: Completer, text: str, start: int, end: int) -> _Word:
@@ -93,16 +94,26 @@ def _fit(words: Sequence[_Word]) -> Weights:
     )
 
 
-def _saved(words: Sequence[_Word], weights: Weights) -> int:
+def _by(weights: Weights) -> Rank:
+    return lambda options: options.probabilities(weights)
+
+
+def _by_trigrams(options: Options) -> NDArray[np.floating]:
+    said = options.features[:, FEATURES.index("trigrams")]
+    return np.where(said > math.log(TINY), said, -np.inf)  # other sources' words are not offered
+
+
+def _saved(words: Sequence[_Word], rank: Rank) -> int:
     """Keys that the suggestions save; see charrnn.keystrokes."""
     saved = 0
     for word in words:
         for typed, (options, meant) in enumerate(word.choices):
-            p = options.probabilities(weights)
+            ranks = rank(options)
             gain = word.end - word.start - typed + word.space - 1
-            shown = p[: -2 if typed else -1]
-            above = (shown > p[meant]).sum() + (shown[:meant] == p[meant]).sum()
-            if gain >= 1 and meant < len(shown) and above < SHOWN:
+            shown = ranks[: -2 if typed else -1]
+            above = (shown > ranks[meant]).sum() + (shown[:meant] == ranks[meant]).sum()
+            offered = meant < len(shown) and above < SHOWN and np.isfinite(ranks[meant])
+            if offered and gain >= 1:
                 saved += gain
                 break
     return saved

@@ -22,7 +22,7 @@ TEXT = (
 
 def completer(model: Model) -> Completer:
     start = model.engine.zero_state()
-    return Completer(model.engine, model.file.tokenizer, start, NGRAM, recent=False)
+    return Completer(model.engine, model.file.tokenizer, start, NGRAM)
 
 
 def test_saved(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
