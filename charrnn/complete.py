@@ -14,8 +14,8 @@ from charrnn.recent import Recent
 from charrnn.search import WordSearch
 from charrnn.tokenizer import Tokenizer
 
-BEAM = 12  # texts that the network pursues at once
-FIRST, LATER = 24, 12  # candidates of the trigrams before a word's first letter, and after it
+BEAM = 8  # texts that the network pursues at once
+FIRST, LATER = 12, 8  # candidates of the trigrams before a word's first letter, and after it
 COMMON = 4  # candidates that are merely common, after it
 RECENT = 8
 LEAST_SPACE = 0.05  # probability of a space from which the word after it is looked for
