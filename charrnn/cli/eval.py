@@ -84,9 +84,10 @@ def _type(model: "Model", text: str, ui: Ui) -> dict[str, "Keystrokes"]:
     suggest = {
         MODEL: model.completer().extend,
         "cold": model.completer(recent=False).extend,
-        "trigrams": WordList(ngram, ngram.after).extend,
-        "counts": WordList(ngram, lambda before: ngram.word_counts).extend,
     }
+    if ngram.tokens:  # an older model's file has none
+        suggest["trigrams"] = WordList(ngram, ngram.after).extend
+        suggest["counts"] = WordList(ngram, lambda before: ngram.word_counts).extend
     typed = {}
     with _progress(ui, len(suggest) * len(text)) as tell:
         for i, (name, extend) in enumerate(suggest.items()):
@@ -121,7 +122,7 @@ def _progress(ui: Ui, total: int) -> Iterator["Callable[[int], None]"]:
 def _record(typed: dict[str, "Keystrokes"]) -> dict[str, Any]:
     if not typed:
         return {}
-    baselines = {name: typed[name].to_json() for name in BASELINES}
+    baselines = {name: typed[name].to_json() for name in BASELINES if name in typed}
     return typed[MODEL].to_json() | {
         "baselines": {
             name: {key: values[key] for key in ("ksr", "next_word")}
