@@ -7,7 +7,7 @@ that start alike are neighbours.
 
 import re
 from bisect import bisect_left
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -119,18 +119,23 @@ class NGram:
     @classmethod
     def build(cls, text: str) -> Self:
         """Count a text."""
-        counter: Counter[str] = Counter()
-        for chunk in chunks([text]):
-            counter.update(_tokens(chunk))
-        tokens = sorted(token for token, _ in counter.most_common(MOST_TOKENS))
-        counts = np.array([counter[token] for token in tokens], np.uint32)
-        ids = {token: i for i, token in enumerate(tokens)}
-        size = len(tokens)
+        numbers: defaultdict[str, int] = defaultdict()  # in the order in which they are met
+        numbers.default_factory = numbers.__len__
         streams = [
-            np.array([ids.get(token, size) for token in _tokens(chunk)], np.int64)
+            np.array([numbers[token] for token in _tokens(chunk)], np.int64)
             for chunk in ["", *chunks([text])]
         ]
         stream = np.concatenate(streams)
+        occurrences = np.bincount(stream, minlength=len(numbers))
+        known = [*numbers]
+        common = np.argsort(-occurrences, kind="stable")[:MOST_TOKENS].tolist()
+        common.sort(key=known.__getitem__)
+        tokens = [known[number] for number in common]
+        counts = occurrences[common].astype(np.uint32)
+        size = len(tokens)
+        ids = np.full(len(numbers), size, np.int64)
+        ids[common] = np.arange(size)
+        stream = ids[stream]
         base = size + 1  # the last stands for all that are no tokens
         pairs, words = stream[:-2] * base + stream[1:-1], stream[2:]
         triples, times = np.unique(pairs * base + words, return_counts=True)

@@ -12,7 +12,7 @@ SECONDS = 300.0  # if nothing says how long
 EPOCHS = 60  # then also at the most: a short text is learned sooner
 REGULARISATION = (  # up to so many passes over the text: dropout, weight decay
     (2, 0.0, 0.0),
-    (6, 0.2, 0.03),
+    (8, 0.2, 0.03),
     (20, 0.4, 0.1),
     (math.inf, 0.5, 0.1),
 )

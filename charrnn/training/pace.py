@@ -6,7 +6,8 @@ import time
 from charrnn.training.trainer import Trainer
 
 PROBE_STEPS = 8  # the throughput is first measured over these, after as many to warm up
-TUNING_SHARE, TUNING_SECONDS = 0.05, 10.0  # of the time, at the most
+TUNING_SHARE, TUNING_SECONDS = 0.04, 10.0  # of the time, at the most,
+TUNING_FROM = 30.0  # if there are so many seconds in all
 REPLAN = 0.02  # leave the plan alone while it is off by less than this share of what is left
 
 
@@ -39,9 +40,11 @@ class Pace:
 
     @property
     def tuning_seconds(self) -> float:
-        """To spend on tuning the suggestions at the most."""
+        """To spend on tuning the suggestions at the most; none of a short time."""
         seconds = self._trainer.config.seconds
-        return math.inf if seconds is None else min(TUNING_SECONDS, TUNING_SHARE * seconds)
+        if seconds is None:
+            return math.inf
+        return min(TUNING_SECONDS, TUNING_SHARE * seconds) if seconds >= TUNING_FROM else 0.0
 
     @property
     def known(self) -> bool:

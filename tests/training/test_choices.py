@@ -41,6 +41,12 @@ def test_regularisation() -> None:
         assert values[0] == 0 < values[-1]
 
 
+def test_ten_minutes() -> None:
+    """A text of a million characters is not held back by the dropout that a short one needs."""
+    assert chosen(seconds=600)["dropout"] == chosen(seconds=300)["dropout"] == 0.2
+    assert chosen(150_000, seconds=60)["dropout"] == 0.4
+
+
 def test_limits() -> None:
     """Without a limit it is five minutes or 60 passes; a limit of the user's stands alone."""
     assert chosen().items() >= {"seconds": 300, "epochs": 60}.items()
