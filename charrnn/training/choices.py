@@ -9,6 +9,7 @@ LIMITS = {"seconds", "epochs", "steps"}  # fields of TrainingConfig that say whe
 SHAPE = ("cell", "layers", "hidden", "embedding")  # fields of ModelConfig to choose
 FINE_TUNING_LR = 0.02  # 0.03 learns the new text best and forgets the old one most
 SECONDS = 300.0  # if nothing says how long
+LONG = 240.0  # from so many on larger networks and batches pay
 EPOCHS = 60  # then also at the most: a short text is learned sooner
 REGULARISATION = (  # up to so many passes over the text: dropout, weight decay
     (2, 0.0, 0.0),
@@ -48,6 +49,9 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
     passes = _passes(config, tokens, bptt * batch, limits | options)
     if passes >= DEEP_PASSES and "layers" not in options:
         shape["layers"] = 2
+    # A text that is never read to its end can be read at more places at once, given some time.
+    if passes < 1 and (limits | options).get("seconds", 0) >= LONG and "batch" not in options:
+        batch *= 2
     # (A limit of NaN gets this far; TrainingConfig refuses it.)
     dropout, weight_decay = next(row for below, *row in REGULARISATION if not passes >= below)
     recipe = {"bptt": bptt, "batch": batch, "dropout": dropout, "weight_decay": weight_decay}
@@ -57,7 +61,7 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
 def _hidden(tokens: int, seconds: float) -> int:
     if seconds < 20 or tokens < 50_000:
         return 128
-    if seconds < 240 or tokens < 500_000:
+    if seconds < LONG or tokens < 500_000:
         return 256
     return 384 if seconds < 900 else 512
 

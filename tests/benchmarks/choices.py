@@ -53,6 +53,7 @@ def alternatives(chosen: Options) -> Iterator[tuple[str, Options]]:
         ("smaller", one | {"hidden": SIZES[size - 1]}),
         ("larger", one | {"hidden": SIZES[size + 1]}),
         ("batch x 2", one | {"batch": 2 * own["batch"]}),
+        *([("batch / 2", one | {"batch": own["batch"] // 2})] if own["batch"] > 16 else []),
         ("more dropout", one | {"dropout": DROPOUTS[dropout + 1]}),
         ("less dropout", one | {"dropout": DROPOUTS[dropout - 1]})
         if dropout

@@ -47,6 +47,16 @@ def test_ten_minutes() -> None:
     assert chosen(150_000, seconds=60)["dropout"] == 0.4
 
 
+def test_batch() -> None:
+    """A text that is read less than once is read at more places, if there is time."""
+    assert chosen(10 * LONG, seconds=300)["batch"] == 32
+    assert chosen(10 * LONG)["batch"] == 32
+    assert chosen(10 * LONG, seconds=60)["batch"] == 16
+    assert chosen(LONG, seconds=300)["batch"] == 16
+    assert chosen(10 * LONG, steps=100)["batch"] == 16
+    assert chosen(10 * LONG, seconds=300, batch=8)["batch"] == 8
+
+
 def test_limits() -> None:
     """Without a limit it is five minutes or 60 passes; a limit of the user's stands alone."""
     assert chosen().items() >= {"seconds": 300, "epochs": 60}.items()
