@@ -87,7 +87,8 @@ def _type(model: "Model", text: str, ui: Ui) -> dict[str, "Keystrokes"]:
     }
     if ngram.tokens:  # an older model's file has none
         suggest["trigrams"] = WordList(ngram, ngram.after).extend
-        suggest["counts"] = WordList(ngram, lambda before: ngram.word_counts).extend
+        counts = ngram.word_counts
+        suggest["counts"] = WordList(ngram, lambda before: counts).extend
     typed = {}
     with _progress(ui, len(suggest) * len(text)) as tell:
         for i, (name, extend) in enumerate(suggest.items()):

@@ -92,6 +92,8 @@ def train(trainer: Trainer, run: Run, began: float, stop: Callable[[], bool]) ->
     if trainer.out_of_patience:
         yield Stop(trainer.step, f"no better for {trainer.since_best} validations")
     val = trainer.final_score()
+    pace.tick()
+    run.save(trainer, val)  # what tuning then adds is worth less than the end of a training
     tuned = run.tune(trainer, pace.tuning_seconds)
     pace.tick()
     run.save(trainer, val)
