@@ -232,7 +232,10 @@ class NGram:
 
 
 def _tokens(text: str) -> list[str]:
-    return [token[:LONGEST_WORD] for token in TOKEN.findall(text)]
+    tokens = TOKEN.findall(text)
+    if max(map(len, tokens), default=0) > LONGEST_WORD:
+        tokens = [token[:LONGEST_WORD] for token in tokens]
+    return tokens
 
 
 def _words(tokens: list[str]) -> NDArray[np.bool_]:
