@@ -22,6 +22,7 @@ LEAST_SPACE = 0.05  # probability of a space from which the word after it is loo
 RECENT_SHARE = 0.07  # of the words are merely repeated
 NEW_WORD, NEW_LETTER = 1e-3, 0.05  # of them are new, and how likely a letter of theirs is
 UNSEEN = 1e-4, 1e-3  # shares of recent words, and of followers, that count like none
+CONTEXT = 20_000  # characters before the cursor that count, at least; then twice as many
 SMALLEST = 1e-30
 TINY = 1e-5  # the probability that a source gives to what it does not know
 
@@ -37,6 +38,20 @@ class Completion:
 
     text: str
     p: float
+
+
+class Reasons(NamedTuple):
+    """What speaks for a word.
+
+    Attributes:
+        network, trigrams: its probability under each, if the half word goes on.
+        trained, recent: how often it stands in the training text, and in the one being typed.
+    """
+
+    network: float
+    trigrams: float
+    trained: int
+    recent: int
 
 
 class Options(NamedTuple):
@@ -101,6 +116,7 @@ class Completer:
             typed: all the text so far; its last word may be half typed.
             k: completions at the most.
         """
+        typed = _window(typed)
         found = self._ranked(typed, k)
         if typed and not typed[-1].isspace():
             rest = 1 - sum(word.p for word in found)
@@ -112,7 +128,23 @@ class Completer:
 
     def extend(self, typed: str, k: int) -> list[Completion]:
         """As `complete`, but no space comes first."""
-        return self._ranked(typed, k)[:k]
+        return self._ranked(_window(typed), k)[:k]
+
+    def reasons(self, typed: str, text: str) -> Reasons | None:
+        """What speaks for `text`, which goes on without a space; None if nothing suggests it."""
+        typed = _window(typed)
+        options = self.options(typed, 1)
+        if text not in options.texts:
+            return None
+        word = half_word(typed) + text
+        network, trigrams = np.exp(options.features[options.texts.index(text), :2]).tolist()
+        known = self._ngram.id(word)
+        return Reasons(
+            network,
+            trigrams,
+            0 if known is None else int(self._ngram.counts[known]),
+            self._recent.count(word) if self._recent else 0,
+        )
 
     def _ranked(self, typed: str, k: int) -> list[Completion]:
         """All candidates."""
@@ -184,6 +216,11 @@ class Completer:
             share = RECENT_SHARE / (RECENT_SHARE * recent + (1 - RECENT_SHARE) * others)
             p[:-1] = [share * self._recent.share(half + text) for text in texts]
         return p
+
+
+def _window(text: str) -> str:
+    """The end of a text, from a place that seldom moves, so that little is read again."""
+    return text[max(0, len(text) // CONTEXT - 1) * CONTEXT :]
 
 
 def best(p: Array, k: int) -> NDArray[np.intp]:

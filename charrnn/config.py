@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from charrnn.cells import CELLS
 from charrnn.errors import UsageError
 
+DIAL = {"quiet": 0.5, "normal": 0.1, "eager": 0.0}  # in plain words; see `dial`
+
 
 def require(condition: bool, message: str) -> None:
     if not condition:
@@ -199,6 +201,25 @@ class StopConfig:
             require(count is None or count >= 1, f"{_option(name)} must be 1 or more")
         require(not isinstance(self.stop, str) and all(self.stop), "--stop needs texts, not empty")
         require(self.seconds is None or 0 < self.seconds < math.inf, "--time must be above 0")
+
+
+def dial(value: str) -> float:
+    """How eager suggestions are: the least probability of what is shown.
+
+    Args:
+        value: a key of DIAL, or a number.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    try:
+        least = DIAL[value] if value in DIAL else float(value)
+    except ValueError:
+        least = math.nan
+    if not 0 <= least <= 1:
+        words = ", ".join(DIAL)
+        raise UsageError(f"no dial {value!r}", f"use {words} or a number from 0 to 1")
+    return least
 
 
 def _option(name: str) -> str:

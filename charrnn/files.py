@@ -30,6 +30,17 @@ def write_atomically(path: Path, data: bytes) -> None:
         ) from None
 
 
+def write_new(path: Path, text: str) -> None:
+    """Make a file; one that exists is left alone.
+
+    Raises:
+        RunError: there is such a file, or it cannot be written.
+    """
+    if path.exists():
+        raise RunError(f"{path} exists already", "name another file")
+    write_atomically(path, text.encode())
+
+
 def append(path: Path, text: str) -> None:
     """Write at the end of a file, all of the text or nothing.
 

@@ -8,8 +8,6 @@ from charrnn import __version__
 from charrnn.model import Model
 from charrnn.ngram import half_word
 
-CONTEXT = 20_000  # characters before the cursor that count, at least; then twice as many
-
 
 def serve(model: Model, count: int, least: float) -> None:
     """Answer an editor on standard input and output until it says goodbye.
@@ -22,10 +20,7 @@ def serve(model: Model, count: int, least: float) -> None:
 
     def before(document: TextDocument, position: types.Position) -> str:
         """The text before the cursor."""
-        end = document.offset_at_position(position)
-        # From a place that seldom moves, so that what was read need not be read again.
-        start = max(0, end // CONTEXT - 1) * CONTEXT
-        return document.source[start:end]
+        return document.source[: document.offset_at_position(position)]
 
     @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())
     def completion(params: types.CompletionParams) -> types.CompletionList:
@@ -54,8 +49,9 @@ def serve(model: Model, count: int, least: float) -> None:
         text = before(document, params.position)
         here = types.Range(params.position, params.position)
         found = model.complete(text, count)
-        shown = found if found and found[0].p >= least else []
-        texts = [model.phrase(text, shown[0]), *(word.text for word in shown[1:])] if shown else []
+        if not found or found[0].p < least:
+            return types.InlineCompletionList([])
+        texts = [model.phrase(text, found[0], least), *(word.text for word in found[1:])]
         return types.InlineCompletionList(
             [types.InlineCompletionItem(insert_text=each, range=here) for each in texts]
         )

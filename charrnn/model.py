@@ -17,10 +17,10 @@ from charrnn.novelty import WordRuns
 from charrnn.score import Score, score, surprises
 
 if TYPE_CHECKING:
-    from charrnn.complete import Completer, Completion
+    from charrnn.complete import Completer, Completion, Reasons
     from charrnn.ngram import NGram
 
-PHRASE_FLOOR = 0.2  # probability under which a phrase does not run on
+PHRASE_FLOOR = 0.05  # probability under which no phrase runs on, however eager
 PHRASE_WORDS = 8  # at the most, after the first
 
 
@@ -114,6 +114,10 @@ class Model:
         """As `complete`, but only ways to go on without a space."""
         return self._typing.extend(typed, k)
 
+    def reasons(self, typed: str, text: str) -> "Reasons | None":
+        """What speaks for `text`, which goes on without a space; None if nothing suggests it."""
+        return self._typing.reasons(typed, text)
+
     @property
     def _typing(self) -> "Completer":
         if self._completer is None:
@@ -151,12 +155,16 @@ class Model:
                 "copy it again or train anew",
             ) from None
 
-    def phrase(self, typed: str, first: "Completion") -> str:
-        """What `first` begins, run on word by word while all of it stays likely enough."""
+    def phrase(self, typed: str, first: "Completion", least: float) -> str:
+        """What `first` begins, run on word by word while all of it stays likely enough.
+
+        Args:
+            least: the probability that all of it has at least.
+        """
         phrase, p = first.text, first.p
         for _ in range(PHRASE_WORDS):
             following = self.complete(typed + phrase, 1)
-            if not following or p * following[0].p < PHRASE_FLOOR:
+            if not following or p * following[0].p < max(least, PHRASE_FLOOR):
                 break
             phrase += following[0].text
             p *= following[0].p

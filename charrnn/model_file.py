@@ -33,6 +33,8 @@ from charrnn.tokenizer import Tokenizer, code_points, from_json
 
 FORMAT = 1
 MODEL_NAME = "model.safetensors"
+RESUME_NAME = "resume.safetensors"  # beside it in a run folder,
+RESUME_KEY = "charrnn-resume"  # what its metadata has its values under
 RUNS = Path("runs")
 WORD_RUNS = "word_runs"
 NGRAM = "ngram."  # what the names of the trigram model's tensors begin with

@@ -98,6 +98,10 @@ class Recent:
         weight = 2 ** (self._weights.get(word, NEVER) - self._now)
         return float(weight) * (1 - 2 ** (-1 / HALF_LIFE))
 
+    def count(self, word: str) -> int:
+        """How often a word was read."""
+        return sum(read.word == word for read in self._read)
+
     def share_after_last(self, word: str) -> float:
         """What part of the words that followed the last one is this one."""
         return self._after[self._last][word] / (self._followed[self._last] + 1)

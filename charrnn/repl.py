@@ -1,26 +1,28 @@
-"""The interactive session: what would come next stands in grey after what is typed."""
+"""The interactive session: text typed with suggestions, and commands that begin with a slash."""
 
 import re
 import sys
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import get_app
-from prompt_toolkit.auto_suggest import AutoSuggest, Suggestion, ThreadedAutoSuggest
-from prompt_toolkit.buffer import Buffer
-from prompt_toolkit.document import Document
+from prompt_toolkit.application import get_app, run_in_terminal
+from prompt_toolkit.auto_suggest import ThreadedAutoSuggest
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
 
-from charrnn.complete import Completion
-from charrnn.errors import TextError
+from charrnn import slash
+from charrnn.errors import CharrnnError, TextError
 from charrnn.files import append
+from charrnn.ghost import Hand, Suggester
 from charrnn.model import Model
+from charrnn.ui import Ui
+from charrnn.why import Evidence, why
 
 ESCAPE_SECONDS = 0.1  # a lone Esc is told from the start of an arrow key by this silence
 CLOSING = ",.;:!?)]}…\"'”’»"  # stand next to the word before them
+NOTHING = "nothing is suggested here"
 STYLE = Style.from_dict(
     {
         "auto-suggestion": "ansibrightblack italic",
@@ -31,110 +33,33 @@ STYLE = Style.from_dict(
 )
 
 
-class Suggester(AutoSuggest):
-    """Asks the model for what may follow; called in another thread, so that typing never waits.
-
-    Args:
-        model: completes.
-        count: suggestions to choose from.
-        least: probability under which nothing is suggested.
-    """
-
-    def __init__(self, model: Model, count: int, least: float) -> None:
-        self._model = model
-        self._count = count
-        self._least = least
-        self.before = ""  # the lines that were entered
-        self._text = ""  # what the rest is about
-        self._phrase = ""
-        self._completions: list[Completion] = []
-        self._chosen = 0
-
-    def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
-        if not document.is_cursor_at_the_end:
-            return None
-        typed = self.before + document.text
-        completions = self._model.complete(typed, self._count)
-        if completions and completions[0].p < self._least:
-            completions = []
-        phrase = self._model.phrase(typed, completions[0]) if completions else ""
-        self._text, self._completions, self._phrase, self._chosen = (
-            document.text, completions, phrase, 0,
-        )  # fmt: skip
-        return Suggestion(phrase) if phrase else None
-
-    def completions(self, text: str) -> list[Completion]:
-        """Those for this text; none if they are about an earlier one."""
-        return self._completions if text == self._text else []
-
-    def next(self, text: str) -> Suggestion | None:
-        """Choose the following suggestion, the first again after the last."""
-        completions = self.completions(text)
-        if not completions:
-            return None
-        self._chosen = (self._chosen + 1) % len(completions)
-        return Suggestion(completions[self._chosen].text if self._chosen else self._phrase)
-
-    def shown(self, buffer: Buffer) -> StyleAndTextTuples:
-        """The suggestions with their probabilities, the chosen one marked."""
-        shown: StyleAndTextTuples = []
-        if buffer.suggestion:
-            for i, completion in enumerate(self.completions(buffer.text)):
-                style = "class:chosen" if i == self._chosen else ""
-                shown += [(style, completion.text.strip()), ("", f" {completion.p:.0%}   ")]
-        return shown
-
-
-class Hand:
-    """Takes suggestions, and counts the keys that this saves.
-
-    Attributes:
-        saved: keys.
-    """
-
-    def __init__(self) -> None:
-        self.saved = 0
-        self._loose = ""  # the text, while it ends in a space that nobody typed
-
-    def take(self, buffer: Buffer, text: str) -> None:
-        """Insert a suggestion and the space after it."""
-        buffer.insert_text(text + " ")
-        self.saved += len(text)
-        self._loose = buffer.text
-
-    def is_loose(self, buffer: Buffer) -> bool:
-        """Whether the space before the cursor came with a suggestion."""
-        at_end = buffer.document.is_cursor_at_the_end
-        return bool(self._loose) and buffer.text == self._loose and at_end
-
-    def drop_space(self, buffer: Buffer) -> None:
-        """Take back the space that came with a suggestion."""
-        buffer.delete_before_cursor()
-        self.saved -= 1
-        self._loose = ""
-
-
 class Transcript:
-    """The lines that were entered, at the end of a file; what cannot be written now waits.
+    """The text that was entered, at the end of a file too; what cannot be written now waits.
 
     Args:
         path: of the file, or None for none.
 
+    Attributes:
+        text: all that was entered.
+        problem: why it is not all in the file.
+
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
 
     def __init__(self, path: str | None) -> None:
         self._path = Path(path) if path else None
         self._waiting = ""
+        self.text = ""
         self.problem = ""
         if self._path:
             open(self._path, "ab").close()
 
-    def add(self, line: str) -> None:
+    def add(self, entry: str) -> None:
+        self.text += entry + "\n"
         if not self._path:
             return
-        self._waiting += line + "\n"
+        self._waiting += entry + "\n"
         try:
             append(self._path, self._waiting)
         except OSError as error:
@@ -155,100 +80,163 @@ class Transcript:
             )
 
 
-def key_bindings(suggester: Suggester, hand: Hand) -> KeyBindings:
-    keys = KeyBindings()
-
-    @Condition
-    def suggested() -> bool:
-        buffer = get_app().current_buffer
-        return bool(buffer.suggestion) and buffer.document.is_cursor_at_the_end
-
-    @Condition
-    def loose() -> bool:
-        return hand.is_loose(get_app().current_buffer)
-
-    @keys.add("right", filter=suggested)
-    @keys.add("end", filter=suggested)
-    @keys.add("c-e", filter=suggested)
-    def take_all(event: KeyPressEvent) -> None:
-        buffer = event.current_buffer
-        if buffer.suggestion:
-            hand.take(buffer, buffer.suggestion.text)
-
-    @keys.add("c-right", filter=suggested)
-    @keys.add("escape", "f", filter=suggested)
-    def take_word(event: KeyPressEvent) -> None:
-        buffer = event.current_buffer
-        word = re.match(r"\s*\S+", buffer.suggestion.text) if buffer.suggestion else None
-        if word:
-            hand.take(buffer, word[0])
-
-    @keys.add("tab")
-    def show_next(event: KeyPressEvent) -> None:
-        buffer = event.current_buffer
-        suggestion = suggester.next(buffer.text)
-        if suggestion and buffer.document.is_cursor_at_the_end:
-            buffer.suggestion = suggestion
-            event.app.invalidate()
-
-    @keys.add("escape", filter=suggested)
-    def hide(event: KeyPressEvent) -> None:
-        event.current_buffer.suggestion = None
-
-    def close_up(event: KeyPressEvent) -> None:
-        hand.drop_space(event.current_buffer)
-        event.current_buffer.insert_text(event.data)
-
-    for mark in [*CLOSING, " "]:  # a space of one's own takes the place of the one that came
-        keys.add(mark, filter=loose)(close_up)
-
-    @keys.add("enter", filter=loose)
-    def end_line(event: KeyPressEvent) -> None:
-        hand.drop_space(event.current_buffer)
-        event.current_buffer.validate_and_handle()
-
-    return keys
-
-
-def run(model: Model, count: int, least: float, output: str | None) -> None:
-    """Prompt for lines until Ctrl-D; each one is context for the next.
+class Session:
+    """A text being typed.
 
     Args:
+        model: suggests.
+        evidence: of what the model learned, if that is at hand.
         count: suggestions to choose from.
         least: probability under which nothing is suggested.
-        output: a file at whose end the lines are written.
+        output: a file at whose end the text is written.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C.
-        TextError: not all lines could be written; see Transcript.
-        OSError: the file cannot be written to begin with.
+        OSError: that file cannot be written.
     """
-    suggester, hand, transcript = Suggester(model, count, least), Hand(), Transcript(output)
 
-    def toolbar() -> StyleAndTextTuples:
+    def __init__(
+        self, model: Model, evidence: Evidence, count: int, least: float, output: str | None
+    ) -> None:
+        self.transcript = Transcript(output)
+        self.suggester = Suggester(model, count, least, silent=slash.is_command)
+        self.evidence = evidence
+        self.hand = Hand()
+        self._ui = Ui()
+
+    def run(self) -> None:
+        """Prompt until Ctrl-D; each entry is context for the next.
+
+        Raises:
+            KeyboardInterrupt: Ctrl-C.
+            TextError: not all of the text could be written; see Transcript.
+        """
+        prompt: PromptSession[str] = PromptSession(
+            message="> ",
+            multiline=True,
+            prompt_continuation="  ",
+            auto_suggest=ThreadedAutoSuggest(self.suggester),
+            key_bindings=self._key_bindings(),
+            bottom_toolbar=self._toolbar,
+            style=STYLE,
+            tempfile_suffix=".txt",
+        )
+        prompt.app.ttimeoutlen = prompt.app.timeoutlen = ESCAPE_SECONDS
+        try:
+            while True:
+                self._enter(prompt.prompt())
+        except EOFError:
+            pass
+        finally:
+            self.transcript.close()
+
+    def _enter(self, entry: str) -> None:
+        if slash.is_command(entry):
+            try:
+                reply = slash.call(self, entry)
+            except CharrnnError as error:
+                reply = str(error)
+            self._ui.note(reply)
+        else:
+            self.transcript.add(slash.plain(entry))
+            self.suggester.before = self.transcript.text
+
+    @property
+    def chars(self) -> int:
+        """Characters that stand on the screen, and were typed or taken."""
+        return len(self.transcript.text + get_app().current_buffer.text)
+
+    def _explain(self, text: str) -> str:
+        """Why what is shown after a text is suggested."""
+        completion = self.suggester.chosen(text)
+        if not completion:
+            return NOTHING
+        typed = self.transcript.text + text
+        return why(self.suggester.model, self.evidence, typed, completion)
+
+    def _toolbar(self) -> StyleAndTextTuples:
+        """What may be taken and how likely it is, the keys saved, and the keys to press."""
         buffer = get_app().current_buffer
-        shown = suggester.shown(buffer)
-        if transcript.problem:
-            shown.append(("class:chosen", f"not written: {transcript.problem}   "))
-        elif hand.saved > 0:
-            chars = max(1, len(suggester.before + buffer.text))
-            shown.append(("", f"{hand.saved / chars:.0%} of keys saved   "))
-        return [*shown, ("class:keys", "→ all  Alt-F word  Tab next  Esc hide  Ctrl-D end")]
+        shown: StyleAndTextTuples = []
+        for i, completion in enumerate(self.suggester.completions(buffer.text)):
+            style = "class:chosen" if i == self.suggester.rank else ""
+            shown += [(style, completion.text.strip()), ("", f" {completion.p:.0%}   ")]
+        if self.transcript.problem:
+            shown.append(("class:chosen", f"not written: {self.transcript.problem}   "))
+        elif self.hand.saved > 0:
+            share = self.hand.saved / max(1, self.chars)
+            shown.append(("", f"{share:.0%} of keys saved   "))
+        keys = "→ all  Alt-F word  Tab next  F1 why  Esc  /help"
+        return [*shown, ("class:keys", keys)]
 
-    session: PromptSession[str] = PromptSession(
-        message="> ",
-        auto_suggest=ThreadedAutoSuggest(suggester),
-        key_bindings=key_bindings(suggester, hand),
-        bottom_toolbar=toolbar,
-        style=STYLE,
-    )
-    session.app.ttimeoutlen = session.app.timeoutlen = ESCAPE_SECONDS
-    try:
-        while True:
-            line = session.prompt()
-            suggester.before += line + "\n"
-            transcript.add(line)
-    except EOFError:
-        pass
-    finally:
-        transcript.close()
+    def _key_bindings(self) -> KeyBindings:
+        keys = KeyBindings()
+        suggester, hand = self.suggester, self.hand
+
+        @Condition
+        def suggested() -> bool:
+            buffer = get_app().current_buffer
+            return bool(buffer.suggestion) and buffer.document.is_cursor_at_the_end
+
+        @Condition
+        def loose() -> bool:
+            return hand.is_loose(get_app().current_buffer)
+
+        @keys.add("right", filter=suggested)
+        @keys.add("end", filter=suggested)
+        @keys.add("c-e", filter=suggested)
+        def take_all(event: KeyPressEvent) -> None:
+            buffer = event.current_buffer
+            if buffer.suggestion:
+                hand.take(buffer, buffer.suggestion.text)
+
+        @keys.add("c-right", filter=suggested)
+        @keys.add("escape", "f", filter=suggested)
+        def take_word(event: KeyPressEvent) -> None:
+            buffer = event.current_buffer
+            word = re.match(r"\s*\S+", buffer.suggestion.text) if buffer.suggestion else None
+            if word:
+                hand.take(buffer, word[0])
+
+        @keys.add("tab")
+        def show_next(event: KeyPressEvent) -> None:
+            buffer = event.current_buffer
+            suggestion = suggester.next(buffer.text)
+            if suggestion and buffer.document.is_cursor_at_the_end:
+                buffer.suggestion = suggestion
+                event.app.invalidate()
+
+        @keys.add("escape")
+        def hide(event: KeyPressEvent) -> None:
+            suggester.hush(event.current_buffer.text)
+            event.current_buffer.suggestion = None
+
+        @keys.add("f1")
+        def explain(event: KeyPressEvent) -> None:
+            text = event.current_buffer.text
+            reply = self._explain(text) if suggested() else NOTHING
+            run_in_terminal(lambda: self._ui.note(reply))
+
+        def close_up(event: KeyPressEvent) -> None:
+            hand.drop_space(event.current_buffer)
+            event.current_buffer.insert_text(event.data)
+
+        for mark in [*CLOSING, " "]:  # a space of one's own takes the place of the one that came
+            keys.add(mark, filter=loose)(close_up)
+
+        @keys.add("enter")
+        def enter(event: KeyPressEvent) -> None:
+            if loose():
+                hand.drop_space(event.current_buffer)
+            event.current_buffer.validate_and_handle()
+
+        @keys.add("escape", "enter")
+        def new_line(event: KeyPressEvent) -> None:
+            if loose():
+                hand.drop_space(event.current_buffer)
+            event.current_buffer.newline(copy_margin=False)
+
+        @keys.add("c-o")
+        def edit(event: KeyPressEvent) -> None:
+            event.current_buffer.open_in_editor()
+
+        return keys

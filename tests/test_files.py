@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from charrnn.errors import RunError
-from charrnn.files import append, write_atomically
+from charrnn.files import append, write_atomically, write_new
 
 
 class TestWriteAtomically:
@@ -98,3 +98,12 @@ class TestAppend:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
             signal.signal(signal.SIGXFSZ, ignored)
         assert path.read_text() == "before\n"
+
+
+def test_write_new(tmp_path: Path) -> None:
+    """A file that exists is left alone."""
+    path = tmp_path / "notes.txt"
+    write_new(path, "Café")
+    with pytest.raises(RunError, match="exists already"):
+        write_new(path, "other")
+    assert path.read_text(encoding="utf-8") == "Café"

@@ -4,6 +4,7 @@ import codecs
 import os
 import re
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -31,6 +32,7 @@ PATIENCE = 30.0  # seconds after which what is awaited counts as not coming
 RIGHT, TAB, ESCAPE, ENTER = "\x1b[C", "\t", "\x1b", "\r"
 ALT_F, CTRL_C, CTRL_D, CTRL_E, CTRL_RIGHT = "\x1bf", "\x03", "\x04", "\x05", "\x1b[1;5C"
 END, LEFT, BACKSPACE = "\x1b[F", "\x1b[D", "\x7f"
+UP, F1, ALT_ENTER, CTRL_O = "\x1b[A", "\x1bOP", "\x1b\r", "\x0f"
 
 SEQUENCE = re.compile(r"\x1b\[(?P<private>[?>]?)(?P<numbers>[\d;]*)(?P<final>[A-Za-z])|\x1b[^\[]")
 GREY = "90"
@@ -133,6 +135,17 @@ class Session:
     def type(self, keys: str) -> None:
         os.write(self._controller, keys.encode())
 
+    def paste(self, text: str) -> None:
+        """As a terminal does it, reading what is shown meanwhile."""
+        keys = f"\x1b[200~{text}\x1b[201~"
+        for start in range(0, len(keys), 1024):
+            self.type(keys[start : start + 1024])
+            self.read(0)
+
+    def said(self, pattern: str) -> bool:
+        """Whether it was shown at some time."""
+        return re.search(pattern, self.output) is not None
+
     def read(self, seconds: float) -> bool:
         """Read what comes within some seconds; whether more may come."""
         if not select.select([self._controller], [], [], seconds)[0]:
@@ -180,10 +193,12 @@ class Session:
 
 
 @contextmanager
-def opened(model: Path, *options: str, **environment: str) -> Iterator[Session]:
+def opened(
+    model: Path, *options: str, columns: int = COLUMNS, **environment: str
+) -> Iterator[Session]:
     """A session that shows its prompt."""
     controller, terminal = pty.openpty()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", ROWS, COLUMNS, 0, 0))
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", ROWS, columns, 0, 0))
     process = subprocess.Popen(
         [*COMMAND, "complete", "-m", str(model), *options],
         stdin=terminal,
@@ -297,9 +312,9 @@ def test_meter(session: Session) -> None:
     session.wait(lambda screen: "74% of keys saved" in screen.lines[-1])
 
 
-def test_least(model: Path) -> None:
-    """--least keeps back what is not likely enough."""
-    with opened(model, "--least", "1") as session:
+def test_dial(model: Path) -> None:
+    """--dial keeps back what is not likely enough."""
+    with opened(model, "--dial", "1") as session:
         session.type("The ")
         session.wait(lambda screen: screen.typed == "The")
         session.type("c" + ENTER)
@@ -360,13 +375,16 @@ def test_take_the_next_suggestion(session: Session) -> None:
 
 
 def test_hide(session: Session) -> None:
-    """Esc hides the grey text and leaves what was typed; the next key brings suggestions back."""
+    """Esc hides the grey text and leaves what was typed; the next word brings suggestions back."""
     session.type("The c")
     session.wait_for("The c", "at sat on the mat")
     session.type(ESCAPE)
     session.wait_for("The c", "")
     session.type("a")
-    session.wait_for("The ca", "t sat on the mat")
+    session.wait(lambda screen: screen.typed == "The ca")
+    session.type("t ")
+    session.wait_for("The cat", "sat on the mat")
+    assert "\x1b[90mt sat" not in session.output
 
 
 def test_enter_never_takes(session: Session) -> None:
@@ -400,7 +418,7 @@ def test_toolbar(session: Session) -> None:
     session.type("The ")
     session.wait(lambda screen: "cat" in screen.lines[-1] and "dog" in screen.lines[-1])
     assert re.search(r"(cat|dog) \d+% +(cat|dog) \d+%", session.screen.lines[-1])
-    for key in ("→", "Alt-F", "Tab", "Esc", "Ctrl-D"):
+    for key in ("→", "Alt-F", "Tab", "F1", "Esc", "/help"):
         assert key in session.screen.lines[-1]
 
 
@@ -410,6 +428,148 @@ def test_count(model: Path) -> None:
         session.type("The c")
         session.wait_for("The c", "at sat on the mat")
         session.wait(lambda screen: len(re.findall(r"\d+%", screen.lines[-1])) == 1)
+
+
+class TestMultipleLines:
+    def test_new_line(self, model: Path, tmp_path: Path) -> None:
+        """Alt-Enter starts a new line; Enter enters all of them."""
+        with opened(model, "-o", str(tmp_path / "notes.txt")) as session:
+            session.type("One" + ALT_ENTER + "two" + ENTER)
+            session.wait(lambda screen: screen.row == 2 and screen.text(2) == ">")
+            assert (tmp_path / "notes.txt").read_text() == "One\ntwo\n"
+
+    def test_paste(self, model: Path, tmp_path: Path) -> None:
+        """A hundred kilobytes may be pasted; their line breaks do not enter anything."""
+        text = "".join(f"{line}\n" for line in LINES) * 2000
+        with opened(model, "-o", str(tmp_path / "notes.txt")) as session:
+            session.paste(text + "The c")
+            session.wait(lambda screen: screen.text(screen.row).startswith("  The c"))
+            session.type(ENTER)
+            session.wait(lambda screen: screen.text(screen.row) == ">")
+            assert (tmp_path / "notes.txt").read_text() == text + "The c\n"
+
+    def test_history(self, session: Session) -> None:
+        """The up arrow brings back what was entered."""
+        session.type("A line." + ENTER)
+        session.wait(lambda screen: screen.row == 1 and screen.text(1) == ">")
+        session.type(UP)
+        session.wait(lambda screen: screen.row == 1 and screen.typed == "A line.")
+
+    def test_editor(self, model: Path) -> None:
+        """Ctrl-O opens the editor on what is being typed."""
+        with opened(model, VISUAL="", EDITOR="sed -i s/A/An/") as session:
+            session.type("A line.")
+            session.wait(lambda screen: screen.typed == "A line.")
+            session.type(CTRL_O)
+            session.wait(lambda screen: screen.typed == "An line.")
+
+
+class TestWhy:
+    def test_lines(self, session: Session) -> None:
+        """F1 says what speaks for the grey text: the sources, and lines of the training text."""
+        session.type("The c")
+        session.wait_for("The c", "at sat on the mat")
+        session.type(F1)
+        session.wait(lambda screen: "  | The cat sat on the mat." in screen.lines)
+        assert session.said("cat: 9[0-9.]+%")
+        assert session.said("300 times in the training text, 0 in this one")
+        assert session.said("it has 'The cat' 300 times")
+        session.wait_for("The c", "at sat on the mat")
+
+    def test_nothing(self, session: Session) -> None:
+        """Where nothing is suggested it says so."""
+        session.type("The c")
+        session.wait_for("The c", "at sat on the mat")
+        session.type(LEFT + F1)
+        session.wait(lambda screen: "nothing is suggested here" in screen.lines)
+
+    def test_text_is_gone(self, model: Path, tmp_path: Path) -> None:
+        """Of a model file without its text only the sources are shown."""
+        shutil.copy(model / "model.safetensors", tmp_path)
+        with opened(tmp_path) as session:
+            session.type("The c")
+            session.wait_for("The c", "at sat on the mat")
+            session.type(F1)
+            session.wait(lambda screen: "  (the training text is not at hand)" in screen.lines)
+
+
+class TestCommands:
+    def test_help(self, session: Session) -> None:
+        """/help lists keys and commands."""
+        session.type("/help" + ENTER)
+        session.wait(lambda screen: "leave, as Ctrl-D does" in " ".join(screen.lines))
+        for said in ("Alt-Enter", "/set dial", "/model", "/save FILE", "/stats", "/quit"):
+            assert session.said(re.escape(said)), said
+
+    def test_set(self, session: Session) -> None:
+        """/set says how eager suggestions are, and changes it."""
+        session.type("/set" + ENTER)
+        session.wait(lambda screen: "dial 0.1: right at least 10% of the time; count 3" in
+                     screen.lines)  # fmt: skip
+        session.type("/set dial quiet" + ENTER)
+        session.wait(lambda screen: "dial 0.5: right at least 50% of the time; count 3" in
+                     screen.lines)  # fmt: skip
+        session.type("/set count 1" + ENTER + "/set dial 1" + ENTER)
+        session.wait(lambda screen: "dial 1: right at least 100% of the time; count 1" in
+                     screen.lines)  # fmt: skip
+        session.type("The c")
+        session.wait(lambda screen: screen.typed == "The c")
+        assert not session.screen.ghost
+
+    @pytest.mark.parametrize(
+        ("command", "answer"),
+        [
+            ("/foo", "there is no command /foo; /help lists them; // begins a text"),
+            ("/set dial loud", "no dial 'loud'; use quiet, normal, eager or a number from 0 to 1"),
+            ("/set dial nan", "no dial 'nan'; use quiet, normal, eager or a number from 0 to 1"),
+            ("/set count 0", "/set count 0 sets nothing; try /set dial quiet or /set count 5"),
+            ("/model nowhere", "nowhere does not exist; train a model first, or give -m"),
+            ("/save", "/save needs a file; name one: /save notes.txt"),
+            ("/save /", "/ exists already; name another file"),
+        ],
+    )
+    def test_mistakes(self, session: Session, command: str, answer: str) -> None:
+        """A mistake is answered in a line, and the session goes on."""
+        session.type(command + ENTER)
+        session.wait(lambda screen: answer in screen.lines)
+        session.wait(lambda screen: screen.text(screen.row) == ">")
+
+    def test_save(self, session: Session, tmp_path: Path) -> None:
+        """/save writes what was entered, without the commands; two slashes begin a text."""
+        session.type("A line." + ENTER + "//usr" + ENTER + "/etc/fstab" + ENTER)
+        session.type(f"/save {tmp_path / 'notes.txt'}" + ENTER)
+        session.wait(lambda screen: any("24 characters in" in line for line in screen.lines))
+        assert (tmp_path / "notes.txt").read_text() == "A line.\n/usr\n/etc/fstab\n"
+
+    def test_stats(self, session: Session) -> None:
+        """/stats counts the keys and what was saved of them."""
+        session.type("The c")
+        session.wait_for("The c", "at sat on the mat")
+        session.type(RIGHT + ENTER + "/stats" + ENTER)
+        session.wait(lambda screen: any("1 suggestions taken" in line for line in screen.lines))
+        assert session.said("23 characters entered with 7 keys: 70% saved")
+
+    def test_model(self, session: Session, model: Path) -> None:
+        """/model tells what the model was trained on, and loads another."""
+        session.type(f"/model {model}" + ENTER)
+        session.wait(lambda screen: "trained on text.txt" in screen.lines)
+        session.type("The c")
+        session.wait_for("The c", "at sat on the mat")
+
+    def test_quit(self, session: Session) -> None:
+        """/quit ends the session like Ctrl-D."""
+        session.type("/quit" + ENTER)
+        assert session.exit_code() == 0
+
+
+def test_narrow(model: Path) -> None:
+    """Twenty columns are enough, for wide characters too."""
+    with opened(model, columns=20) as session:
+        session.type("漢字 The c")
+        session.wait(lambda screen: any("at sat" in line for line in screen.lines))
+        session.type(ENTER + CTRL_D)
+        assert session.exit_code() == 0
+    assert "Traceback" not in session.output
 
 
 def test_end(session: Session) -> None:

@@ -6,23 +6,15 @@ from typing import Annotated
 
 from typer import Option
 
-from charrnn.cli.options import Debug, Json, ModelOption, Quiet
+from charrnn import config
+from charrnn.cli.options import Debug, Dial, Json, ModelOption, Quiet
 from charrnn.errors import UsageError
-
-LEAST = 0.1  # on a terminal, where a wrong suggestion disturbs
 
 
 def complete(
     model: ModelOption = None,
     count: Annotated[int, Option("-k", "--count", min=1, help="Completions to offer.")] = 3,
-    least: Annotated[
-        float | None,
-        Option(
-            min=0, max=1, metavar="P",
-            help="Offer nothing less likely; 0.5 is right at least half the time.  "
-            "[default: 0.1; 0 from a pipe]",
-        ),
-    ] = None,
+    dial: Dial = None,
     output: Annotated[
         str | None,
         Option("-o", "--output", metavar="FILE", help="Add the lines typed to a file's end."),
@@ -41,17 +33,21 @@ def complete(
     """
     import charrnn
 
+    on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not json_lines
+    # On a terminal a wrong suggestion disturbs.
+    least = config.dial(dial or ("normal" if on_terminal else "eager"))
     loaded = charrnn.load(model)
-    if sys.stdin.isatty() and sys.stdout.isatty() and not json_lines:
-        from charrnn.repl import run
+    if on_terminal:
+        from charrnn.repl import Session
+        from charrnn.why import Evidence
 
-        run(loaded, count, LEAST if least is None else least, output)
+        Session(loaded, Evidence.find(model), count, least, output).run()
         return
     if output is not None:
         raise UsageError("-o is for a session on a terminal", "redirect standard output instead")
     for line in sys.stdin:
         typed = line.rstrip("\r\n")
-        completions = [c for c in loaded.complete(typed, count) if c.p >= (least or 0)]
+        completions = [c for c in loaded.complete(typed, count) if c.p >= least]
         if json_lines:
             found = [{"text": c.text, "p": c.p} for c in completions]
             print(

@@ -4,17 +4,15 @@ from typing import Annotated
 
 from typer import Option
 
-from charrnn.cli.options import Debug, ModelOption, Quiet
+from charrnn import config
+from charrnn.cli.options import Debug, Dial, ModelOption, Quiet
 from charrnn.errors import UsageError
 
 
 def lsp(
     model: ModelOption = None,
     count: Annotated[int, Option("-k", "--count", min=1, help="Completions to offer.")] = 5,
-    least: Annotated[
-        float,
-        Option(min=0, max=1, metavar="P", help="Show nothing less likely at the cursor."),
-    ] = 0.1,
+    dial: Dial = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
@@ -28,4 +26,4 @@ def lsp(
         from charrnn.lsp import serve
     except ModuleNotFoundError as error:
         raise UsageError(f"{error.name} is not installed", "pip install pygls") from None
-    serve(charrnn.load(model), count, least)
+    serve(charrnn.load(model), count, config.dial(dial or "normal"))

@@ -30,6 +30,15 @@ Encoding = Annotated[
         metavar="NAME", help="Encoding of the text.  [default: UTF-8]", show_default=False
     ),
 ]
+Dial = Annotated[
+    str | None,
+    typer.Option(
+        metavar="quiet|normal|eager|P",
+        help="What is shown: quiet is right at least half the time, normal one time in ten, "
+        "eager whatever is likeliest; or a probability.",
+        show_default=False,
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
 Debug = Annotated[

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from charrnn.errors import RunError
 from charrnn.files import write_atomically
+from charrnn.model_file import RESUME_KEY
 
 FORMAT = 2
-RESUME_NAME = "resume.safetensors"
 
 
 def save(path: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
@@ -25,7 +25,7 @@ def save(path: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None
     """
     description = json.dumps({"format": FORMAT} | values, ensure_ascii=False)
     packed = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, to_bytes(packed, {"charrnn-resume": description}))
+    write_atomically(path, to_bytes(packed, {RESUME_KEY: description}))
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -36,7 +36,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """
     try:
         with safe_open(path, "pt") as file:
-            values = json.loads((file.metadata() or {})["charrnn-resume"])
+            values = json.loads((file.metadata() or {})[RESUME_KEY])
             if values["format"] != FORMAT:
                 raise RunError(
                     f"{path} is of format {values['format']!r}, this charrnn resumes {FORMAT}",

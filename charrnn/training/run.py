@@ -13,9 +13,8 @@ from charrnn.events import Event, Sample
 from charrnn.files import append
 from charrnn.mixture import Weights
 from charrnn.model import Model
-from charrnn.model_file import MODEL_NAME, RUNS, ModelFile
+from charrnn.model_file import MODEL_NAME, RESUME_NAME, RUNS, ModelFile
 from charrnn.training import checkpoint
-from charrnn.training.checkpoint import RESUME_NAME
 from charrnn.training.trainer import Trainer
 from charrnn.training.transfer import Origin
 from charrnn.tuning import Tuned, tune

@@ -9,11 +9,11 @@ import torch
 from charrnn import text, tokenizer
 from charrnn.config import ModelConfig, TrainingConfig, require
 from charrnn.errors import RunError, UsageError
+from charrnn.model_file import RESUME_NAME
 from charrnn.ngram import NGram
 from charrnn.novelty import WordRuns
 from charrnn.tokenizer import TOKENIZERS, Tokenizer
 from charrnn.training import checkpoint, transfer
-from charrnn.training.checkpoint import RESUME_NAME
 from charrnn.training.choices import FINE_TUNING_LR, LIMITS, SHAPE, choose
 from charrnn.training.corpus import Corpus
 from charrnn.training.run import Run, new_path, resume_path

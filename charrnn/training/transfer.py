@@ -7,10 +7,9 @@ from torch import Tensor
 
 from charrnn import model_file, text
 from charrnn.errors import CharrnnError, RunError
-from charrnn.model_file import ModelFile
+from charrnn.model_file import RESUME_NAME, ModelFile
 from charrnn.tokenizer import Tokenizer
 from charrnn.training import checkpoint
-from charrnn.training.checkpoint import RESUME_NAME
 from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import CONTEXT
 from charrnn.training.network import Network

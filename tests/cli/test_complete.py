@@ -132,16 +132,16 @@ def test_without_torch(
     assert not {"torch", "prompt_toolkit", "rich"} & loaded
 
 
-def test_least(call: Call, tmp_path: Path, trained: Training) -> None:
-    """--least leaves out what is not likely enough."""
+def test_dial(call: Call, tmp_path: Path, trained: Training) -> None:
+    """--dial leaves out what is not likely enough."""
     every, some = (
         charrnn_command(
             "complete", "-m", trained.run, "--json", *options, cwd=tmp_path, stdin="The fo\n"
         ).events[0]["completions"]
-        for options in ((), ("--least", 0.2))
+        for options in ((), ("--dial", 0.2))
     )
     assert some == [completion for completion in every if completion["p"] >= 0.2]
-    assert call("complete", "-m", trained.run, "--least", 2).code == 2
+    assert call("complete", "-m", trained.run, "--dial", 2).code == 2
 
 
 def test_output_from_pipe(call: Call, trained: Training) -> None:

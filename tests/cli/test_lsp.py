@@ -112,7 +112,7 @@ def test_inline(word_trained: Training) -> None:
         assert not found.items
 
     talk(word_trained.run, conversation)
-    talk(word_trained.run, silence, "--least", "1")
+    talk(word_trained.run, silence, "--dial", "1")
 
 
 @pytest.mark.parametrize("text", ["", "\n", " ", "?!"])

@@ -1,0 +1,123 @@
+"""What would come next, shown in grey after the cursor, and the hand that takes it."""
+
+from collections.abc import Callable
+
+from prompt_toolkit.auto_suggest import AutoSuggest, Suggestion
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.document import Document
+
+from charrnn.complete import Completion
+from charrnn.model import Model
+from charrnn.ngram import half_word
+
+SHOWN_FROM = 0.005  # a smaller probability is no suggestion: it would be shown as 0 %
+
+
+class Suggester(AutoSuggest):
+    """Asks the model for what may follow; called in another thread, so that typing never waits.
+
+    Args:
+        model: completes.
+        count: suggestions to choose from.
+        least: probability under which nothing is suggested.
+        silent: whether a text gets no suggestions.
+
+    Attributes:
+        before: the text that was entered before the one being typed.
+        shown: how often something was.
+    """
+
+    def __init__(
+        self, model: Model, count: int, least: float, silent: Callable[[str], bool]
+    ) -> None:
+        self.model = model
+        self.count = count
+        self.least = least
+        self.before = ""
+        self.shown = 0
+        self._silent = silent
+        self._hushed: int | None = None  # where the word starts that gets no suggestions
+        self._text = ""  # what the rest is about
+        self._phrase = ""
+        self._completions: list[Completion] = []
+        self._chosen = 0
+
+    def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
+        if not document.is_cursor_at_the_end or self._silent(document.text):
+            return None
+        typed = self.before + document.text
+        phrase, completions = "", []
+        if _word_start(typed) != self._hushed:
+            completions = [c for c in self.model.complete(typed, self.count) if c.p >= SHOWN_FROM]
+        if completions and completions[0].p >= self.least:
+            phrase = self.model.phrase(typed, completions[0], self.least)
+            self.shown += 1
+        else:
+            completions = []
+        self._text, self._completions, self._phrase, self._chosen = (
+            document.text, completions, phrase, 0,
+        )  # fmt: skip
+        return Suggestion(phrase) if phrase else None
+
+    def completions(self, text: str) -> list[Completion]:
+        """Those for this text; none if they are about an earlier one."""
+        return self._completions if text == self._text else []
+
+    def chosen(self, text: str) -> Completion | None:
+        """The one that is shown."""
+        completions = self.completions(text)
+        return completions[self._chosen] if completions else None
+
+    @property
+    def rank(self) -> int:
+        """Which one is shown, from 0."""
+        return self._chosen
+
+    def next(self, text: str) -> Suggestion | None:
+        """Choose the following suggestion, the first again after the last."""
+        completions = self.completions(text)
+        if not completions:
+            return None
+        self._chosen = (self._chosen + 1) % len(completions)
+        return Suggestion(completions[self._chosen].text if self._chosen else self._phrase)
+
+    def hush(self, text: str) -> None:
+        """Suggest nothing until the next word begins."""
+        self._hushed = _word_start(self.before + text)
+        self._completions = []
+
+
+def _word_start(text: str) -> int:
+    return len(text) - len(half_word(text))
+
+
+class Hand:
+    """Takes suggestions, and counts the keys that this saves.
+
+    Attributes:
+        saved: keys.
+        taken: suggestions.
+    """
+
+    def __init__(self) -> None:
+        self.saved = 0
+        self.taken = 0
+        self._loose = ""  # the text, while it ends in a space that nobody typed
+
+    def take(self, buffer: Buffer, text: str) -> None:
+        """Insert a suggestion and the space after it."""
+        buffer.insert_text(text + " ")
+        self.saved += len(text)
+        self.taken += 1
+        self._loose = buffer.text
+
+    def is_loose(self, buffer: Buffer) -> bool:
+        """Whether the space before the cursor came with a suggestion."""
+        at_end = buffer.document.is_cursor_at_the_end
+        return bool(self._loose) and buffer.text == self._loose and at_end
+
+    def drop_space(self, buffer: Buffer) -> None:
+        """Take back the space that came with a suggestion."""
+        buffer.delete_before_cursor()
+        self.saved -= 1
+        self._loose = ""

@@ -1,0 +1,129 @@
+"""Commands typed in the session, which begin with a slash."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from charrnn.config import dial
+from charrnn.errors import UsageError
+from charrnn.files import write_new
+from charrnn.model import load
+from charrnn.why import Evidence
+
+if TYPE_CHECKING:
+    from charrnn.repl import Session
+
+COMMAND = re.compile(r"/[A-Za-z]*(?= |\Z)")
+KEYS = """\
+→ End Ctrl-E      take all of the grey text
+Ctrl-→ Alt-F      take a word of it
+Tab               show the next suggestion
+Esc               show none until the next word
+F1                say why this one is shown
+Ctrl-_            undo; what was taken goes at one stroke
+Enter             enter the text
+Alt-Enter         start a new line in it
+Ctrl-O            edit it in $EDITOR
+↑ ↓               what was entered before
+Ctrl-D            leave
+//                begin a text with a slash"""
+
+
+def is_command(text: str) -> bool:
+    """Whether a text is a command, or the beginning of one."""
+    return COMMAND.match(text) is not None
+
+
+def plain(text: str) -> str:
+    """A text as it is meant: of two slashes at its beginning the first does not count."""
+    return text.removeprefix("/") if text.startswith("//") else text
+
+
+def call(session: "Session", text: str) -> str:
+    """Carry out a command; the answer.
+
+    Raises:
+        CharrnnError: there is no such command, or it cannot be carried out.
+        EOFError: it ends the session.
+    """
+    name, _, argument = text.strip().partition(" ")
+    command = COMMANDS.get(name.lower())
+    if not command:
+        raise UsageError(f"there is no command {name}", "/help lists them; // begins a text")
+    return command.call(session, argument.strip())
+
+
+def in_words(least: float) -> str:
+    """What a setting of the dial means."""
+    return f"right at least {least:.0%} of the time" if least else "whatever is likeliest"
+
+
+def _help(session: "Session", argument: str) -> str:
+    commands = [f"{name} {command.usage}".ljust(18) + command.help for name, command in
+                COMMANDS.items()]  # fmt: skip
+    return "\n".join([KEYS, *commands])
+
+
+def _set(session: "Session", argument: str) -> str:
+    name, _, value = argument.partition(" ")
+    suggester = session.suggester
+    if name == "dial" and value:
+        suggester.least = dial(value.strip())
+    elif name == "count" and value.strip().isdecimal() and int(value):
+        suggester.count = int(value)
+    elif argument:
+        raise UsageError(f"/set {argument} sets nothing", "try /set dial quiet or /set count 5")
+    return f"dial {suggester.least:g}: {in_words(suggester.least)}; count {suggester.count}"
+
+
+def _model(session: "Session", argument: str) -> str:
+    if argument:
+        session.suggester.model = load(argument)
+        session.evidence = Evidence.find(argument)
+    training = session.suggester.model.file.training
+    return f"trained on {', '.join(training.get('texts', [])) or 'an unknown text'}"
+
+
+def _save(session: "Session", argument: str) -> str:
+    if not argument:
+        raise UsageError("/save needs a file", "name one: /save notes.txt")
+    write_new(Path(argument), session.transcript.text)
+    return f"{len(session.transcript.text):,} characters in {argument}"
+
+
+def _stats(session: "Session", argument: str) -> str:
+    hand, chars = session.hand, len(session.transcript.text)
+    return (
+        f"{chars:,} characters entered with {max(0, chars - hand.saved):,} keys: "
+        f"{hand.saved / max(1, chars):.0%} saved; "
+        f"{hand.taken:,} suggestions taken, {session.suggester.shown:,} shown"
+    )
+
+
+def _quit(session: "Session", argument: str) -> str:
+    raise EOFError
+
+
+class Command(NamedTuple):
+    """What a command does.
+
+    Attributes:
+        usage: what follows its name.
+        help: a line.
+        call: from the session and what follows to an answer.
+    """
+
+    usage: str
+    help: str
+    call: Callable[["Session", str], str]
+
+
+COMMANDS = {
+    "/help": Command("", "these lines", _help),
+    "/set": Command("dial|count [X]", "quiet, normal, eager or a probability; how many", _set),
+    "/model": Command("[RUN]", "which model suggests, or another one", _model),
+    "/save": Command("FILE", "write the text that was entered to a new file", _save),
+    "/stats": Command("", "keys typed and saved", _stats),
+    "/quit": Command("", "leave, as Ctrl-D does", _quit),
+}

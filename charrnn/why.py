@@ -1,0 +1,123 @@
+"""Why a word is suggested: what each source says, and the lines of the training text behind it."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from safetensors import SafetensorError, safe_open
+
+from charrnn import model_file, text
+from charrnn.complete import Completion
+from charrnn.errors import CharrnnError
+from charrnn.model import Model
+from charrnn.model_file import RESUME_KEY, RESUME_NAME
+from charrnn.ngram import half_word
+from charrnn.text import WORD
+from charrnn.ui import printable
+
+LINES = 3  # that are shown
+WIDTH = 70  # characters of each
+CONTEXT = 3  # words before the suggested one that a line may share
+WORD_GAP = r"[^\w\n]*\n?[^\w\n]*"  # between two words, which a line break may part
+
+
+@dataclass
+class Evidence:
+    """The text that a model was trained on, if it is still where it was.
+
+    Attributes:
+        paths: of its files.
+        encoding: of them, if one was named.
+    """
+
+    paths: list[str]
+    encoding: str | None = None
+
+    @classmethod
+    def find(cls, model: str | None) -> Self:
+        """From a run folder, or a model file in one; see model_file.find.
+
+        Raises:
+            UsageError: nothing was named and there is no run.
+            ModelFileError: the folder holds no model.
+        """
+        values = _resume_values(model_file.find(model).parent / RESUME_NAME)
+        return cls(values.get("texts", []), values.get("encoding"))
+
+    @cached_property
+    def text(self) -> str:
+        """Empty if it is not at hand."""
+        if "-" in self.paths:
+            return ""
+        try:
+            return text.read(self.paths, self.encoding)
+        except CharrnnError:
+            return ""
+
+    def lines(self, before: str, word: str) -> tuple[list[str], str]:
+        """The lines that have a word after as many of the words before it as any line has.
+
+        Args:
+            before: what was typed before the word.
+
+        Returns:
+            Some of them, shortened; and what they share.
+        """
+        words = [match[0] for match in WORD.finditer(before[-200:])]
+        if before[-1:] == "\n":
+            words = []
+        for first in range(max(0, len(words) - CONTEXT), len(words) + 1):
+            shared = [*words[first:], word]
+            pattern = rf"\b{WORD_GAP.join(map(re.escape, shared))}\b"
+            found = [*re.finditer(pattern, self.text)]
+            if found:
+                lines = dict.fromkeys(self._around(*match.span()) for match in found)
+                count = "once" if len(found) == 1 else f"{len(found):,} times"
+                return [*lines][:LINES], f"{' '.join(shared)!r} {count}"
+        return [], ""
+
+    def _around(self, start: int, end: int) -> str:
+        """The line about a place, at most WIDTH characters of it."""
+        first = self.text.rfind("\n", 0, start) + 1
+        last = self.text.find("\n", end)
+        first = max(first, end - WIDTH // 2)
+        line = self.text[first : last if last >= 0 else None][:WIDTH]
+        return printable(" ".join(line.split()))
+
+
+def _resume_values(path: Path) -> Mapping[str, Any]:
+    """What a run's resume file says, without its tensors; nothing if there is none."""
+    try:
+        with safe_open(path, "numpy") as file:
+            values = json.loads((file.metadata() or {})[RESUME_KEY])
+    except (OSError, SafetensorError, ValueError, KeyError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def why(model: Model, evidence: Evidence, typed: str, completion: Completion) -> str:
+    """What speaks for a completion, in some lines."""
+    rest = completion.text
+    if rest[0].isspace():
+        typed, rest = typed + rest[0], rest[1:]
+    half = half_word(typed)
+    word = half + rest
+    said = [f"{word}: {completion.p:.1%}"]
+    reasons = model.reasons(typed, rest)
+    if reasons:
+        said.append(
+            f"  the network {reasons.network:.1%}, the trigrams {reasons.trigrams:.1%}; "
+            f"{reasons.trained:,} times in the training text, {reasons.recent:,} in this one"
+        )
+    lines, shared = evidence.lines(typed[: len(typed) - len(half)], word)
+    if not evidence.text:
+        said.append("  (the training text is not at hand)")
+    elif lines:
+        said += [f"  it has {shared}:", *(f"  | {line}" for line in lines)]
+    else:
+        said.append("  it does not stand in the training text")
+    return "\n".join(said)

@@ -1,0 +1,48 @@
+"""Why a word is suggested: sources and lines of the training text."""
+
+from pathlib import Path
+
+import pytest
+
+from charrnn.why import Evidence
+
+TEXT = "The old fox ran.\nAn old fox sat, and the old\nfox slept.\nfoxes\n"
+
+
+@pytest.fixture
+def evidence(tmp_path: Path) -> Evidence:
+    (tmp_path / "text.txt").write_text(TEXT)
+    return Evidence([str(tmp_path / "text.txt")])
+
+
+def test_longest_context(evidence: Evidence) -> None:
+    """Lines are shown that share as many words before it as any do, line breaks apart."""
+    lines, shared = evidence.lines("I saw the old ", "fox")
+    assert shared == "'the old fox' once"
+    assert lines == ["An old fox sat, and the old fox slept."]
+
+
+def test_shorter_context(evidence: Evidence) -> None:
+    """Where no line has the words before it, fewer have to do."""
+    lines, shared = evidence.lines("My old ", "fox")
+    assert shared == "'old fox' 3 times"
+    assert lines[0] == "The old fox ran."
+
+
+def test_whole_words(evidence: Evidence) -> None:
+    """A word is not found within another."""
+    assert evidence.lines("", "foxes")[1] == "'foxes' once"
+    assert evidence.lines("", "oxe") == ([], "")
+
+
+def test_no_text(tmp_path: Path) -> None:
+    """A text that has gone, or came from standard input, gives no lines."""
+    assert Evidence([str(tmp_path / "gone.txt")]).lines("the ", "fox") == ([], "")
+    assert Evidence(["-"]).lines("the ", "fox") == ([], "")
+
+
+def test_damaged_resume_file(tmp_path: Path) -> None:
+    """A run whose resume file is damaged has no text at hand."""
+    (tmp_path / "model.safetensors").write_bytes(b"")
+    (tmp_path / "resume.safetensors").write_bytes(b"no tensors")
+    assert Evidence.find(str(tmp_path)).text == ""
