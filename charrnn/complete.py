@@ -1,5 +1,6 @@
 """From what was typed to ranked next words: the network's, the training text's and recent ones."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -90,6 +91,7 @@ class Completer:
         ngram: the trigrams of the training text.
         weights: of the sources; by default those that suit most.
         recent: whether words of the text being typed count more.
+        earlier: words that were typed before it, the oldest first.
     """
 
     def __init__(
@@ -100,6 +102,7 @@ class Completer:
         ngram: NGram,
         weights: Weights | None = None,
         recent: bool = True,
+        earlier: Iterable[str] = (),
     ) -> None:
         self._weights = BEGIN if weights is None else weights
         self._network = WordSearch(engine, tokenizer, start, BEAM)
@@ -107,7 +110,7 @@ class Completer:
         self._counts = ngram.word_counts
         self._before: str | None = None
         self._trigrams = ngram.one
-        self._recent = Recent() if recent else None
+        self._recent = Recent(earlier) if recent else None
 
     def complete(self, typed: str, k: int = 3) -> list[Completion]:
         """The `k` likeliest ways to end the word being typed, or the next one, the best first.

@@ -124,16 +124,22 @@ class Model:
             self._completer = self.completer()
         return self._completer
 
-    def completer(self, recent: bool = True) -> "Completer":
+    def remember(self, words: Sequence[str]) -> None:
+        """Count words that were typed earlier, the oldest first, as recent ones."""
+        self._completer = self.completer(earlier=words)
+
+    def completer(self, recent: bool = True, earlier: Sequence[str] = ()) -> "Completer":
         """What `complete` asks, anew.
 
         Args:
             recent: whether words of the text being typed count more.
+            earlier: words that were typed before it.
         """
         from charrnn.complete import Completer
 
+        weights = self.file.mixture
         return Completer(
-            self.engine, self.file.tokenizer, self._start, self.ngram, self.file.mixture, recent
+            self.engine, self.file.tokenizer, self._start, self.ngram, weights, recent, earlier
         )
 
     @property

@@ -7,6 +7,7 @@ half as much after HALF_LIFE more words.
 import math
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from heapq import nlargest
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from charrnn.text import WORD
 
 HALF_LIFE = 200.0  # words
 NEVER = -math.inf
+EARLIER = -2  # the end of a word that stands before the text, and stays whatever becomes of it
 
 
 class _Read(NamedTuple):
@@ -31,9 +33,13 @@ class _Read(NamedTuple):
 
 
 class Recent:
-    """Follows a text that is typed, changed or replaced."""
+    """Follows a text that is typed, changed or replaced.
 
-    def __init__(self) -> None:
+    Args:
+        earlier: words that were typed before it, the oldest first.
+    """
+
+    def __init__(self, earlier: Iterable[str] = ()) -> None:
         self._text = ""
         self._read: list[_Read] = []
         # Binary logarithms. Instead of the old words' falling, the new ones' weights rise.
@@ -41,6 +47,8 @@ class Recent:
         self._after: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._followed: Counter[str] = Counter()
         self._sorted: list[str] = []
+        for word in earlier:
+            self._add(word, EARLIER)
 
     def read(self, text: str) -> None:
         """Take in a text that does not end within a word; only what is new is read."""
@@ -48,17 +56,19 @@ class Recent:
         # With what follows, a word may have become part of a longer one: by a letter, or a joiner.
         while self._read and self._read[-1].end >= same - 1:
             self._forget()
-        start = self._read[-1].end if self._read else 0
+        start = max(0, self._read[-1].end) if self._read else 0
         for match in WORD.finditer(text, start):
-            word = match[0]
-            known = self._weights.get(word, NEVER)
-            if known == NEVER:
-                insort(self._sorted, word)
-            self._after[self._last][word] += 1
-            self._followed[self._last] += 1
-            self._weights[word] = self._now + math.log2(1 + 2 ** (known - self._now))
-            self._read.append(_Read(word, match.end(), known))
+            self._add(match[0], match.end())
         self._text = text
+
+    def _add(self, word: str, end: int) -> None:
+        known = self._weights.get(word, NEVER)
+        if known == NEVER:
+            insort(self._sorted, word)
+        self._after[self._last][word] += 1
+        self._followed[self._last] += 1
+        self._weights[word] = self._now + math.log2(1 + 2 ** (known - self._now))
+        self._read.append(_Read(word, end, known))
 
     def _forget(self) -> None:
         word, _, weight = self._read.pop()
@@ -99,8 +109,8 @@ class Recent:
         return float(weight) * (1 - 2 ** (-1 / HALF_LIFE))
 
     def count(self, word: str) -> int:
-        """How often a word was read."""
-        return sum(read.word == word for read in self._read)
+        """How often a word stands in the text."""
+        return sum(read.word == word and read.end > 0 for read in self._read)
 
     def share_after_last(self, word: str) -> float:
         """What part of the words that followed the last one is this one."""

@@ -13,9 +13,10 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
 
 from charrnn import slash
-from charrnn.errors import CharrnnError, TextError
+from charrnn.errors import CharrnnError, RunError, TextError
 from charrnn.files import append
 from charrnn.ghost import Hand, Suggester
+from charrnn.learned import Learned
 from charrnn.model import Model
 from charrnn.ui import Ui
 from charrnn.why import Evidence, why
@@ -89,17 +90,27 @@ class Session:
         count: suggestions to choose from.
         least: probability under which nothing is suggested.
         output: a file at whose end the text is written.
+        learned: what was learned from typing, and where more of it goes.
 
     Raises:
         OSError: that file cannot be written.
+        RunError: what was learned cannot be read.
     """
 
     def __init__(
-        self, model: Model, evidence: Evidence, count: int, least: float, output: str | None
+        self,
+        model: Model,
+        evidence: Evidence,
+        count: int,
+        least: float,
+        output: str | None = None,
+        learned: Learned | None = None,
     ) -> None:
         self.transcript = Transcript(output)
         self.suggester = Suggester(model, count, least, silent=slash.is_command)
         self.evidence = evidence
+        self.learned = learned
+        self.use(model)
         self.hand = Hand()
         self._ui = Ui()
 
@@ -137,8 +148,20 @@ class Session:
                 reply = str(error)
             self._ui.note(reply)
         else:
-            self.transcript.add(slash.plain(entry))
+            entry = slash.plain(entry)
+            self.transcript.add(entry)
             self.suggester.before = self.transcript.text
+            if self.learned:
+                try:
+                    self.learned.learn(entry)
+                except RunError as error:
+                    self._ui.warn(str(error))
+
+    def use(self, model: Model) -> None:
+        """Let a model suggest from now on."""
+        if self.learned:
+            model.remember(self.learned.words())
+        self.suggester.model = model
 
     @property
     def chars(self) -> int:

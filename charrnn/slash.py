@@ -79,7 +79,7 @@ def _set(session: "Session", argument: str) -> str:
 
 def _model(session: "Session", argument: str) -> str:
     if argument:
-        session.suggester.model = load(argument)
+        session.use(load(argument))
         session.evidence = Evidence.find(argument)
     training = session.suggester.model.file.training
     return f"trained on {', '.join(training.get('texts', [])) or 'an unknown text'}"
@@ -99,6 +99,23 @@ def _stats(session: "Session", argument: str) -> str:
         f"{hand.saved / max(1, chars):.0%} saved; "
         f"{hand.taken:,} suggestions taken, {session.suggester.shown:,} shown"
     )
+
+
+def _learn(session: "Session", argument: str) -> str:
+    learned = session.learned
+    if not learned:
+        return "nothing is learned; start with charrnn complete --learn"
+    name, _, word = argument.partition(" ")
+    if name == "forget" and word:
+        times = learned.forget(word.strip())
+        session.use(session.suggester.model)
+        return f"{word.strip()}: forgotten, was there {times:,} times"
+    if name in ("on", "off"):
+        learned.paused = name == "off"
+    elif argument:
+        raise UsageError(f"/learn {argument} does nothing", "try on, off or forget WORD")
+    state = "nothing is learned for now" if learned.paused else "learning"
+    return f"{state}; {len(learned.words()):,} words in {learned.path}"
 
 
 def _quit(session: "Session", argument: str) -> str:
@@ -123,6 +140,7 @@ COMMANDS = {
     "/help": Command("", "these lines", _help),
     "/set": Command("dial|count [X]", "quiet, normal, eager or a probability; how many", _set),
     "/model": Command("[RUN]", "which model suggests, or another one", _model),
+    "/learn": Command("[on|off]", "what was learned; /learn forget WORD", _learn),
     "/save": Command("FILE", "write the text that was entered to a new file", _save),
     "/stats": Command("", "keys typed and saved", _stats),
     "/quit": Command("", "leave, as Ctrl-D does", _quit),

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.cli import main
+from charrnn.learned import Learned
 from tests.cli.shell import COMMAND, ENVIRONMENT, one_thread
 
 if sys.platform == "win32":
@@ -553,6 +554,7 @@ class TestCommands:
         """/model tells what the model was trained on, and loads another."""
         session.type(f"/model {model}" + ENTER)
         session.wait(lambda screen: "trained on text.txt" in screen.lines)
+        session.wait(lambda screen: screen.text(screen.row) == ">")
         session.type("The c")
         session.wait_for("The c", "at sat on the mat")
 
@@ -560,6 +562,39 @@ class TestCommands:
         """/quit ends the session like Ctrl-D."""
         session.type("/quit" + ENTER)
         assert session.exit_code() == 0
+
+
+class TestLearn:
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> str:
+        return str(tmp_path / "learned.sqlite")
+
+    def test_next_session(self, model: Path, store: str) -> None:
+        """With --learn a word that was entered is offered in the next session."""
+        for learn in (["--learn"], []):
+            with opened(model, *learn, CHARRNN_LEARNED=store) as session:
+                session.type("Quagga zebras eat. Quagga zebras run." + ENTER)
+                session.wait(lambda screen: screen.row == 1 and screen.text(1) == ">")
+                session.type(CTRL_D)
+                assert session.exit_code() == 0
+            assert Learned(Path(store)).counts()[0] == ("Quagga", 2)
+        with opened(model, "--learn", CHARRNN_LEARNED=store) as session:
+            session.type("Qua")
+            session.wait(lambda screen: screen.ghost.startswith("gga"))
+
+    def test_off(self, model: Path, store: str) -> None:
+        """/learn tells what is kept, switches it off and forgets a word."""
+        with opened(model, "--learn", CHARRNN_LEARNED=store) as session:
+            session.type("A quagga." + ENTER + "/learn off" + ENTER + "A zebra." + ENTER)
+            session.wait(lambda screen: session.said("nothing is learned for now; 2 words"))
+            session.type("/learn on" + ENTER + "/learn forget quagga" + ENTER)
+            session.wait(lambda screen: session.said("quagga: forgotten, was there 1 times"))
+        assert Learned(Path(store)).words() == ["A"]
+
+    def test_without(self, session: Session) -> None:
+        """Without --learn nothing is learned, and /learn says so."""
+        session.type("/learn" + ENTER)
+        session.wait(lambda screen: session.said("nothing is learned; start with"))
 
 
 def test_narrow(model: Path) -> None:

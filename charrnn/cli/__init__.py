@@ -14,6 +14,7 @@ from charrnn.cli.complete import complete
 from charrnn.cli.eval import evaluate
 from charrnn.cli.generate import generate
 from charrnn.cli.info import info
+from charrnn.cli.learned import learned
 from charrnn.cli.lsp import lsp
 from charrnn.cli.plot import plot
 from charrnn.cli.score import score
@@ -31,6 +32,7 @@ app = typer.Typer(
 app.command()(train)
 app.command()(generate)
 app.command()(complete)
+app.command()(learned)
 app.command()(lsp)
 app.command("eval")(evaluate)
 app.command()(score)

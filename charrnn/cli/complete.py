@@ -6,7 +6,6 @@ from typing import Annotated
 
 from typer import Option
 
-from charrnn import config
 from charrnn.cli.options import Debug, Dial, Json, ModelOption, Quiet
 from charrnn.errors import UsageError
 
@@ -19,6 +18,10 @@ def complete(
         str | None,
         Option("-o", "--output", metavar="FILE", help="Add the lines typed to a file's end."),
     ] = None,
+    learn: Annotated[
+        bool,
+        Option("--learn", help="Learn from what is typed; see charrnn learned."),
+    ] = False,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -32,19 +35,24 @@ def complete(
     would be inserted after the typed text.
     """
     import charrnn
+    from charrnn import config
 
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not json_lines
     # On a terminal a wrong suggestion disturbs.
     least = config.dial(dial or ("normal" if on_terminal else "eager"))
     loaded = charrnn.load(model)
     if on_terminal:
+        from charrnn.learned import Learned
         from charrnn.repl import Session
         from charrnn.why import Evidence
 
-        Session(loaded, Evidence.find(model), count, least, output).run()
+        learned = Learned.of_user() if learn else None
+        Session(loaded, Evidence.find(model), count, least, output, learned).run()
         return
     if output is not None:
         raise UsageError("-o is for a session on a terminal", "redirect standard output instead")
+    if learn:
+        raise UsageError("--learn is for a session on a terminal", "leave it out")
     for line in sys.stdin:
         typed = line.rstrip("\r\n")
         completions = [c for c in loaded.complete(typed, count) if c.p >= least]

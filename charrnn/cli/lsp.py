@@ -4,7 +4,6 @@ from typing import Annotated
 
 from typer import Option
 
-from charrnn import config
 from charrnn.cli.options import Debug, Dial, ModelOption, Quiet
 from charrnn.errors import UsageError
 
@@ -21,6 +20,7 @@ def lsp(
     Needs the extra charrnn[lsp].
     """
     import charrnn
+    from charrnn import config
 
     try:
         from charrnn.lsp import serve

@@ -1,0 +1,50 @@
+"""charrnn learned: what was learned from typing, and forgetting it."""
+
+import json
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from charrnn.cli.options import Debug, Json, Quiet
+from charrnn.errors import UsageError
+from charrnn.ui import Ui
+
+
+def learned(
+    forget: Annotated[
+        list[str] | None, Option(metavar="WORD", help="Forget a word; may be given several times.")
+    ] = None,
+    clear: Annotated[bool, Option("--clear", help="Forget everything.")] = False,
+    off: Annotated[bool, Option("--off", help="Learn nothing until --on.")] = False,
+    on: Annotated[bool, Option("--on", help="Learn again.")] = False,
+    json_lines: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """List the words learned by `complete --learn`, the commonest first, or forget them.
+
+    A line holds a word and how often it was typed, parted by a tab; redirect it to export all.
+    They are kept in one SQLite file of yours, $CHARRNN_LEARNED or in the folder for programs' data.
+    """
+    if sum((bool(forget), clear, off, on)) > 1:
+        raise UsageError("--forget, --clear, --off and --on do different things", "give one")
+    from charrnn.learned import Learned  # not above: it would slow every command's start
+
+    ui = Ui(quiet)
+    store = Learned.of_user()
+    if forget:
+        for word in forget:
+            ui.note(f"{word}: forgotten, was there {store.forget(word):,} times")
+    elif clear:
+        store.clear()
+        ui.note(f"everything is forgotten; {store.path} is empty")
+    elif off or on:
+        store.paused = off
+        ui.note("nothing is learned until charrnn learned --on" if off else "learning again")
+    else:
+        for word, times in store.counts():
+            if json_lines:
+                typer.echo(json.dumps({"word": word, "times": times}, ensure_ascii=False))
+            else:
+                typer.echo(f"{word}\t{times}")

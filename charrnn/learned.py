@@ -1,0 +1,153 @@
+"""What was typed in earlier sessions, for those who ask for it: one SQLite file of words.
+
+Words are kept in the order in which they were typed, the last KEPT of them. What looks like a
+secret is not: addresses, numbers, mixtures of letters and digits, and lines that name one.
+"""
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Self
+
+from charrnn.errors import RunError
+from charrnn.text import WORD
+
+KEPT = 20_000  # words
+LONGEST = 24  # characters of a word; what is longer is rather a key
+BUSY_SECONDS = 5.0  # that another session may take
+FILE = "learned.sqlite"
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS typed (place INTEGER PRIMARY KEY AUTOINCREMENT, word TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS typed_word ON typed (word);
+CREATE TABLE IF NOT EXISTS paused (since INTEGER);
+"""
+# What stands between white space and is no word of a text: addresses, paths, anything with a digit.
+SECRET = re.compile(r"[@\d\\/_=]|://|www\.", re.IGNORECASE)
+# A line that says one: "password: ...", "my PIN is ...", "Bearer ...".
+NAMES_SECRET = re.compile(
+    r"\b(?:pass(?:word|phrase|code|wort)?|pwd|pin|secret|token|(?:api|access|private)[ -]?key"
+    r"|credentials?|iban|cvv|cvc|ssn|username|login)\b(?:\s+\w+)?\s*(?:[:=]|\bis\b|\bare\b)"
+    r"|\bbearer\s|-----BEGIN",
+    re.IGNORECASE,
+)
+
+
+def learnable(text: str) -> list[str]:
+    """The words of a text but for those that look like secrets, in order."""
+    return [
+        word
+        for line in text.splitlines()
+        if not NAMES_SECRET.search(line)
+        for chunk in line.split()
+        if not SECRET.search(chunk)
+        for word in WORD.findall(chunk)
+        if len(word) <= LONGEST and not _mixed_case(word)
+    ]
+
+
+def _mixed_case(word: str) -> bool:
+    """Whether capitals stand within a word, as in a random string; McCoy and NATO are words."""
+    return len(re.findall(r"[a-z][A-Z]", word)) > 1
+
+
+class Learned:
+    """The file of learned words.
+
+    Args:
+        path: of it, made if there is none.
+
+    Raises:
+        RunError: it cannot be made or read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with self._reported():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # for its owner alone
+            with self._connection() as connection:
+                connection.executescript(SCHEMA)
+
+    @classmethod
+    def of_user(cls) -> Self:
+        """The user's: $CHARRNN_LEARNED, else in the folder for data of programs.
+
+        Raises:
+            RunError: it cannot be made or read.
+        """
+        from platformdirs import user_data_path
+
+        named = os.environ.get("CHARRNN_LEARNED")
+        return cls(Path(named) if named else user_data_path("charrnn", appauthor=False) / FILE)
+
+    @property
+    def paused(self) -> bool:
+        """Whether nothing is learned for now."""
+        with self._connection() as connection:
+            return connection.execute("SELECT 1 FROM paused").fetchone() is not None
+
+    @paused.setter
+    def paused(self, paused: bool) -> None:
+        with self._connection() as connection:
+            connection.execute("DELETE FROM paused")
+            if paused:
+                connection.execute("INSERT INTO paused VALUES (1)")
+
+    def learn(self, text: str) -> int:
+        """Add the words of a text, unless learning is paused; how many."""
+        words = learnable(text)
+        if not words or self.paused:
+            return 0
+        with self._connection() as connection:
+            connection.executemany("INSERT INTO typed (word) VALUES (?)", [(w,) for w in words])
+            connection.execute(
+                "DELETE FROM typed WHERE place <= (SELECT max(place) FROM typed) - ?", (KEPT,)
+            )
+        return len(words)
+
+    def words(self) -> list[str]:
+        """All that was learned, the oldest first."""
+        with self._connection() as connection:
+            return [word for (word,) in connection.execute("SELECT word FROM typed ORDER BY place")]
+
+    def counts(self) -> list[tuple[str, int]]:
+        """Each word and how often it was typed, the commonest first."""
+        query = "SELECT word, count(*) FROM typed GROUP BY word ORDER BY 2 DESC, 1"
+        with self._connection() as connection:
+            return connection.execute(query).fetchall()
+
+    def forget(self, word: str) -> int:
+        """Delete a word, in any case of its letters; how often it was there."""
+        with self._connection() as connection:
+            found = [known for known, _ in self.counts() if known.lower() == word.lower()]
+            marks = ", ".join("?" * len(found))
+            return connection.execute(f"DELETE FROM typed WHERE word IN ({marks})", found).rowcount
+
+    def clear(self) -> None:
+        """Delete all words."""
+        with self._connection() as connection:
+            connection.execute("DELETE FROM typed")
+
+    @contextmanager
+    def _connection(self) -> Iterator[sqlite3.Connection]:
+        """The file, changed as a whole or not at all."""
+        with (
+            self._reported(),
+            closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as connection,
+            connection,
+        ):
+            connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
+            yield connection
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise RunError(
+                f"cannot use {self.path}, the file of learned words: {error}",
+                "delete it, or name another one by $CHARRNN_LEARNED",
+            ) from None

@@ -1,0 +1,115 @@
+"""What was typed in earlier sessions: words in one file, which may be forgotten; no secrets."""
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from charrnn.errors import RunError
+from charrnn.learned import KEPT, Learned, learnable
+
+
+@pytest.fixture
+def learned(tmp_path: Path) -> Learned:
+    return Learned(tmp_path / "folder" / "learned.sqlite")
+
+
+def test_order(learned: Learned) -> None:
+    """Words are kept in the order in which they were typed, for the next who opens the file."""
+    assert learned.learn("Don't wake\nthe well-known cat.") == 5
+    assert learned.learn("The cat!") == 2
+    words = ["Don't", "wake", "the", "well-known", "cat", "The", "cat"]
+    assert Learned(learned.path).words() == words
+    assert learned.counts()[0] == ("cat", 2)
+
+
+def test_forget(learned: Learned) -> None:
+    """A forgotten word is gone in any case of its letters, and from the file's bytes too."""
+    learned.learn("Zanzibar is not zanzibar but a place")
+    assert learned.forget("ZANZIBAR") == 2
+    assert learned.forget("nothing") == 0
+    assert learned.words() == ["is", "not", "but", "a", "place"]
+    assert b"anzibar" not in learned.path.read_bytes()
+
+
+def test_clear(learned: Learned) -> None:
+    """Everything may be forgotten."""
+    learned.learn("some words")
+    learned.clear()
+    assert learned.words() == []
+    assert b"some" not in learned.path.read_bytes()
+
+
+def test_pause(learned: Learned) -> None:
+    """While learning is off nothing is added, in any session; what was learned stays."""
+    learned.learn("before")
+    learned.paused = True
+    assert Learned(learned.path).paused
+    assert learned.learn("meanwhile") == 0
+    learned.paused = False
+    learned.learn("after")
+    assert learned.words() == ["before", "after"]
+
+
+def test_the_last_words_are_kept(learned: Learned) -> None:
+    """The file does not grow without end."""
+    learned.learn("first " + "word " * KEPT)
+    assert len(learned.words()) == KEPT
+    assert learned.words()[0] == "word"
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "mail me at jane.doe@example.org",
+        "https://example.org/secret/path",
+        "www.example.org",
+        "4111 1111 1111 1111",
+        "AKIAIOSFODNN7EXAMPLE",
+        "wJalrXUtnFEMI",
+        "hunter2",
+        "abcdefghijklmnopqrstuvwxyz",
+        "password: correct horse",
+        "my password is correct horse",
+        "PIN = one two",
+        "the API key is abc",
+        "Authorization: Bearer abcdef",
+        "token=abcdef",
+        "/home/jane/keys",
+        "C:\\Users\\jane",
+    ],
+)
+def test_secrets(secret: str) -> None:
+    """What looks like a secret is never learned."""
+    assert not {*learnable(secret)} - {"mail", "me", "at"}
+
+
+@pytest.mark.parametrize("line", ["the secret garden", "pass the salt", "a token of love", "NATO"])
+def test_no_secrets(line: str) -> None:
+    """Words that only remind of secrets are learned."""
+    assert learnable(line) == line.split()
+
+
+def test_owner_alone(learned: Learned) -> None:
+    """Nobody else can read the file."""
+    assert stat.S_IMODE(learned.path.stat().st_mode) == 0o600
+
+
+def test_no_database(tmp_path: Path) -> None:
+    """A file that is none is left alone, with an error that names it."""
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, but a text that is long enough to be one " * 20)
+    with pytest.raises(RunError, match=r"notes\.txt"):
+        Learned(path)
+    assert path.read_text().startswith("not a database")
+
+
+def test_busy(learned: Learned, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that another session keeps locked is an error, not a wait without end."""
+    monkeypatch.setattr("charrnn.learned.BUSY_SECONDS", 0.05)
+    other = sqlite3.connect(learned.path)
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(RunError, match="locked"):
+        learned.learn("word")
+    other.close()
