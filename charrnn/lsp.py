@@ -1,10 +1,15 @@
 """A language server: the model's suggestions in any editor that speaks the protocol."""
 
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
 from lsprotocol import types
 from pygls.lsp.server import LanguageServer
 from pygls.workspace import TextDocument
 
 from charrnn import __version__
+from charrnn.complete import Completion
 from charrnn.model import Model
 from charrnn.ngram import half_word
 
@@ -17,20 +22,24 @@ def serve(model: Model, count: int, least: float) -> None:
         least: probability under which nothing is shown at the cursor.
     """
     server = LanguageServer("charrnn", __version__)
+    # One question after the other, while the server listens: those that wait can be cancelled.
+    worker = ThreadPoolExecutor(max_workers=1)
 
-    def before(document: TextDocument, position: types.Position) -> str:
-        """The text before the cursor."""
-        return document.source[: document.offset_at_position(position)]
+    def place(
+        params: types.CompletionParams | types.InlineCompletionParams,
+    ) -> tuple[TextDocument, int]:
+        """The document, and how many of its characters stand before the cursor."""
+        document = server.workspace.get_text_document(params.text_document.uri)
+        return document, document.offset_at_position(params.position)
 
     @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())
-    def completion(params: types.CompletionParams) -> types.CompletionList:
-        document = server.workspace.get_text_document(params.text_document.uri)
-        text = before(document, params.position)
+    async def completion(params: types.CompletionParams) -> types.CompletionList:
+        document, end = place(params)
+        text = document.source[:end]
         half = half_word(text)
-        start = params.position
-        if half:
-            end = document.offset_at_position(params.position)
-            start = document.client_position_at_offset(end - len(half))
+        start = document.client_position_at_offset(end - len(half)) if half else params.position
+        loop = asyncio.get_running_loop()
+        words: Sequence[Completion] = await loop.run_in_executor(worker, model.extend, text, count)
         items = [
             types.CompletionItem(
                 label=half + word.text,
@@ -39,21 +48,28 @@ def serve(model: Model, count: int, least: float) -> None:
                 sort_text=f"{rank:04}",
                 text_edit=types.TextEdit(types.Range(start, params.position), half + word.text),
             )
-            for rank, word in enumerate(model.extend(text, count))
+            for rank, word in enumerate(words)
         ]
         return types.CompletionList(is_incomplete=True, items=items)
 
     @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
-    def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompletionList:
-        document = server.workspace.get_text_document(params.text_document.uri)
-        text = before(document, params.position)
+    async def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompletionList:
+        document, end = place(params)
         here = types.Range(params.position, params.position)
-        found = model.complete(text, count)
-        if not found or found[0].p < least:
-            return types.InlineCompletionList([])
-        texts = [model.phrase(text, found[0], least), *(word.text for word in found[1:])]
+        loop = asyncio.get_running_loop()
+        texts = await loop.run_in_executor(worker, ghosts, document.source[:end])
         return types.InlineCompletionList(
-            [types.InlineCompletionItem(insert_text=each, range=here) for each in texts]
+            [types.InlineCompletionItem(insert_text=text, range=here) for text in texts]
         )
 
-    server.start_io()
+    def ghosts(text: str) -> list[str]:
+        """What may stand at the cursor in grey."""
+        found = model.complete(text, count)
+        if not found or found[0].p < least:
+            return []
+        return [model.phrase(text, found[0], least), *(word.text for word in found[1:])]
+
+    try:
+        server.start_io()
+    finally:
+        worker.shutdown(cancel_futures=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from lsprotocol import types
+from pygls.exceptions import JsonRpcRequestCancelled
 from pygls.lsp.client import LanguageClient
 
 from tests.cli.conftest import Call
@@ -133,6 +134,28 @@ def test_long_text(trained: Training) -> None:
     async def conversation(client: LanguageClient) -> None:
         open_text(client, "The fox slept by the river. " * 4000 + "The fo")
         assert edit((await complete(client, 0, 112_006))[0])[1:] == (112_004, 112_006)
+
+    talk(trained.run, conversation)
+
+
+def test_cancel(trained: Training) -> None:
+    """A question that is cancelled while an earlier one is answered is dropped; others are not."""
+
+    async def conversation(client: LanguageClient) -> None:
+        open_text(client, "The fox slept by the river. " * 1400 + "The fo")
+        document = types.TextDocumentIdentifier(URI)
+        first, second, third = (
+            client.protocol.send_request_async(
+                types.TEXT_DOCUMENT_COMPLETION,
+                types.CompletionParams(document, types.Position(0, 39_206)),
+                msg_id=name,
+            )
+            for name in ("first", "second", "third")
+        )
+        client.cancel_request(types.CancelParams("second"))
+        with pytest.raises(JsonRpcRequestCancelled):
+            await second
+        assert (await first).items == (await third).items != []
 
     talk(trained.run, conversation)
 
