@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from charrnn.config import ModelConfig
+from charrnn.training.softmax import sample_size
 
 LIMITS = {"seconds", "epochs", "steps"}  # fields of TrainingConfig that say when to stop
 SHAPE = ("cell", "layers", "hidden", "embedding")  # fields of ModelConfig to choose
@@ -70,7 +71,12 @@ def _passes(
     config: ModelConfig, tokens: int, tokens_per_step: int, limits: dict[str, Any]
 ) -> float:
     """About how often the text will be read."""
-    multiplied = config.parameters - config.vocab_size * config.embedding
+    looked_at = sample_size(config.vocab_size, tokens_per_step)
+    multiplied = (
+        config.parameters
+        - config.vocab_size * config.embedding
+        - (config.vocab_size - looked_at) * config.hidden
+    )
     by_time = limits.get("seconds", math.inf) * OPERATIONS / (6 * multiplied)
     by_steps = limits.get("steps", math.inf) * tokens_per_step
     return float(min(limits.get("epochs", math.inf), by_time / tokens, by_steps / tokens))

@@ -16,6 +16,7 @@ from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import evaluate
 from charrnn.training.network import Network
 from charrnn.training.optim import Optimizer, schedule
+from charrnn.training.softmax import SAMPLED_FROM, SampledSoftmax
 
 VALIDATIONS = 20  # in the whole training, evenly spaced
 VALIDATION_SHARE = 0.1  # of the tokens trained between two validations; reading costs a third
@@ -43,7 +44,10 @@ class Trainer:
         self.corpus = corpus
         initial = torch.Generator().manual_seed(training.seed)
         self.network = Network(model, initial, training.dropout).to(device)
-        self.network.expect(torch.bincount(corpus.train, minlength=model.vocab_size))
+        counts = torch.bincount(corpus.train, minlength=model.vocab_size)
+        self.network.expect(counts)
+        large = model.vocab_size >= SAMPLED_FROM
+        self._sampled = SampledSoftmax(counts, self.tokens_per_step) if large else None
         self.network.dropout_generator = torch.Generator(device).manual_seed(training.seed)
         self.optimizer = Optimizer(self.network, training.clip, training.weight_decay)
         self.streams = Streams(corpus.train, training.batch, training.bptt, training.seed)
@@ -127,8 +131,8 @@ class Trainer:
     def update(self) -> float | None:
         """Train on the next window; the gradient's norm, or None if it was not finite."""
         inputs, targets = (window.to(self.device) for window in self.streams.next())
-        logits, hidden = self.network(inputs, self.hidden)
-        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        outputs, hidden = self.network.read(inputs, self.hidden)
+        loss = self._loss(outputs.flatten(0, 1), targets.flatten())
         loss.backward()  # type: ignore[no-untyped-call]
         norm = self.optimizer.step(self.lr)
         self.step += 1
@@ -143,6 +147,13 @@ class Trainer:
         self.loss = value if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * value
         self.clipped += 0.02 * ((norm > self.config.clip) - self.clipped)
         return norm
+
+    def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Mean nats per token of outputs [N, H] for targets [N]."""
+        layer = self.network.output
+        if self._sampled:
+            return self._sampled.loss(outputs, targets, layer, self.network.dropout_generator)
+        return F.cross_entropy(layer(outputs), targets)
 
     def validate(self) -> float | None:
         """Nats per character on places of the held-out part; keeps the weights if it is best.

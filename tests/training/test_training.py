@@ -23,6 +23,7 @@ from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import evaluate
 from charrnn.training.network import Network
 from charrnn.training.pace import Pace
+from charrnn.training.softmax import SAMPLED_FROM
 from charrnn.training.trainer import Trainer
 from tests.training.small import TEXT, finish, run_in, trainer
 
@@ -31,9 +32,17 @@ def everything(training: Trainer) -> dict[str, Tensor]:
     return training.state()[0]
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_resume_is_exact(cell: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+@pytest.mark.parametrize(
+    ("cell", "sampled_from"), [*((cell, SAMPLED_FROM) for cell in CELLS), ("lstm", 1)]
+)
+def test_resume_is_exact(
+    cell: str,
+    sampled_from: int,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A run stopped at any steps and resumed ends in the weights of one left alone, bit for bit."""
+    monkeypatch.setattr("charrnn.training.trainer.SAMPLED_FROM", sampled_from)
     whole = trainer(cell)
     finish(whole, run_in(tmp_path_factory.mktemp("whole")))
 

@@ -1,0 +1,42 @@
+"""The loss over a sample of a large vocabulary estimates the one over all of it."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from charrnn.training.softmax import SampledSoftmax
+
+VOCABULARY, HIDDEN, TOKENS = 5000, 16, 200
+
+
+def test_estimate() -> None:
+    """Over many batches of a text the sampled loss is, on average, the full one."""
+    generator = torch.Generator().manual_seed(0)
+    counts = 1000 / torch.arange(1, VOCABULARY + 1)
+    layer = nn.Linear(HIDDEN, VOCABULARY)
+    nn.init.normal_(layer.weight, std=0.3, generator=generator)
+    layer.bias.data = (counts / counts.sum()).log()
+    sampled = SampledSoftmax(counts, TOKENS)
+    full, estimated = [], []
+    with torch.no_grad():
+        for _ in range(200):
+            targets = torch.multinomial(counts, TOKENS, replacement=True, generator=generator)
+            outputs = torch.randn(TOKENS, HIDDEN, generator=generator)
+            full.append(F.cross_entropy(layer(outputs), targets))
+            estimated.append(sampled.loss(outputs, targets, layer, generator))
+    assert torch.stack(estimated).mean().isclose(torch.stack(full).mean(), rtol=0.01)
+
+
+def test_gradient() -> None:
+    """Only tokens that are looked at get a gradient; the targets are pushed up."""
+    generator = torch.Generator().manual_seed(1)
+    layer = nn.Linear(HIDDEN, VOCABULARY)
+    targets = torch.tensor([3, 7, 7])
+    loss = SampledSoftmax(torch.ones(VOCABULARY), 3).loss(
+        torch.randn(3, HIDDEN, generator=generator), targets, layer, generator
+    )
+    loss.backward()  # type: ignore[no-untyped-call]
+    gradient = layer.bias.grad
+    assert gradient is not None
+    assert 0 < (gradient != 0).sum() < VOCABULARY / 5
+    assert {*(gradient < 0).nonzero().flatten().tolist()} == {3, 7}
