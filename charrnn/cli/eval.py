@@ -7,10 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
 from typer import Option
 
-from charrnn.cli.options import Debug, Encoding, Json, ModelOption, Quiet
+from charrnn.cli.options import (
+    Debug,
+    Encoding,
+    Errors,
+    Field,
+    Glob,
+    Json,
+    ModelOption,
+    Quiet,
+    Texts,
+)
 from charrnn.errors import TextError
 from charrnn.ui import Ui
 
@@ -30,14 +39,15 @@ BASELINES = {
 
 
 def evaluate(
-    texts: Annotated[
-        list[str], typer.Argument(metavar="TEXT...", help="Text files; - is standard input.")
-    ],
+    texts: Texts,
     model: ModelOption = None,
     keystrokes: Annotated[
         bool, Option("--keystrokes", help="Also type the text with the model's suggestions.")
     ] = False,
     encoding: Encoding = None,
+    errors: Errors = "strict",
+    glob: Glob = None,
+    field: Field = None,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -48,17 +58,16 @@ def evaluate(
     beside what its trigrams and its words' counts would save alone.
     """
     import charrnn
-    from charrnn import text
+    from charrnn.source import Source
 
+    ui = Ui(quiet)
+    source = Source(texts, encoding, errors, glob, field)
     loaded = charrnn.load(model)
-    if keystrokes:
-        whole = "".join(text.stream(texts, encoding))
-        score = loaded.score(whole).to_json()
-    else:
-        score = loaded.score(text.stream(texts, encoding)).to_json()
+    whole = source.read(ui.note) if keystrokes else ""
+    score = loaded.score(whole or source.stream(ui.note)).to_json()
     if not score["chars"]:
         raise TextError("the text is empty", "give a text to score")
-    typed = _type(loaded, whole, Ui(quiet)) if keystrokes else {}
+    typed = _type(loaded, whole, ui) if keystrokes else {}
     if json_lines:
         print(json.dumps(score | _record(typed)))
         return

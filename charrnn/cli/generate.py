@@ -266,17 +266,17 @@ def _seeds(
     seed: str | None, file: str | None, encoding: str | None, meant: Callable[[str], str]
 ) -> list[str]:
     """The seed of the argument or of a pipe, or the lines of a file."""
-    from charrnn import text
+    from charrnn.source import Source
 
     if seed is not None and file is not None:
         raise UsageError("both a SEED and --file are given", "give one of them")
     if file is not None:
-        seeds = [meant(line) for line in text.read([file], encoding).split("\n") if line]
+        seeds = [meant(line) for _, line in Source([file], encoding).lines() if line]
         if not seeds:
             raise TextError(f"{file} holds no seed", "write one a line")
         return seeds
     if seed == "-" or (seed is None and _is_piped(sys.stdin)):
-        return [text.read(["-"], encoding).removesuffix("\n")]
+        return [Source(["-"], encoding).read().removesuffix("\n")]
     return [meant(seed or "")]
 
 

@@ -24,10 +24,32 @@ ModelOption = Annotated[
         show_default=False,
     ),
 ]
+Texts = Annotated[
+    list[str],
+    typer.Argument(metavar="TEXT...", help="Files or folders; - is standard input."),
+]
 Encoding = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Encoding of the text.  [default: UTF-8]", show_default=False
+        metavar="NAME",
+        help="Encoding of the text.  [default: UTF-8, or what it plainly is]",
+        show_default=False,
+    ),
+]
+Errors = Annotated[
+    str,
+    typer.Option(metavar="HOW", help="What to do with wrong bytes: strict, replace or skip."),
+]
+Glob = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATTERN", help="Which files of a folder to read.  [default: *.txt and *.md]"
+    ),
+]
+Field = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="Read this field of each record of JSON Lines, CSV or TSV files."
     ),
 ]
 Dial = Annotated[

@@ -2,35 +2,46 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from typer import Option
 
-from charrnn.cli.options import Debug, Encoding, Json, ModelOption, Quiet
+from charrnn.cli.options import (
+    Debug,
+    Encoding,
+    Errors,
+    Field,
+    Glob,
+    Json,
+    ModelOption,
+    Quiet,
+    Texts,
+)
 from charrnn.errors import TextError, UsageError
-from charrnn.ui import bits, printable
+from charrnn.ui import Ui, bits, printable
 
 if TYPE_CHECKING:
     from charrnn.cells import Array
     from charrnn.model import Model
+    from charrnn.source import Source
 
 BATCH = 64  # lines scored side by side
 Record = dict[str, str | int | float]
 
 
 def score(
-    texts: Annotated[
-        list[str], typer.Argument(metavar="TEXT...", help="Text files; - is standard input.")
-    ],
+    texts: Texts,
     model: ModelOption = None,
     by: Annotated[str, Option(help="What is scored, each for itself: line or file.")] = "line",
     rank: Annotated[
         bool, Option("--rank", help="The likeliest first, by bits per character.")
     ] = False,
     encoding: Encoding = None,
+    errors: Errors = "strict",
+    glob: Glob = None,
+    field: Field = None,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -42,11 +53,13 @@ def score(
     """
     import charrnn
     from charrnn.heat import coloured
+    from charrnn.source import Source
 
     if by not in ("line", "file"):
         raise UsageError(f"--by {by!r} is neither line nor file")
+    source = Source(texts, encoding, errors, glob, field)
     loaded = charrnn.load(model)
-    found = _lines(loaded, texts, encoding) if by == "line" else _files(loaded, texts, encoding)
+    found = (_lines if by == "line" else _files)(loaded, source, Ui(quiet))
     if rank:
         found = iter(sorted(found, key=lambda pair: pair[0]["bpc"]))
     shaded = sys.stdout.isatty() and not json_lines
@@ -60,15 +73,11 @@ def score(
         raise TextError("the text is empty", "give a text to score")
 
 
-def _lines(
-    model: "Model", paths: Iterable[str], encoding: str | None
-) -> Iterator[tuple[Record, "Array | None"]]:
+def _lines(model: "Model", source: "Source", ui: Ui) -> Iterator[tuple[Record, "Array | None"]]:
     """Lines that are not empty, and the surprise of their characters."""
-    from charrnn import text
-
     tokenizer = model.file.tokenizer
-    for path in paths:
-        lines = ((n, line) for n, line in text.lines([path], encoding) if line)
+    for path, part in source.by_file():
+        lines = ((n, line) for n, line in part.lines(ui.note) if line)
         while batch := list(islice(lines, BATCH)):
             surprises = model.surprise([line for _, line in batch])
             for (n, line), nats in zip(batch, surprises, strict=True):
@@ -85,13 +94,9 @@ def _lines(
                 yield record, nats
 
 
-def _files(
-    model: "Model", paths: Iterable[str], encoding: str | None
-) -> Iterator[tuple[Record, "Array | None"]]:
-    from charrnn import text
-
-    for path in paths:
-        score = model.score(text.stream([path], encoding))
+def _files(model: "Model", source: "Source", ui: Ui) -> Iterator[tuple[Record, "Array | None"]]:
+    for path, part in source.by_file():
+        score = model.score(part.stream(ui.note))
         if score.chars:
             record: Record = {
                 "file": path,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Option
 
-from charrnn.cli.options import Debug, Encoding, Json, Quiet, given, seconds
+from charrnn.cli.options import Debug, Encoding, Errors, Field, Glob, Json, Quiet, given, seconds
 from charrnn.errors import UsageError
 from charrnn.ui import Ui
 
@@ -25,7 +25,7 @@ BEGAN = monotonic()  # the time to spend counts from here
 def train(
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TEXT...", help="Text files; - is standard input."),
+        typer.Argument(metavar="TEXT...", help="Files or folders; - is standard input."),
     ] = None,
     output: Annotated[
         str | None,
@@ -55,7 +55,7 @@ def train(
     ] = None,
     random_seed: Annotated[int | None, Option(help="The same seed, the same model.")] = None,
     resume: Annotated[bool, Option("--resume", help="Go on with a run.")] = False,
-    source: Annotated[
+    parent: Annotated[
         str | None, Option("--from", metavar="RUN", help="Start from the model of another run.")
     ] = None,
     device: Annotated[str, Option(help="auto, cpu or cuda.")] = "auto",
@@ -63,6 +63,9 @@ def train(
         bool, Option("--tensorboard", help="Write TensorBoard events into the run folder too.")
     ] = False,
     encoding: Encoding = None,
+    errors: Errors = "strict",
+    glob: Glob = None,
+    field: Field = None,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -82,12 +85,13 @@ def train(
         weight_decay=weight_decay, bptt=bptt, batch=batch, lr=lr, clip=clip, val=val,
         seed=random_seed,
     )  # fmt: skip
-    if resume and (fixed or level or encoding or source):
+    read = given(encoding=encoding, glob=glob, field=field) | {"errors": errors}
+    if resume and (fixed or level or parent or read != {"errors": "strict"}):
         raise UsageError(
             "with --resume only --time, --epochs, --steps and --patience can change",
             "start a new run for anything else",
         )
-    if source and (level or fixed.keys() & {"cell", "hidden", "layers", "embedding"}):
+    if parent and (level or fixed.keys() & {"cell", "hidden", "layers", "embedding"}):
         raise UsageError(
             "with --from the level and the network's shape are those of that run",
             "leave out --level, --cell, --hidden, --layers and --embed",
@@ -98,6 +102,7 @@ def train(
     with _interrupts() as interrupted:
         from charrnn.events import Stop
         from charrnn.progress import Progress
+        from charrnn.source import Source
         from charrnn.training import setup
         from charrnn.training.loop import train as run_training
 
@@ -105,10 +110,11 @@ def train(
             from charrnn.training.tensorboard import Board
 
         if resume:
-            trainer, run = setup.resume(texts or [], output, device, limits)
+            trainer, run = setup.resume(texts or [], output, device, limits, ui.note)
         else:
+            source = Source(texts or [], **read)
             trainer, run = setup.begin(
-                texts or [], output, encoding, device, level or "char", fixed | limits, source
+                source, output, device, level or "char", fixed | limits, parent, ui.note
             )
         with (
             Progress(ui) as view,

@@ -14,7 +14,7 @@ from charrnn.errors import RunError
 from charrnn.files import write_atomically
 from charrnn.model_file import RESUME_KEY
 
-FORMAT = 2
+FORMAT = 3
 
 
 def save(path: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
@@ -23,7 +23,7 @@ def save(path: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None
     Raises:
         RunError: the file cannot be written.
     """
-    description = json.dumps({"format": FORMAT} | values, ensure_ascii=False)
+    description = json.dumps({"format": FORMAT} | values)  # names of files may be no UTF-8
     packed = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     write_atomically(path, to_bytes(packed, {RESUME_KEY: description}))
 

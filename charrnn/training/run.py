@@ -1,6 +1,7 @@
 """A run folder: the model, the state to resume from, the log and the samples."""
 
 import json
+import os
 import re
 import time
 from dataclasses import asdict
@@ -14,6 +15,7 @@ from charrnn.files import append
 from charrnn.mixture import Weights
 from charrnn.model import Model
 from charrnn.model_file import MODEL_NAME, RESUME_NAME, RUNS, ModelFile
+from charrnn.source import Source, unpacked_name
 from charrnn.training import checkpoint
 from charrnn.training.trainer import Trainer
 from charrnn.training.transfer import Origin
@@ -28,29 +30,24 @@ class Run:
 
     Args:
         path: the folder.
-        texts: paths of the texts trained on, kept to resume without naming them again.
-        encoding: of the texts, if one was named.
+        source: the text trained on, kept to resume without naming it again.
         origin: the run that is fine-tuned, if there is one.
     """
 
     def __init__(
         self,
         path: Path,
-        texts: list[str],
-        encoding: str | None = None,
+        source: Source,
         origin: Origin | None = None,
     ) -> None:
         self.path = path
-        self.texts = texts
-        self.encoding = encoding
+        self.source = source
         self.origin = origin
         self._mixture: Weights | None = None
         self._waiting: dict[str, str] = {}  # what a full disk has kept from each file
 
     @classmethod
-    def create(
-        cls, path: Path, texts: list[str], encoding: str | None, origin: Origin | None = None
-    ) -> Self:
+    def create(cls, path: Path, source: Source, origin: Origin | None = None) -> Self:
         """Make the folder.
 
         Raises:
@@ -64,7 +61,7 @@ class Run:
                 f"cannot make the run folder {path}: {error.strerror or error}",
                 "choose another folder with -o",
             ) from None
-        return cls(path, texts, encoding, origin)
+        return cls(path, source, origin)
 
     @property
     def has_model(self) -> bool:
@@ -112,8 +109,7 @@ class Run:
         """
         tensors, values = trainer.state()
         about = {
-            "texts": self.texts,
-            "encoding": self.encoding,
+            "source": asdict(self.source),
             "fingerprint": trainer.corpus.fingerprint,
             "tokenizer": trainer.corpus.tokenizer.to_json(),
             "model": asdict(trainer.network.config),
@@ -132,7 +128,7 @@ class Run:
             weights=trainer.weights(best),
             training={
                 "version": __version__,
-                "texts": [Path(text).name for text in self.texts],
+                "texts": [_spelled(Path(path).name) for path in self.source.paths],
                 "from": self.origin and self.origin.model,
                 "opening": trainer.corpus.opening,
                 "train_chars": trainer.corpus.train_chars,
@@ -189,7 +185,13 @@ def new_path(named: str | None, text: str) -> Path:
 
 def _name(text: str) -> str:
     """What the run of a text is called."""
-    return "stdin" if text == "-" else Path(text).stem or "run"
+    name = _spelled(Path(unpacked_name(os.path.abspath(text))).stem)
+    return "stdin" if text == "-" else name or "run"
+
+
+def _spelled(name: str) -> str:
+    """A file's name in characters, whatever its bytes."""
+    return os.fsencode(name).decode(errors="replace")
 
 
 def _taken(path: Path) -> bool:

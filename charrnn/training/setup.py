@@ -8,10 +8,12 @@ import torch
 
 from charrnn import text, tokenizer
 from charrnn.config import ModelConfig, TrainingConfig, require
+from charrnn.decoding import Note, unnoted
 from charrnn.errors import RunError, UsageError
 from charrnn.model_file import RESUME_NAME
 from charrnn.ngram import NGram
 from charrnn.novelty import WordRuns
+from charrnn.source import Source
 from charrnn.tokenizer import TOKENIZERS, Tokenizer
 from charrnn.training import checkpoint, transfer
 from charrnn.training.choices import FINE_TUNING_LR, LIMITS, SHAPE, choose
@@ -26,51 +28,51 @@ Setup = tuple[Trainer, Run]
 
 
 def begin(
-    texts: list[str],
+    source: Source,
     output: str | None,
-    encoding: str | None,
     device: str,
     level: str,
     options: dict[str, Any],
-    source: str | None = None,
+    parent: str | None = None,
+    note: Note = unnoted,
 ) -> Setup:
     """Read and tokenize a text, make the run folder and a network.
 
     Args:
-        texts: paths of files; "-" is standard input.
+        source: the text.
         output: the run folder, or None for one under runs/.
-        encoding: of the texts, or None.
         device: auto, cpu or cuda.
-        level: a key of TOKENIZERS; of no account with a source.
+        level: a key of TOKENIZERS; of no account with a parent.
         options: fields of ModelConfig and TrainingConfig that the user has set.
-        source: a run folder or model file to fine-tune, or None for a new network.
+        parent: a run folder or model file to fine-tune, or None for a new network.
+        note: told how the text was read, where that was guessed.
 
     Raises:
         CharrnnError: an option makes no sense, the text cannot be read or is too short, the
-            folder is taken or cannot be made, the source is no model. Nothing has been written
+            folder is taken or cannot be made, the parent is no model. Nothing has been written
             then.
     """
     require(level in TOKENIZERS, f"no level named {level!r}; use one of {', '.join(TOKENIZERS)}")
     where = _device(device)
-    path = new_path(output, texts[0])
+    path = new_path(output, source.paths[0])
     tokenize: Callable[[str], Tokenizer] = TOKENIZERS[level].train
     origin = None
-    if source:
-        origin, old_model = transfer.find(source)
+    if parent:
+        origin, old_model = transfer.find(parent)
         level, tokenize = old_model.tokenizer.level, old_model.tokenizer.extended
         shape = {name: getattr(old_model.config, name) for name in SHAPE}
         options = {"lr": FINE_TUNING_LR} | options | shape
     # Checked before a long text is read; the real ones follow from it.
     _, training = _configure(level, 10**6, 100, options)
-    corpus = _prepare(texts, encoding, training.val, tokenize)
+    corpus = _prepare(source, training.val, tokenize, note)
     if origin:
         corpus = replace(corpus, old=origin.held_out(corpus.tokenizer))
     model, training = _configure(level, len(corpus.train), corpus.tokenizer.vocab_size, options)
     trainer = Trainer(model, training, corpus, where)
-    if source:
+    if parent:
         transfer.take_over(trainer.network, corpus.tokenizer, old_model)
         trainer.remember()
-    return trainer, Run.create(path, texts, encoding, origin)
+    return trainer, Run.create(path, source, origin)
 
 
 def resume(
@@ -78,6 +80,7 @@ def resume(
     output: str | None,
     device: str,
     limits: dict[str, Any],
+    note: Note = unnoted,
 ) -> Setup:
     """Take up a run where it was saved.
 
@@ -86,6 +89,7 @@ def resume(
         output: the run folder, or None for the newest one.
         device: auto, cpu or cuda.
         limits: fields of TrainingConfig that say when to stop, if they shall change.
+        note: see `begin`.
 
     Raises:
         CharrnnError: there is no such run, it is damaged or finished, or its text has changed.
@@ -98,10 +102,13 @@ def resume(
         if limits.keys() & LIMITS:  # given anew, they replace all of them
             training = training | dict.fromkeys(LIMITS)
         config = TrainingConfig(**training | limits)
-        origin = values["origin"] and Origin(**values["origin"])
-        run = Run(path, texts or values["texts"], values["encoding"], origin)
+        source = Source(**values["source"])
+        if texts:
+            source = replace(source, paths=texts)
+        origin = values["origin"] and Origin.from_json(values["origin"])
+        run = Run(path, source, origin)
         known = tokenizer.from_json(values["tokenizer"])
-        corpus = _prepare(run.texts, run.encoding, config.val, lambda _: known)
+        corpus = _prepare(source, config.val, lambda _: known, note)
         if corpus.fingerprint != values["fingerprint"]:
             raise RunError(
                 f"the text is not the one that {path} was trained on",
@@ -126,9 +133,9 @@ def resume(
 
 
 def _prepare(
-    texts: list[str], encoding: str | None, val: float, tokenize: Callable[[str], Tokenizer]
+    source: Source, val: float, tokenize: Callable[[str], Tokenizer], note: Note
 ) -> Corpus:
-    whole = text.read(texts, encoding)
+    whole = source.read(note)
     corpus = Corpus.prepare(whole, val, tokenize)
     train_text, val_text = text.split(whole, val)
     return replace(

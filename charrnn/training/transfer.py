@@ -1,13 +1,15 @@
 """Fine-tuning: the network of an earlier run taken over to a new text."""
 
 from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from charrnn import model_file, text
-from charrnn.errors import CharrnnError, RunError
+from charrnn import model_file
+from charrnn.errors import CharrnnError, RunError, UsageError
 from charrnn.model_file import RESUME_NAME, ModelFile
+from charrnn.source import Source
 from charrnn.tokenizer import Tokenizer
 from charrnn.training import checkpoint
 from charrnn.training.corpus import Corpus
@@ -23,26 +25,28 @@ class Origin:
 
     Attributes:
         model: path of its model file.
-        texts: paths of its texts, as they were named; none if only the model file is at hand.
-        encoding: of the texts, if one was named.
+        source: its text; None if only the model file is at hand.
         val: share of the text that was held out.
         fingerprint: of the text.
     """
 
     model: str
-    texts: list[str]
-    encoding: str | None = None
+    source: Source | None = None
     val: float = 0.0
     fingerprint: str = ""
 
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Self:
+        """What `asdict` made of it."""
+        source = values["source"] and Source(**values["source"])
+        return cls(**values | {"source": source})
+
     def held_out(self, tokenizer: Tokenizer) -> Corpus | None:
         """The held-out part of the old text; None if it is not at hand or has changed."""
-        if not self.texts or "-" in self.texts:
+        if not self.source or "-" in self.source.paths:
             return None
         try:
-            corpus = Corpus.prepare(
-                text.read(self.texts, self.encoding), self.val, lambda _: tokenizer
-            )
+            corpus = Corpus.prepare(self.source.read(), self.val, lambda _: tokenizer)
         except CharrnnError:
             return None
         if corpus.fingerprint != self.fingerprint:
@@ -63,10 +67,10 @@ def find(run: str) -> tuple[Origin, ModelFile]:
     model = model_file.load(path)
     try:
         _, values = checkpoint.load(path.with_name(RESUME_NAME))
-        known = {name: values[name] for name in ("texts", "encoding", "fingerprint")}
-        return Origin(str(path), **known, val=values["training"]["val"]), model
-    except (RunError, KeyError, TypeError):
-        return Origin(str(path), []), model
+        source, fingerprint = Source(**values["source"]), values["fingerprint"]
+        return Origin(str(path), source, values["training"]["val"], fingerprint), model
+    except (RunError, UsageError, KeyError, TypeError):
+        return Origin(str(path)), model
 
 
 @torch.no_grad()

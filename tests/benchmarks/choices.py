@@ -23,9 +23,9 @@ from typing import Any
 
 import torch
 
-from charrnn import text
 from charrnn.cli.options import seconds
 from charrnn.config import ModelConfig, TrainingConfig
+from charrnn.source import Source
 from charrnn.training.choices import choose
 from charrnn.training.corpus import Corpus
 from charrnn.training.trainer import Trainer
@@ -138,7 +138,7 @@ def main() -> None:
     results = Results(options.results)
     cells = []
     for path in options.texts:
-        corpus = Corpus.prepare(text.read([path]), VAL)
+        corpus = Corpus.prepare(Source([path]).read(), VAL)
         size, vocabulary = len(corpus.train), corpus.tokenizer.vocab_size
         for budget in options.times:
             chosen = choose("char", size, vocabulary, {"seconds": seconds(budget)})

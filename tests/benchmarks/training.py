@@ -25,9 +25,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from charrnn import text
 from charrnn.cli.options import seconds
 from charrnn.config import ModelConfig
+from charrnn.source import Source
 from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import evaluate
 from charrnn.training.network import Network
@@ -113,7 +113,7 @@ def main() -> None:
     if not options.text:
         print("skipped: name a text, or set CHARRNN_DATA")
         return
-    corpus = Corpus.prepare(text.read([options.text]), VAL)
+    corpus = Corpus.prepare(Source([options.text]).read(), VAL)
     rate = matrix_rate()
     print(
         f"{Path(options.text).name}, last {VAL:.0%} held out, {torch.get_num_threads()} threads, "

@@ -8,6 +8,7 @@ import torch
 
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.events import Event
+from charrnn.source import Source
 from charrnn.training.corpus import Corpus
 from charrnn.training.loop import train
 from charrnn.training.run import Run
@@ -33,7 +34,7 @@ def trainer(cell: str = "lstm", text: str = TEXT, layers: int = 2, **options: ob
 
 
 def run_in(folder: Path) -> Run:
-    return Run.create(folder, ["text.txt"], None)
+    return Run.create(folder, Source(["text.txt"]))
 
 
 def finish(training: Trainer, run: Run, stop_at: int | None = None) -> list[Event]:

@@ -18,6 +18,7 @@ from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, RunError, TextError, UsageError
 from charrnn.events import Done, Overfit, Stop, Validation
+from charrnn.source import Source
 from charrnn.training import checkpoint, setup
 from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import evaluate
@@ -206,7 +207,7 @@ def test_setup_and_resume(level: str, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     Path("book.txt").write_text(TEXT * 2, encoding="utf-8")
     options = {"steps": 12, "hidden": 16, "seed": 3}
-    training, run = setup.begin(["book.txt"], None, None, "cpu", level, options)
+    training, run = setup.begin(Source(["book.txt"]), None, "cpu", level, options)
     assert run.path == Path("runs/book")
     finish(training, run, stop_at=6)
     again, run = setup.resume([], None, "cpu", {})
@@ -233,7 +234,9 @@ def test_a_damaged_state_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """A resume file that was cut or overwritten is told in one line, whatever it holds."""
     monkeypatch.chdir(tmp_path)
     Path("book.txt").write_text(TEXT, encoding="utf-8")
-    training, run = setup.begin(["book.txt"], None, None, "cpu", "char", {"steps": 9, "hidden": 8})
+    training, run = setup.begin(
+        Source(["book.txt"]), None, "cpu", "char", {"steps": 9, "hidden": 8}
+    )
     finish(training, run, stop_at=4)
     whole = (run.path / "resume.safetensors").read_bytes()
     rng = random.Random(0)

@@ -9,6 +9,7 @@ import torch
 from charrnn import load
 from charrnn.errors import CharrnnError
 from charrnn.events import Transfer
+from charrnn.source import Source
 from charrnn.training import setup, transfer
 from charrnn.training.network import Network
 from tests.training.small import TEXT, finish
@@ -23,7 +24,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("old.txt").write_text(TEXT, encoding="utf-8")
     Path("new.txt").write_text(NEW, encoding="utf-8")
-    training, run = setup.begin(["old.txt"], None, None, "cpu", "char", OPTIONS)
+    training, run = setup.begin(Source(["old.txt"]), None, "cpu", "char", OPTIONS)
     finish(training, run)
     return tmp_path
 
@@ -36,10 +37,10 @@ def transfers(events: list[object]) -> list[Transfer]:
 def test_rows_follow_their_tokens(level: str, old: Path) -> None:
     """Old tokens keep their ids and rows; new ones get rows, known tokens only more company."""
     if level == "word":
-        finish(*setup.begin(["old.txt"], "runs/words", None, "cpu", level, OPTIONS))
+        finish(*setup.begin(Source(["old.txt"]), "runs/words", "cpu", level, OPTIONS))
     name = "runs/words" if level == "word" else "runs/old"
     model = load(name).file
-    training, _ = setup.begin(["new.txt"], None, None, "cpu", "char", {"steps": 5}, name)
+    training, _ = setup.begin(Source(["new.txt"]), None, "cpu", "char", {"steps": 5}, name)
     tokenizer = training.corpus.tokenizer
     size = model.config.vocab_size - 1
     assert tokenizer.level == level
@@ -60,7 +61,7 @@ def test_rows_follow_their_tokens(level: str, old: Path) -> None:
 
 def test_both_texts_are_scored(old: Path) -> None:
     """Before and after, on the old held-out text and the new one; the new one is learned."""
-    training, run = setup.begin(["new.txt"], None, None, "cpu", "char", {"steps": 60}, "runs/old")
+    training, run = setup.begin(Source(["new.txt"]), None, "cpu", "char", {"steps": 60}, "runs/old")
     before, after = transfers(list(finish(training, run)))
     expected = load("runs/old").score(TEXT[int(len(TEXT) * 0.9) :]).to_json()["nats_per_char"]
     assert before.old_nats is not None
@@ -74,7 +75,7 @@ def test_both_texts_are_scored(old: Path) -> None:
 
 def test_a_fine_tuned_run_resumes(old: Path) -> None:
     """Stopped and resumed, it ends as one left alone, and scores the old text too."""
-    arguments = (["new.txt"], None, None, "cpu", "char", {"steps": 30}, "runs/old")
+    arguments = (Source(["new.txt"]), None, "cpu", "char", {"steps": 30}, "runs/old")
     whole, run = setup.begin(*arguments)
     finish(whole, run)
     part, run = setup.begin(*arguments)
@@ -96,7 +97,7 @@ def test_the_old_text_may_be_gone(loss: str, old: Path) -> None:
             Path("runs/old/resume.safetensors").unlink()
         case "changed":
             Path("old.txt").write_text(TEXT[1:], encoding="utf-8")
-    training, run = setup.begin(["new.txt"], None, None, "cpu", "char", {"steps": 5}, "runs/old")
+    training, run = setup.begin(Source(["new.txt"]), None, "cpu", "char", {"steps": 5}, "runs/old")
     for event in transfers(list(finish(training, run))):
         assert event.old_nats is None
         assert event.new_nats is not None
@@ -105,7 +106,7 @@ def test_the_old_text_may_be_gone(loss: str, old: Path) -> None:
 def test_a_text_of_known_tokens(old: Path) -> None:
     """Where the new text adds no token, the network is the old one exactly."""
     Path("more.txt").write_text(TEXT[::-1], encoding="utf-8")
-    training, _ = setup.begin(["more.txt"], None, None, "cpu", "char", {"steps": 5}, "runs/old")
+    training, _ = setup.begin(Source(["more.txt"]), None, "cpu", "char", {"steps": 5}, "runs/old")
     for name, weight in training.network.parameters_by_name().items():
         assert np.array_equal(weight.detach().numpy(), load("runs/old").file.weights[name])
 
@@ -114,14 +115,14 @@ def test_a_text_of_known_tokens(old: Path) -> None:
 def test_no_such_model(source: str, old: Path) -> None:
     """What holds no model is refused, and no run folder is made."""
     with pytest.raises(CharrnnError):
-        setup.begin(["new.txt"], None, None, "cpu", "char", {"steps": 5}, source)
+        setup.begin(Source(["new.txt"]), None, "cpu", "char", {"steps": 5}, source)
     assert not Path("runs/new").exists()
 
 
 def test_new_rows_start_as_the_unknown(old: Path) -> None:
     """To the network as it comes, a new token is as likely as an unknown one was."""
     model = load("runs/old").file
-    training, _ = setup.begin(["new.txt"], None, None, "cpu", "char", {"steps": 5}, "runs/old")
+    training, _ = setup.begin(Source(["new.txt"]), None, "cpu", "char", {"steps": 5}, "runs/old")
     network: Network = training.network
     new = slice(model.config.vocab_size - 1, -1)
     assert (network.output.weight[new] == torch.from_numpy(model.weights["output"][-1])).all()

@@ -1,0 +1,139 @@
+"""Where texts come from: files, folders and standard input, and how they are read."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+from typing import Self
+
+from charrnn.config import require
+from charrnn.decoding import ERRORS, SUFFIXES, Note, decode, is_encoding, unnoted
+from charrnn.errors import TextError
+from charrnn.records import records
+from charrnn.text import lines
+
+GLOBS = ("*.txt", "*.md")  # what is read of a folder,
+RECORD_GLOBS = ("*.jsonl", "*.ndjson", "*.csv", "*.tsv")  # and with a field
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Texts as the user names them.
+
+    Attributes:
+        paths: files and folders; "-" is standard input.
+        encoding: any that Python knows; None finds it out.
+        errors: what to do with wrong bytes: strict, replace or skip.
+        glob: which files of folders are read; None stands for GLOBS or RECORD_GLOBS.
+        field: of records, whose text is read; None reads files as they are.
+
+    Raises:
+        UsageError: there is no such encoding, or a value makes no sense.
+    """
+
+    paths: Sequence[str]
+    encoding: str | None = None
+    errors: str = "strict"
+    glob: str | None = None
+    field: str | None = None
+
+    def __post_init__(self) -> None:
+        known = self.encoding is None or is_encoding(self.encoding)
+        require(known, f"unknown encoding {self.encoding!r}; try utf-8, cp1252 or utf-16")
+        require(self.errors in ERRORS, f"--errors {self.errors!r} is none of {', '.join(ERRORS)}")
+        require(self.glob != "", "--glob needs a pattern, for example '*.txt'")
+
+    def read(self, note: Note = unnoted) -> str:
+        """The text of all files, as `stream` gives it, in one piece."""
+        return "".join(self.stream(note))
+
+    def stream(self, note: Note = unnoted) -> Iterator[str]:
+        """The text of all files, one after the other, in blocks of about a million characters.
+
+        Files are parted by a line break, records by an empty line.
+
+        Args:
+            note: told in a line what had to be guessed.
+
+        Raises:
+            TextError: a file cannot be read, is damaged, binary or not in its encoding, a record
+                is broken, or a folder holds nothing to read.
+        """
+        last = ""
+        for document in self._documents(note):
+            for i, block in enumerate(document):
+                if i == 0 and last:
+                    yield "\n" * (last != "\n") + "\n" * (self.field is not None)
+                yield block
+                last = block[-1]
+
+    def lines(self, note: Note = unnoted) -> Iterator[tuple[int, str]]:
+        """The lines of the text and their numbers from 1, without line ends; see `stream`."""
+        return enumerate(lines(self.stream(note)), 1)
+
+    def files(self) -> Iterator[str]:
+        """The files that are read, those of a folder in order of their names."""
+        for path in self.paths:
+            if path != "-" and os.path.isdir(path):
+                yield from self._within(path)
+            else:
+                yield path
+
+    def by_file(self) -> Iterator[tuple[str, Self]]:
+        """Each file, and it alone as a source."""
+        return ((path, replace(self, paths=[path])) for path in self.files())
+
+    def _within(self, folder: str) -> list[str]:
+        """The files of a folder and of those below; links to folders, which may loop, are left."""
+        globs = [self.glob] if self.glob else RECORD_GLOBS if self.field else GLOBS
+        found = []
+        for below, folders, names in os.walk(folder, onerror=_unreadable):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            for name in names:
+                path = os.path.join(below, name)
+                matched = unpacked_name(os.path.relpath(path, folder)).lower()
+                wanted = any(PurePath(matched).match(glob.lower()) for glob in globs)
+                if wanted and not name.startswith(".") and os.path.isfile(path):
+                    found.append(path)
+        if not found:
+            raise TextError(
+                f"{folder} holds no {' or '.join(globs)}", "say what to read with --glob '*.*'"
+            )
+        return sorted(found, key=lambda path: PurePath(path).parts)
+
+    def _documents(self, note: Note) -> Iterator[Iterator[str]]:
+        """The blocks of each file or record."""
+        for path in self.files():
+            blocks = self._blocks(path, note)
+            if self.field is None:
+                yield blocks
+                continue
+            for text in records(blocks, unpacked_name(path), _called(path), self.field):
+                if text:
+                    yield iter([text])
+
+    def _blocks(self, path: str, note: Note) -> Iterator[str]:
+        name = _called(path)
+        try:
+            with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
+                yield from decode(file, name, self.encoding, self.errors, note)
+        except FileNotFoundError:
+            raise TextError(f"{path} does not exist", "check the path") from None
+        except OSError as error:
+            raise TextError(f"cannot read {name}: {error.strerror or error}") from None
+
+
+def unpacked_name(path: str) -> str:
+    """A path without the ending that says that the file is compressed."""
+    root, ending = os.path.splitext(path)
+    return root if ending.lower() in SUFFIXES else path
+
+
+def _called(path: str) -> str:
+    return "standard input" if path == "-" else path
+
+
+def _unreadable(error: OSError) -> None:
+    raise TextError(f"cannot read {error.filename}: {error.strerror or error}")

@@ -1,0 +1,246 @@
+"""Files, folders and standard input as one text, or an error that names what is wrong."""
+
+import gzip
+import io
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn import decoding
+from charrnn.errors import CharrnnError, TextError, UsageError
+from charrnn.source import Source
+from tests.strategies import texts
+
+Write = Callable[[bytes], str]
+
+
+@pytest.fixture(scope="session")
+def write(tmp_path_factory: pytest.TempPathFactory) -> Write:
+    """Writes bytes to a file and returns its path."""
+    path = tmp_path_factory.mktemp("texts") / "text.txt"
+
+    def write(data: bytes) -> str:
+        path.write_bytes(data)
+        return str(path)
+
+    return write
+
+
+@contextmanager
+def blocks_of(size: int) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(decoding, "BLOCK", size)
+        yield
+
+
+def read(*paths: object, **options: Any) -> str:
+    return Source([str(path) for path in paths], **options).read()
+
+
+def error_of(*paths: object, **options: Any) -> CharrnnError:
+    """The error of reading, after checking that it is one line."""
+    with pytest.raises(CharrnnError) as caught:
+        read(*paths, **options)
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+plain = texts.map(lambda s: s.replace("\x00", "").lstrip("\ufeff"))
+
+
+class TestFiles:
+    def test_missing(self, tmp_path: Path) -> None:
+        """A missing file is named."""
+        error = error_of(tmp_path / "none.txt")
+        assert isinstance(error, TextError)
+        assert "none.txt does not exist" in str(error)
+
+    @pytest.mark.parametrize("name", ["text.txt/child", "x" * 300, "two\nlines"])
+    def test_unreadable(self, tmp_path: Path, name: str) -> None:
+        """Whatever else stands in the way of reading is told in one line."""
+        (tmp_path / "text.txt").write_text("a file")
+        error = error_of(tmp_path / name)
+        assert isinstance(error, TextError)
+        assert error.exit_code == 1
+
+    def test_unknown_encoding(self, write: Write) -> None:
+        """An encoding that does not exist is a usage error that names it."""
+        error = error_of(write(b"abc"), encoding="utf-9")
+        assert isinstance(error, UsageError)
+        assert "'utf-9'" in str(error)
+        assert error.exit_code == 2
+
+    @pytest.mark.parametrize(
+        "encoding", ["hex", "base64", "zlib", "bz2", "uu", "rot13", "a\x00", ""]
+    )
+    def test_not_a_text_encoding(self, write: Write, encoding: str) -> None:
+        """A codec of Python's that is no encoding of text is a usage error like an unknown one."""
+        assert isinstance(error_of(write(b"abc\xff"), encoding=encoding), UsageError)
+
+    @pytest.mark.parametrize("options", [{"errors": "ignore"}, {"glob": ""}])
+    def test_bad_option(self, write: Write, options: dict[str, str]) -> None:
+        """A value that makes no sense is a usage error that names the option."""
+        error = error_of(write(b"abc"), **options)
+        assert isinstance(error, UsageError)
+        assert "--" + next(iter(options)) in str(error)
+
+    def test_several_files(self, tmp_path: Path) -> None:
+        """Files are parted by a line break, unless the first ends in one already."""
+        for name, content in {"a": "one", "b": "two\n", "c": "three"}.items():
+            (tmp_path / name).write_text(content)
+        a, b, c = (tmp_path / name for name in "abc")
+        assert read(a, b, c) == "one\ntwo\nthree"
+        assert read(b, a) == "two\none"
+        assert read() == ""
+
+    def test_an_empty_file_adds_nothing(self, tmp_path: Path) -> None:
+        """An empty file among others leaves no empty line."""
+        for name, content in {"a": "one", "empty": "", "b": "two"}.items():
+            (tmp_path / name).write_text(content)
+        a, empty, b = (tmp_path / name for name in ("a", "empty", "b"))
+        assert read(empty) == ""
+        assert read(empty, a) == "one"
+        assert read(a, empty, b) == "one\ntwo"
+
+    def test_standard_input(self, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+        """ "-" is standard input, decoded as a file is and told by that name in errors."""
+        path = write(b"file")
+        packed = gzip.compress(b"packed")
+        for data, expected in {
+            b"caf\xc3\xa9\r\n": "file\ncafé\n", b"": "file", packed: "file\npacked",
+        }.items():  # fmt: skip
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data), "ascii"))
+            assert read(path, "-") == expected
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"caf\xe9"), "ascii"))
+        assert "standard input is not utf-8: byte 0xe9 at offset 3" in str(error_of("-"))
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_named_pipe(self, tmp_path: Path) -> None:
+        """A pipe is read to its end, as a file is."""
+        os.mkfifo(tmp_path / "pipe")
+        writer = threading.Thread(
+            target=(tmp_path / "pipe").write_bytes, args=(b"a\r\nb" * 50_000,)
+        )
+        writer.start()
+        assert read(tmp_path / "pipe") == "a\nb" * 50_000
+        writer.join()
+
+
+class TestFolders:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        """Notes and what else is found beside them."""
+        for name in (
+            "b.txt", "a/z.MD", "a/y.txt", "a/data.csv", "a/.hidden.txt", ".git/x.txt", "picture.png"
+        ):  # fmt: skip
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(f"{name} ")
+        (tmp_path / "c.txt.gz").write_bytes(gzip.compress(b"c"))
+        return tmp_path
+
+    def test_default(self, folder: Path) -> None:
+        """Of a folder the .txt and .md files are read, also compressed, in order of their names."""
+        assert read(folder).split() == ["a/y.txt", "a/z.MD", "b.txt", "c"]
+
+    @pytest.mark.parametrize(
+        ("glob", "found"),
+        [("*.csv", ["a/data.csv"]), ("a/*.txt", ["a/y.txt"]), ("*.PNG", ["picture.png"])],
+    )
+    def test_glob(self, folder: Path, glob: str, found: list[str]) -> None:
+        """A pattern says which files are read instead, in any case of letters."""
+        assert read(folder, glob=glob).split() == found
+
+    def test_named_files(self, folder: Path) -> None:
+        """A file named by itself is read whatever the pattern says."""
+        assert read(folder / "picture.png", folder / "a/.hidden.txt").split() == [
+            "picture.png",
+            "a/.hidden.txt",
+        ]
+
+    @pytest.mark.parametrize("glob", [None, "*.nothing"])
+    def test_nothing_in_it(self, tmp_path: Path, glob: str | None) -> None:
+        """A folder without a text is named, with the option that helps."""
+        (tmp_path / "data.bin").touch()
+        error = error_of(tmp_path, glob=glob)
+        assert str(tmp_path) in str(error)
+        assert (glob or "*.md") in str(error)
+        assert "--glob" in error.hint
+
+    def test_loop(self, folder: Path) -> None:
+        """A link to a folder, which may lead in a circle, is not followed; one to a file is."""
+        (folder / "a" / "loop").symlink_to(folder)
+        (folder / "nowhere.txt").symlink_to(folder / "missing")
+        (folder / "d.txt").symlink_to(folder / "picture.png")
+        assert read(folder).split() == ["a/y.txt", "a/z.MD", "b.txt", "c", "picture.png"]
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_no_file(self, folder: Path) -> None:
+        """What is no file is left out: a pipe would never end."""
+        os.mkfifo(folder / "pipe.txt")
+        assert "pipe" not in read(folder)
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="needs names of any bytes")
+    def test_hostile_names(self, tmp_path: Path) -> None:
+        """Names that are no UTF-8, or hold line breaks, are names; an error is still one line."""
+        for i, name in enumerate([b"\xff.txt", b"a\nb.txt", b"\x1b[31m.txt", b"-.txt", b" .txt"]):
+            Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name)).write_text(f"{i}\n")
+        assert sorted(read(tmp_path).split()) == ["0", "1", "2", "3", "4"]
+        Path(os.fsdecode(os.fsencode(tmp_path) + b"/a\nb.txt")).write_bytes(b"\0")
+        assert "binary" in str(error_of(tmp_path))
+
+    @pytest.mark.skipif(os.name != "posix" or not os.geteuid(), reason="root reads everything")
+    @pytest.mark.parametrize("name", ["a", "b.txt"])
+    def test_no_permission(self, folder: Path, name: str) -> None:
+        """A file or folder that may not be read is named."""
+        (folder / name).chmod(0)
+        try:
+            assert str(folder / name) in str(error_of(folder))
+        finally:
+            (folder / name).chmod(0o700)
+
+
+class TestLines:
+    @given(s=plain | st.text("a\n\r\u2028", max_size=20), block=st.integers(3, 9))
+    def test_split(self, write: Write, s: str, block: int) -> None:
+        """They are what split makes of the text, numbered from 1, wherever blocks end."""
+        source = Source([write(s.encode())])
+        with blocks_of(block):
+            *every, last = source.read().split("\n")
+            assert [*source.lines()] == [*enumerate([*every, *([last] if last else [])], 1)]
+
+    def test_several_files(self, tmp_path: Path) -> None:
+        """The numbers go on from file to file."""
+        (tmp_path / "a").write_text("one\n\ntwo")
+        (tmp_path / "b").write_text("three\n")
+        lines = Source([str(tmp_path / "a"), str(tmp_path / "b")]).lines()
+        assert [*lines] == [(1, "one"), (2, ""), (3, "two"), (4, "three")]
+
+    def test_as_they_come(self, write: Write) -> None:
+        """The first line is there before an error further on is met."""
+        with blocks_of(4):
+            lines = Source([write(b"one\ntwo\n\xff")]).lines()
+            assert next(lines) == (1, "one")
+            with pytest.raises(TextError, match="line 3"):
+                list(lines)
+
+    def test_a_huge_line(self, write: Write) -> None:
+        """A line of many blocks is one line."""
+        with blocks_of(1000):
+            assert [*Source([write(b"ab" * 500_000)]).lines()] == [(1, "ab" * 500_000)]
+
+
+class TestRecords:
+    def test_parted(self, tmp_path: Path) -> None:
+        """The texts of the field, of all records and files, are parted by empty lines."""
+        (tmp_path / "a.jsonl").write_text('{"x": "one\\ntwo"}\n{"x": ""}\n{"x": "three"}\n')
+        (tmp_path / "b.csv.gz").write_bytes(gzip.compress(b"x,y\r\nfour,4\r\n"))
+        (tmp_path / "c.txt").write_text("not read")
+        assert read(tmp_path, field="x") == "one\ntwo\n\nthree\n\nfour"
