@@ -72,7 +72,7 @@ class TrainingConfig:
         clip: the gradient's global norm is scaled down to this.
         dropout: share of each layer's outputs zeroed in training.
         weight_decay: of the recurrent layers' matrices, times the learning rate a step.
-        val: share of the text, its end, held out for validation.
+        val: share of the text held out for validation.
         seconds: time to spend, everything included, or None.
         epochs: passes over the training part at the most, or None.
         steps: updates at the most, or None.
@@ -182,6 +182,7 @@ class StopConfig:
         sentences: at the end of this many sentences.
         stop: before any of these texts.
         seconds: after this time.
+        item: before this character, which ends an item of the corpus.
     """
 
     chars: int | None = None
@@ -191,6 +192,7 @@ class StopConfig:
     sentences: int | None = None
     stop: Sequence[str] = ()
     seconds: float | None = None
+    item: str = ""
 
     def __post_init__(self) -> None:
         for name, option in (("chars", "--length"), ("tokens", "--tokens")):

@@ -140,7 +140,8 @@ class Done(Event):
 
     `val_part` is the share of that text, evenly spread, that was scored; `keys_saved` the share of
     keys that three suggestions save who types some of it, `keys_saved_by_trigrams` that of the
-    trigrams alone (None where there is too little text).
+    trigrams alone (None where there is too little text); `new_items` the share of lines drawn that
+    are not in the training text (None where lines are no items).
     """
 
     val_nats: float | None
@@ -152,3 +153,4 @@ class Done(Event):
     run: str
     keys_saved: float | None = None
     keys_saved_by_trigrams: float | None = None
+    new_items: float | None = None

@@ -3,8 +3,9 @@
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from charrnn import model_file
 from charrnn.cells import Array
@@ -13,8 +14,9 @@ from charrnn.engine import Engine
 from charrnn.errors import ModelFileError
 from charrnn.generate import Part, Sample, generate
 from charrnn.model_file import ModelFile
-from charrnn.novelty import WordRuns
+from charrnn.novelty import Items, WordRuns
 from charrnn.score import Score, score, surprises
+from charrnn.text import SHAPES
 
 if TYPE_CHECKING:
     from charrnn.complete import Completer, Completion, Reasons
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 PHRASE_FLOOR = 0.05  # probability under which no phrase runs on, however eager
 PHRASE_WORDS = 8  # at the most, after the first
+
+T = TypeVar("T")
 
 
 class Model:
@@ -39,6 +43,11 @@ class Model:
         opening = file.tokenizer.encode(file.training.get("opening", ""))
         self._start = self.engine.read(file.tokenizer.known(opening), self.engine.zero_state())
         self._completer: Completer | None = None
+
+    @property
+    def shape(self) -> str:
+        """Of the corpus, a key of text.SHAPES."""
+        return str(self.file.training.get("shape", "text"))
 
     def generate(
         self,
@@ -76,6 +85,8 @@ class Model:
     ) -> Iterator[Part]:
         """Write several texts side by side; see charrnn.generate.generate.
 
+        A model of lines or documents ends each text where its item ends, at the latest.
+
         Args:
             avoid_copying: whether to keep away from runs of words in the training text.
 
@@ -86,6 +97,7 @@ class Model:
             random_seed = new_random_seed()
         require(random_seed >= 0, "--random-seed must be 0 or more")
         avoid = self.word_runs if avoid_copying else None
+        stop = replace(stop, item=SHAPES[self.shape])
         return generate(
             self.engine, self.file.tokenizer, self._start, samples, stop, random_seed, scored, avoid
         )
@@ -97,11 +109,16 @@ class Model:
         Raises:
             ModelFileError: the file has none.
         """
-        if self.file.word_runs is None:
-            raise ModelFileError(
-                "the model's file does not know its training text", "train it with this charrnn"
-            )
-        return self.file.word_runs
+        return _known(self.file.word_runs)
+
+    @property
+    def items(self) -> Items:
+        """Index of the lines of the training text, for a model of lines.
+
+        Raises:
+            ModelFileError: the file has none.
+        """
+        return _known(self.file.items)
 
     def complete(self, typed: str, k: int = 3) -> "list[Completion]":
         """The `k` likeliest ways to end the word being typed, or the next one, the best first.
@@ -184,6 +201,14 @@ class Model:
     def surprise(self, texts: Sequence[str]) -> list[Array]:
         """The surprise (nats) of each character of some texts, [len(text)] each."""
         return surprises(self.engine, self.file.tokenizer, self._start, texts)
+
+
+def _known(index: T | None) -> T:
+    if index is None:
+        raise ModelFileError(
+            "the model's file does not know its training text", "train it with this charrnn"
+        )
+    return index
 
 
 def new_random_seed() -> int:

@@ -3,7 +3,7 @@
 A safetensors file; its metadata holds, as JSON under "charrnn",
 
     {"format": 1, "model": ModelConfig, "tokenizer": ..., "training": how it was trained,
-     "word_runs": of which runs of words the tensor of that name is an index,
+     "word_runs", "items": of which runs of words, and lines, the tensors of that name are an index,
      "mixture": weights of the sources of suggestions}
 
 Beside the network's tensors are those of the trigram model, "ngram.*".
@@ -16,7 +16,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,8 @@ from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, ModelFileError, UsageError
 from charrnn.files import write_atomically
 from charrnn.mixture import BEGIN, Weights
-from charrnn.novelty import WordRuns
+from charrnn.novelty import Index, Items, WordRuns
+from charrnn.text import SHAPES
 from charrnn.tokenizer import Tokenizer, code_points, from_json
 
 FORMAT = 1
@@ -37,6 +38,8 @@ RESUME_NAME = "resume.safetensors"  # beside it in a run folder,
 RESUME_KEY = "charrnn-resume"  # what its metadata has its values under
 RUNS = Path("runs")
 WORD_RUNS = "word_runs"
+ITEMS = "items"
+I = TypeVar("I", bound=Index)  # noqa: E741
 NGRAM = "ngram."  # what the names of the trigram model's tensors begin with
 
 
@@ -48,11 +51,13 @@ class ModelFile:
         config: the network's shape.
         tokenizer: text to ids and back.
         weights: float32 arrays as named and shaped by `config.shapes()`.
-        training: how it was trained, for `info`; `opening` is the text it starts from.
+        training: how it was trained, for `info`; `opening` is the text it starts from, `shape`
+            that of the corpus, a key of SHAPES.
         word_runs: index of the runs of words in the training text; older files have none.
         ngram: the trigram model of the training text, as `NGram.tensors` has it, unchecked;
             empty in older files.
         mixture: weights of the sources of suggestions, None if they were not tuned.
+        items: index of the training text's lines, if each is an item.
     """
 
     config: ModelConfig
@@ -62,6 +67,7 @@ class ModelFile:
     word_runs: WordRuns | None = None
     ngram: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     mixture: Weights | None = None
+    items: Items | None = None
 
 
 def save(path: Path, model: ModelFile) -> None:
@@ -77,9 +83,10 @@ def save(path: Path, model: ModelFile) -> None:
         "training": model.training,
     }
     tensors: dict[str, NDArray[Any]] = dict(model.weights)
-    if model.word_runs:
-        description["word_runs"] = {"every": model.word_runs.every}
-        tensors[WORD_RUNS] = model.word_runs.bits
+    for name, index in ((WORD_RUNS, model.word_runs), (ITEMS, model.items)):
+        if index:
+            description[name] = {"every": index.every}
+            tensors[name] = index.bits
     tensors |= {NGRAM + name: array for name, array in model.ngram.items()}
     if model.mixture is not None:
         description["mixture"] = model.mixture.tolist()
@@ -106,7 +113,7 @@ def load(path: Path) -> ModelFile:
             shapes = config.shapes()
             names = {*file.keys()}
             beside = {name for name in names if name.startswith(NGRAM)}
-            if names - beside - {WORD_RUNS} != {*shapes}:
+            if names - beside - {WORD_RUNS, ITEMS} != {*shapes}:
                 raise ValueError("its tensors are not those of its configuration")
             for name, shape in shapes.items():
                 stored = file.get_slice(name)
@@ -115,13 +122,16 @@ def load(path: Path) -> ModelFile:
                 weights[name] = file.get_tensor(name)
                 if not np.isfinite(weights[name]).all():
                     raise ValueError(f"tensor {name} holds values that are not finite")
-            runs = description.get("word_runs")
-            word_runs = _word_runs(file, runs) if WORD_RUNS in names else None
+            runs, lines = description.get(WORD_RUNS), description.get(ITEMS)
+            word_runs = _index(file, WORD_RUNS, runs, WordRuns) if WORD_RUNS in names else None
+            items = _index(file, ITEMS, lines, Items) if ITEMS in names else None
             ngram = {name.removeprefix(NGRAM): file.get_tensor(name) for name in beside}
             mixture = _mixture(description["mixture"]) if "mixture" in description else None
             training = description.get("training")
             if not isinstance(training, dict) or not isinstance(training.get("opening", ""), str):
                 raise ValueError("it does not say how it was trained")
+            if training.get("shape", "text") not in [*SHAPES]:
+                raise ValueError("its corpus is of no known shape")
             code_points(training.get("opening", ""))
     except FileNotFoundError:
         raise ModelFileError(f"{path} does not exist", "train a model first, or give -m") from None
@@ -133,7 +143,7 @@ def load(path: Path) -> ModelFile:
         raise ModelFileError(
             f"{path} is not a whole charrnn model: {error}", "copy it again or train anew"
         ) from None
-    return ModelFile(config, tokenizer, weights, training, word_runs, ngram, mixture)
+    return ModelFile(config, tokenizer, weights, training, word_runs, ngram, mixture, items)
 
 
 def _description(path: Path, metadata: str | None) -> dict[str, Any]:
@@ -163,14 +173,14 @@ def _config(description: dict[str, Any]) -> ModelConfig:
     return ModelConfig(**values)
 
 
-def _word_runs(file: Any, values: Any) -> WordRuns:
-    stored = file.get_slice(WORD_RUNS)
+def _index(file: Any, name: str, values: Any, kind: type[I]) -> I:
+    stored = file.get_slice(name)
     every = values.get("every") if isinstance(values, dict) else None
     if type(every) is not int or not 0 < every < 2**63:
-        raise ValueError("it does not say which runs of words it holds")
+        raise ValueError(f"it does not say which {name} it holds")
     if len(stored.get_shape()) != 1 or 0 in stored.get_shape() or stored.get_dtype() != "U8":
-        raise ValueError(f"tensor {WORD_RUNS} is not uint8 [bytes]")
-    return WordRuns(file.get_tensor(WORD_RUNS), every)
+        raise ValueError(f"tensor {name} is not uint8 [bytes]")
+    return kind(file.get_tensor(name), every)
 
 
 def _mixture(values: Any) -> Weights:

@@ -1,13 +1,15 @@
-"""What generated text copies from the training text: runs of eight words, in a small index.
+"""What generated text copies from the training text: runs of eight words, or whole items.
 
-The index is a Bloom filter (Bloom 1970) of the hashes of all such runs. It never misses a run of
+A small index is a Bloom filter (Bloom 1970) of the hashes of all of them. It never misses one of
 the text, and takes fewer than one in a thousand others for one. Of a long text only one of so many
-runs is indexed, chosen by its hash, so that the index stays small; shares are estimated on those.
+is indexed, chosen by its hash, so that the index stays small; shares are estimated on those.
 """
 
 from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from hashlib import blake2b
 from typing import Self
 
 import numpy as np
@@ -17,10 +19,10 @@ from charrnn.text import JOINERS, WORD, chunks
 from charrnn.tokenizer import CODE_POINTS, code_points
 
 WORDS = 8  # in a run
-BITS = 16  # of the index for each run
+BITS = 16  # of the index for each hash
 PROBES = 8
 CHUNK = 1 << 17  # characters looked at together
-MOST_RUNS = 1 << 18  # indexed, which takes 512 KiB
+MOST = 1 << 18  # hashes indexed, which takes 512 KiB
 FACTOR = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
 INVERSE = pow(FACTOR, -1, 1 << 64)
 
@@ -28,27 +30,26 @@ Hashes = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
-class WordRuns:
-    """Which runs of words stand in a text; letters are the same in any case.
+class Index:
+    """Which hashes were there.
 
     Attributes:
         bits: the Bloom filter, uint8 [bytes].
-        every: one of so many runs is indexed.
+        every: one of so many hashes is indexed.
     """
 
     bits: NDArray[np.uint8]
     every: int
 
     @classmethod
-    def build(cls, text: str) -> Self:
+    def of(cls, found: Iterable[Hashes]) -> Self:
+        """The index of all these hashes."""
         every, count = 1, 0
-        words = np.zeros(0, np.uint64)
-        parts = [words]
-        for chunk in chunks([text], CHUNK):
-            words = np.concatenate([words[-WORDS + 1 :], _hash_words(chunk)])
-            parts.append(_every(_hash_runs(words), every))
+        parts = [np.zeros(0, np.uint64)]
+        for hashes in found:
+            parts.append(_every(hashes, every))
             count += len(parts[-1])
-            while count > MOST_RUNS:
+            while count > MOST:
                 every *= 2
                 parts = [_every(_distinct(parts), every)]
                 count = len(parts[0])
@@ -58,21 +59,57 @@ class WordRuns:
             flags[place] = True
         return cls(np.packbits(flags), every)
 
-    def novelty(self, text: str) -> float | None:
-        """Share of a text's runs that are not in the index; None if it has too few words."""
-        words = [_hash_words(chunk) for chunk in ["", *chunks([text], CHUNK)]]
-        runs = _every(_hash_runs(np.concatenate(words)), self.every)
-        return 1 - float(self._holds(runs).mean()) if len(runs) else None
-
-    def _holds(self, runs: Hashes) -> NDArray[np.bool_]:
-        held = np.ones(len(runs), bool)
-        for place in _places(runs, 8 * len(self.bits)):
+    def holds(self, hashes: Hashes) -> NDArray[np.bool_]:
+        """Which of those hashes that would be indexed are there."""
+        hashes = _every(hashes, self.every)
+        held = np.ones(len(hashes), bool)
+        for place in _places(hashes, 8 * len(self.bits)):
             held &= (self.bits[place >> 3] >> (7 - (place & 7)) & 1).astype(bool)
         return held
 
+    def new(self, hashes: Hashes) -> float | None:
+        """Share of hashes that are not in the index; None if there are none to look for."""
+        held = self.holds(hashes)
+        return 1 - float(held.mean()) if len(held) else None
+
+
+class WordRuns(Index):
+    """Which runs of words stand in a text; letters are the same in any case."""
+
+    __slots__ = ()
+
+    @classmethod
+    def build(cls, text: str) -> Self:
+        return cls.of(cls._runs(text))
+
+    @staticmethod
+    def _runs(text: str) -> Iterator[Hashes]:
+        words = np.zeros(0, np.uint64)
+        for chunk in chunks([text], CHUNK):
+            words = np.concatenate([words[-WORDS + 1 :], _hash_words(chunk)])
+            yield _hash_runs(words)
+
+    def novelty(self, text: str) -> float | None:
+        """Share of a text's runs that are not in the index; None if it has too few words."""
+        return self.new(np.concatenate([np.zeros(0, np.uint64), *self._runs(text)]))
+
     def copied(self, words: Hashes) -> bool:
         """Whether the hashes of WORDS words are those of an indexed run."""
-        return bool(self._holds(_every(_hash_runs(words), self.every)).any())
+        return bool(self.holds(_hash_runs(words)).any())
+
+
+class Items(Index):
+    """Which items, such as names, are those of a list; letters are the same in any case."""
+
+    __slots__ = ()
+
+    @classmethod
+    def build(cls, items: Sequence[str]) -> Self:
+        return cls.of(_hash_items(items[i : i + CHUNK]) for i in range(0, len(items), CHUNK))
+
+    def novelty(self, items: Sequence[str]) -> float | None:
+        """Share of items that are not in the list; None if there are none to look for."""
+        return self.new(_hash_items(items))
 
 
 class Guard:
@@ -142,6 +179,14 @@ def _powers(base: int) -> Hashes:
     factors = np.full(2 * CHUNK, base, np.uint64)
     factors[0] = 1
     return np.multiply.accumulate(factors)
+
+
+def _hash_items(items: Iterable[str]) -> Hashes:
+    digests = (
+        blake2b(item.strip().lower().encode("utf-8", "surrogatepass"), digest_size=8).digest()
+        for item in items
+    )
+    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
 def _hash_runs(words: Hashes) -> Hashes:

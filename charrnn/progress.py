@@ -144,6 +144,8 @@ class Progress:
                 f"\nwho types it saves {event.keys_saved:.0%} of the keys with three suggestions; "
                 f"an n-gram model saves {event.keys_saved_by_trigrams:.0%}"
             )
+        if event.new_items is not None:
+            score += f"\nof the lines that it writes {event.new_items:.0%} are new"
         self._ui.note(
             f"done: {event.steps:,} steps, {event.tokens:,} tokens in {duration(event.seconds)}; "
             f"{score}"

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -34,6 +34,10 @@ class Score:
     tokens: int = 0
     correct: int = 0
     nats: float = 0.0
+
+    def __add__(self, other: "Score") -> "Score":
+        """That of two texts, each for itself."""
+        return Score(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def to_json(self) -> dict[str, Any]:
         nats_per_char = self.nats / max(1, self.chars)

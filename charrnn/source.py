@@ -2,9 +2,10 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import PurePath
 from typing import Self
 
@@ -12,7 +13,7 @@ from charrnn.config import require
 from charrnn.decoding import ERRORS, SUFFIXES, Note, decode, is_encoding, unnoted
 from charrnn.errors import TextError
 from charrnn.records import records
-from charrnn.text import lines
+from charrnn.text import END, SHAPES, lines
 
 GLOBS = ("*.txt", "*.md")  # what is read of a folder,
 RECORD_GLOBS = ("*.jsonl", "*.ndjson", "*.csv", "*.tsv")  # and with a field
@@ -28,6 +29,7 @@ class Source:
         errors: what to do with wrong bytes: strict, replace or skip.
         glob: which files of folders are read; None stands for GLOBS or RECORD_GLOBS.
         field: of records, whose text is read; None reads files as they are.
+        shape: a key of SHAPES: running text, an item in each line, or each file a document.
 
     Raises:
         UsageError: there is no such encoding, or a value makes no sense.
@@ -38,11 +40,13 @@ class Source:
     errors: str = "strict"
     glob: str | None = None
     field: str | None = None
+    shape: str = "text"
 
     def __post_init__(self) -> None:
         known = self.encoding is None or is_encoding(self.encoding)
         require(known, f"unknown encoding {self.encoding!r}; try utf-8, cp1252 or utf-16")
         require(self.errors in ERRORS, f"--errors {self.errors!r} is none of {', '.join(ERRORS)}")
+        require(self.shape in SHAPES, f"{self.shape!r} is none of {', '.join(SHAPES)}")
         require(self.glob != "", "--glob needs a pattern, for example '*.txt'")
 
     def read(self, note: Note = unnoted) -> str:
@@ -52,7 +56,9 @@ class Source:
     def stream(self, note: Note = unnoted) -> Iterator[str]:
         """The text of all files, one after the other, in blocks of about a million characters.
 
-        Files are parted by a line break, records by an empty line.
+        Of running text, files are parted by a line break and records by an empty line. Of lines,
+        each ends with a line break, white space around them and empty ones are left out, and a
+        record is one line. Of documents, each file or record ends with END.
 
         Args:
             note: told in a line what had to be guessed.
@@ -61,13 +67,36 @@ class Source:
             TextError: a file cannot be read, is damaged, binary or not in its encoding, a record
                 is broken, or a folder holds nothing to read.
         """
+        return chain.from_iterable(self.parts(note))
+
+    def parts(self, note: Note = unnoted) -> Iterator[Iterator[str]]:
+        """The blocks of what stands for itself: of each document, or else of all; see `stream`."""
+        found = self._found(note)
+        match self.shape:
+            case "lines":
+                yield self._as_lines(found)
+            case "documents":
+                for blocks in found:
+                    kept = (text for block in blocks if (text := block.replace(END, "")))
+                    if first := next(kept, ""):
+                        yield chain([first], kept, [END])
+            case _:
+                yield self._joined(found)
+
+    def _joined(self, found: Iterable[Iterable[str]]) -> Iterator[str]:
         last = ""
-        for document in self._documents(note):
-            for i, block in enumerate(document):
+        for blocks in found:
+            for i, block in enumerate(blocks):
                 if i == 0 and last:
                     yield "\n" * (last != "\n") + "\n" * (self.field is not None)
                 yield block
                 last = block[-1]
+
+    def _as_lines(self, found: Iterable[Iterable[str]]) -> Iterator[str]:
+        for blocks in found:
+            for line in lines(blocks) if self.field is None else [_one_line(blocks)]:
+                if stripped := line.strip():
+                    yield stripped + "\n"
 
     def lines(self, note: Note = unnoted) -> Iterator[tuple[int, str]]:
         """The lines of the text and their numbers from 1, without line ends; see `stream`."""
@@ -103,7 +132,7 @@ class Source:
             )
         return sorted(found, key=lambda path: PurePath(path).parts)
 
-    def _documents(self, note: Note) -> Iterator[Iterator[str]]:
+    def _found(self, note: Note) -> Iterator[Iterator[str]]:
         """The blocks of each file or record."""
         for path in self.files():
             blocks = self._blocks(path, note)
@@ -129,6 +158,10 @@ def unpacked_name(path: str) -> str:
     """A path without the ending that says that the file is compressed."""
     root, ending = os.path.splitext(path)
     return root if ending.lower() in SUFFIXES else path
+
+
+def _one_line(blocks: Iterable[str]) -> str:
+    return " ".join("".join(blocks).split("\n"))
 
 
 def _called(path: str) -> str:

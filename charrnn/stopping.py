@@ -45,6 +45,7 @@ class Ending:
             (self._word, rules.words),
             (self._line, rules.lines),
             (self._sentence, rules.sentences),
+            (self._item, rules.item),
         )
         self._checks = [check for check, rule in checks if rule]
         self.why: str | None = None
@@ -134,6 +135,10 @@ class Ending:
                 return end + 1, end, "sentences"
         self._before = (self._before + new)[-SENTENCE_CONTEXT:]
         return None
+
+    def _item(self, new: str) -> tuple[int, int, str] | None:
+        end = new.find(self._rules.item)
+        return (end + 1, end, "item") if end >= 0 else None
 
     def _maybe_stop(self, text: str) -> int:
         """Length of the longest end of the text that a stop text may begin with."""

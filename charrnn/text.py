@@ -3,11 +3,14 @@
 import hashlib
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from charrnn.errors import UsageError
 
 BLOCK = 1 << 20  # characters hashed together
+END = "\x03"  # ends a document: a control character that no text needs, and that is taken from it
+SHAPES = {"text": "", "lines": "\n", "documents": END}  # of a corpus, and what ends an item of it
 JOINERS = "'’-"  # inside a word, never at its end
 WORD = re.compile(rf"[^\W_]+(?:[{JOINERS}][^\W_]+)*")
 ESCAPE = re.compile(
@@ -48,10 +51,41 @@ def lines(blocks: Iterable[str]) -> Iterator[str]:
         yield last
 
 
-def split(text: str, val: float) -> tuple[str, str]:
-    """The part to train on and the held-out part, the last `val` of the characters."""
-    cut = int(len(text) * (1 - val))
-    return text[:cut], text[cut:]
+def split(text: str, val: float, shape: str = "text", seed: int = 0) -> tuple[str, str]:
+    """The part to train on and the held-out part.
+
+    Of running text that is the last `val` of the characters. Of items it is about as much in whole
+    ones, drawn at random; copies of an item stay together, so that none is in both parts. At
+    least one is held out, if there are different ones and `val` is above 0. Both are shuffled.
+
+    Args:
+        shape: a key of SHAPES; items end as it says.
+        seed: of the drawing and shuffling.
+    """
+    boundary = SHAPES[shape]
+    if not boundary:
+        cut = int(len(text) * (1 - val))
+        return text[:cut], text[cut:]
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    items = text.split(boundary)[:-1]
+    counts = Counter(items)
+    room = val * len(text)
+    held: set[str] = set()
+    different = [*counts]
+    for i in rng.permutation(len(different)).tolist():
+        size = counts[different[i]] * (len(different[i]) + 1)
+        if size <= room:
+            held.add(different[i])
+            room -= size
+    if val and not held and len(different) > 1:
+        held.add(min(different, key=len))
+    shuffled = [items[i] for i in rng.permutation(len(items)).tolist()]
+    return (
+        "".join(item + boundary for item in shuffled if item not in held),
+        "".join(item + boundary for item in shuffled if item in held),
+    )
 
 
 def chunks(blocks: Iterable[str], size: int = 1 << 16) -> Iterator[str]:

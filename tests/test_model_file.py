@@ -21,7 +21,7 @@ from charrnn.mixture import BEGIN
 from charrnn.model import Model
 from charrnn.model_file import MODEL_NAME, ModelFile, find, load, save
 from charrnn.ngram import NGram
-from charrnn.novelty import WordRuns
+from charrnn.novelty import Items, WordRuns
 from charrnn.tokenizer import TOKENIZERS
 from tests.models import CORPUS, random_model
 from tests.strategies import NASTY
@@ -121,14 +121,15 @@ class TestRoundTrip:
         assert after.complete("The f") == model.complete("The f")
         assert after.score(CORPUS) == model.score(CORPUS)
 
-    def test_word_runs(self, file: ModelFile, tmp_path: Path) -> None:
-        """The index of the text's runs of words comes back as it was."""
-        index = WordRuns.build(CORPUS * 2)
-        save(tmp_path / "model", replace(file, word_runs=index))
-        loaded = load(tmp_path / "model").word_runs
-        assert loaded
-        assert np.array_equal(loaded.bits, index.bits)
-        assert loaded.every == index.every
+    def test_indexes(self, file: ModelFile, tmp_path: Path) -> None:
+        """The indexes of the text's runs of words, and of its lines, come back as they were."""
+        runs, items = WordRuns.build(CORPUS * 2), Items.build(["one", "two"])
+        save(tmp_path / "model", replace(file, word_runs=runs, items=items))
+        loaded = load(tmp_path / "model")
+        for index, before in ((loaded.word_runs, runs), (loaded.items, items)):
+            assert type(index) is type(before)
+            assert np.array_equal(index.bits, before.bits)
+            assert index.every == before.every
 
     def test_suggestions(self, file: ModelFile, tmp_path: Path) -> None:
         """The trigrams and the weights of the sources of suggestions come back as they were."""
@@ -280,25 +281,38 @@ anything = st.recursive(
 """Any JSON."""
 
 
-class TestWordRuns:
+@pytest.mark.parametrize("shape", [None, 1, [], {}, "items"], ids=repr)
+def test_bad_shape(load_bytes: Load, file: ModelFile, shape: Any) -> None:
+    """A shape of the corpus that is none is refused."""
+    described = description(file)
+    described["training"] |= {"shape": shape}
+    assert "shape" in refused(load_bytes, forged(file, described))
+
+
+@pytest.mark.parametrize("name", ["word_runs", "items"])
+class TestIndexes:
     @pytest.mark.parametrize(
         "bits",
         [np.zeros(0, np.uint8), np.zeros((2, 2), np.uint8), np.zeros(8, np.float32)],
         ids=["empty", "matrix", "floats"],
     )
-    def test_bad_bits(self, load_bytes: Load, file: ModelFile, bits: Any) -> None:
+    def test_bad_bits(self, load_bytes: Load, file: ModelFile, name: str, bits: Any) -> None:
         """An index that is no list of bytes is refused."""
-        described = description(file) | {"word_runs": {"every": 1}}
-        assert "word_runs" in refused(load_bytes, forged(file, described, word_runs=bits))
+        described = description(file) | {name: {"every": 1}}
+        assert name in refused(load_bytes, forged(file, described, **{name: bits}))
 
     @pytest.mark.parametrize(
         "values", [None, 1, {}, {"every": 0}, {"every": 1.5}, {"every": True}, {"every": 2**63}]
     )
-    def test_bad_description(self, load_bytes: Load, file: ModelFile, values: Any) -> None:
+    def test_bad_description(
+        self, load_bytes: Load, file: ModelFile, name: str, values: Any
+    ) -> None:
         """An index that is not described is refused."""
-        described = description(file) | {"word_runs": values}
-        refused(load_bytes, forged(file, described, word_runs=np.zeros(8, np.uint8)))
+        described = description(file) | {name: values}
+        refused(load_bytes, forged(file, described, **{name: np.zeros(8, np.uint8)}))
 
+
+class TestMixture:
     @pytest.mark.parametrize(
         "values",
         [None, 1, [], [[]], [[0.5] * 6] * 3, [["a"] * 6] * 4, [[1e400] * 6] * 4, {"a": 1}],

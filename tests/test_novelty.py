@@ -13,7 +13,7 @@ from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import ModelFileError
 from charrnn.generate import Sample
 from charrnn.model import Model
-from charrnn.novelty import WordRuns
+from charrnn.novelty import Items, WordRuns
 from charrnn.text import WORD
 from tests.strategies import texts
 
@@ -60,7 +60,7 @@ class TestIndex:
 
     def test_long_text(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The index of a long text stays small and estimates the share."""
-        monkeypatch.setattr(novelty, "MOST_RUNS", 500)
+        monkeypatch.setattr(novelty, "MOST", 500)
         monkeypatch.setattr(novelty, "CHUNK", 1000)
         text = numbered(0, 10_000)
         index = WordRuns.build(text)
@@ -94,6 +94,35 @@ def write(model: Model) -> Write:
         return [*written.values()]
 
     return write
+
+
+class TestItems:
+    @given(st.lists(texts, max_size=20))
+    def test_never_misses(self, items: list[str]) -> None:
+        """No item of the list is new, in any case of letters, or with space around it."""
+        index = Items.build(items)
+        for item in items:
+            assert index.novelty([f" {item}\n"]) == 0
+
+    def test_share(self) -> None:
+        """The share is that of all items; fewer than one in a thousand new ones are missed."""
+        index = Items.build([f"name {i}" for i in range(20_000)])
+        assert index.novelty(["NAME 7", "name 20001", "names", "name 19999"]) == 0.5
+        share = index.novelty([f"name {i}" for i in range(20_000, 50_000)])
+        assert share is not None
+        assert share > 0.999
+        assert index.novelty([]) is None
+
+    def test_long_list(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The index of a long list stays small and estimates the share."""
+        monkeypatch.setattr(novelty, "MOST", 500)
+        monkeypatch.setattr(novelty, "CHUNK", 300)
+        names = [f"name {i}" for i in range(10_000)]
+        index = Items.build(names)
+        assert len(index.bits) <= 2 * 500
+        assert index.novelty(names) == 0
+        share = index.novelty([*names, *(f"other {i}" for i in range(10_000))])
+        assert share == pytest.approx(0.5, abs=0.1)
 
 
 class TestAvoidCopying:

@@ -244,3 +244,39 @@ class TestRecords:
         (tmp_path / "b.csv.gz").write_bytes(gzip.compress(b"x,y\r\nfour,4\r\n"))
         (tmp_path / "c.txt").write_text("not read")
         assert read(tmp_path, field="x") == "one\ntwo\n\nthree\n\nfour"
+
+
+class TestShapes:
+    @pytest.fixture
+    def folder(self, tmp_path: Path) -> Path:
+        (tmp_path / "a.txt").write_text("  one \n\ntwo\x03\r\n \t\n")
+        (tmp_path / "b.md").write_text("three")
+        (tmp_path / "c.txt").touch()
+        (tmp_path / "d.jsonl").write_text('{"x": "four\\nfive "}\n{"x": "six"}\n')
+        return tmp_path
+
+    def test_lines(self, folder: Path) -> None:
+        """Lines end with a line break; space around them and empty ones are left out."""
+        assert read(folder, shape="lines") == "one\ntwo\x03\nthree\n"
+
+    def test_records_as_lines(self, folder: Path) -> None:
+        """A record is one line, whatever its text."""
+        assert read(folder, shape="lines", field="x") == "four five\nsix\n"
+
+    def test_documents(self, folder: Path) -> None:
+        """Each file that is not empty ends with END, which is taken from its text."""
+        assert read(folder, shape="documents") == "  one \n\ntwo\n \t\n\x03three\x03"
+        with blocks_of(3):
+            assert read(folder, shape="documents") == "  one \n\ntwo\n \t\n\x03three\x03"
+
+    def test_records_as_documents(self, folder: Path) -> None:
+        """So does each record."""
+        assert read(folder, shape="documents", field="x") == "four\nfive \x03six\x03"
+
+    @pytest.mark.parametrize(("shape", "count"), [("text", 1), ("lines", 1), ("documents", 2)])
+    def test_parts(self, folder: Path, shape: str, count: int) -> None:
+        """What stands for itself comes alone, and adds up to the text."""
+        source = Source([str(folder)], shape=shape)
+        parts = ["".join(part) for part in source.parts()]
+        assert len(parts) == count
+        assert "".join(parts) == source.read()

@@ -107,6 +107,11 @@ def sentences_met(text: str, count: int) -> Met | None:
     return None
 
 
+def item_met(text: str, boundary: str) -> Met | None:
+    end = text.find(boundary)
+    return Met(end + 1, end, "item") if end >= 0 else None
+
+
 def expected(rules: StopConfig, seed: str, tokens: Sequence[str]) -> Outcome:
     """What must come of tokens, read off the whole text.
 
@@ -127,6 +132,7 @@ def expected(rules: StopConfig, seed: str, tokens: Sequence[str]) -> Outcome:
         rules.words and words_met(text, rules.words),
         rules.lines and lines_met(text, rules.lines, seed),
         rules.sentences and sentences_met(text, rules.sentences),
+        item_met(text, rules.item) if rules.item else None,
     ]
     first = min((m for m in met if m), default=None)
     if not first:
@@ -157,7 +163,12 @@ def _some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[StopConfig]:
     return names.flatmap(lambda chosen: st.builds(StopConfig, **{n: fields[n] for n in chosen}))
 
 
-_texts = {"lines": _counts, "sentences": _counts, "stop": stops}
+_texts = {
+    "lines": _counts,
+    "sentences": _counts,
+    "stop": stops,
+    "item": st.sampled_from(["\n", "a"]),
+}
 _lengths = {"chars": st.integers(0, 12), "tokens": st.integers(0, 8)}
 
 
@@ -386,3 +397,17 @@ def test_no_rule(text: str, seed: str) -> None:
     """Without a rule a text goes on, and is shown as it comes."""
     assert fed(StopConfig(), seed, singly(text)) == (text, None, len(text))
     assert Ending(StopConfig(), seed).feed([text]) == (text, 1)
+
+
+class TestItem:
+    @pytest.mark.parametrize(
+        ("text", "shown"), [("fox\ncrow\n", "fox"), ("\nfox", ""), ("a\n\n", "a")]
+    )
+    def test_before(self, text: str, shown: str) -> None:
+        """It ends before the first character that ends an item."""
+        for cut in ([[text]], singly(text)):
+            assert fed(StopConfig(item="\n"), "", cut)[:2] == (shown, "item")
+
+    def test_not_over_the_seed(self) -> None:
+        """An item that has ended in the seed does not count."""
+        assert fed(StopConfig(item="\n"), "fox\n", [["crow\n"]])[:2] == ("crow", "item")

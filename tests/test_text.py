@@ -81,6 +81,40 @@ class TestSplit:
         assert text.split("abc", 0.0) == ("abc", "")
 
 
+items = st.lists(
+    st.sampled_from(["a", "bb", "ccc", "猫", "a b", "x" * 30]) | st.text("ab", max_size=9)
+)
+
+
+class TestSplitItems:
+    @given(items, st.floats(0, 1, exclude_max=True), st.sampled_from(["lines", "documents"]))
+    def test_parts(self, found: list[str], val: float, shape: str) -> None:
+        """Both parts together hold every item as often as the text, and no item is in both."""
+        boundary = text.SHAPES[shape]
+        whole = "".join(item + boundary for item in found)
+        parts = [part.split(boundary)[:-1] for part in text.split(whole, val, shape)]
+        assert sorted(parts[0] + parts[1]) == sorted(found)
+        assert not {*parts[0]} & {*parts[1]}
+        assert bool(parts[1]) == (val > 0 and len({*found}) > 1)
+        assert parts[0] or not found
+
+    def test_share(self) -> None:
+        """Of many items about the share asked for is held out, some from everywhere."""
+        names = [f"name {i}" for i in range(1000)]
+        _, held_out = text.split("".join(f"{name}\n" for name in names), 0.2, "lines")
+        numbers = [names.index(name) for name in held_out.split("\n")[:-1]]
+        assert len(numbers) == pytest.approx(200, abs=5)
+        assert min(numbers) < 50
+        assert max(numbers) > 950
+        assert numbers != sorted(numbers)
+
+    def test_seed(self) -> None:
+        """The same seed draws the same items, another one others."""
+        whole = "".join(f"name {i}\n" for i in range(100))
+        one, again, other = (text.split(whole, 0.1, "lines", seed) for seed in (1, 1, 2))
+        assert one == again != other
+
+
 class TestChunks:
     @given(st.data(), texts, st.integers(1, 12))
     def test_adds_up(self, data: st.DataObject, s: str, size: int) -> None:

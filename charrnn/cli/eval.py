@@ -58,13 +58,19 @@ def evaluate(
     beside what its trigrams and its words' counts would save alone.
     """
     import charrnn
+    from charrnn.score import Score
     from charrnn.source import Source
+    from charrnn.text import END
 
     ui = Ui(quiet)
-    source = Source(texts, encoding, errors, glob, field)
     loaded = charrnn.load(model)
-    whole = source.read(ui.note) if keystrokes else ""
-    score = loaded.score(whole or source.stream(ui.note)).to_json()
+    parts = Source(texts, encoding, errors, glob, field, loaded.shape).parts(ui.note)
+    whole = ""
+    if keystrokes:
+        held = ["".join(part) for part in parts]
+        whole = "\n".join(part.removesuffix(END) for part in held)
+        parts = map(iter, held)
+    score = sum((loaded.score(part) for part in parts), Score()).to_json()
     if not score["chars"]:
         raise TextError("the text is empty", "give a text to score")
     typed = _type(loaded, whole, ui) if keystrokes else {}

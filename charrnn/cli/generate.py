@@ -21,7 +21,7 @@ from charrnn.ui import Ui, printable
 
 if TYPE_CHECKING:
     from charrnn.generate import Part
-    from charrnn.novelty import WordRuns
+    from charrnn.novelty import Items, WordRuns
     from charrnn.tokenizer import Tokenizer
 
 LENGTH = 500  # characters, where nothing else says where to end
@@ -165,11 +165,12 @@ def generate(
         raise UsageError("--template says itself where it begins and ends", "give it alone")
     if template is None and best_of is not None:
         raise UsageError("--best-of chooses what fits a gap", "give a --template")
-    if not rules.keys() & {"chars", "tokens", "seconds"}:
-        rules["chars"] = LONGEST if rules else LENGTH
     random_seed = new_random_seed() if random_seed is None else random_seed
     seeds = [""] if template is not None else _seeds(seed, file, encoding, meant)
     loaded = charrnn.load(model)
+    items = loaded.shape == "lines"
+    if not rules.keys() & {"chars", "tokens", "seconds"}:
+        rules["chars"] = LONGEST if rules or loaded.shape != "text" else LENGTH
     temperatures = _temperatures(temperature)
     known = partial(_known, tokenizer=loaded.file.tokenizer, unknown=unknown, ui=Ui(quiet))
     wanted = [
@@ -189,14 +190,14 @@ def generate(
         parts = loaded.write(wanted, StopConfig(**rules), random_seed, scored, avoid_copying)
     parts = in_order(parts, wanted)
     parts = chain([next(parts)], parts)  # what cannot be begun does not empty the output file
-    index = loaded.word_runs if novelty else None
+    index = (loaded.items if items else loaded.word_runs) if novelty else None
     with _opened(output) as out:
         if json_lines:
             _print_json(parts, random_seed, index, out)
             return
         if index:
             parts = _novelty(parts, index, Ui(quiet))
-        if separator is None and lines != 1:
+        if separator is None and lines != 1 and not items:
             separator = ""
         between = "\n" if separator is None else f"\n{meant(separator)}\n"
         _print(parts, echo, between, highlight, out)
@@ -223,21 +224,39 @@ def _print(parts: Iterable["Part"], echo: bool, between: str, highlight: bool, o
     out.write("\n")
 
 
-def _novelty(parts: Iterable["Part"], index: "WordRuns", ui: Ui) -> Iterator["Part"]:
-    """The same parts; says of each text how new it is once it ends."""
-    text = ""
+def _novelty(parts: Iterable["Part"], index: "WordRuns | Items", ui: Ui) -> Iterator["Part"]:
+    """The same parts; says how new each text is once it ends, or all lines at the end."""
+    from charrnn.novelty import WordRuns
+
+    runs = isinstance(index, WordRuns)
+    text, shares = "", []
     for part in parts:
         yield part
         text += part.text
-        if part.last:
-            share = index.novelty(text)
+        if not part.last:
+            continue
+        share = _share_new(index, part.sample.seed, text)
+        if runs:
             told = "-" if share is None else f"{share:.1%}"
             ui.note(f"\nnovelty: {told} of its runs of 8 words are not in the training text")
-            text = ""
+        elif share is not None:
+            shares.append(share)
+        text = ""
+    if not runs:
+        ui.note(f"\nnovelty: {sum(shares):.0f} of {len(shares)} are not in the training text")
+
+
+def _share_new(index: "WordRuns | Items", seed: str, text: str) -> float | None:
+    """How much of a text is new: of its runs of words, or of a line all or nothing."""
+    from charrnn.novelty import WordRuns
+
+    if isinstance(index, WordRuns):
+        return index.novelty(text)
+    return index.novelty([(seed + text).rpartition("\n")[2]])
 
 
 def _print_json(
-    parts: Iterable["Part"], random_seed: int, index: "WordRuns | None", out: TextIO
+    parts: Iterable["Part"], random_seed: int, index: "WordRuns | Items | None", out: TextIO
 ) -> None:
     """Write an object for each text."""
     text = ""
@@ -256,7 +275,7 @@ def _print_json(
             "random_seed": random_seed,
         }
         if index:
-            record["novelty"] = index.novelty(text)
+            record["novelty"] = _share_new(index, sample.seed, text)
         out.write(json.dumps(record, ensure_ascii=False) + "\n")
         out.flush()
         text = ""

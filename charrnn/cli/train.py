@@ -49,7 +49,9 @@ def train(
     ] = None,
     epochs: Annotated[float | None, Option(help="Passes over the text at the most.")] = None,
     steps: Annotated[int | None, Option(help="Updates at the most.")] = None,
-    val: Annotated[float | None, Option(help="Share of the text, its end, held out.")] = None,
+    val: Annotated[
+        float | None, Option(help="Share of the text held out, its end or some items.")
+    ] = None,
     patience: Annotated[
         int | None, Option(help="Stop after so many validations without a better one.")
     ] = None,
@@ -63,6 +65,12 @@ def train(
         bool, Option("--tensorboard", help="Write TensorBoard events into the run folder too.")
     ] = False,
     encoding: Encoding = None,
+    lines: Annotated[
+        bool, Option("--lines", help="Each line is an item of its own, such as a name.")
+    ] = False,
+    documents: Annotated[
+        bool, Option("--documents", help="Each file or record is a document of its own.")
+    ] = False,
     errors: Errors = "strict",
     glob: Glob = None,
     field: Field = None,
@@ -85,8 +93,11 @@ def train(
         weight_decay=weight_decay, bptt=bptt, batch=batch, lr=lr, clip=clip, val=val,
         seed=random_seed,
     )  # fmt: skip
-    read = given(encoding=encoding, glob=glob, field=field) | {"errors": errors}
-    if resume and (fixed or level or parent or read != {"errors": "strict"}):
+    if lines and documents:
+        raise UsageError("--lines and --documents exclude each other", "give one of them")
+    shape = "lines" if lines else "documents" if documents else None
+    read = given(encoding=encoding, glob=glob, field=field, shape=shape)
+    if resume and (fixed or level or parent or read or errors != "strict"):
         raise UsageError(
             "with --resume only --time, --epochs, --steps and --patience can change",
             "start a new run for anything else",
@@ -112,7 +123,7 @@ def train(
         if resume:
             trainer, run = setup.resume(texts or [], output, device, limits, ui.note)
         else:
-            source = Source(texts or [], **read)
+            source = Source(texts or [], errors=errors, **read)
             trainer, run = setup.begin(
                 source, output, device, level or "char", fixed | limits, parent, ui.note
             )

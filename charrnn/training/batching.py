@@ -1,10 +1,12 @@
-"""Windows of text for truncated backpropagation through time."""
+"""Windows of text, or of documents, for truncated backpropagation through time."""
 
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+IGNORED = -100  # a target that does not count, as torch.nn.functional.cross_entropy has it
 SEGMENT = 8  # windows that a head reads on end; the next ones are elsewhere in the text
 
 
@@ -35,15 +37,23 @@ class Streams:
         # A turn may end one pass and begin the next.
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
-    def next(self) -> tuple[Tensor, Tensor]:
-        """The next window and, for each of its tokens, the one that follows; int64 [T, B] both."""
+    @property
+    def tokens_per_step(self) -> float:
+        """In a window of all heads."""
+        return self.batch * self.bptt
+
+    def next(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The next window and, for each of its tokens, the one that follows; int64 [T, B] both.
+
+        Third, for documents: the heads that start without a memory, bool [B].
+        """
         turn, window = divmod(self.position, self._windows)
         if turn != self._turn:
             self._turn, self._starts = turn, self._segments(turn)
         offsets = torch.arange(self.bptt + 1)[:, None] + window * self.bptt
         self.position += 1
         tokens = self.ids[(offsets + self._starts) % len(self.ids)].long()
-        return tokens[:-1], tokens[1:]
+        return tokens[:-1], tokens[1:], None
 
     def _segments(self, turn: int) -> Tensor:
         """Where the heads start in a turn, [B]."""
@@ -62,3 +72,85 @@ class Streams:
         generator = torch.Generator().manual_seed((self.seed + number) % 2**63)
         order = torch.randperm(count, generator=generator)
         return order, torch.randint(len(self.ids), (), generator=generator)
+
+
+class Windows:
+    """Documents in windows of T tokens, the last one of each document filled up.
+
+    A document is predicted from an empty memory and, before its first token, the one that ended
+    the document before; all end alike.
+
+    Args:
+        ids: tokens of all documents, integers [N].
+        ends: where each one ends, behind its last token, [D].
+        length: tokens in a window, T.
+    """
+
+    def __init__(self, ids: Tensor, ends: Tensor, length: int) -> None:
+        self._ids = ids
+        self._length = length
+        starts = F.pad(ends[:-1], (1, 0))
+        self.counts = -(-(ends - starts) // length)  # windows of each document, [D]
+        self.firsts = self.counts.cumsum(0) - self.counts  # the first one of each, [D]
+        document = torch.repeat_interleave(torch.arange(len(ends)), self.counts)  # [W]
+        place = torch.arange(len(document)) - self.firsts[document]
+        self._starts = starts[document] + place * length
+        self._ends = ends[document]
+        self._fresh = place == 0
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def read(self, which: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Some windows: tokens and those that follow, int64 [T, B]; which begin a document, [B].
+
+        Behind the end of a document the latter are IGNORED.
+        """
+        at = self._starts[which] + torch.arange(self._length)[:, None]
+        inside = at < self._ends[which]
+        at = at.clamp(max=len(self._ids) - 1)
+        targets = torch.where(inside, self._ids[at].long(), IGNORED)
+        return self._ids[at - 1].long(), targets, self._fresh[which]
+
+
+class DocumentStreams:
+    """B heads reading documents one after the other, in a new order in every pass.
+
+    Each document begins in a window of its own, from an empty memory. A pass is cut into B strips
+    of as many windows; where a strip begins within a document, its head starts without a memory
+    too. The whole position is one number.
+
+    Args:
+        ids: token ids of all documents, integers [N].
+        ends: where each one ends, [D].
+        batch: heads, B.
+        bptt: tokens in a window, T.
+        seed: of the shuffling.
+    """
+
+    def __init__(self, ids: Tensor, ends: Tensor, batch: int, bptt: int, seed: int = 0) -> None:
+        self.batch = batch
+        self.seed = seed
+        self.position = 0  # windows read by each head
+        self._windows = Windows(ids, ends, bptt)
+        self._strip = -(-len(self._windows) // batch)  # windows of a head in a pass
+        self.tokens_per_step = len(ids) / self._strip
+        self._order = lru_cache(maxsize=1)(self._shuffled)
+
+    def next(self) -> tuple[Tensor, Tensor, Tensor]:
+        """See Streams.next; targets that do not count are IGNORED."""
+        number, place = divmod(self.position, self._strip)
+        self.position += 1
+        places = torch.arange(self.batch) * self._strip + place
+        inputs, targets, fresh = self._windows.read(
+            self._order(number)[places % len(self._windows)]
+        )
+        return inputs, targets, fresh | (place == 0)
+
+    def _shuffled(self, number: int) -> Tensor:
+        """The windows in the order of a pass, [W]."""
+        generator = torch.Generator().manual_seed((self.seed + number) % 2**63)
+        documents = torch.randperm(len(self._windows.counts), generator=generator)
+        counts = self._windows.counts[documents]
+        moved = self._windows.firsts[documents] - (counts.cumsum(0) - counts)
+        return torch.arange(len(self._windows)) + torch.repeat_interleave(moved, counts)

@@ -1,5 +1,6 @@
 """A text made ready for training: its tokens, in the two parts."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -10,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from charrnn.errors import TextError
-from charrnn.novelty import WordRuns
-from charrnn.text import chunks, fingerprint, split
+from charrnn.novelty import Items, WordRuns
+from charrnn.text import END, SHAPES, chunks, fingerprint, split
 from charrnn.tokenizer import ESCAPE_NATS, CharTokenizer, Tokenizer
 
 SHORTEST = 64  # tokens to train on
@@ -28,10 +29,15 @@ class Corpus:
         val: token ids of the held-out part, [M]; M may be 0.
         train_chars, val_chars: characters of each part.
         escape_nats: what naming the held-out part's unseen characters costs in all.
-        opening: text after which a paragraph starts; generation without a seed begins there.
+        opening: text after which a paragraph or item starts; generation without a seed begins
+            there.
         fingerprint: of the whole text.
+        shape: a key of SHAPES.
+        train_ends, val_ends: where each document ends, behind its last token, [D]; None of a text
+            of another shape.
         word_runs: index of the runs of words in the training part, for the model's file.
         ngram: its trigram model, as `NGram.tensors` has it, for the same.
+        items: index of its lines, of a text of that shape, for the same.
         held_out: the beginning of the held-out part, to tune suggestions on.
         old: the text of the run that is fine-tuned, of whose training part only the end is kept.
     """
@@ -44,39 +50,52 @@ class Corpus:
     escape_nats: float
     opening: str
     fingerprint: str
+    shape: str = "text"
+    train_ends: Tensor | None = None
+    val_ends: Tensor | None = None
     word_runs: WordRuns | None = None
     ngram: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    items: Items | None = None
     held_out: str = ""
     old: "Corpus | None" = None
 
     @classmethod
     def prepare(
-        cls, text: str, val: float, tokenize: Callable[[str], Tokenizer] = CharTokenizer.train
+        cls,
+        text: str,
+        val: float,
+        tokenize: Callable[[str], Tokenizer] = CharTokenizer.train,
+        shape: str = "text",
+        seed: int = 0,
     ) -> Self:
         """Split and tokenize a text.
 
         Args:
-            val: share of the text to hold out, its end.
+            val: share of the text to hold out.
             tokenize: makes the tokenizer, of the training part alone.
+            shape: of the text, a key of SHAPES.
+            seed: of the choice of what is held out; see `text.split`.
 
         Raises:
             TextError: the text is too short to train on.
         """
+        documents = shape == "documents"
         if len(text) < 2:
             raise TextError(
                 "the text is empty" if not text else "the text is a single character",
                 "give a text of some thousand characters",
             )
-        train_text, val_text = split(text, val)
-        tokenizer = tokenize(train_text)
-        train, _ = _encode(tokenizer, train_text)
+        train_text, val_text = split(text, val, shape, seed)
+        # A line break on either side keeps END a token of its own.
+        tokenizer = tokenize(train_text.replace(END, f"\n{END}\n") if documents else train_text)
+        train, _, train_ends = _encode(tokenizer, train_text, documents)
         if len(train) < SHORTEST:
             raise TextError(
                 f"the text is too short: {len(train)} {tokenizer.level} tokens to train on, "
                 f"at least {SHORTEST} are needed",
                 "give a longer text",
             )
-        validation, escapes = _encode(tokenizer, val_text)
+        validation, escapes, val_ends = _encode(tokenizer, val_text, documents)
         return cls(
             tokenizer=tokenizer,
             train=train,
@@ -84,8 +103,11 @@ class Corpus:
             train_chars=len(train_text),
             val_chars=len(val_text),
             escape_nats=escapes * ESCAPE_NATS,
-            opening=next((o for o in OPENINGS if o in train_text), ""),
+            opening=SHAPES[shape] or next((o for o in OPENINGS if o in train_text), ""),
             fingerprint=fingerprint(text),
+            shape=shape,
+            train_ends=train_ends if documents else None,
+            val_ends=val_ends if documents else None,
         )
 
     @property
@@ -97,14 +119,22 @@ class Corpus:
         return (nats_per_token * len(self.val) + self.escape_nats) / self.val_chars
 
 
-def _encode(tokenizer: Tokenizer, text: str) -> tuple[Tensor, int]:
-    """Ids as the network knows them, and how many characters were escaped."""
+def _encode(tokenizer: Tokenizer, text: str, documents: bool) -> tuple[Tensor, int, Tensor]:
+    """Ids as the network knows them, how many characters were escaped, and where documents end.
+
+    END is a token of its own, so that none goes over the end of a document.
+    """
     size = tokenizer.vocab_size
     small = np.uint8 if size <= 1 << 8 else np.int16 if size <= 1 << 15 else np.int32
     parts = [np.zeros(0, small)]
-    escapes = 0
-    for chunk in chunks([text], 1 << 20):
-        ids = tokenizer.encode(chunk)
-        escapes += int((ids >= size).sum())
-        parts.append(tokenizer.known(ids).astype(small))
-    return torch.from_numpy(np.concatenate(parts)), escapes
+    escapes = count = 0
+    ends = []
+    for piece in re.split(f"({END})", text) if documents else [text]:
+        for chunk in chunks([piece], 1 << 20):
+            ids = tokenizer.encode(chunk)
+            escapes += int((ids >= size).sum())
+            count += len(ids)
+            parts.append(tokenizer.known(ids).astype(small))
+        if piece == END:
+            ends.append(count)
+    return torch.from_numpy(np.concatenate(parts)), escapes, torch.tensor(ends)

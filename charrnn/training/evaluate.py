@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from charrnn.training.network import Network
+from charrnn.training.batching import IGNORED, Windows
+from charrnn.training.network import Network, State
 
 STREAMS = 64  # places read side by side,
 CONTEXT = 128  # each after reading this many tokens before it
@@ -43,10 +44,50 @@ def evaluate(network: Network, before: Tensor, ids: Tensor, tokens: int | None =
         logits, state = network(inputs(start, stop), state)
         at = first + torch.arange(start, stop)[:, None]
         targets = text[at.clamp(max=len(text) - 1)].long()
-        targets[at >= len(text)] = -100  # past the end of the last stream; not counted
+        targets[at >= len(text)] = IGNORED  # past the end of the last stream; not counted
         total += F.cross_entropy(
             logits.flatten(0, 1), targets.flatten().to(device), reduction="sum"
         ).item()
         count += int((targets >= 0).sum())
     network.train(was_training)
     return total / count
+
+
+@torch.no_grad()
+def evaluate_documents(
+    network: Network, ids: Tensor, ends: Tensor, tokens: int | None = None
+) -> float:
+    """Mean negative log-probability of a token, nats, each document from an empty memory.
+
+    Args:
+        ids: tokens of at least one document, [N].
+        ends: where each one ends, [D].
+        tokens: about how many of them to predict, at places evenly spread; all by default.
+    """
+    device = network.output.weight.device
+    windows = Windows(ids, ends, CONTEXT)
+    share = min(1.0, (tokens or len(ids)) / len(ids))
+    count = max(1, round(share * len(windows)))
+    streams = max(1, min(STREAMS, count, LOGITS // (CONTEXT * network.config.vocab_size)))
+    apart, length = -(-len(windows) // streams), -(-count // streams)
+    first = apart * torch.arange(streams)
+    state = network.zero_state(streams)
+    was_training = network.training
+    network.eval()
+    total, scored = 0.0, 0
+    for place in range(-1, length):  # each stream after the window before
+        inputs, targets, fresh = windows.read((first + place).clamp(0, len(windows) - 1))
+        state = emptied(state, fresh.to(device))
+        logits, state = network(inputs.to(device), state)
+        targets[:, (first + place >= len(windows)) | (place < 0)] = IGNORED
+        total += F.cross_entropy(
+            logits.flatten(0, 1), targets.flatten().to(device), reduction="sum"
+        ).item()
+        scored += int((targets >= 0).sum())
+    network.train(was_training)
+    return total / scored
+
+
+def emptied(state: State, heads: Tensor) -> State:
+    """The state without the memory of some heads, bool [B]."""
+    return [torch.where(heads[:, None], torch.zeros_like(layer), layer) for layer in state]

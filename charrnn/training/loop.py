@@ -111,6 +111,7 @@ def train(trainer: Trainer, run: Run, began: float, stop: Callable[[], bool]) ->
         run=str(run.path),
         keys_saved=tuned.saved,
         keys_saved_by_trigrams=tuned.saved_by_trigrams,
+        new_items=run.new_items(trainer),
     )
 
 

@@ -8,10 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Self
 
-from charrnn import __version__, model_file
+from charrnn import __version__, events, model_file
+from charrnn.config import StopConfig
 from charrnn.errors import RunError
-from charrnn.events import Event, Sample
+from charrnn.events import Event
 from charrnn.files import append
+from charrnn.generate import Sample
 from charrnn.mixture import Weights
 from charrnn.model import Model
 from charrnn.model_file import MODEL_NAME, RESUME_NAME, RUNS, ModelFile
@@ -22,6 +24,9 @@ from charrnn.training.transfer import Origin
 from charrnn.tuning import Tuned, tune
 
 TUNING_WORDS = 1000  # at the most, and
+SAMPLE_ITEMS = 8  # in a sample of a model of lines
+NOVELTY_ITEMS = 128  # drawn to tell how many are new
+LONGEST_ITEM = 200  # characters of one
 TUNING_TOKENS = 8000  # one for so many tokens trained: some hundredths of the training's time
 
 
@@ -73,7 +78,7 @@ class Run:
         What cannot be written now waits for the next event; see `close`.
         """
         self._append("log.jsonl", json.dumps(event.to_json(), ensure_ascii=False) + "\n")
-        if isinstance(event, Sample):
+        if isinstance(event, events.Sample):
             self._append("samples.txt", f"--- step {event.step}\n{event.text}\n\n")
 
     def _append(self, name: str, text: str) -> None:
@@ -130,6 +135,7 @@ class Run:
                 "version": __version__,
                 "texts": [_spelled(Path(path).name) for path in self.source.paths],
                 "from": self.origin and self.origin.model,
+                "shape": trainer.corpus.shape,
                 "opening": trainer.corpus.opening,
                 "train_chars": trainer.corpus.train_chars,
                 "val_chars": trainer.corpus.val_chars,
@@ -143,6 +149,7 @@ class Run:
             word_runs=trainer.corpus.word_runs,
             ngram=trainer.corpus.ngram,
             mixture=self._mixture,
+            items=trainer.corpus.items,
         )
 
     def tune(self, trainer: Trainer, seconds: float) -> Tuned:
@@ -160,7 +167,27 @@ class Run:
     def sample(self, trainer: Trainer, length: int, best: bool = False) -> str:
         """Text from the present weights, or the best ones; the same for the same weights."""
         model = Model(self.model_file(trainer, best=best))
+        if model.shape == "lines":
+            return "\n".join(self._draw(model, SAMPLE_ITEMS, trainer.config.seed))
         return "".join(model.generate(length=length, random_seed=trainer.config.seed))
+
+    def new_items(self, trainer: Trainer) -> float | None:
+        """Share of lines drawn from the best weights that are not in the training text.
+
+        None of a text of another shape.
+        """
+        model = Model(self.model_file(trainer))
+        if model.shape != "lines":
+            return None
+        return model.items.novelty(self._draw(model, NOVELTY_ITEMS, trainer.config.seed))
+
+    @staticmethod
+    def _draw(model: Model, count: int, random_seed: int) -> list[str]:
+        samples = [Sample("", key=(0, i)) for i in range(count)]
+        drawn = dict.fromkeys(samples, "")
+        for part in model.write(samples, StopConfig(chars=LONGEST_ITEM), random_seed):
+            drawn[part.sample] += part.text
+        return [*drawn.values()]
 
 
 def new_path(named: str | None, text: str) -> Path:

@@ -12,7 +12,7 @@ from charrnn.decoding import Note, unnoted
 from charrnn.errors import RunError, UsageError
 from charrnn.model_file import RESUME_NAME
 from charrnn.ngram import NGram
-from charrnn.novelty import WordRuns
+from charrnn.novelty import Items, WordRuns
 from charrnn.source import Source
 from charrnn.tokenizer import TOKENIZERS, Tokenizer
 from charrnn.training import checkpoint, transfer
@@ -64,7 +64,7 @@ def begin(
         options = {"lr": FINE_TUNING_LR} | options | shape
     # Checked before a long text is read; the real ones follow from it.
     _, training = _configure(level, 10**6, 100, options)
-    corpus = _prepare(source, training.val, tokenize, note)
+    corpus = _prepare(source, training, tokenize, note)
     if origin:
         corpus = replace(corpus, old=origin.held_out(corpus.tokenizer))
     model, training = _configure(level, len(corpus.train), corpus.tokenizer.vocab_size, options)
@@ -108,7 +108,7 @@ def resume(
         origin = values["origin"] and Origin.from_json(values["origin"])
         run = Run(path, source, origin)
         known = tokenizer.from_json(values["tokenizer"])
-        corpus = _prepare(source, config.val, lambda _: known, note)
+        corpus = _prepare(source, config, lambda _: known, note)
         if corpus.fingerprint != values["fingerprint"]:
             raise RunError(
                 f"the text is not the one that {path} was trained on",
@@ -133,14 +133,16 @@ def resume(
 
 
 def _prepare(
-    source: Source, val: float, tokenize: Callable[[str], Tokenizer], note: Note
+    source: Source, training: TrainingConfig, tokenize: Callable[[str], Tokenizer], note: Note
 ) -> Corpus:
     whole = source.read(note)
-    corpus = Corpus.prepare(whole, val, tokenize)
-    train_text, val_text = text.split(whole, val)
+    corpus = Corpus.prepare(whole, training.val, tokenize, source.shape, training.seed)
+    train_text, val_text = text.split(whole, training.val, source.shape, training.seed)
+    lines = train_text.split("\n")[:-1] if source.shape == "lines" else None
     return replace(
         corpus,
         word_runs=WordRuns.build(train_text),
+        items=Items.build(lines) if lines else None,
         ngram=NGram.build(train_text).tensors(),
         held_out=val_text[:HELD_OUT],
     )

@@ -11,9 +11,9 @@ from torch import Tensor
 from charrnn.cells import Array
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.training import checkpoint
-from charrnn.training.batching import Streams
+from charrnn.training.batching import DocumentStreams, Streams
 from charrnn.training.corpus import Corpus
-from charrnn.training.evaluate import evaluate
+from charrnn.training.evaluate import emptied, evaluate, evaluate_documents
 from charrnn.training.network import Network
 from charrnn.training.optim import Optimizer, schedule
 from charrnn.training.softmax import SAMPLED_FROM, SampledSoftmax
@@ -50,7 +50,12 @@ class Trainer:
         self._sampled = SampledSoftmax(counts, self.tokens_per_step) if large else None
         self.network.dropout_generator = torch.Generator(device).manual_seed(training.seed)
         self.optimizer = Optimizer(self.network, training.clip, training.weight_decay)
-        self.streams = Streams(corpus.train, training.batch, training.bptt, training.seed)
+        sizes = (training.batch, training.bptt, training.seed)
+        self.streams = (
+            Streams(corpus.train, *sizes)
+            if corpus.train_ends is None
+            else DocumentStreams(corpus.train, corpus.train_ends, *sizes)
+        )
         self.hidden = self.network.zero_state(training.batch)
         self.device = device
         self.step = 0
@@ -74,12 +79,12 @@ class Trainer:
         self.remember()
 
     @property
-    def tokens_per_step(self) -> int:
-        return self.config.batch * self.config.bptt
+    def tokens_per_step(self) -> float:
+        return self.streams.tokens_per_step
 
     @property
     def tokens(self) -> int:
-        return self.step * self.tokens_per_step
+        return round(self.step * self.tokens_per_step)
 
     @property
     def steps_per_epoch(self) -> float:
@@ -130,9 +135,10 @@ class Trainer:
 
     def update(self) -> float | None:
         """Train on the next window; the gradient's norm, or None if it was not finite."""
-        inputs, targets = (window.to(self.device) for window in self.streams.next())
-        outputs, hidden = self.network.read(inputs, self.hidden)
-        loss = self._loss(outputs.flatten(0, 1), targets.flatten())
+        inputs, targets, fresh = self.streams.next()
+        before = self.hidden if fresh is None else emptied(self.hidden, fresh.to(self.device))
+        outputs, hidden = self.network.read(inputs.to(self.device), before)
+        loss = self._loss(outputs.flatten(0, 1), targets.flatten().to(self.device))
         loss.backward()  # type: ignore[no-untyped-call]
         norm = self.optimizer.step(self.lr)
         self.step += 1
@@ -149,10 +155,13 @@ class Trainer:
         return norm
 
     def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Mean nats per token of outputs [N, H] for targets [N]."""
+        """Mean nats per token of outputs [N, H] for targets [N], those below 0 left out."""
         layer = self.network.output
         if self._sampled:
-            return self._sampled.loss(outputs, targets, layer, self.network.dropout_generator)
+            meant = targets >= 0
+            return self._sampled.loss(
+                outputs[meant], targets[meant], layer, self.network.dropout_generator
+            )
         return F.cross_entropy(layer(outputs), targets)
 
     def validate(self) -> float | None:
@@ -209,7 +218,11 @@ class Trainer:
     def _score(self, corpus: Corpus, tokens: int) -> float | None:
         if not len(corpus.val):
             return None
-        return corpus.nats_per_char(evaluate(self.network, corpus.train, corpus.val, tokens))
+        if corpus.val_ends is not None:
+            nats = evaluate_documents(self.network, corpus.val, corpus.val_ends, tokens)
+        else:
+            nats = evaluate(self.network, corpus.train, corpus.val, tokens)
+        return corpus.nats_per_char(nats)
 
     @property
     def sound(self) -> bool:

@@ -27,12 +27,14 @@ class Origin:
         model: path of its model file.
         source: its text; None if only the model file is at hand.
         val: share of the text that was held out.
+        seed: of the choice of what was held out.
         fingerprint: of the text.
     """
 
     model: str
     source: Source | None = None
     val: float = 0.0
+    seed: int = 0
     fingerprint: str = ""
 
     @classmethod
@@ -46,7 +48,9 @@ class Origin:
         if not self.source or "-" in self.source.paths:
             return None
         try:
-            corpus = Corpus.prepare(self.source.read(), self.val, lambda _: tokenizer)
+            corpus = Corpus.prepare(
+                self.source.read(), self.val, lambda _: tokenizer, self.source.shape, self.seed
+            )
         except CharrnnError:
             return None
         if corpus.fingerprint != self.fingerprint:
@@ -68,7 +72,8 @@ def find(run: str) -> tuple[Origin, ModelFile]:
     try:
         _, values = checkpoint.load(path.with_name(RESUME_NAME))
         source, fingerprint = Source(**values["source"]), values["fingerprint"]
-        return Origin(str(path), source, values["training"]["val"], fingerprint), model
+        training = values["training"]
+        return Origin(str(path), source, training["val"], training["seed"], fingerprint), model
     except (RunError, UsageError, KeyError, TypeError):
         return Origin(str(path)), model
 

@@ -9,6 +9,7 @@ import torch
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.events import Event
 from charrnn.source import Source
+from charrnn.text import END
 from charrnn.training.corpus import Corpus
 from charrnn.training.loop import train
 from charrnn.training.run import Run
@@ -22,15 +23,18 @@ TEXT = "".join(
         ["by the river", "in the barn", "under a bridge", "on Sunday", "all winter"],
     )
 )
+DOCUMENTS = "".join(TEXT[i : i + 37 + i % 80] + END for i in range(0, len(TEXT), 50))
 CPU = torch.device("cpu")
 
 
-def trainer(cell: str = "lstm", text: str = TEXT, layers: int = 2, **options: object) -> Trainer:
+def trainer(
+    cell: str = "lstm", text: str = TEXT, layers: int = 2, shape: str = "text", **options: object
+) -> Trainer:
     values: dict[str, object] = {"bptt": 16, "batch": 4, "dropout": 0.2, "steps": 40}
     config = TrainingConfig(**(values | options))  # type: ignore[arg-type]
-    corpus = Corpus.prepare(text, config.val)
-    shape = ModelConfig(corpus.tokenizer.vocab_size, cell, layers, hidden=16, embedding=8)
-    return Trainer(shape, config, corpus, CPU)
+    corpus = Corpus.prepare(text, config.val, shape=shape)
+    network = ModelConfig(corpus.tokenizer.vocab_size, cell, layers, hidden=16, embedding=8)
+    return Trainer(network, config, corpus, CPU)
 
 
 def run_in(folder: Path) -> Run:

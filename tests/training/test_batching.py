@@ -1,4 +1,4 @@
-"""Windows of text: in order within a segment, every segment once a pass, position one number."""
+"""Windows of text and documents: every part once a pass, in order, the position one number."""
 
 import itertools
 
@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn.training.batching import SEGMENT, Streams
+from charrnn.training.batching import IGNORED, SEGMENT, DocumentStreams, Streams
 
 sizes = st.tuples(st.integers(64, 3000), st.integers(1, 9), st.integers(1, 9))
 
@@ -19,7 +19,7 @@ def test_targets_follow_inputs(size: tuple[int, int, int]) -> None:
     length, batch, bptt = size
     streams = Streams(torch.arange(length), batch, bptt)
     for _ in range(40):
-        inputs, targets = streams.next()
+        inputs, targets, _ = streams.next()
         assert inputs.shape == targets.shape == (bptt, batch)
         assert torch.equal((inputs + 1) % length, targets)
         assert torch.equal((inputs[:-1] + 1) % length, inputs[1:])
@@ -55,3 +55,51 @@ def test_the_position_is_all(position: int) -> None:
     strange = Streams(torch.arange(999), 3, 4, seed=6)
     strange.position = one.position
     assert not torch.equal(one.next()[0], strange.next()[0])
+
+
+lengths = st.lists(st.integers(1, 30), min_size=1, max_size=20)
+
+
+class TestDocuments:
+    @settings(max_examples=60, deadline=None)
+    @given(lengths, st.integers(1, 5), st.integers(1, 9))
+    def test_a_pass(self, sizes: list[int], batch: int, bptt: int) -> None:
+        """A pass predicts every token of every document, from the token that stands before it."""
+        ends = torch.tensor(sizes).cumsum(0)
+        total = sum(sizes)
+        streams = DocumentStreams(torch.arange(total), ends, batch, bptt)
+        starts = {0, *ends[:-1].tolist()}
+        seen: set[int] = set()
+        for step in range(round(total / streams.tokens_per_step)):
+            inputs, targets, fresh = streams.next()
+            assert inputs.shape == targets.shape == (bptt, batch)
+            counts = targets != IGNORED
+            assert torch.equal(inputs[counts], (targets[counts] - 1) % total)
+            seen |= {*targets[counts].tolist()}
+            for head in range(batch):
+                window = targets[:, head][counts[:, head]].tolist()
+                assert window == [*range(window[0], window[0] + len(window))]
+                assert not starts & {*window[1:]}
+                assert bool(fresh[head]) == (step == 0 or window[0] in starts)
+        assert seen == {*range(total)}
+
+    def test_a_head_reads_on(self) -> None:
+        """Without a new beginning a head goes on where it stopped."""
+        streams = DocumentStreams(torch.arange(1000), torch.tensor([300, 330, 1000]), 3, 7)
+        before = torch.full((3,), -1)
+        for _ in range(100):
+            _, targets, fresh = streams.next()
+            assert torch.equal(targets[0][~fresh], before[~fresh] + 1)
+            before = targets.max(0).values
+
+    @pytest.mark.parametrize("position", [0, 1, 50, 333])
+    def test_the_position_is_all(self, position: int) -> None:
+        """Streams put to a position read on as those that came there; each pass is in new order."""
+        ends = torch.arange(10, 1001, 10)
+        one, other = (DocumentStreams(torch.arange(1000), ends, 3, 4, seed=5) for _ in range(2))
+        for _ in range(position):
+            one.next()
+        other.position = position
+        first = [one.next()[1] for _ in range(100)]
+        assert all(torch.equal(window, other.next()[1]) for window in first)
+        assert not torch.equal(torch.cat(first), torch.cat([one.next()[1] for _ in range(100)]))

@@ -19,14 +19,15 @@ from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, RunError, TextError, UsageError
 from charrnn.events import Done, Overfit, Stop, Validation
 from charrnn.source import Source
+from charrnn.text import END, split
 from charrnn.training import checkpoint, setup
 from charrnn.training.corpus import Corpus
-from charrnn.training.evaluate import evaluate
+from charrnn.training.evaluate import evaluate, evaluate_documents
 from charrnn.training.network import Network
 from charrnn.training.pace import Pace
 from charrnn.training.softmax import SAMPLED_FROM
 from charrnn.training.trainer import Trainer
-from tests.training.small import TEXT, finish, run_in, trainer
+from tests.training.small import DOCUMENTS, TEXT, finish, run_in, trainer
 
 
 def everything(training: Trainer) -> dict[str, Tensor]:
@@ -34,17 +35,24 @@ def everything(training: Trainer) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize(
-    ("cell", "sampled_from"), [*((cell, SAMPLED_FROM) for cell in CELLS), ("lstm", 1)]
+    ("cell", "text", "shape", "sampled_from"),
+    [
+        *((cell, TEXT, "text", SAMPLED_FROM) for cell in CELLS),
+        ("lstm", DOCUMENTS, "documents", SAMPLED_FROM),
+        ("lstm", DOCUMENTS, "documents", 1),
+    ],
 )
 def test_resume_is_exact(
     cell: str,
+    text: str,
+    shape: str,
     sampled_from: int,
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A run stopped at any steps and resumed ends in the weights of one left alone, bit for bit."""
     monkeypatch.setattr("charrnn.training.trainer.SAMPLED_FROM", sampled_from)
-    whole = trainer(cell)
+    whole = trainer(cell, text, shape=shape)
     finish(whole, run_in(tmp_path_factory.mktemp("whole")))
 
     @settings(max_examples=4, deadline=None)
@@ -52,7 +60,7 @@ def test_resume_is_exact(
     def check(stops: list[int]) -> None:
         run = run_in(tmp_path_factory.mktemp("parts"))
         for stop in [*sorted(stops), None]:
-            part = trainer(cell)
+            part = trainer(cell, text, shape=shape)
             if (run.path / "resume.safetensors").exists():
                 part.restore(*checkpoint.load(run.path / "resume.safetensors"))
             finish(part, run, stop)
@@ -104,6 +112,44 @@ def test_scores_agree(tmp_path: Path) -> None:
     held_out = TEXT[int(len(TEXT) * 0.9) :]
     score = load(tmp_path / "run").score(held_out).to_json()
     assert score["nats_per_char"] == pytest.approx(done.val_nats, rel=0.02)
+
+
+def test_document_scores_agree(tmp_path: Path) -> None:
+    """Each held-out document is scored as the model scores it alone, from its beginning."""
+    training = trainer(text=DOCUMENTS, layers=1, steps=100, shape="documents")
+    done = finish(training, run_in(tmp_path / "run"))[-1]
+    assert isinstance(done, Done)
+    _, held_out = split(DOCUMENTS, 0.1, "documents")
+    model = load(tmp_path / "run")
+    scores = [model.score(document + END) for document in held_out.split(END)[:-1]]
+    assert len(scores) > 5
+    assert done.val_nats == pytest.approx(
+        sum(score.nats for score in scores) / len(held_out), rel=1e-4
+    )
+
+
+def test_documents_are_forgotten() -> None:
+    """What stood in the document before changes nothing in the next one."""
+    network = Network(ModelConfig(9, hidden=16, embedding=8), torch.Generator().manual_seed(0))
+    last = torch.tensor([1, 2, 3, 8])
+    alone = evaluate_documents(network, last, torch.tensor([4]))
+    for before in ([5, 8], [4] * 500 + [8]):
+        ids = torch.cat((torch.tensor(before), last))
+        first = evaluate_documents(network, torch.tensor(before), torch.tensor([len(before)]))
+        both = evaluate_documents(network, ids, torch.tensor([len(before), len(ids)]))
+        mean = (len(before) * first + len(last) * alone) / len(ids)
+        assert both == pytest.approx(mean, rel=1e-5)
+
+
+def test_a_sample_of_documents() -> None:
+    """Where a part of the tokens is scored, it is taken from everywhere."""
+    network = Network(ModelConfig(2, hidden=4, embedding=2), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        network.output.bias.copy_(torch.tensor([9.0, 0.0]))
+    ids = torch.cat((torch.zeros(30_000), torch.ones(30_000))).to(torch.uint8)
+    ends = torch.arange(300, 60_001, 300)
+    whole = evaluate_documents(network, ids, ends)
+    assert evaluate_documents(network, ids, ends, 6000) == pytest.approx(whole, rel=0.15)
 
 
 def test_unseen_characters_are_charged() -> None:

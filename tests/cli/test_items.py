@@ -1,0 +1,177 @@
+"""Models of lines and of documents: each item for itself, from the text to what is written."""
+
+import itertools
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Call
+from tests.cli.shell import Training, charrnn_command
+
+NAMES = [
+    "".join(parts)
+    for parts in itertools.product(
+        ["Mega", "Ultra", "Bronto", "Steno", "Tri", "Ankylo"],
+        ["lo", "cera", "rapto", "", "pelto", "dro"],
+        ["saurus", "tops", "raptor", "don", "mimus"],
+    )
+]
+
+
+def trained(folder: Path, *options: object) -> Training:
+    result = charrnn_command(
+        "train", *options, "--hidden", 48, "--steps", 150, "--json", cwd=folder
+    )
+    assert result.code == 0, result.err
+    return Training(folder, folder / result.events[-1]["run"], result)
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """A model of names, one a line."""
+    folder = tmp_path_factory.mktemp("names")
+    (folder / "names.txt").write_text("\n\n".join(NAMES) + "\n \n")
+    return trained(folder, "names.txt", "--lines")
+
+
+@pytest.fixture(scope="module")
+def notes(tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """A model of documents of three lines each."""
+    folder = tmp_path_factory.mktemp("notes")
+    (folder / "notes").mkdir()
+    for i in range(60):
+        note = f"Dear {NAMES[i]},\nthe {NAMES[-i]} slept.\nYours\n"
+        (folder / "notes" / f"{i}.txt").write_text(note)
+    return trained(folder, "notes", "--documents")
+
+
+class TestLines:
+    def test_whole_items(self, names: Training) -> None:
+        """Whole lines are held out, empty ones left out, and the share of new lines is told."""
+        start, *_, done = names.result.events
+        chars = sum(len(name) + 1 for name in NAMES)
+        assert start["train_chars"] + start["val_chars"] == chars
+        assert start["val_chars"] == pytest.approx(chars / 10, abs=20)
+        assert 0 <= done["new_items"] <= 1
+        assert "are new" in names.result.err
+
+    def test_one_a_line(self, names: Training, call: Call) -> None:
+        """Each text is one item, and so one line."""
+        result = call("generate", "-N", 20, "--random-seed", 1, "-m", names.model)
+        assert (result.code, result.err) == (0, "")
+        written = result.out.splitlines()
+        assert len(written) == 20
+        assert all(1 <= len(line) < 40 for line in written)
+        endings = ("saurus", "tops", "raptor", "don", "mimus")
+        assert sum(line.endswith(endings) for line in written) > 10
+
+    def test_json(self, names: Training, call: Call) -> None:
+        """The reason is that the item has ended; a seed is the beginning of one."""
+        result = call("generate", "Mega", "-N", 3, "--json", "--novelty", "-m", names.model)
+        for text in result.events:
+            assert text["why"] == "item"
+            assert "\n" not in text["text"]
+            assert text["novelty"] in (0, 1)
+
+    def test_length(self, names: Training, call: Call) -> None:
+        """-n ends it sooner."""
+        (text,) = call("generate", "-n", 2, "--json", "-m", names.model).events
+        assert (len(text["text"]), text["why"]) == (2, "length")
+
+    def test_novelty(self, names: Training, call: Call) -> None:
+        """--novelty counts the lines that the training text does not hold."""
+        result = call("generate", "-N", 10, "--novelty", "--random-seed", 2, "-m", names.model)
+        new = sum(name not in NAMES for name in result.out.splitlines())
+        told = int(result.err.split()[1])
+        # Names that were held out are new to the model.
+        assert new <= told <= 10
+        assert "10 are not in the training text" in result.err.replace("of ", "")
+
+    def test_score(self, names: Training, call: Call) -> None:
+        """eval reads items as train did, so that empty lines and space change nothing."""
+        Path("plain.txt").write_text("Megadon\nTritops\n")
+        Path("spaced.txt").write_text("\n  Megadon\n\n\nTritops  ")
+        plain, spaced = (
+            call("eval", f"{name}.txt", "--json", "-m", names.model).events
+            for name in ("plain", "spaced")
+        )
+        assert plain == spaced
+
+    def test_resume(self, names: Training, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+        """--resume finds the same items again without being told what they are."""
+        monkeypatch.chdir(names.folder)
+        result = call("train", "--resume", "-o", names.run, "--steps", 152, "--json")
+        assert result.code == 0, result.err
+        assert result.events[-1]["steps"] == 152
+
+    def test_records(self, call: Call) -> None:
+        """A field of records gives items as lines do."""
+        Path("names.jsonl").write_text("".join(f"{json.dumps({'n': n})}\n" for n in NAMES))
+        options = ("--lines", "--field", "n", "--hidden", 8, "--steps", 2, "--json")
+        result = call("train", "names.jsonl", *options)
+        assert result.code == 0, result.err
+        start = result.events[0]
+        assert start["train_chars"] + start["val_chars"] == sum(len(n) + 1 for n in NAMES)
+
+
+class TestDocuments:
+    def test_ends(self, notes: Training, call: Call) -> None:
+        """A text ends where a document would, and what marks that is never shown."""
+        result = call("generate", "-N", 8, "--json", "--random-seed", 1, "-m", notes.model)
+        assert result.code == 0
+        ended = [text for text in result.events if text["why"] == "item"]
+        assert len(ended) >= 6
+        assert all(text["text"].startswith("Dear ") for text in ended)
+        assert not any("\x03" in text["text"] for text in result.events)
+
+    def test_agrees_with_training(self, notes: Training, call: Call) -> None:
+        """eval scores each document for itself, as the validation does."""
+        folder = notes.folder / "notes"
+        (one,) = call("eval", folder / "1.txt", "--json", "-m", notes.model).events
+        (two,) = call("eval", folder / "2.txt", "--json", "-m", notes.model).events
+        (both,) = call(
+            "eval", folder / "1.txt", folder / "2.txt", "--json", "-m", notes.model
+        ).events
+        assert both["chars"] == one["chars"] + two["chars"]
+        total = one["bpc"] * one["chars"] + two["bpc"] * two["chars"]
+        assert both["bpc"] * both["chars"] == pytest.approx(total)
+
+    def test_words(self, notes: Training, call: Call) -> None:
+        """A word model of documents writes and ends them too."""
+        options = ("--level", "word", "--hidden", 32, "--steps", 120, "-o", "words")
+        assert call("train", notes.folder / "notes", "--documents", *options).code == 0
+        texts = call("generate", "-N", 5, "--json", "--random-seed", 1, "-m", "words").events
+        assert {text["why"] for text in texts} == {"item"}
+
+    def test_a_few(self, call: Call) -> None:
+        """Of documents too long for the share, the shortest is held out; of one alone, nothing."""
+        Path("a.txt").write_text("The fox slept. " * 40)
+        Path("b.txt").write_text("The crow sang. " * 30)
+        options = ("--documents", "--hidden", 8, "--steps", 2, "--json")
+        assert call("train", "a.txt", "b.txt", *options).events[0]["val_chars"] == 451
+        assert call("train", "a.txt", *options).events[0]["val_chars"] == 0
+
+
+def test_one_shape(call: Call) -> None:
+    """Lines and documents exclude each other."""
+    Path("a.txt").write_text("The fox slept. " * 40)
+    result = call("train", "a.txt", "--lines", "--documents")
+    assert (result.code, result.out) == (2, "")
+    assert "--documents" in result.error
+
+
+def test_hostile_name(tmp_path: Path) -> None:
+    """A text whose name is no UTF-8 is trained on, resumed and read back as any other."""
+    name = b"caf\xe9 \n.txt"
+    path = tmp_path / os.fsdecode(name)
+    try:
+        path.write_text("The fox slept. " * 40)
+    except OSError:
+        pytest.skip("names are UTF-8 here")
+    result = charrnn_command("train", path, "--hidden", 8, "--steps", 2, cwd=tmp_path)
+    assert result.code == 0, result.err
+    resumed = charrnn_command("train", "--resume", "--steps", 4, cwd=tmp_path)
+    assert resumed.code == 0, resumed.err
+    assert charrnn_command("info", cwd=tmp_path).code == 0
