@@ -166,13 +166,14 @@ def generate(
     if template is None and best_of is not None:
         raise UsageError("--best-of chooses what fits a gap", "give a --template")
     random_seed = new_random_seed() if random_seed is None else random_seed
-    seeds = [""] if template is not None else _seeds(seed, file, encoding, meant)
+    ui = Ui(quiet)
+    seeds = [""] if template is not None else _seeds(seed, file, encoding, meant, ui)
     loaded = charrnn.load(model)
     items = loaded.shape == "lines"
     if not rules.keys() & {"chars", "tokens", "seconds"}:
         rules["chars"] = LONGEST if rules or loaded.shape != "text" else LENGTH
     temperatures = _temperatures(temperature)
-    known = partial(_known, tokenizer=loaded.file.tokenizer, unknown=unknown, ui=Ui(quiet))
+    known = partial(_known, tokenizer=loaded.file.tokenizer, unknown=unknown, ui=ui)
     wanted = [
         Sample(s, replace(sampling, temperature=t), (i, j))
         for i, s in enumerate(map(known, seeds))
@@ -196,7 +197,7 @@ def generate(
             _print_json(parts, random_seed, index, out)
             return
         if index:
-            parts = _novelty(parts, index, Ui(quiet))
+            parts = _novelty(parts, index, ui)
         if separator is None and lines != 1 and not items:
             separator = ""
         between = "\n" if separator is None else f"\n{meant(separator)}\n"
@@ -282,7 +283,11 @@ def _print_json(
 
 
 def _seeds(
-    seed: str | None, file: str | None, encoding: str | None, meant: Callable[[str], str]
+    seed: str | None,
+    file: str | None,
+    encoding: str | None,
+    meant: Callable[[str], str],
+    ui: Ui,
 ) -> list[str]:
     """The seed of the argument or of a pipe, or the lines of a file."""
     from charrnn.source import Source
@@ -290,12 +295,12 @@ def _seeds(
     if seed is not None and file is not None:
         raise UsageError("both a SEED and --file are given", "give one of them")
     if file is not None:
-        seeds = [meant(line) for _, line in Source([file], encoding).lines() if line]
+        seeds = [meant(line) for _, line in Source([file], encoding).lines(ui.note) if line]
         if not seeds:
             raise TextError(f"{file} holds no seed", "write one a line")
         return seeds
     if seed == "-" or (seed is None and _is_piped(sys.stdin)):
-        return [Source(["-"], encoding).read().removesuffix("\n")]
+        return [Source(["-"], encoding).read(ui.note).removesuffix("\n")]
     return [meant(seed or "")]
 
 

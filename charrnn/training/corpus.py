@@ -1,6 +1,5 @@
 """A text made ready for training: its tokens, in the two parts."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -129,12 +128,15 @@ def _encode(tokenizer: Tokenizer, text: str, documents: bool) -> tuple[Tensor, i
     parts = [np.zeros(0, small)]
     escapes = count = 0
     ends = []
-    for piece in re.split(f"({END})", text) if documents else [text]:
-        for chunk in chunks([piece], 1 << 20):
+    end = tokenizer.known(tokenizer.encode(END)).astype(small)
+    for document in text.split(END)[:-1] if documents else [text]:
+        for chunk in chunks([document], 1 << 20):
             ids = tokenizer.encode(chunk)
             escapes += int((ids >= size).sum())
             count += len(ids)
             parts.append(tokenizer.known(ids).astype(small))
-        if piece == END:
+        if documents:
+            parts.append(end)
+            count += len(end)
             ends.append(count)
     return torch.from_numpy(np.concatenate(parts)), escapes, torch.tensor(ends)
