@@ -20,7 +20,7 @@ from charrnn.errors import TextError, UsageError
 from charrnn.ui import Ui, printable
 
 if TYPE_CHECKING:
-    from charrnn.generate import Part
+    from charrnn.generate import Part, Sample
     from charrnn.novelty import Items, WordRuns
     from charrnn.tokenizer import Tokenizer
 
@@ -236,7 +236,7 @@ def _novelty(parts: Iterable["Part"], index: "WordRuns | Items", ui: Ui) -> Iter
         text += part.text
         if not part.last:
             continue
-        share = _share_new(index, part.sample.seed, text)
+        share = _share_new(index, part.sample, text)
         if runs:
             told = "-" if share is None else f"{share:.1%}"
             ui.note(f"\nnovelty: {told} of its runs of 8 words are not in the training text")
@@ -247,13 +247,14 @@ def _novelty(parts: Iterable["Part"], index: "WordRuns | Items", ui: Ui) -> Iter
         ui.note(f"\nnovelty: {sum(shares):.0f} of {len(shares)} are not in the training text")
 
 
-def _share_new(index: "WordRuns | Items", seed: str, text: str) -> float | None:
-    """How much of a text is new: of its runs of words, or of a line all or nothing."""
+def _share_new(index: "WordRuns | Items", sample: "Sample", text: str) -> float | None:
+    """How much of a text is new: of its runs of words, or of a whole line all or nothing."""
     from charrnn.novelty import WordRuns
 
     if isinstance(index, WordRuns):
         return index.novelty(text)
-    return index.novelty([(seed + text).rpartition("\n")[2]])
+    line = (sample.seed + text).rpartition("\n")[2]
+    return index.novelty([line]) if sample.why == "item" else None
 
 
 def _print_json(
@@ -276,7 +277,7 @@ def _print_json(
             "random_seed": random_seed,
         }
         if index:
-            record["novelty"] = _share_new(index, sample.seed, text)
+            record["novelty"] = _share_new(index, sample, text)
         out.write(json.dumps(record, ensure_ascii=False) + "\n")
         out.flush()
         text = ""

@@ -168,26 +168,27 @@ class Run:
         """Text from the present weights, or the best ones; the same for the same weights."""
         model = Model(self.model_file(trainer, best=best))
         if model.shape == "lines":
-            return "\n".join(self._draw(model, SAMPLE_ITEMS, trainer.config.seed))
+            return "\n".join(self._draw(model, SAMPLE_ITEMS, trainer.config.seed).values())
         return "".join(model.generate(length=length, random_seed=trainer.config.seed))
 
     def new_items(self, trainer: Trainer) -> float | None:
         """Share of lines drawn from the best weights that are not in the training text.
 
-        None of a text of another shape.
+        None of a text of another shape, or if none comes to its end.
         """
         model = Model(self.model_file(trainer))
         if model.shape != "lines":
             return None
-        return model.items.novelty(self._draw(model, NOVELTY_ITEMS, trainer.config.seed))
+        drawn = self._draw(model, NOVELTY_ITEMS, trainer.config.seed)
+        return model.items.novelty([text for one, text in drawn.items() if one.why == "item"])
 
     @staticmethod
-    def _draw(model: Model, count: int, random_seed: int) -> list[str]:
+    def _draw(model: Model, count: int, random_seed: int) -> dict[Sample, str]:
         samples = [Sample("", key=(0, i)) for i in range(count)]
         drawn = dict.fromkeys(samples, "")
         for part in model.write(samples, StopConfig(chars=LONGEST_ITEM), random_seed):
             drawn[part.sample] += part.text
-        return [*drawn.values()]
+        return drawn
 
 
 def new_path(named: str | None, text: str) -> Path:

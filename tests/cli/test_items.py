@@ -76,9 +76,10 @@ class TestLines:
             assert text["novelty"] in (0, 1)
 
     def test_length(self, names: Training, call: Call) -> None:
-        """-n ends it sooner."""
-        (text,) = call("generate", "-n", 2, "--json", "-m", names.model).events
-        assert (len(text["text"]), text["why"]) == (2, "length")
+        """-n ends it sooner; of half an item it is not told whether it is new."""
+        options = ("-n", 2, "--json", "--novelty", "-m", names.model)
+        (text,) = call("generate", *options).events
+        assert (len(text["text"]), text["why"], text["novelty"]) == (2, "length", None)
 
     def test_novelty(self, names: Training, call: Call) -> None:
         """--novelty counts the lines that the training text does not hold."""
@@ -105,6 +106,28 @@ class TestLines:
         result = call("train", "--resume", "-o", names.run, "--steps", 152, "--json")
         assert result.code == 0, result.err
         assert result.events[-1]["steps"] == 152
+
+    def test_fine_tuned(self, names: Training, call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+        """--from takes a model of lines to other lines, and scores both held-out parts."""
+        text = Path("more.txt").absolute()
+        text.write_text("\n".join(f"{name}ia" for name in NAMES))
+        monkeypatch.chdir(names.folder)  # where the old text is
+        options = (
+            "--lines",
+            "--from",
+            names.run,
+            "--steps",
+            10,
+            "--json",
+            "-o",
+            text.parent / "run",
+        )
+        result = call("train", text, *options)
+        assert result.code == 0, result.err
+        before, after = [e for e in result.events if e["event"] == "transfer"]
+        done = next(e for e in names.result.events if e["event"] == "done")
+        assert before["old_nats"] == pytest.approx(done["val_nats"], rel=0.05)
+        assert after["new_nats"] < before["new_nats"]
 
     def test_records(self, call: Call) -> None:
         """A field of records gives items as lines do."""
