@@ -291,18 +291,19 @@ def _seeds(
     ui: Ui,
 ) -> list[str]:
     """The seed of the argument or of a pipe, or the lines of a file."""
-    from charrnn.source import Source
-
     if seed is not None and file is not None:
         raise UsageError("both a SEED and --file are given", "give one of them")
-    if file is not None:
-        seeds = [meant(line) for _, line in Source([file], encoding).lines(ui.note) if line]
-        if not seeds:
-            raise TextError(f"{file} holds no seed", "write one a line")
-        return seeds
-    if seed == "-" or (seed is None and _is_piped(sys.stdin)):
+    piped = seed == "-" or (seed is None and _is_piped(sys.stdin))
+    if file is None and not piped:
+        return [meant(seed or "")]
+    from charrnn.source import Source
+
+    if file is None:
         return [Source(["-"], encoding).read(ui.note).removesuffix("\n")]
-    return [meant(seed or "")]
+    seeds = [meant(line) for _, line in Source([file], encoding).lines(ui.note) if line]
+    if not seeds:
+        raise TextError(f"{file} holds no seed", "write one a line")
+    return seeds
 
 
 def _known(text: str, tokenizer: "Tokenizer", unknown: str, ui: Ui) -> str:
