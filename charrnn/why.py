@@ -10,12 +10,13 @@ from typing import Any, Self
 
 from safetensors import SafetensorError, safe_open
 
-from charrnn import model_file, text
+from charrnn import model_file
 from charrnn.complete import Completion
 from charrnn.errors import CharrnnError
 from charrnn.model import Model
 from charrnn.model_file import RESUME_KEY, RESUME_NAME
 from charrnn.ngram import half_word
+from charrnn.source import Source
 from charrnn.text import WORD
 from charrnn.ui import printable
 
@@ -30,12 +31,10 @@ class Evidence:
     """The text that a model was trained on, if it is still where it was.
 
     Attributes:
-        paths: of its files.
-        encoding: of them, if one was named.
+        source: of the text; None if it is not known.
     """
 
-    paths: list[str]
-    encoding: str | None = None
+    source: Source | None
 
     @classmethod
     def find(cls, model: str | None) -> Self:
@@ -46,15 +45,18 @@ class Evidence:
             ModelFileError: the folder holds no model.
         """
         values = _resume_values(model_file.find(model).parent / RESUME_NAME)
-        return cls(values.get("texts", []), values.get("encoding"))
+        try:
+            return cls(Source(**values["source"]))
+        except (KeyError, TypeError, CharrnnError):
+            return cls(None)
 
     @cached_property
     def text(self) -> str:
         """Empty if it is not at hand."""
-        if "-" in self.paths:
+        if not self.source or "-" in self.source.paths:
             return ""
         try:
-            return text.read(self.paths, self.encoding)
+            return self.source.read()
         except CharrnnError:
             return ""
 

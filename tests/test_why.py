@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from charrnn.source import Source
 from charrnn.why import Evidence
 
 TEXT = "The old fox ran.\nAn old fox sat, and the old\nfox slept.\nfoxes\n"
@@ -12,7 +13,7 @@ TEXT = "The old fox ran.\nAn old fox sat, and the old\nfox slept.\nfoxes\n"
 @pytest.fixture
 def evidence(tmp_path: Path) -> Evidence:
     (tmp_path / "text.txt").write_text(TEXT)
-    return Evidence([str(tmp_path / "text.txt")])
+    return Evidence(Source([str(tmp_path / "text.txt")]))
 
 
 def test_longest_context(evidence: Evidence) -> None:
@@ -37,8 +38,8 @@ def test_whole_words(evidence: Evidence) -> None:
 
 def test_no_text(tmp_path: Path) -> None:
     """A text that has gone, or came from standard input, gives no lines."""
-    assert Evidence([str(tmp_path / "gone.txt")]).lines("the ", "fox") == ([], "")
-    assert Evidence(["-"]).lines("the ", "fox") == ([], "")
+    for source in (Source([str(tmp_path / "gone.txt")]), Source(["-"]), None):
+        assert Evidence(source).lines("the ", "fox") == ([], "")
 
 
 def test_damaged_resume_file(tmp_path: Path) -> None:

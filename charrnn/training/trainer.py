@@ -47,7 +47,7 @@ class Trainer:
         counts = torch.bincount(corpus.train, minlength=model.vocab_size)
         self.network.expect(counts)
         large = model.vocab_size >= SAMPLED_FROM
-        self._sampled = SampledSoftmax(counts, self.tokens_per_step) if large else None
+        self._sampled = SampledSoftmax(counts, training.batch * training.bptt) if large else None
         self.network.dropout_generator = torch.Generator(device).manual_seed(training.seed)
         self.optimizer = Optimizer(self.network, training.clip, training.weight_decay)
         sizes = (training.batch, training.bptt, training.seed)

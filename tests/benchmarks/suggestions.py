@@ -21,7 +21,8 @@ from charrnn import load
 from charrnn.complete import Completer
 from charrnn.keystrokes import type_text
 from charrnn.learned import learnable
-from charrnn.text import WORD, read
+from charrnn.source import Source
+from charrnn.text import WORD
 
 BINS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.01)
 SHOWN = 3
@@ -66,7 +67,7 @@ def main() -> None:
     path = arguments.text or (data and str(Path(data, "tinyshakespeare.txt")))
     if not arguments.run or not path or not Path(path).exists():
         sys.exit("skipped: name a run and a text it was not trained on")
-    model, text = load(arguments.run), read([path])
+    model, text = load(arguments.run), Source([path]).read()
     ends = [word.end() for word in islice(WORD.finditer(text), arguments.words)]
     text = text[: ends[-1]]
     middle = ends[len(ends) // 2]
