@@ -17,7 +17,7 @@ from charrnn.tokenizer import Ids, Tokenizer
 
 IN_WORD = re.compile(rf"(?:[^\W_]|[{JOINERS}])+")
 MAX_LENGTH = 64  # characters in a suggestion
-UNLIKELY = 3e-4  # probability of a beginning under which it is not followed
+UNLIKELY = 1e-3  # probability of a beginning under which it is not followed
 SMALLEST = 1e-30
 
 
