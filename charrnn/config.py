@@ -25,6 +25,8 @@ class ModelConfig:
         layers: recurrent layers on top of each other, L.
         hidden: units in each layer, H.
         embedding: size of a token's vector, E.
+        tied: whether the output layer's matrix is that of the tokens' vectors (Press & Wolf 2017,
+            arXiv:1608.05859); then E is H.
     """
 
     vocab_size: int
@@ -32,12 +34,15 @@ class ModelConfig:
     layers: int = 1
     hidden: int = 256
     embedding: int = 64
+    tied: bool = False
 
     def __post_init__(self) -> None:
         require(self.cell in CELLS, f"no cell named {self.cell!r}; use one of {', '.join(CELLS)}")
         for name in ("vocab_size", "layers", "hidden", "embedding"):
             size = getattr(self, name)
             require(type(size) is int and size >= 1, f"{name} is {size!r}; it must be 1 or more")
+        same = self.embedding == self.hidden
+        require(same or not self.tied, "tied, the tokens' vectors must be of the hidden size")
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every tensor in a model file; G is the cell's gates times H."""
@@ -51,10 +56,9 @@ class ModelConfig:
                 f"layers.{layer}.input_bias": (gates,),
                 f"layers.{layer}.recurrent_bias": (gates,),
             }
-        return shapes | {
-            "output": (self.vocab_size, self.hidden),
-            "output_bias": (self.vocab_size,),
-        }
+        if not self.tied:
+            shapes["output"] = (self.vocab_size, self.hidden)
+        return shapes | {"output_bias": (self.vocab_size,)}
 
     @property
     def parameters(self) -> int:

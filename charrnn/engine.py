@@ -50,7 +50,7 @@ class Engine:
         self.cell = CELLS[config.cell]
         self._embedding = weights["embedding"]
         self.layers = [self._layer(f"layers.{i}", weights) for i in range(config.layers)]
-        self.output = weights["output"]
+        self.output = weights["embedding" if config.tied else "output"]
         self._output_bias = weights["output_bias"][None]
         first = self.layers[0]
         self._table = (

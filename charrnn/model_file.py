@@ -37,6 +37,7 @@ MODEL_NAME = "model.safetensors"
 RESUME_NAME = "resume.safetensors"  # beside it in a run folder,
 RESUME_KEY = "charrnn-resume"  # what its metadata has its values under
 RUNS = Path("runs")
+SIZES = ("vocab_size", "layers", "hidden", "embedding")  # in a configuration
 WORD_RUNS = "word_runs"
 ITEMS = "items"
 I = TypeVar("I", bound=Index)  # noqa: E741
@@ -162,11 +163,16 @@ def _description(path: Path, metadata: str | None) -> dict[str, Any]:
 
 def _config(description: dict[str, Any]) -> ModelConfig:
     values = description.get("model")
-    if not isinstance(values, dict) or set(values) != {field.name for field in fields(ModelConfig)}:
+    if not isinstance(values, dict):
+        raise ValueError("it has no configuration")
+    values = {"tied": False} | values  # older files do not say
+    if set(values) != {field.name for field in fields(ModelConfig)}:
         raise ValueError("its configuration is incomplete")
     if not isinstance(values["cell"], str):
         raise ValueError("its cell has no name")
-    if not all(type(n) is int and n < 2**31 for name, n in values.items() if name != "cell"):
+    if not isinstance(values["tied"], bool):
+        raise ValueError("it does not say whether its matrices are tied")
+    if not all(type(values[n]) is int and values[n] < 2**31 for n in SIZES):
         raise ValueError("its configuration holds impossible sizes")
     if values["layers"] > 1000:
         raise ValueError("it has more layers than any network")

@@ -31,6 +31,12 @@ class TestModelConfig:
             "output_bias": (11,),
         }
 
+    def test_tied(self) -> None:
+        """Tied to the tokens' vectors, the output layer has no matrix of its own; sizes agree."""
+        assert "output" not in ModelConfig(11, hidden=5, embedding=5, tied=True).shapes()
+        with pytest.raises(UsageError, match="hidden size"):
+            ModelConfig(11, hidden=5, embedding=3, tied=True)
+
     def test_parameters(self) -> None:
         """The parameters are counted over all tensors."""
         lstm = 20 * 3 + 20 * 5 + 2 * 20

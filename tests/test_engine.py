@@ -47,6 +47,18 @@ def test_equals_torch(cell: str, layers: int, level: str) -> None:
         np.testing.assert_allclose(engine.logits(state), expected[t].numpy(), atol=1e-4, rtol=0)
 
 
+def test_tied_equals_torch() -> None:
+    """Where the output layer's matrix is that of the tokens' vectors, both use that one."""
+    config = ModelConfig(50, hidden=24, embedding=24, tied=True)
+    network, engine = pair(config)
+    assert "output" not in network.parameters_by_name()
+    ids = np.random.default_rng(0).integers(0, 50, (20, 1))
+    with torch.no_grad():
+        expected, _ = network(torch.from_numpy(ids), network.zero_state(1))
+    state = engine.read(ids[:, 0], engine.zero_state())
+    np.testing.assert_allclose(engine.logits(state), expected[-1].numpy(), atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_read_equals_steps(cell: str) -> None:
     """Reading a text at once leaves the state that reading it token by token leaves."""

@@ -413,7 +413,10 @@ class TestDescription:
         text["model"] |= {name: size}
         refused(load_bytes, forged(file, text))
 
-    @pytest.mark.parametrize("change", [{"cell": "gru"}, {"cell": "x"}, {"cell": []}, {"more": 1}])
+    @pytest.mark.parametrize(
+        "change",
+        [{"cell": "gru"}, {"cell": "x"}, {"cell": []}, {"more": 1}, {"tied": 1}, {"tied": True}],
+    )
     def test_other_configuration(
         self, load_bytes: Load, file: ModelFile, change: dict[str, Any]
     ) -> None:

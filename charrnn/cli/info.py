@@ -44,6 +44,8 @@ def _shown(name: str, value: Any) -> str:
     match name, value:
         case _, None:
             return "-"
+        case _, bool():
+            return "yes" if value else "no"
         case "bytes", int():
             return f"{value:,} ({value / 1e6:.1f} MB)"
         case "val_nats", float():

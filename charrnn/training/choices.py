@@ -4,10 +4,10 @@ import math
 from typing import Any
 
 from charrnn.config import ModelConfig
-from charrnn.training.softmax import sample_size
+from charrnn.training.softmax import SAMPLED_FROM, sample_size
 
 LIMITS = {"seconds", "epochs", "steps"}  # fields of TrainingConfig that say when to stop
-SHAPE = ("cell", "layers", "hidden", "embedding")  # fields of ModelConfig to choose
+SHAPE = ("cell", "layers", "hidden", "embedding", "tied")  # fields of ModelConfig to choose
 FINE_TUNING_LR = 0.02  # 0.03 learns the new text best and forgets the old one most
 SECONDS = 300.0  # if nothing says how long
 LONG = 240.0  # from so many on larger networks and batches pay
@@ -42,8 +42,12 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
         "layers": 1,
         "hidden": _hidden(tokens, options.get("seconds", SECONDS)),
         "embedding": 64 if level == "char" else 128,
+        "tied": False,
     }
     shape |= {name: options[name] for name in shape if name in options}
+    # A large vocabulary has more vectors than its text can teach twice.
+    if vocab_size >= SAMPLED_FROM and not options.keys() & {"embedding", "tied"}:
+        shape |= {"embedding": shape["hidden"], "tied": True}
     bptt = max(1, options.get("bptt", min(64, tokens // 8)))
     batch = max(1, options.get("batch", min(16, tokens // (4 * bptt))))
     config = ModelConfig(vocab_size, **shape)
@@ -71,12 +75,8 @@ def _passes(
     config: ModelConfig, tokens: int, tokens_per_step: int, limits: dict[str, Any]
 ) -> float:
     """About how often the text will be read."""
-    looked_at = sample_size(config.vocab_size, tokens_per_step)
-    multiplied = (
-        config.parameters
-        - config.vocab_size * config.embedding
-        - (config.vocab_size - looked_at) * config.hidden
-    )
+    recurrent = sum(math.prod(s) for name, s in config.shapes().items() if "layers." in name)
+    multiplied = recurrent + sample_size(config.vocab_size, tokens_per_step) * config.hidden
     by_time = limits.get("seconds", math.inf) * OPERATIONS / (6 * multiplied)
     by_steps = limits.get("steps", math.inf) * tokens_per_step
     return float(min(limits.get("epochs", math.inf), by_time / tokens, by_steps / tokens))

@@ -55,6 +55,8 @@ class Network(nn.Module):
             _layer(config.cell, inputs, config.hidden) for inputs in sizes[:-1]
         )
         self.output = nn.Linear(config.hidden, config.vocab_size)
+        if config.tied:
+            self.output.weight = self.embedding.weight
         self._initialise(generator)
 
     @torch.no_grad()
@@ -62,9 +64,9 @@ class Network(nn.Module):
         """Orthogonal blocks a gate (Saxe et al. 2013, arXiv:1312.6120); forget gates start open."""
         hidden = self.config.hidden
         for name, parameter in self.parameters_by_name().items():
-            if name == "embedding":
+            if name == "embedding" and not self.config.tied:
                 nn.init.normal_(parameter, std=0.5, generator=generator)
-            elif name == "output":
+            elif name in ("embedding", "output"):
                 nn.init.normal_(parameter, std=hidden**-0.5, generator=generator)
             elif parameter.ndim == 1:
                 nn.init.zeros_(parameter)
@@ -137,10 +139,9 @@ class Network(nn.Module):
                 f"layers.{i}.{name}": layer.get_parameter(torch_name)
                 for name, torch_name in LAYER_PARAMETERS.items()
             }
-        return named | {
-            "output": self.get_parameter("output.weight"),
-            "output_bias": self.get_parameter("output.bias"),
-        }
+        if not self.config.tied:
+            named["output"] = self.get_parameter("output.weight")
+        return named | {"output_bias": self.get_parameter("output.bias")}
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, Tensor]) -> None:

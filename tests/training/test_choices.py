@@ -78,3 +78,12 @@ def test_tiny(tokens: int) -> None:
     """The places and windows of a tiny text fit into it."""
     values = chosen(tokens, seconds=300)
     assert 1 <= values["batch"] * values["bptt"] <= tokens
+
+
+def test_tied() -> None:
+    """A large vocabulary's output layer shares the tokens' vectors, unless their size is given."""
+    large = choose("word", LONG, 5000, {"seconds": 60})
+    assert large["tied"]
+    assert large["embedding"] == large["hidden"]
+    assert not choose("word", LONG, 5000, {"seconds": 60, "embedding": 256})["tied"]
+    assert not chosen(level="word")["tied"]
