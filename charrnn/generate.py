@@ -112,7 +112,7 @@ class _Seed(NamedTuple):
 
     Attributes:
         ids: of its tokens but for `open_end`.
-        open_end: white space at its end that may be the start of a word's token.
+        open_end: text at its end that may be the start of a longer token.
         cannot_follow: tokens that do not start with it, [V].
         state: after the ids, [L, S, 1, H].
     """
@@ -123,16 +123,27 @@ class _Seed(NamedTuple):
     state: Array
 
 
-def _read(seed: str, engine: Engine, tokenizer: Tokenizer, start: Array) -> _Seed:
-    open_end = tokenizer.unfinished(seed)
+def _read(seed: str, engine: Engine, tokenizer: Tokenizer, start: Array, in_word: bool) -> _Seed:
+    """Read a seed, but for an end with which a longer token may start.
+
+    Args:
+        in_word: whether that may be more than white space.
+    """
+    end = tokenizer.unfinished(seed)
+    if not (in_word or end.isspace()):
+        end = ""
+    ids = tokenizer.encode(seed.removesuffix(end))
     cannot_follow = np.zeros(tokenizer.vocab_size, bool)
-    if open_end.isspace():
-        cannot_follow[:] = [not token.startswith(open_end) for token in tokenizer.tokens]
-    if not open_end.isspace() or cannot_follow.all():
-        open_end = ""
+    for token in tokenizer.encode(end).tolist():
+        cannot_follow[:] = [not other.startswith(end) for other in tokenizer.tokens]
+        itself = tokenizer.decode([token])
+        if np.count_nonzero(~cannot_follow) > (end == itself):
+            break
+        ids = np.append(ids, np.int32(token))
+        end = end.removeprefix(itself)
         cannot_follow[:] = False
-    ids = tokenizer.known(tokenizer.encode(seed.removesuffix(open_end)))
-    return _Seed(ids, open_end, cannot_follow, engine.read(ids, start))
+    ids = tokenizer.known(ids)
+    return _Seed(ids, end, cannot_follow, engine.read(ids, start))
 
 
 class _Text:
@@ -159,7 +170,11 @@ class _Text:
         if self._looked_at:
             self._tail = (self._tail + "".join(tokens))[-self._looked_at :]
         if self._open_end and tokens:
-            tokens = [tokens[0].removeprefix(self._open_end), *tokens[1:]]
+            first = tokens[0].removeprefix(self._open_end)
+            if first or self._open_end.isspace():
+                tokens = [first, *tokens[1:]]
+            else:  # it is the seed's last word, and none of those drawn
+                tokens, nats = tokens[1:], None if nats is None else nats[1:]
             self._open_end = ""
         shown, taken = self.ending.feed(tokens)
         self.sample.tokens += taken
@@ -226,14 +241,16 @@ class _Batch:
     ) -> None:
         self._engine = engine
         self._tokenizer = tokenizer
+        # What may be taken back or banned is not tied to the seed's half word.
+        in_word = [avoid is None and not sample.sampling.bias for sample in samples]
         seeds = {
-            seed: _read(seed, engine, tokenizer, start)
-            for seed in dict.fromkeys(sample.seed for sample in samples)
+            (seed, half): _read(seed, engine, tokenizer, start, half)
+            for seed, half in dict.fromkeys(zip((s.seed for s in samples), in_word, strict=True))
         }
         bans = min(MOST_BANS, tokenizer.vocab_size - 2)
         texts = [
-            _Text(s, seeds[s.seed], stop, Draft(avoid, s.seed, bans) if avoid else None)
-            for s in samples
+            _Text(s, seeds[s.seed, half], stop, Draft(avoid, s.seed, bans) if avoid else None)
+            for s, half in zip(samples, in_word, strict=True)
         ]
         self._state = np.concatenate([text.seed.state for text in texts], axis=2)
         self._cannot_begin: Mask | None = None

@@ -126,16 +126,14 @@ class WordSearch:
 
     def space(self, typed: str) -> float:
         """The probability that a space comes next."""
-        unfinished = self._tokenizer.unfinished(typed)
-        logp = self._logp(self._state(typed.removesuffix(unfinished)))[0]
-        if unfinished:
-            # The token is complete if nothing longer begins like it.
-            whole = self._ids.get(unfinished)
-            _, spelled = self._spell(unfinished)
-            mass = float(np.exp(logp[spelled]).sum())
-            ended = float(np.exp(logp[whole])) / mass if whole is not None and mass else 1.0
-            return ended * float(np.exp(self._logp(self._state(typed))[0, self._spaced]).sum())
-        return float(np.exp(logp[self._spaced]).sum())
+        ids = self._tokenizer.known(self._tokenizer.encode(typed))
+        ended = 1.0
+        if self._tokenizer.unfinished(typed) and ids[-1] != self._tokenizer.unknown_id:
+            # The last token is complete if nothing longer begins like it.
+            p = np.exp(self._logp(self._reader.state(ids[:-1]))[0])
+            _, longer = self._spell(self._tokenizer.tokens[ids[-1]])
+            ended = float(p[ids[-1]] / max(SMALLEST, p[longer].sum()))
+        return ended * float(np.exp(self._logp(self._reader.state(ids))[0, self._spaced]).sum())
 
     def _state(self, text: str) -> Array:
         return self._reader.state(self._tokenizer.known(self._tokenizer.encode(text)))

@@ -6,11 +6,13 @@ its code point, so that `decode` gives it back; the network is shown `known(ids)
 where they are all V-1. A score charges ESCAPE_NATS for saying which one it was.
 """
 
+import json
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, ClassVar, Self
+from itertools import islice
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +20,18 @@ from numpy.typing import NDArray
 from charrnn.errors import TextError
 from charrnn.text import chunks
 
+if TYPE_CHECKING:
+    import tokenizers
+
 Ids = NDArray[np.int32]
 
 CODE_POINTS = 0x110000
 ESCAPE_NATS = math.log(CODE_POINTS)  # any code point, all alike
 MAX_CHARACTERS = 8192  # the commonest are tokens; what a larger script has beyond is escaped
-MAX_WORDS = 20_000
+MAX_WORDS = 20_000  # with the characters
+MAX_BPE = 16_384  # with the characters; the square root of the text's length is less as a rule
+RARE = 2  # words and merges that occur fewer times are no tokens
+CHUNKS = 64  # encoded at once, so that all cores have some
 UNKNOWN = "\x00unknown"  # no level joins NUL with letters, so no text contains this token
 
 
@@ -43,13 +51,14 @@ def code_points(text: str) -> Ids:
         ) from None
 
 
-def common_characters(text: str) -> list[str]:
-    """The MAX_CHARACTERS commonest characters of a text, by code point."""
+def common_characters(text: str, vocab_size: int | None = None) -> list[str]:
+    """The commonest characters of a text that a vocabulary has room for, by code point."""
+    room = MAX_CHARACTERS if vocab_size is None else min(MAX_CHARACTERS, vocab_size - 1)
     counts: Counter[int] = Counter()
     for chunk in chunks([text], 1 << 20):
         codes, times = np.unique(code_points(chunk), return_counts=True)
         counts.update(dict(zip(codes.tolist(), times.tolist(), strict=True)))
-    return sorted(chr(code) for code, _ in counts.most_common(MAX_CHARACTERS))
+    return sorted(chr(code) for code, _ in counts.most_common(room))
 
 
 class Tokenizer(ABC):
@@ -76,8 +85,15 @@ class Tokenizer(ABC):
 
     @classmethod
     @abstractmethod
-    def train(cls, text: str) -> Self:
-        """Build the vocabulary of a text, which must be the training part alone."""
+    def train(cls, text: str, vocab_size: int | None = None) -> Self:
+        """Build the vocabulary of a text, which must be the training part alone.
+
+        Args:
+            vocab_size: V at the most, the commonest first; by default what suits the level.
+
+        Raises:
+            TextError: the text is not valid Unicode.
+        """
 
     @abstractmethod
     def encode(self, text: str) -> Ids:
@@ -119,6 +135,15 @@ class Tokenizer(ABC):
     def to_json(self) -> dict[str, Any]:
         return {"level": self.level, "tokens": self.tokens[:-1]}
 
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """What `to_json` gave.
+
+        Raises:
+            ValueError: it is no vocabulary of this level.
+        """
+        return cls(_tokens(data))
+
 
 class CharTokenizer(Tokenizer):
     """A token is a Unicode code point."""
@@ -126,8 +151,15 @@ class CharTokenizer(Tokenizer):
     level = "char"
 
     @classmethod
-    def train(cls, text: str) -> Self:
-        return cls(common_characters(text))
+    def train(cls, text: str, vocab_size: int | None = None) -> Self:
+        return cls(common_characters(text, vocab_size))
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        tokens = _tokens(data)
+        if any(len(token) != 1 for token in tokens):
+            raise ValueError("a token is more than a character")
+        return cls(tokens)
 
     def encode(self, text: str) -> Ids:
         return self.spell(text)
@@ -136,14 +168,11 @@ class CharTokenizer(Tokenizer):
         return ""
 
 
-class WordTokenizer(Tokenizer):
-    """A token is a word with the space before it, a run of punctuation, or white space.
+class PieceTokenizer(Tokenizer):
+    """Cuts text into pieces and each piece into tokens, by the tokenizers library.
 
-    A word outside the vocabulary is spelled from the longest tokens that fit, in
-    the end from single characters.
+    A piece is a word with the space before it, a run of punctuation, or white space.
     """
-
-    level = "word"
 
     # Bounded repeats, because fitting the longest token is quadratic in a piece's length.
     PIECE = (
@@ -156,74 +185,177 @@ class WordTokenizer(Tokenizer):
 
     def __init__(self, tokens: Sequence[str]) -> None:
         super().__init__(tokens)
-        # Here, not above: a character model starts faster without this library.
-        import tokenizers
-        from tokenizers import Regex, models, pre_tokenizers
-
-        self._pieces = pre_tokenizers.Split(Regex(self.PIECE), "isolated")
-        self._library = tokenizers.Tokenizer(
-            models.WordPiece(
-                {token: i for i, token in enumerate(self.tokens)},
-                unk_token=UNKNOWN,
-                continuing_subword_prefix="",
-                max_input_chars_per_word=1000,
-            )
+        self._library = self._cutting(
+            self._model({token: i for i, token in enumerate(self.tokens)})
         )
-        self._library.pre_tokenizer = self._pieces
 
     @classmethod
-    def train(cls, text: str) -> Self:
-        import tokenizers
-        from tokenizers import Regex, models, pre_tokenizers, trainers
+    def _cutting(cls, model: Any) -> "tokenizers.Tokenizer":
+        """The library's tokenizer of such pieces."""
+        # Here, not above: a character model starts faster without this library.
+        from tokenizers import Regex, Tokenizer, pre_tokenizers
 
-        counter = tokenizers.Tokenizer(models.WordLevel(unk_token=UNKNOWN))
-        counter.pre_tokenizer = pre_tokenizers.Split(Regex(cls.PIECE), "isolated")
-        trainer = trainers.WordLevelTrainer(
-            vocab_size=MAX_WORDS, min_frequency=2, show_progress=False
-        )
-        characters = common_characters(text)
-        counter.train_from_iterator(chunks([text]), trainer)
-        return cls(sorted({*counter.get_vocab(), *characters}))
+        library = Tokenizer(model)
+        library.pre_tokenizer = pre_tokenizers.Split(Regex(cls.PIECE), "isolated")
+        return library
+
+    @abstractmethod
+    def _model(self, ids: dict[str, int]) -> Any:
+        """The library's model that cuts pieces into tokens."""
+
+    @abstractmethod
+    def _escape(self, ids: Ids, text: str) -> Ids:
+        """The ids of a text in which the library wrote the unknown token for what it lacks."""
 
     def encode(self, text: str) -> Ids:
         code_points(text)  # refuses lone surrogates, which the library would trip over
-        parts: list[Ids] = []
-        batch: list[str] = []
-        for chunk in chunks([text]):
-            batch.append(chunk)
-            if len(batch) == 64:
-                parts += self._encode_batch(batch)
-                batch.clear()
-        parts += self._encode_batch(batch)
-        return np.concatenate(parts) if parts else np.zeros(0, np.int32)
+        parts = [np.zeros(0, np.int32)]
+        rest = chunks([text])
+        while batch := [*islice(rest, CHUNKS)]:
+            for encoding, chunk in zip(self._library.encode_batch_fast(batch), batch, strict=True):
+                ids = np.fromiter(encoding.ids, np.int32, len(encoding))
+                known = self.unknown_id not in ids
+                parts.append(ids if known else self._escape(ids, chunk))
+        return np.concatenate(parts)
 
-    def _encode_batch(self, batch: list[str]) -> list[Ids]:
-        return [
-            self._spell_unknown(np.array(encoding.ids, np.int32), encoding.offsets, chunk)
-            for encoding, chunk in zip(self._library.encode_batch(batch), batch, strict=True)
-        ]
+    def unfinished(self, text: str) -> str:
+        code_points(text[-256:])  # as in encode
+        pieces = self._library.pre_tokenizer.pre_tokenize_str(text[-256:])
+        return str(pieces[-1][0]) if pieces else ""
 
-    def _spell_unknown(self, ids: Ids, offsets: list[tuple[int, int]], text: str) -> Ids:
+
+class WordTokenizer(PieceTokenizer):
+    """A token is a piece: a word with the space before it, punctuation, or white space.
+
+    A word outside the vocabulary is spelled from the longest tokens that fit, in
+    the end from single characters.
+    """
+
+    level = "word"
+
+    @classmethod
+    def train(cls, text: str, vocab_size: int | None = None) -> Self:
+        from tokenizers import models, trainers
+
+        characters = common_characters(text, vocab_size)
+        counter = cls._cutting(models.WordLevel(unk_token=UNKNOWN))
+        room = (vocab_size or MAX_WORDS) - 1
+        counter.train_from_iterator(
+            chunks([text]),
+            trainers.WordLevelTrainer(vocab_size=room, min_frequency=RARE, show_progress=False),
+        )
+        ranks = counter.get_vocab()
+        words = [word for word in sorted(ranks, key=ranks.__getitem__) if len(word) > 1]
+        return cls(sorted([*characters, *words[: max(0, room - len(characters))]]))
+
+    def _model(self, ids: dict[str, int]) -> Any:
+        from tokenizers import models
+
+        return models.WordPiece(
+            ids,
+            unk_token=UNKNOWN,
+            continuing_subword_prefix="",
+            max_input_chars_per_word=1000,
+        )
+
+    def _escape(self, ids: Ids, text: str) -> Ids:
         """The library gives up on a whole piece for one unseen character; spell it instead."""
-        unknown = np.flatnonzero(ids == self.unknown_id)
-        if not len(unknown):
-            return ids
+        offsets = self._library.encode(text).offsets
         parts, done = [], 0
-        for i in unknown.tolist():
+        for i in np.flatnonzero(ids == self.unknown_id).tolist():
             start, end = offsets[i]
             parts += [ids[done:i], self.spell(text[start:end])]
             done = i + 1
         return np.concatenate([*parts, ids[done:]])
 
-    def unfinished(self, text: str) -> str:
-        code_points(text[-256:])  # as in encode
-        pieces = self._pieces.pre_tokenize_str(text[-256:])
-        return str(pieces[-1][0]) if pieces else ""
+
+class BpeTokenizer(PieceTokenizer):
+    """A token is a frequent part of a piece: byte pair encoding, over characters.
+
+    Sennrich et al. 2016, arXiv:1508.07909. A piece starts as single characters; then the pairs
+    in `merges` are joined, the earliest first.
+
+    Args:
+        merges: pairs of tokens that make a token, in the order in which they were found.
+    """
+
+    level = "bpe"
+
+    def __init__(self, tokens: Sequence[str], merges: Sequence[tuple[str, str]] = ()) -> None:
+        self._merges = [*merges]
+        super().__init__(tokens)
+
+    @classmethod
+    def train(cls, text: str, vocab_size: int | None = None) -> Self:
+        from tokenizers import models, trainers
+
+        characters = common_characters(text, vocab_size)
+        suitable = min(MAX_BPE, 1 + len(characters) + math.isqrt(len(text)))
+        learner = cls._cutting(models.BPE())
+        trainer = trainers.BpeTrainer(
+            vocab_size=(vocab_size or suitable) - 1,
+            min_frequency=RARE,
+            initial_alphabet=characters,
+            limit_alphabet=len(characters),
+            show_progress=False,
+        )
+        learner.train_from_iterator(chunks([text]), trainer)
+        ids = learner.get_vocab()
+        merges = json.loads(learner.to_str())["model"]["merges"]
+        return cls(sorted(ids, key=ids.__getitem__), [(left, right) for left, right in merges])
+
+    def extended(self, text: str) -> Self:
+        """This vocabulary and, after it, a text's new characters: the merges stay as they are."""
+        known = set(self.tokens)
+        added = [character for character in common_characters(text) if character not in known]
+        return type(self)([*self.tokens[:-1], *added], self._merges)
+
+    def to_json(self) -> dict[str, Any]:
+        return super().to_json() | {"merges": self._merges}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        tokens, merges = _tokens(data), data.get("merges")
+        if not isinstance(merges, list) or not all(
+            isinstance(pair, list) and len(pair) == 2 and all(isinstance(t, str) for t in pair)
+            for pair in merges
+        ):
+            raise ValueError("its merges are not pairs of tokens")
+        if not {*tokens}.issuperset(
+            t for left, right in merges for t in (left, right, left + right)
+        ):
+            raise ValueError("a merge is not of its tokens")
+        return cls(tokens, [(left, right) for left, right in merges])
+
+    def _model(self, ids: dict[str, int]) -> Any:
+        from tokenizers import models
+
+        return models.BPE(ids, self._merges, unk_token=UNKNOWN)
+
+    def _escape(self, ids: Ids, text: str) -> Ids:
+        """The library writes one unknown token for each unseen character."""
+        spelled = self.spell(text)
+        ids[ids == self.unknown_id] = spelled[spelled >= self.vocab_size]
+        return ids
 
 
 TOKENIZERS: dict[str, type[Tokenizer]] = {
-    tokenizer.level: tokenizer for tokenizer in (CharTokenizer, WordTokenizer)
+    tokenizer.level: tokenizer for tokenizer in (CharTokenizer, WordTokenizer, BpeTokenizer)
 }
+
+
+def _tokens(data: dict[str, Any]) -> list[str]:
+    """The tokens in JSON, checked."""
+    tokens = data.get("tokens")
+    if not isinstance(tokens, list) or not all(isinstance(t, str) and t for t in tokens):
+        raise ValueError("its tokens are not strings")
+    try:
+        "".join(tokens).encode()
+    except UnicodeEncodeError:
+        raise ValueError("a token is not valid Unicode") from None
+    if len(set(tokens)) != len(tokens) or UNKNOWN in tokens:
+        raise ValueError("it has a token twice")
+    return tokens
 
 
 def from_json(data: Any) -> Tokenizer:
@@ -234,15 +366,4 @@ def from_json(data: Any) -> Tokenizer:
     """
     if not isinstance(data, dict) or data.get("level") not in [*TOKENIZERS]:
         raise ValueError("it has no known level")
-    tokens = data.get("tokens")
-    if not isinstance(tokens, list) or not all(isinstance(t, str) and t for t in tokens):
-        raise ValueError("its tokens are not strings")
-    try:
-        "".join(tokens).encode()
-    except UnicodeEncodeError:
-        raise ValueError("a token is not valid Unicode") from None
-    if len(set(tokens)) != len(tokens) or UNKNOWN in tokens:
-        raise ValueError("it has a token twice")
-    if data["level"] == "char" and any(len(token) != 1 for token in tokens):
-        raise ValueError("a token is more than a character")
-    return TOKENIZERS[data["level"]](tokens)
+    return TOKENIZERS[data["level"]].from_json(data)

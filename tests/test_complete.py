@@ -16,7 +16,7 @@ from charrnn.mixture import BEGIN, FEATURES, Weights
 from charrnn.ngram import NGram
 from charrnn.search import Reader, WordSearch
 from charrnn.text import WORD
-from charrnn.tokenizer import CharTokenizer, Tokenizer, WordTokenizer
+from charrnn.tokenizer import TOKENIZERS, CharTokenizer, Tokenizer, WordTokenizer
 from tests.strategies import texts
 
 
@@ -105,7 +105,7 @@ def test_word_model_keeps_to_what_is_typed() -> None:
     assert "talogue" in [c.text for c in suggest.complete("the ca", 5)]
 
 
-@pytest.mark.parametrize("level", [CharTokenizer, WordTokenizer])
+@pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 def test_probabilities(level: type[Tokenizer]) -> None:
     """Probabilities fall along the list and sum to no more than 1, for every half-typed word."""
     tokenizer = level.train("it's a well-known fact: the theory of them, then.\n" * 3)
@@ -127,7 +127,7 @@ def test_word_after_punctuation_is_spaced() -> None:
     assert not any(c.text.startswith(" ") for c in suggest.complete("one, ", 5))
 
 
-@pytest.mark.parametrize("level", [CharTokenizer, WordTokenizer])
+@pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 def test_unseen_characters_are_read(level: type[Tokenizer]) -> None:
     """A character that the model has never seen does not stop it from suggesting."""
     tokenizer = level.train("plain words only " * 4)
@@ -136,7 +136,7 @@ def test_unseen_characters_are_read(level: type[Tokenizer]) -> None:
     suggest.complete("žluť", 3)
 
 
-@pytest.mark.parametrize("level", [CharTokenizer, WordTokenizer])
+@pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 def test_typing_equals_starting_over(level: type[Tokenizer]) -> None:
     """Typing on, deleting and jumping about give what a fresh session gives for the same text."""
     tokenizer = level.train("the cat sat on the mat, the dog did not. " * 3)
@@ -173,7 +173,7 @@ def test_words_of_the_training_text() -> None:
     assert suggest.complete("The che", 1)[0].text == "ese"
 
 
-@pytest.mark.parametrize("level", [CharTokenizer, WordTokenizer])
+@pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 def test_words_typed_before(level: type[Tokenizer]) -> None:
     """A word that no training text has is offered once it has been typed."""
     suggest, _ = completer(level.train(TALE), text=TALE, weights=WORDS, recent=True)
@@ -183,7 +183,7 @@ def test_words_typed_before(level: type[Tokenizer]) -> None:
     assert "nthippe-Žofie" not in [c.text for c in cold.extend(typed, 5)]
 
 
-@pytest.mark.parametrize("level", [CharTokenizer, WordTokenizer])
+@pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 @given(st.lists(texts, max_size=4))
 def test_any_text(level: type[Tokenizer], typings: list[str]) -> None:
     """Whatever is typed, suggestions are words, likelier ones first, as in a fresh session."""

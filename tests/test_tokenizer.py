@@ -10,6 +10,7 @@ from charrnn import text, tokenizer
 from charrnn.errors import TextError
 from charrnn.tokenizer import (
     TOKENIZERS,
+    BpeTokenizer,
     CharTokenizer,
     Tokenizer,
     WordTokenizer,
@@ -175,11 +176,46 @@ class TestWord:
         assert [own.tokens[i] for i in own.encode(" cats")] == [" cat", "s"]
         assert [own.tokens[i] for i in own.encode("tac")] == ["t", "a", "c"]
 
-    def test_vocabulary_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The commonest words are kept, and all characters beside them."""
-        monkeypatch.setattr(tokenizer, "MAX_WORDS", 2)
-        own = WordTokenizer.train(" aa" * 5 + " bb" * 4 + " cc" * 3)
+    def test_commonest_words(self) -> None:
+        """Where not all have room, the commonest words are kept beside the characters."""
+        own = WordTokenizer.train(" aa" * 5 + " bb" * 4 + " cc" * 3, vocab_size=7)
         assert own.tokens[:-1] == [" ", " aa", " bb", "a", "b", "c"]
+
+
+class TestBpe:
+    def test_frequent_pairs_are_joined(self) -> None:
+        """The characters come first, then what is joined, the most frequent pair first."""
+        own = BpeTokenizer.train("abab abab ababc" * 2, vocab_size=8)
+        assert own.tokens[:-1] == [" ", "a", "b", "c", "ab", "abab", " abab"]
+        assert [own.tokens[i] for i in own.encode("abab ababc ab")] == [
+            "abab", " abab", "c", " ", "ab"
+        ]  # fmt: skip
+
+    def test_words_stay_apart(self) -> None:
+        """No token reaches from a word into the next, or from a word into punctuation."""
+        own = BpeTokenizer.train("of the king, of the king, of the king,\n" * 50)
+        assert {"of", " the", " king", ",", "\n"} == {own.tokens[i] for i in own.encode(
+            "of the king,\nof the king")}  # fmt: skip
+
+    @pytest.mark.parametrize("length", [100, 10_000, 1_000_000])
+    def test_size(self, length: int) -> None:
+        """Left to itself the vocabulary grows with the square root of the text."""
+        words = "".join(f"{n * n} " for n in range(length // 4))[:length]
+        assert 0.5 * length**0.5 < BpeTokenizer.train(words).vocab_size <= 12 + length**0.5
+
+    @pytest.mark.parametrize(
+        "merges",
+        [None, {}, "ab", ["ab"], [["a"]], [["a", 1]], [["a", "c"]], [["b", "a"]], [["", "ab"]]],
+        ids=repr,
+    )
+    def test_bad_merges(self, merges: object) -> None:
+        """Merges that are no pairs of tokens that make a token describe no tokenizer."""
+        with pytest.raises(ValueError, match="merge"):
+            from_json({"level": "bpe", "tokens": ["a", "b", "ab"], "merges": merges})
+
+
+class TestPieces:
+    """Words, punctuation and white space, which words and byte pair encoding start from."""
 
     @given(s=texts)
     def test_unfinished_is_the_end(self, trained: Tokenizer, s: str) -> None:
@@ -187,18 +223,29 @@ class TestWord:
         assert s.endswith(trained.unfinished(s))
 
     @given(s=texts, more=texts)
-    def test_what_is_finished_stays(self, s: str, more: str) -> None:
+    def test_what_is_finished_stays(self, trained: Tokenizer, s: str, more: str) -> None:
         """Before the unfinished end, no token changes as more is typed."""
-        own = WordTokenizer.train(SEEN)
-        finished = own.encode(s.removesuffix(own.unfinished(s)))
-        assert np.array_equal(own.encode(s + more)[: len(finished)], finished)
+        finished = trained.encode(s.removesuffix(trained.unfinished(s)))
+        assert np.array_equal(trained.encode(s + more)[: len(finished)], finished)
 
+    @pytest.mark.parametrize("level", ["word", "bpe"])
     @pytest.mark.parametrize(
         ("s", "end"), [("the ca", " ca"), ("the ", " "), ("the", "the"), ("x!", "!"), ("", "")]
     )
-    def test_unfinished(self, s: str, end: str) -> None:
+    def test_unfinished(self, level: str, s: str, end: str) -> None:
         """A word being typed is unfinished, with its space."""
-        assert WordTokenizer.train(SEEN).unfinished(s) == end
+        assert TOKENIZERS[level].train(SEEN).unfinished(s) == end
+
+
+class TestSize:
+    @pytest.mark.parametrize("level", ["char", "word", "bpe"])
+    @pytest.mark.parametrize("size", [2, 5, 20, 40])
+    def test_is_kept_to(self, level: str, size: int) -> None:
+        """A vocabulary is no larger than asked, and exact; the commonest characters stay."""
+        own = TOKENIZERS[level].train(SEEN, vocab_size=size)
+        assert own.vocab_size <= size
+        check_exact(own, SEEN)
+        assert not own.unseen(" ")
 
 
 class TestJson:
@@ -268,7 +315,8 @@ class TestExtended:
         old = TOKENIZERS[level].train(SEEN)
         new = old.extended(s)
         assert new.tokens[: old.unknown_id] == old.tokens[:-1]
-        assert set(new.tokens) == {*old.tokens, *TOKENIZERS[level].train(s).tokens}
+        added = {*s} if level == "bpe" else {*TOKENIZERS[level].train(s).tokens}
+        assert set(new.tokens) == {*old.tokens, *added}
         assert len(new.tokens) == len(set(new.tokens))
         assert not new.unseen(s)
         check_exact(new, s)

@@ -31,7 +31,8 @@ def train(
         str | None,
         Option("-o", "--output", metavar="RUN", help="Run folder.  [default: runs/TEXT]"),
     ] = None,
-    level: Annotated[str | None, Option(help="char or word.  [default: char]")] = None,
+    level: Annotated[str | None, Option(help="char, word or bpe.  [default: char]")] = None,
+    vocab_size: Annotated[int | None, Option(help="Tokens at the most.")] = None,
     cell: Annotated[str | None, Option(help="lstm, gru, rnn or rnn-relu.  [default: lstm]")] = None,
     hidden: Annotated[int | None, Option(help="Units in each layer.")] = None,
     layers: Annotated[int | None, Option(help="Recurrent layers.  [default: 1]")] = None,
@@ -97,15 +98,15 @@ def train(
         raise UsageError("--lines and --documents exclude each other", "give one of them")
     shape = "lines" if lines else "documents" if documents else None
     read = given(encoding=encoding, glob=glob, field=field, shape=shape)
-    if resume and (fixed or level or parent or read or errors != "strict"):
+    if resume and (fixed or level or vocab_size or parent or read or errors != "strict"):
         raise UsageError(
             "with --resume only --time, --epochs, --steps and --patience can change",
             "start a new run for anything else",
         )
-    if parent and (level or fixed.keys() & {"cell", "hidden", "layers", "embedding"}):
+    if parent and (level or vocab_size or fixed.keys() & {"cell", "hidden", "layers", "embedding"}):
         raise UsageError(
-            "with --from the level and the network's shape are those of that run",
-            "leave out --level, --cell, --hidden, --layers and --embed",
+            "with --from the level, its vocabulary and the network's shape are those of that run",
+            "leave out --level, --vocab-size, --cell, --hidden, --layers and --embed",
         )
     if not resume and not texts:
         raise UsageError("no text to train on", "name a file, for example charrnn train book.txt")
@@ -125,7 +126,7 @@ def train(
         else:
             source = Source(texts or [], errors=errors, **read)
             trainer, run = setup.begin(
-                source, output, device, level or "char", fixed | limits, parent, ui.note
+                source, output, device, level or "char", fixed | limits, parent, vocab_size, ui.note
             )
         with (
             Progress(ui) as view,

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from charrnn.training.run import Run, new_path, resume_path
 from charrnn.training.trainer import Trainer
 from charrnn.training.transfer import Origin
 
+MAX_VOCAB_SIZE = 1_000_000
 HELD_OUT = 100_000  # characters, more than are ever typed to tune
 
 Setup = tuple[Trainer, Run]
@@ -34,6 +36,7 @@ def begin(
     level: str,
     options: dict[str, Any],
     parent: str | None = None,
+    vocab_size: int | None = None,
     note: Note = unnoted,
 ) -> Setup:
     """Read and tokenize a text, make the run folder and a network.
@@ -45,6 +48,7 @@ def begin(
         level: a key of TOKENIZERS; of no account with a parent.
         options: fields of ModelConfig and TrainingConfig that the user has set.
         parent: a run folder or model file to fine-tune, or None for a new network.
+        vocab_size: tokens at the most, or None for what suits the level and the text.
         note: told how the text was read, where that was guessed.
 
     Raises:
@@ -53,9 +57,13 @@ def begin(
             then.
     """
     require(level in TOKENIZERS, f"no level named {level!r}; use one of {', '.join(TOKENIZERS)}")
+    require(
+        vocab_size is None or 2 <= vocab_size <= MAX_VOCAB_SIZE,
+        f"--vocab-size must be from 2 to {MAX_VOCAB_SIZE:,}",
+    )
     where = _device(device)
     path = new_path(output, source.paths[0])
-    tokenize: Callable[[str], Tokenizer] = TOKENIZERS[level].train
+    tokenize: Callable[[str], Tokenizer] = partial(TOKENIZERS[level].train, vocab_size=vocab_size)
     origin = None
     if parent:
         origin, old_model = transfer.find(parent)

@@ -5,10 +5,12 @@ import random
 from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from charrnn.cli import main
+from charrnn.tokenizer import TOKENIZERS
 from tests.cli.shell import Result, Training, charrnn_command, one_thread
 
 Call = Callable[..., Result]
@@ -53,6 +55,18 @@ def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Training:
 def word_trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Training:
     """A word model, trained without --json."""
     return train(corpus, tmp_path_factory.mktemp("word-trained"), "--level", "word")
+
+
+@pytest.fixture(scope="session", params=TOKENIZERS)
+def any_trained(
+    request: pytest.FixtureRequest, corpus: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Training:
+    """A model of each level."""
+    level = request.param
+    known: dict[str, str] = {"char": "trained", "word": "word_trained"}
+    if level in known:
+        return cast(Training, request.getfixturevalue(known[level]))
+    return train(corpus, tmp_path_factory.mktemp(f"{level}-trained"), "--level", level)
 
 
 @pytest.fixture

@@ -122,13 +122,9 @@ def test_no_model(call: Call) -> None:
     assert "charrnn train" in result.error
 
 
-@pytest.mark.parametrize("level", ["char", "word"])
-def test_without_torch(
-    tmp_path: Path, trained: Training, word_trained: Training, level: str
-) -> None:
+def test_without_torch(tmp_path: Path, any_trained: Training) -> None:
     """In a pipe it waits for neither torch nor what the interactive session needs."""
-    run = trained.run if level == "char" else word_trained.run
-    loaded = modules_loaded("complete", "-m", run, cwd=tmp_path, stdin="The fo\n")
+    loaded = modules_loaded("complete", "-m", any_trained.run, cwd=tmp_path, stdin="The fo\n")
     assert not {"torch", "prompt_toolkit", "rich"} & loaded
 
 

@@ -284,36 +284,34 @@ class TestControls:
         text = call("generate", "The fox", *options).out.removesuffix("\n")
         assert len({text[i : i + 3] for i in range(len(text) - 2)}) == len(text) - 2
 
-    def test_ban(self, call: Call, trained: Training, word_trained: Training) -> None:
-        """What --ban names is never written, at either level."""
-        for run in (trained.run, word_trained.run):
-            options = (
-                "generate",
-                "A",
-                "-n",
-                2000,
-                "-m",
-                run,
-                "--random-seed",
-                1,
-                "--no-echo",
-                "-e",
-            )
-            text = call(*options).out
-            assert "th" in text and "\n" in text.strip()
-            text = call(*options, "--ban", "th", "--ban", r"\n", "--ban", "e b").out
-            assert text.strip()
-            assert not re.search("th|\n|e b", text.removesuffix("\n"))
+    def test_ban(self, call: Call, any_trained: Training) -> None:
+        """What --ban names is never written, at any level."""
+        options = (
+            "generate",
+            "A",
+            "-n",
+            2000,
+            "-m",
+            any_trained.run,
+            "--random-seed",
+            1,
+            "--no-echo",
+            "-e",
+        )
+        text = call(*options).out
+        assert "th" in text and "\n" in text.strip()
+        text = call(*options, "--ban", "th", "--ban", r"\n", "--ban", "e b").out
+        assert text.strip()
+        assert not re.search("th|\n|e b", text.removesuffix("\n"))
 
-    def test_bias(self, call: Call, trained: Training, word_trained: Training) -> None:
+    def test_bias(self, call: Call, any_trained: Training) -> None:
         """What --bias names comes more often, or less; its text may hold an equals sign."""
-        for run in (trained.run, word_trained.run):
-            options = ("generate", "A", "-n", 2000, "-m", run, "--random-seed", 1)
-            counts = [
-                call(*options, "--bias", f"in={nats}", "--bias", "==1").out.count("in")
-                for nats in (-9, 0, 9)
-            ]
-            assert counts == sorted({*counts})
+        options = ("generate", "A", "-n", 2000, "-m", any_trained.run, "--random-seed", 1)
+        counts = [
+            call(*options, "--bias", f"in={nats}", "--bias", "==1").out.count("in")
+            for nats in (-9, 0, 9)
+        ]
+        assert counts == sorted({*counts})
 
     def test_ban_everything(self, call: Call, trained: Training) -> None:
         """To leave no token is wrong usage."""
@@ -391,15 +389,20 @@ class TestUnknown:
 
 
 class TestTemplate:
-    def test_filled(self, call: Call, trained: Training, word_trained: Training) -> None:
+    def test_filled(self, call: Call, any_trained: Training) -> None:
         """Fixed text stays, gaps are filled, the same random seed fills them alike."""
-        for run in (trained.run, word_trained.run):
-            options = ("generate", "--template", "The {word} {{slept}} {words:2}. ", "-qm", run)
-            results = [call(*options, "--random-seed", i, "--best-of", 2) for i in (0, 0, 1)]
-            assert [(r.code, r.err) for r in results] == [(0, "")] * 3
-            assert results[0] == results[1] != results[2]
-            for result in results:
-                assert re.fullmatch(r"(?s)The .*\w \{slept\} .*\w\. \n", result.out)
+        options = (
+            "generate",
+            "--template",
+            "The {word} {{slept}} {words:2}. ",
+            "-qm",
+            any_trained.run,
+        )
+        results = [call(*options, "--random-seed", i, "--best-of", 2) for i in (0, 0, 1)]
+        assert [(r.code, r.err) for r in results] == [(0, "")] * 3
+        assert results[0] == results[1] != results[2]
+        for result in results:
+            assert re.fullmatch(r"(?s)The .*\w \{slept\} .*\w\. \n", result.out)
 
     def test_json(self, call: Call, trained: Training) -> None:
         """--json tells the whole text, and its log-probability."""

@@ -26,12 +26,9 @@ def text(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("level", ["char", "word"])
-def test_lines(
-    call: Call, trained: Training, word_trained: Training, text: Path, level: str
-) -> None:
+def test_lines(call: Call, any_trained: Training, text: Path) -> None:
     """An object for each line that is not empty, in order, with its score for itself."""
-    run = {"char": trained, "word": word_trained}[level].run
+    run = any_trained.run
     result = call("score", "text.txt", "-m", run)
     assert (result.code, result.err) == (0, "")
     lines = ["The fox slept by the river.", "xqzvfj kwpt", "A ☃ sang a song in the barn.", " "]

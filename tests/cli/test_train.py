@@ -83,10 +83,16 @@ class TestFinished:
         assert "bits/char" in word_trained.result.err
         assert f"charrnn generate -m {Path('runs', 'corpus')}" in word_trained.result.err
 
-    def test_word_level(self, word_trained: Training) -> None:
-        """A word model is a run like any other."""
-        assert {path.name for path in word_trained.run.iterdir()} == FILES
-        assert_usable(word_trained.run)
+    def test_every_level(self, any_trained: Training) -> None:
+        """A model of any level is a run like any other."""
+        assert {path.name for path in any_trained.run.iterdir()} == FILES
+        assert_usable(any_trained.run)
+
+    @pytest.mark.parametrize("level", ["char", "word", "bpe"])
+    def test_vocab_size(self, call: Call, corpus: Path, level: str) -> None:
+        """--vocab-size bounds the vocabulary, that of characters too."""
+        result = call("train", corpus, *SMALL, "--json", "--level", level, "--vocab-size", 12)
+        assert result.events[0]["model"]["vocab_size"] == 12
 
 
 class TestRunFolder:
@@ -226,6 +232,7 @@ class TestInput:
             "--lr 0", "--lr inf", "--clip 0", "--clip nan", "--random-seed -1",
             "--time nonsense", "--time 0s", "--time -5s", "--time 5x",
             "--epochs 0", "--epochs nan", "--steps 0", "--patience 0",
+            "--vocab-size 1", "--vocab-size 9999999",
         ],
     )  # fmt: skip
     def test_bad_option(self, call: Call, corpus: Path, tmp_path: Path, option: str) -> None:
@@ -311,7 +318,8 @@ class TestFrom:
         assert info["from"].endswith("model.safetensors")
 
     @pytest.mark.parametrize(
-        "option", ["--hidden 8", "--level word", "--cell gru", "--layers 2", "--embed 9"]
+        "option",
+        ["--hidden 8", "--level word", "--cell gru", "--layers 2", "--embed 9", "--vocab-size 99"],
     )
     def test_shape_is_given(self, trained: Training, call: Call, corpus: Path, option: str) -> None:
         """The network's shape is that of the run named, so options for it are wrong usage."""
@@ -536,7 +544,15 @@ class TestNothingToResume:
         assert os.listdir(tmp_path) == []
 
     @pytest.mark.parametrize(
-        "option", ["--hidden 8", "--level word", "--cell gru", "--val 0.2", "--random-seed 1"]
+        "option",
+        [
+            "--hidden 8",
+            "--level word",
+            "--vocab-size 9",
+            "--cell gru",
+            "--val 0.2",
+            "--random-seed 1",
+        ],
     )
     def test_what_cannot_change(self, call: Call, option: str) -> None:
         """What a run is cannot change with --resume."""

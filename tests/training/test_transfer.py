@@ -33,12 +33,13 @@ def transfers(events: list[object]) -> list[Transfer]:
     return [event for event in events if isinstance(event, Transfer)]
 
 
-@pytest.mark.parametrize("level", ["char", "word"])
+@pytest.mark.parametrize("level", ["char", "word", "bpe"])
 def test_rows_follow_their_tokens(level: str, old: Path) -> None:
     """Old tokens keep their ids and rows; new ones get rows, known tokens only more company."""
-    if level == "word":
-        finish(*setup.begin(Source(["old.txt"]), "runs/words", "cpu", level, OPTIONS))
-    name = "runs/words" if level == "word" else "runs/old"
+    name = "runs/old"
+    if level != "char":
+        name = f"runs/{level}"
+        finish(*setup.begin(Source(["old.txt"]), name, "cpu", level, OPTIONS))
     model = load(name).file
     training, _ = setup.begin(Source(["new.txt"]), None, "cpu", "char", {"steps": 5}, name)
     tokenizer = training.corpus.tokenizer
