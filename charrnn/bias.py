@@ -1,12 +1,13 @@
 """Making a text likelier or banning it, token by token, whatever the tokens are."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
 from charrnn.cells import Array
 from charrnn.errors import UsageError
+from charrnn.tokenizer import Tokenizer, is_half
 
 
 class TextBias:
@@ -16,7 +17,7 @@ class TextBias:
     characters of the text, so that a character model is led into the word from its first letter.
 
     Args:
-        tokens: what each id stands for; the last, for unseen characters, is left alone.
+        tokenizer: of its tokens the last, for unseen characters, is left alone.
         biases: nats for each text.
 
     Attributes:
@@ -26,12 +27,15 @@ class TextBias:
         UsageError: every token is banned.
     """
 
-    def __init__(self, tokens: Sequence[str], biases: Mapping[str, float]) -> None:
+    def __init__(self, tokenizer: Tokenizer, biases: Mapping[str, float]) -> None:
+        tokens = tokenizer.tokens
+        self._read = tokenizer.read
         self.anywhere = np.zeros(len(tokens), np.float32)
         # What must stand before, whether it is a word, which cannot begin within another, and
         # what is added to the tokens that then go on or complete the text.
         self._begun: list[tuple[str, bool, Array]] = []
-        for text, nats in biases.items():
+        for bias, nats in biases.items():
+            text = tokenizer.spelled(bias)
             for begun in range(len(text)):
                 added = np.zeros(len(tokens), np.float32)
                 rest = text[begun:]
@@ -43,7 +47,7 @@ class TextBias:
                     elif rest.startswith(token) and not math.isinf(nats):
                         added[i] = nats * len(token) / len(text)
                 if added.any():
-                    self._begun.append((text[:begun], text[0].isalnum(), added))
+                    self._begun.append((text[:begun], bias[0].isalnum(), added))
         if np.isneginf(self.anywhere[:-1]).all():
             raise UsageError("--ban leaves no token to draw", "ban less")
 
@@ -53,9 +57,15 @@ class TextBias:
         return not self._begun
 
     def after(self, text: str) -> Array:
-        """The bias of each token after a text, of which a bias' own length matters, [V]."""
+        """The bias of each token after a text, of which a bias' own length matters, [V].
+
+        Args:
+            text: as the tokenizer spells it.
+        """
         added = self.anywhere
+        last = self._read(text)[-1:]
         for begun, of_word, more in self._begun:
-            if text.endswith(begun) if begun else not (of_word and text[-1:].isalnum()):
+            within = is_half(last) or (of_word and last.isalnum())
+            if text.endswith(begun) if begun else not within:
                 added = added + more
         return added

@@ -1,9 +1,11 @@
 """Tokens that were drawn but may be taken back, since with them a copy of other text begins."""
 
+from itertools import accumulate
 from typing import NamedTuple
 
 from charrnn.cells import Array
 from charrnn.novelty import Guard, WordRuns
+from charrnn.tokenizer import Tokenizer
 
 MOST_BANS = 16  # at one place; then the copy is let through
 LONGEST = 200  # characters that are held back; what is longer is no word
@@ -14,13 +16,11 @@ class Drawn(NamedTuple):
 
     Attributes:
         token: its id.
-        text: what it stands for.
         nats: its surprise.
         before: the state before it, [L, S, H].
     """
 
     token: int
-    text: str
     nats: float
     before: Array
 
@@ -30,20 +30,24 @@ class Draft:
 
     Args:
         avoid: of the text that is not to be copied.
+        tokenizer: its tokens.
         seed: what the text continues.
         most_bans: fewer than there are tokens.
     """
 
-    def __init__(self, avoid: WordRuns, seed: str, most_bans: int = MOST_BANS) -> None:
+    def __init__(
+        self, avoid: WordRuns, tokenizer: Tokenizer, seed: str, most_bans: int = MOST_BANS
+    ) -> None:
         self._guard = Guard(avoid, seed)
+        self._tokenizer = tokenizer
         self._drawn: list[Drawn] = []
         self._most_bans = most_bans
         self._bans: set[int] = set()
         self._place = 0  # tokens in the draft before those that are banned
 
     @property
-    def text(self) -> str:
-        return "".join(drawn.text for drawn in self._drawn)
+    def tokens(self) -> list[int]:
+        return [drawn.token for drawn in self._drawn]
 
     @property
     def banned(self) -> list[int]:
@@ -57,17 +61,16 @@ class Draft:
             Tokens that stand from now on, and tokens that are taken back.
         """
         self._drawn.append(drawn)
-        text = self.text
+        texts = [*map(self._tokenizer.decoder(), self.tokens)]
+        text = "".join(texts)
         end, copy = self._guard.check(text, forgive=len(self._bans) >= self._most_bans)
         if copy is None and len(text) > LONGEST:
             end = len(text)
-        ends = [0]
-        for each in self._drawn:
-            ends.append(ends[-1] + len(each.text))
-        standing = sum(0 < e <= end for e in ends)
+        ends = [*accumulate(map(len, texts))]  # those of half a character do not stand yet
+        standing = max((i for i, e in enumerate(ends, 1) if e <= end and texts[i - 1]), default=0)
         undone: list[Drawn] = []
         if copy is not None:
-            first = sum(0 < e <= copy for e in ends)  # the token in which the copying word starts
+            first = sum(e <= copy for e in ends)  # the token in which the copying word starts
             undone = self._drawn[first:]
             del self._drawn[first:]
             if standing or first != self._place:

@@ -17,6 +17,7 @@ from charrnn.draft import MOST_BANS, Draft, Drawn
 from charrnn.engine import Engine, log_softmax
 from charrnn.novelty import WordRuns
 from charrnn.sampling import Mask, Sampler
+from charrnn.score import spread
 from charrnn.stopping import Ending
 from charrnn.tokenizer import Ids, Tokenizer
 
@@ -53,7 +54,7 @@ class Part(NamedTuple):
         sample: which one.
         text: without the seed.
         nats: the surprise of each character, float32 [len(text)], if that is asked for: a
-            token's, spread evenly over its characters.
+            token's, spread evenly over the characters that it completes.
         last: whether the sample ends here.
     """
 
@@ -149,26 +150,41 @@ def _read(seed: str, engine: Engine, tokenizer: Tokenizer, start: Array, in_word
 class _Text:
     """One text of a batch: where it ends, and what the next token depends on."""
 
-    def __init__(self, sample: Sample, seed: _Seed, stop: StopConfig, draft: Draft | None) -> None:
+    def __init__(
+        self,
+        sample: Sample,
+        seed: _Seed,
+        tokenizer: Tokenizer,
+        stop: StopConfig,
+        draft: Draft | None,
+    ) -> None:
+        self._vocabulary = tokenizer.tokens
+        self._decode = tokenizer.decoder()
         self.sample = sample
         self.seed = seed
         self.draft = draft
         self.ending = Ending(stop, sample.seed)
         self._open_end = seed.open_end
-        self._looked_at = max(map(len, sample.sampling.bias or {}), default=0)
-        before = sample.seed.removesuffix(seed.open_end)
+        spelled = tokenizer.spelled
+        self._looked_at = max(map(len, map(spelled, sample.sampling.bias or {})), default=0)
+        before = spelled(sample.seed.removesuffix(seed.open_end))
         self._tail = before[-self._looked_at :] if self._looked_at else ""
-        self._nats = np.zeros(0, np.float32)  # of the characters that `ending` holds back
+        self._nats = np.zeros(0, np.float32)  # of the characters that `ending` holds back,
+        self._half = np.zeros(0, np.float32)  # of the tokens of half a character
 
     @property
     def tail(self) -> str:
-        """As much of the text as the next token's bias depends on."""
-        return self._tail + (self.draft.text if self.draft else "")
+        """As much of the text as the next token's bias depends on, spelled."""
+        return self._tail + (self._spelled(self.draft.tokens) if self.draft else "")
 
-    def feed(self, tokens: list[str], nats: Array | None) -> Part:
+    def _spelled(self, ids: list[int]) -> str:
+        return "".join([self._vocabulary[i] for i in ids])
+
+    def feed(self, ids: list[int], nats: Array | None) -> Part:
         """Go on with these tokens, up to the end of the text."""
         if self._looked_at:
-            self._tail = (self._tail + "".join(tokens))[-self._looked_at :]
+            self._tail = (self._tail + self._spelled(ids))[-self._looked_at :]
+        tokens = [self._decode(i) for i in ids]
         if self._open_end and tokens:
             first = tokens[0].removeprefix(self._open_end)
             if first or self._open_end.isspace():
@@ -183,9 +199,10 @@ class _Text:
         if nats is None:
             return Part(self.sample, shown, None, ended)
         self.sample.logp -= float(nats[:taken].sum(dtype=np.float64))
-        lengths = [len(token) for token in tokens[:taken]]
-        spread = np.repeat(nats[:taken] / np.maximum(lengths, 1, dtype=np.float32), lengths)
-        known = np.concatenate([self._nats, spread])
+        lengths = [0] * len(self._half) + [len(token) for token in tokens[:taken]]
+        unspread = np.concatenate([self._half, nats[:taken]])
+        self._half = unspread[max((i for i, n in enumerate(lengths, 1) if n), default=0) :]
+        known = np.concatenate([self._nats, spread(unspread, lengths)])
         self._nats = known[len(shown) :]
         return Part(self.sample, shown, known[: len(shown)], ended)
 
@@ -199,13 +216,13 @@ class _Group:
     """Neighbours in a batch that are drawn under one configuration."""
 
     def __init__(
-        self, texts: list[_Text], sampling: SamplingConfig, tokens: Sequence[str], random_seed: int
+        self, texts: list[_Text], sampling: SamplingConfig, tokenizer: Tokenizer, random_seed: int
     ) -> None:
         self.texts = texts
         seeds = (np.random.SeedSequence(random_seed, spawn_key=t.sample.key) for t in texts)
         rngs = [np.random.default_rng(seed) for seed in seeds]
         self._sampler = Sampler(sampling, rngs, [text.seed.ids for text in texts])
-        self._bias = TextBias(tokens, sampling.bias or {})
+        self._bias = TextBias(tokenizer, sampling.bias or {})
         self.looks_back = not self._bias.constant or any(text.draft for text in texts)
 
     def draw(self, logits: Array) -> NDArray[np.intp]:
@@ -249,22 +266,26 @@ class _Batch:
         }
         bans = min(MOST_BANS, tokenizer.vocab_size - 2)
         texts = [
-            _Text(s, seeds[s.seed, half], stop, Draft(avoid, s.seed, bans) if avoid else None)
-            for s, half in zip(samples, in_word, strict=True)
+            _Text(
+                sample,
+                seeds[sample.seed, half],
+                tokenizer,
+                stop,
+                Draft(avoid, tokenizer, sample.seed, bans) if avoid else None,
+            )
+            for sample, half in zip(samples, in_word, strict=True)
         ]
         self._state = np.concatenate([text.seed.state for text in texts], axis=2)
         self._cannot_begin: Mask | None = None
         if any(text.seed.open_end for text in texts):
             self._cannot_begin = np.stack([text.seed.cannot_follow for text in texts])
-        self._before = self._state  # before the last step, and what was read in it
-        self._last = np.zeros(0, np.intp)
+        self._before = self._state  # before the last step
         self._groups = [
-            _Group(list(group), sampling, tokenizer.tokens, random_seed)
+            _Group(list(group), sampling, tokenizer, random_seed)
             for sampling, group in groupby(texts, key=lambda text: text.sample.sampling)
         ]
 
     def write(self, deadline: float, scored: bool) -> Iterator[Part]:
-        vocabulary = self._tokenizer.tokens
         for text in self._texts():
             if text.ending.why:  # a length of 0
                 yield text.feed([], np.zeros(0, np.float32) if scored else None)
@@ -274,11 +295,11 @@ class _Batch:
             began = time.monotonic()
             ids_tb, nats_tb = self._draw(min(steps, self._room()), scored)
             for i, text in enumerate(texts):
-                tokens = [vocabulary[token] for token in ids_tb[:, i].tolist()]
+                ids = ids_tb[:, i].tolist()
                 nats = None if nats_tb is None else nats_tb[:, i]
                 if text.draft:
-                    tokens, nats = self._settle(i, text.draft, tokens[0], nats)
-                part = text.feed(tokens, nats)
+                    ids, nats = self._settle(i, text.draft, ids[0], nats)
+                part = text.feed(ids, nats)
                 if part.text or part.last:
                     yield part
             self._drop_ended()
@@ -289,11 +310,11 @@ class _Batch:
             steps = max(1, min(BLOCK, int(len(ids_tb) * faster)))
 
     def _settle(
-        self, row: int, draft: Draft, token: str, nats: Array | None
-    ) -> tuple[list[str], Array | None]:
+        self, row: int, draft: Draft, token: int, nats: Array | None
+    ) -> tuple[list[int], Array | None]:
         """Tokens that stand, and their surprise, after one more in the draft of a row."""
         cost = 0.0 if nats is None else float(nats[0])
-        drawn = Drawn(self._last[row], token, cost, self._before[:, :, row])
+        drawn = Drawn(token, cost, self._before[:, :, row])
         stands, undone = draft.add(drawn)
         if undone:
             self._state[:, :, row] = undone[0].before
@@ -302,7 +323,7 @@ class _Batch:
                     group.take_back(row, len(undone))
                 row -= len(group.texts)
         costs = None if nats is None else np.array([drawn.nats for drawn in stands], np.float32)
-        return [drawn.text for drawn in stands], costs
+        return [drawn.token for drawn in stands], costs
 
     def _texts(self) -> list[_Text]:
         return [text for group in self._groups for text in group.texts]
@@ -329,7 +350,7 @@ class _Batch:
             if logp is not None:
                 surprises.append(-np.take_along_axis(logp, ids[:, None], 1)[:, 0])
             before, state = state, engine.step(ids, state)
-        self._before, self._state, self._last = before, state, ids
+        self._before, self._state = before, state
         return np.stack(drawn), np.stack(surprises) if scored else None
 
     def _draw_from(self, logits: Array) -> NDArray[np.intp]:

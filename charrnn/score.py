@@ -107,16 +107,32 @@ def surprises(
         states = engine.step(known, states)
     rows = np.argsort(order)
     return [
-        _over_characters(tokenizer, tokens, nats_tb[: len(tokens), row])
+        _of_characters(tokenizer, tokens, nats_tb[: len(tokens), row])
         for tokens, row in zip(ids, rows, strict=True)
     ]
 
 
-def _over_characters(tokenizer: Tokenizer, ids: Ids, nats: Array) -> Array:
+def _of_characters(tokenizer: Tokenizer, ids: Ids, nats: Array) -> Array:
     escaped = ids >= tokenizer.vocab_size
     nats = nats + np.where(escaped, np.float32(ESCAPE_NATS), np.float32(0))
-    lengths = [len(tokenizer.decode([token])) for token in ids.tolist()]
-    return np.repeat(nats / np.array(lengths, np.float32), lengths)
+    return spread(nats, [*map(len, map(tokenizer.decoder(), ids.tolist()))])
+
+
+def spread(nats: Array, lengths: Sequence[int]) -> Array:
+    """The surprise of each character, float32 [sum(lengths)], from that of tokens.
+
+    Args:
+        nats: of each token, float32 [N].
+        lengths: characters that each token completes. Its surprise is spread evenly over them;
+            that of one which completes none goes to the next.
+    """
+    complete = np.flatnonzero(lengths)
+    if not len(complete):
+        return np.zeros(0, np.float32)
+    first = np.append(0, complete[:-1] + 1)
+    sums = np.add.reduceat(nats[: complete[-1] + 1], first)
+    counts = np.array(lengths)[complete]
+    return np.repeat(sums / counts.astype(np.float32), counts)
 
 
 def _score_ids(engine: Engine, ids: Ids, state: Array) -> tuple[Array, float, int]:

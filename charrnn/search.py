@@ -13,9 +13,10 @@ from charrnn.cells import Array
 from charrnn.engine import Engine, log_softmax
 from charrnn.ngram import LAST_CODE_POINT
 from charrnn.text import JOINERS
-from charrnn.tokenizer import Ids, Tokenizer
+from charrnn.tokenizer import Ids, Tokenizer, is_half
 
-IN_WORD = re.compile(rf"(?:[^\W_]|[{JOINERS}])+")
+HALVES = "\udc80-\udcff"  # bytes of characters that are not complete
+IN_WORD = re.compile(rf"(?:[^\W_]|[{JOINERS}])*[{HALVES}]{{0,3}}")
 MAX_LENGTH = 64  # characters in a suggestion
 UNLIKELY = 1e-3  # probability of a beginning under which it is not followed
 SMALLEST = 1e-30
@@ -64,25 +65,27 @@ class Hypothesis:
 
     Attributes:
         need: end of the typed text that its tokens have yet to spell.
-        text: what it would insert after the typed text.
+        text: what it would insert after the typed text; it may end in half a character.
         score: its log-probability, nats.
-        wanted: texts asked for that begin so.
+        wanted: the tokens still to come of texts that are asked for.
     """
 
     need: str
     text: str
     score: float
-    wanted: tuple[str, ...] = ()
+    wanted: tuple[tuple[int, ...], ...] = ()
 
-    def followed_by(self, token: str, score: float, wanted: tuple[str, ...]) -> "Hypothesis":
-        spelled = len(self.need)
-        return Hypothesis(self.need[len(token) :], self.text + token[spelled:], score, wanted)
+    def is_word(self, within: bool) -> bool:
+        """Whether the text is, so far, a word or, if `within` one, part of it."""
+        if not self.text:
+            return True
+        begins = within or self.text[0] not in JOINERS
+        return begins and len(self.text) < MAX_LENGTH and bool(IN_WORD.fullmatch(self.text))
 
-    def is_word(self) -> bool:
-        """Whether the text is, so far, a word or part of one."""
-        return len(self.text) < MAX_LENGTH and (
-            not self.text or IN_WORD.fullmatch(self.text) is not None
-        )
+
+def may_end(text: str) -> bool:
+    """Whether a word, or the rest of one, may end so: with no joiner and no half character."""
+    return not text or not (text[-1] in JOINERS or is_half(text[-1]))
 
 
 class WordSearch:
@@ -100,7 +103,6 @@ class WordSearch:
         self._beam = beam
         tokens = tokenizer.tokens[:-1]
         self._ids = {token: i for i, token in enumerate(tokens)}
-        self._longest = max(map(len, tokens), default=1)
         self._sorted = sorted(tokens)
         self._sorted_ids = np.array([self._ids[token] for token in self._sorted], np.int32)
         inside = np.array([IN_WORD.fullmatch(token) is not None for token in tokens], bool)
@@ -148,7 +150,8 @@ class WordSearch:
     ) -> tuple[dict[str, float], float]:
         """Words that may follow and their probabilities, and that of the unfinished end."""
         state = self._state(typed.removesuffix(unfinished))
-        beam = [Hypothesis(unfinished, "", 0.0, tuple(wanted))]
+        paths = tuple(tuple(self._tokenizer.encode(unfinished + text).tolist()) for text in wanted)
+        beam = [Hypothesis(unfinished, "", 0.0, paths)]
         mass = 0.0 if unfinished else 1.0
         found: defaultdict[str, float] = defaultdict(float)
         while beam:
@@ -166,7 +169,7 @@ class WordSearch:
                     ids.append(agree)
                 elif not hypothesis.text and not within:
                     follow[row, self._joiners] = -np.inf
-                elif (hypothesis.text or "a")[-1] not in JOINERS:
+                elif may_end(hypothesis.text):
                     found[hypothesis.text] += end
             words = sorted(p for text, p in found.items() if text)
             floor = max(UNLIKELY * mass, SMALLEST)
@@ -177,7 +180,25 @@ class WordSearch:
             token_of = np.concatenate([*ids, self._inside[likely[1]]])
             best = np.argsort(-logp[row_of, token_of], kind="stable")[: max(self._beam, 2 * k)]
             chosen = dict.fromkeys(zip(row_of[best].tolist(), token_of[best].tolist(), strict=True))
-            state, beam = self._advance(state, beam, chosen, logp, math.log(floor))
+            for row, hypothesis in enumerate(beam):
+                for token in {way[0] for way in hypothesis.wanted if way}:
+                    if token < self._tokenizer.unknown_id and logp[row, token] > math.log(floor):
+                        chosen[row, token] = None
+            rows, tokens, children = [], [], []
+            for row, token in chosen:
+                parent = beam[row]
+                child = self._followed(parent, token, float(logp[row, token]))
+                before = child.text[:-1]
+                if child.is_word(within):
+                    rows.append(row)
+                    tokens.append(token)
+                    children.append(child)
+                elif len(child.text) <= len(parent.text) and (before or within) and may_end(before):
+                    # It became a whole character, and one that ends the word.
+                    found[before] += math.exp(child.score)
+            beam = children
+            if beam:
+                state = self._engine.step(np.array(tokens), state[:, :, rows])
         return found, mass
 
     def _spell(self, need: str) -> tuple[Ids, Ids]:
@@ -188,41 +209,10 @@ class WordSearch:
         parts = [self._ids[need[:n]] for n in range(1, len(need)) if need[:n] in self._ids]
         return np.concatenate([spelled, np.array(parts, np.int32)]), spelled
 
-    def _advance(
-        self,
-        state: Array,
-        beam: list[Hypothesis],
-        chosen: dict[tuple[int, int], None],
-        logp: Array,
-        least: float,
-    ) -> tuple[Array, list[Hypothesis]]:
-        """Read the tokens chosen, in their rows, and those on the way to what is wanted."""
-        towards = [self._towards(hypothesis) for hypothesis in beam]
-        ways = ((row, token) for row, way in enumerate(towards) for token in way)
-        chosen |= dict.fromkeys((row, token) for row, token in ways if logp[row, token] > least)
-        rows, tokens, children = [], [], []
-        for row, token in chosen:
-            child = beam[row].followed_by(
-                self._tokenizer.tokens[token],
-                float(logp[row, token]),
-                tuple(towards[row].get(token, ())),
-            )
-            if child.is_word():
-                rows.append(row)
-                tokens.append(token)
-                children.append(child)
-        if not children:
-            return state, []
-        return self._engine.step(np.array(tokens), state[:, :, rows]), children
-
-    def _towards(self, hypothesis: Hypothesis) -> dict[int, list[str]]:
-        """The next tokens on the way to the texts that are wanted, and to which ones."""
-        ways: defaultdict[int, list[str]] = defaultdict(list)
-        for text in hypothesis.wanted:
-            rest = hypothesis.need + text[len(hypothesis.text) :]
-            for length in range(min(self._longest, len(rest)), 0, -1):
-                token = self._ids.get(rest[:length])
-                if token is not None:
-                    ways[token].append(text)
-                    break
-        return ways
+    def _followed(self, hypothesis: Hypothesis, token: int, score: float) -> Hypothesis:
+        """A text with one token more, of which `score` is the log-probability."""
+        need = hypothesis.need
+        spelled = self._tokenizer.tokens[token]
+        text = self._tokenizer.read(hypothesis.text + spelled[len(need) :])
+        wanted = tuple(way[1:] for way in hypothesis.wanted if way[:1] == (token,))
+        return Hypothesis(need[len(spelled) :], text, score, wanted)

@@ -1,22 +1,26 @@
 """Text to token ids and back, exactly. To add a level: a class and a row in TOKENIZERS.
 
 A vocabulary of V tokens has the ids 0 to V-1; the last stands for any character
-that is not in it. `encode` writes such a character as an id of V or more, V plus
-its code point, so that `decode` gives it back; the network is shown `known(ids)`,
-where they are all V-1. A score charges ESCAPE_NATS for saying which one it was.
+that is not in it (bytes have it, but never need it). `encode` writes such a character
+as an id of V or more, V plus its code point, so that `decode` gives it back; the network
+is shown `known(ids)`, where they are all V-1. A score charges ESCAPE_NATS for saying
+which one it was. (To spell it by bytes instead would cost more: the network, which never
+saw one in training, finds each of two to four unlikely.)
 """
 
+import codecs
 import json
 import math
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.config import require
 from charrnn.errors import TextError
 from charrnn.text import chunks
 
@@ -41,8 +45,12 @@ def code_points(text: str) -> Ids:
     Raises:
         TextError: the text holds half of a surrogate pair, which is no character.
     """
+    return np.frombuffer(_encoded(text, "utf-32-le"), dtype="<i4")
+
+
+def _encoded(text: str, encoding: str) -> bytes:
     try:
-        return np.frombuffer(text.encode("utf-32-le"), dtype="<i4")
+        return text.encode(encoding)
     except UnicodeEncodeError as error:
         raise TextError(
             f"not valid Unicode: a lone surrogate U+{ord(text[error.start]):04X} "
@@ -61,11 +69,18 @@ def common_characters(text: str, vocab_size: int | None = None) -> list[str]:
     return sorted(chr(code) for code, _ in counts.most_common(room))
 
 
+def is_half(character: str) -> bool:
+    """Whether it is no character but a byte of a longer one."""
+    return "\udc80" <= character <= "\udcff"
+
+
 class Tokenizer(ABC):
     """Text to ids and back, so that decode(encode(text)) == text for every text.
 
     Args:
-        tokens: what each id stands for, without the one for unseen characters.
+        tokens: what each id stands for, without the one for unseen characters. A token that is
+            a byte of a longer character is written as Python writes it, a lone surrogate from
+            U+DC80 to U+DCFF (PEP 383).
     """
 
     level: ClassVar[str]
@@ -103,9 +118,9 @@ class Tokenizer(ABC):
             TextError: the text is not valid Unicode.
         """
 
-    @abstractmethod
     def unfinished(self, text: str) -> str:
         """The end of the text whose tokens may still change as more is typed."""
+        return ""
 
     def extended(self, text: str) -> Self:
         """This vocabulary, its ids unchanged, and after it what `train` finds in a text."""
@@ -118,9 +133,19 @@ class Tokenizer(ABC):
         return self._character_ids[code_points(text)]
 
     def decode(self, ids: Iterable[int]) -> str:
-        return "".join(
-            self.tokens[i] if i < self.vocab_size else chr(i - self.vocab_size) for i in ids
-        )
+        return "".join(map(self.decoder(), ids))
+
+    def decoder(self) -> Callable[[int], str]:
+        """Gives the text that each id completes, one after the other; half a character is none."""
+        return lambda i: self.tokens[i] if i < self.vocab_size else chr(i - self.vocab_size)
+
+    def spelled(self, text: str) -> str:
+        """The text as `tokens` are written, so that it is some of them joined."""
+        return text
+
+    def read(self, spelled: str) -> str:
+        """The text that was spelled; what is half a character stays as it is."""
+        return spelled
 
     def known(self, ids: Ids) -> Ids:
         """The ids as the network knows them: every escape is the last id of the vocabulary."""
@@ -129,8 +154,8 @@ class Tokenizer(ABC):
 
     def unseen(self, text: str) -> list[str]:
         """The characters of a text that the vocabulary lacks, each once, in order."""
-        return list(dict.fromkeys(c for c, i in zip(text, self.spell(text), strict=True)
-                                  if i >= self.vocab_size))  # fmt: skip
+        escapes = dict.fromkeys(i for i in self.spell(text).tolist() if i >= self.vocab_size)
+        return [chr(i - self.vocab_size) for i in escapes]
 
     def to_json(self) -> dict[str, Any]:
         return {"level": self.level, "tokens": self.tokens[:-1]}
@@ -164,8 +189,46 @@ class CharTokenizer(Tokenizer):
     def encode(self, text: str) -> Ids:
         return self.spell(text)
 
-    def unfinished(self, text: str) -> str:
-        return ""
+
+class ByteTokenizer(Tokenizer):
+    """A token is a byte of UTF-8, so that no character is unseen."""
+
+    level = "byte"
+
+    def __init__(self) -> None:
+        super().__init__([bytes([i]).decode("ascii", "surrogateescape") for i in range(256)])
+
+    @classmethod
+    def train(cls, text: str, vocab_size: int | None = None) -> Self:
+        require(vocab_size is None, "--vocab-size is of no account with bytes, which are 256")
+        code_points(text)
+        return cls()
+
+    def encode(self, text: str) -> Ids:
+        return np.frombuffer(_encoded(text, "utf-8"), np.uint8).astype(np.int32)
+
+    def spell(self, text: str) -> Ids:
+        return self.encode(text)
+
+    def extended(self, text: str) -> Self:
+        return self
+
+    def decoder(self) -> Callable[[int], str]:
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        return lambda i: decode(bytes([i]))
+
+    def spelled(self, text: str) -> str:
+        return text.encode("utf-8", "surrogateescape").decode("ascii", "surrogateescape")
+
+    def read(self, spelled: str) -> str:
+        return spelled.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+
+    def to_json(self) -> dict[str, Any]:
+        return {"level": self.level}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        return cls()
 
 
 class PieceTokenizer(Tokenizer):
@@ -212,7 +275,11 @@ class PieceTokenizer(Tokenizer):
         parts = [np.zeros(0, np.int32)]
         rest = chunks([text])
         while batch := [*islice(rest, CHUNKS)]:
-            for encoding, chunk in zip(self._library.encode_batch_fast(batch), batch, strict=True):
+            # (A batch wakes all cores, which a word as it is typed is not worth.)
+            alone = len(batch) == 1
+            library = self._library
+            encodings = [library.encode(batch[0])] if alone else library.encode_batch_fast(batch)
+            for encoding, chunk in zip(encodings, batch, strict=True):
                 ids = np.fromiter(encoding.ids, np.int32, len(encoding))
                 known = self.unknown_id not in ids
                 parts.append(ids if known else self._escape(ids, chunk))
@@ -340,7 +407,8 @@ class BpeTokenizer(PieceTokenizer):
 
 
 TOKENIZERS: dict[str, type[Tokenizer]] = {
-    tokenizer.level: tokenizer for tokenizer in (CharTokenizer, WordTokenizer, BpeTokenizer)
+    tokenizer.level: tokenizer
+    for tokenizer in (CharTokenizer, WordTokenizer, BpeTokenizer, ByteTokenizer)
 }
 
 

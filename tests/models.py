@@ -7,6 +7,7 @@ from charrnn.model import Model
 from charrnn.model_file import ModelFile
 from charrnn.tokenizer import Tokenizer
 
+WITH_UNSEEN = ("char", "word", "bpe")  # levels to which a character may be new
 CORPUS = """\
 The fox and the crow. The crow sat on a branch, and the fox sat under the branch.
 "Don't sing," said the crow; the fox said: "Don't sing!" and the crow didn't.
@@ -34,6 +35,8 @@ def random_model(
     }
     if cell == "rnn-relu":  # an unbounded unit must forget
         weights |= {name: w * 0.3 for name, w in weights.items() if name.endswith("recurrent")}
+    if tokenizer.level == "byte":  # what a trained network would hardly write: no characters
+        weights["output_bias"][[i for i in range(256) if i > 127 or chr(i) not in CORPUS]] -= 30
     if isinstance(favourite, str):
         favourite = tokenizer.tokens.index(favourite)
     if favourite is not None:

@@ -106,7 +106,7 @@ class TestBias:
     def test_whole(self, level: str, text: str, nats: float) -> None:
         """From its start on, the tokens of a text are given its nats in all."""
         tokenizer = LEVELS[level]
-        bias = TextBias(tokenizer.tokens, {text: nats})
+        bias = TextBias(tokenizer, {text: nats})
         given, before = 0.0, "\n"
         for token in tokenizer.encode(text).tolist():
             given += bias.after(before)[token]
@@ -116,7 +116,7 @@ class TestBias:
     def test_not_within_a_word(self) -> None:
         """The first letter is led to where a word may begin, not within another."""
         tokenizer = LEVELS["char"]
-        bias = TextBias(tokenizer.tokens, {"fox": 3.0})
+        bias = TextBias(tokenizer, {"fox": 3.0})
         f, o = tokenizer.encode("fo").tolist()
         assert [bool(bias.after(s)[f]) for s in ("", "the ", '"', "the", "o")] == [1, 1, 1, 0, 0]
         assert bias.after("of")[o] == 1
@@ -125,20 +125,20 @@ class TestBias:
         """A text that begins with a mark or a space is led to after a word."""
         tokenizer = LEVELS["char"]
         for text in (", and", " fox"):
-            assert TextBias(tokenizer.tokens, {text: 5.0}).after("the")[tokenizer.encode(text)[0]]
+            assert TextBias(tokenizer, {text: 5.0}).after("the")[tokenizer.encode(text)[0]]
 
     def test_unknown(self) -> None:
         """The token of unseen characters is left alone, and so is all that is not asked for."""
         tokens = LEVELS["word"].tokens
-        bias = TextBias(tokens, {"fox": 3.0, "unknown": 3.0, "\x00": 3.0, "th": 1.0})
+        bias = TextBias(LEVELS["word"], {"fox": 3.0, "unknown": 3.0, "\x00": 3.0, "th": 1.0})
         for before in ("", "the", "the f"):
             assert bias.after(before)[-1] == 0
             assert not bias.after(before)[tokens.index(" sat")]
 
     def test_constant(self) -> None:
         """The bias of single tokens is the same after every text, and known to be."""
-        bias = TextBias(LEVELS["char"].tokens, {"a": 1.0, "b": -math.inf})
+        bias = TextBias(LEVELS["char"], {"a": 1.0, "b": -math.inf})
         assert bias.constant
         assert np.array_equal(bias.after(""), bias.after("xa"))
-        assert not TextBias(LEVELS["char"].tokens, {"ab": 1.0}).constant
-        assert TextBias(LEVELS["char"].tokens, {}).constant
+        assert not TextBias(LEVELS["char"], {"ab": 1.0}).constant
+        assert TextBias(LEVELS["char"], {}).constant

@@ -1,6 +1,7 @@
 """Completions against brute force over a small vocabulary, and what people expect of them."""
 
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from charrnn.mixture import BEGIN, FEATURES, Weights
 from charrnn.ngram import NGram
 from charrnn.search import Reader, WordSearch
 from charrnn.text import WORD
-from charrnn.tokenizer import TOKENIZERS, CharTokenizer, Tokenizer, WordTokenizer
+from charrnn.tokenizer import TOKENIZERS, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
 from tests.strategies import texts
 
 
@@ -57,13 +58,19 @@ def log_probabilities(engine: Engine, tokenizer: Tokenizer, state: Array) -> Arr
     return first
 
 
-def probability(engine: Engine, tokenizer: Tokenizer, typed: str, text: str) -> float:
-    """That a character model writes `text` after `typed` and then ends the word."""
+def read(engine: Engine, tokenizer: Tokenizer, typed: str, text: str) -> tuple[float, Array]:
+    """The log-probability of `text` after `typed`, and the state after both."""
     state = engine.read(tokenizer.encode(typed), engine.zero_state())
     total = 0.0
     for token in tokenizer.encode(text):
         total += log_probabilities(engine, tokenizer, state)[token]
         state = engine.step(np.array([token]), state)
+    return total, state
+
+
+def probability(engine: Engine, tokenizer: Tokenizer, typed: str, text: str) -> float:
+    """That a character model writes `text` after `typed` and then ends the word."""
+    total, state = read(engine, tokenizer, typed, text)
     ends = [i for i, t in enumerate(tokenizer.tokens[:-1]) if t in " .\n"]
     return float(
         np.exp(total + np.log(np.exp(log_probabilities(engine, tokenizer, state)[ends]).sum()))
@@ -211,3 +218,20 @@ def test_wanted(typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = search.search(typed, typed.strip(), wanted, 1)
     for text in wanted:
         assert found[text] == pytest.approx(probability(engine, tokenizer, typed, text), rel=1e-3)
+
+
+def test_half_characters_are_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte model suggests words of whole characters, and a mark of several bytes ends a word."""
+    monkeypatch.setattr("charrnn.search.UNLIKELY", 0.0)
+    tokenizer = ByteTokenizer.train("")
+    engine = random_engine(tokenizer.vocab_size, scale=0.3)
+    search = WordSearch(engine, tokenizer, engine.zero_state(), beam=300)
+    monkeypatch.setattr("charrnn.search.MAX_LENGTH", 3)
+    wanted = ["ï", "ïv", "é", "猫"]
+    found = search.search("na", "na", wanted, 300)
+    for text in wanted:
+        ended = sum(math.exp(read(engine, tokenizer, "na", text + end)[0]) for end in ' .,\n!?"—“')
+        assert found[text] >= 0.999 * ended
+    for text in found:
+        assert WORD.fullmatch("na" + text)
+    assert sum(found.values()) <= 1 + 1e-4

@@ -1,6 +1,7 @@
 """Generation: repeatable, as long as asked, from every seed."""
 
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import TextError, UsageError
 from charrnn.generate import BATCH, Part, Sample, in_order
 from charrnn.model import Model
-from charrnn.tokenizer import TOKENIZERS, CharTokenizer, WordTokenizer
-from tests.models import CORPUS, random_model
+from charrnn.tokenizer import TOKENIZERS, ByteTokenizer, CharTokenizer, WordTokenizer
+from tests.models import CORPUS, WITH_UNSEEN, random_model
 from tests.strategies import LONE_SURROGATES, NASTY, texts
 
 
@@ -157,9 +158,40 @@ class TestSeeds:
         with pytest.raises(TextError, match="surrogate"):
             written(model, s)
 
+    @pytest.mark.parametrize("model", WITH_UNSEEN, indirect=True)
     def test_unseen_is_the_unknown_token(self, model: Model) -> None:
         """The model reads every unseen character alike."""
         assert written(model, "The 猫 ") == written(model, "The ☃ ")
+
+
+class TestBytes:
+    def test_whole_characters(self) -> None:
+        """Characters of several bytes come whole, each with its surprise."""
+        model = random_model(ByteTokenizer.train(""))
+        sample = Sample("猫", SamplingConfig(1, bias={"—": 500.0}))
+        parts = list(model.write([sample], StopConfig(chars=9), 0, scored=True))
+        assert "".join(part.text for part in parts) == 9 * "—"
+        assert sample.tokens == 9 * 3
+        nats = np.concatenate([part.nats for part in parts if part.nats is not None])
+        assert [len(part.nats) for part in parts if part.nats is not None] == [
+            len(part.text) for part in parts
+        ]
+        assert nats.sum() == pytest.approx(-sample.logp, rel=1e-5)
+        text = model.surprise(["猫" + 9 * "—"])[0][1:]
+        assert nats == pytest.approx(text, rel=1e-4)
+
+    def test_half_a_character(self) -> None:
+        """What ends within a character, for lack of tokens, is not shown."""
+        model = random_model(ByteTokenizer.train(""))
+        sample = Sample("", SamplingConfig(1, bias={"—": 500.0}))
+        parts = model.write([sample], StopConfig(tokens=5), 0)
+        assert "".join(part.text for part in parts) == "—"
+
+    def test_ban(self) -> None:
+        """A character of several bytes is banned as any other."""
+        model = random_model(ByteTokenizer.train(""))
+        text = written(model, "", 60, bias={"é": 500.0, "éé": -math.inf, "x": -math.inf})
+        assert "é" in text and "éé" not in text and "x" not in text
 
 
 class TestTokens:

@@ -16,7 +16,7 @@ from charrnn.errors import TextError
 from charrnn.model import Model
 from charrnn.score import Score
 from charrnn.tokenizer import TOKENIZERS, CharTokenizer
-from tests.models import CORPUS, random_model
+from tests.models import CORPUS, WITH_UNSEEN, random_model
 from tests.strategies import LONE_SURROGATES, NASTY, cut, texts
 
 
@@ -102,6 +102,7 @@ class TestShort:
         total += math.exp(before + escape - char_model.score("The 猫").nats)
         assert total == pytest.approx(1, abs=1e-4)
 
+    @pytest.mark.parametrize("model", WITH_UNSEEN, indirect=True)
     def test_unseen_characters_are_alike(self, model: Model) -> None:
         """Every unseen character costs the same: the unknown token and a code point."""
         assert model.score("The 猫").nats == model.score("The ☃").nats

@@ -7,16 +7,18 @@ import pytest
 from hypothesis import example, given, settings
 
 from charrnn import text, tokenizer
-from charrnn.errors import TextError
+from charrnn.errors import TextError, UsageError
 from charrnn.tokenizer import (
     TOKENIZERS,
     BpeTokenizer,
+    ByteTokenizer,
     CharTokenizer,
     Tokenizer,
     WordTokenizer,
     code_points,
     from_json,
 )
+from tests.models import WITH_UNSEEN
 from tests.strategies import LONE_SURROGATES, NASTY, texts
 
 LEVELS = [*TOKENIZERS]
@@ -99,6 +101,7 @@ class TestExact:
 
 
 class TestUnknown:
+    @pytest.mark.parametrize("trained", WITH_UNSEEN, indirect=True)
     @given(s=texts)
     @example(s="xQxQ x")
     def test_unseen(self, trained: Tokenizer, s: str) -> None:
@@ -109,6 +112,7 @@ class TestUnknown:
                 expected.append(c)
         assert trained.unseen(s) == expected
 
+    @pytest.mark.parametrize("trained", WITH_UNSEEN, indirect=True)
     @given(s=texts)
     def test_escapes(self, trained: Tokenizer, s: str) -> None:
         """There is one escape for each unseen character, and none for another."""
@@ -117,6 +121,7 @@ class TestUnknown:
         assert escapes == [c for c in s if c not in SEEN]
         assert trained.unknown_id not in ids
 
+    @pytest.mark.parametrize("trained", WITH_UNSEEN, indirect=True)
     @given(s=texts)
     def test_spell(self, trained: Tokenizer, s: str) -> None:
         """Spelling gives one id for each character and reads back exactly."""
@@ -124,7 +129,7 @@ class TestUnknown:
         assert len(ids) == len(s)
         assert trained.decode(ids) == s
 
-    @pytest.mark.parametrize("level", LEVELS)
+    @pytest.mark.parametrize("level", WITH_UNSEEN)
     def test_more_characters_than_kept(self, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of a large script the commonest characters are kept, the rest comes back by escapes."""
         monkeypatch.setattr(tokenizer, "MAX_CHARACTERS", 3)
@@ -214,6 +219,30 @@ class TestBpe:
             from_json({"level": "bpe", "tokens": ["a", "b", "ab"], "merges": merges})
 
 
+class TestByte:
+    @given(s=texts)
+    def test_tokens_are_the_bytes(self, s: str) -> None:
+        """Ids are UTF-8's bytes, and their tokens joined are the text as it is spelled."""
+        own = ByteTokenizer.train(s)
+        ids = own.encode(s).tolist()
+        assert bytes(ids) == s.encode()
+        assert "".join(own.tokens[i] for i in ids) == own.spelled(s)
+        assert own.read(own.spelled(s)) == s
+
+    @given(s=texts)
+    def test_no_half_character(self, s: str) -> None:
+        """A character comes with its last byte and not before."""
+        own = ByteTokenizer.train("")
+        decode = own.decoder()
+        shown = [decode(i) for i in own.encode(s).tolist()]
+        assert "".join(shown) == s
+        assert [c for c in shown if c] == [*s]
+
+    def test_no_character(self) -> None:
+        """Bytes that are no character are shown as the replacement character."""
+        assert ByteTokenizer.train("").decode([0x61, 0xE2, 0x62, 0xFF]) == "a\ufffdb\ufffd"
+
+
 class TestPieces:
     """Words, punctuation and white space, which words and byte pair encoding start from."""
 
@@ -238,7 +267,7 @@ class TestPieces:
 
 
 class TestSize:
-    @pytest.mark.parametrize("level", ["char", "word", "bpe"])
+    @pytest.mark.parametrize("level", WITH_UNSEEN)
     @pytest.mark.parametrize("size", [2, 5, 20, 40])
     def test_is_kept_to(self, level: str, size: int) -> None:
         """A vocabulary is no larger than asked, and exact; the commonest characters stay."""
@@ -246,6 +275,11 @@ class TestSize:
         assert own.vocab_size <= size
         check_exact(own, SEEN)
         assert not own.unseen(" ")
+
+    def test_of_bytes(self) -> None:
+        """The number of bytes is not to be chosen."""
+        with pytest.raises(UsageError, match="256"):
+            ByteTokenizer.train(SEEN, vocab_size=100)
 
 
 class TestJson:
@@ -260,7 +294,7 @@ class TestJson:
         assert after.tokens == before.tokens
         assert np.array_equal(after.encode(s), before.encode(s))
 
-    @pytest.mark.parametrize("level", LEVELS)
+    @pytest.mark.parametrize("level", WITH_UNSEEN)
     @pytest.mark.parametrize(
         "tokens",
         [
@@ -282,7 +316,7 @@ class TestJson:
         with pytest.raises(ValueError, match=r"token|Unicode"):
             from_json({"level": level, "tokens": tokens})
 
-    @pytest.mark.parametrize("level", [None, "", "byte", 1, [], {}, ["char"], True], ids=repr)
+    @pytest.mark.parametrize("level", [None, "", "syllable", 1, [], {}, ["char"], True], ids=repr)
     def test_bad_level(self, level: object) -> None:
         """A level that is not in TOKENIZERS, of whatever type, describes no tokenizer."""
         with pytest.raises(ValueError, match="level"):

@@ -31,7 +31,7 @@ def train(
         str | None,
         Option("-o", "--output", metavar="RUN", help="Run folder.  [default: runs/TEXT]"),
     ] = None,
-    level: Annotated[str | None, Option(help="char, word or bpe.  [default: char]")] = None,
+    level: Annotated[str | None, Option(help="char, word, bpe or byte.  [default: char]")] = None,
     vocab_size: Annotated[int | None, Option(help="Tokens at the most.")] = None,
     cell: Annotated[str | None, Option(help="lstm, gru, rnn or rnn-relu.  [default: lstm]")] = None,
     hidden: Annotated[int | None, Option(help="Units in each layer.")] = None,

@@ -41,7 +41,7 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
         "cell": "lstm",
         "layers": 1,
         "hidden": _hidden(tokens, options.get("seconds", SECONDS)),
-        "embedding": 64 if level == "char" else 128,
+        "embedding": 64 if level in ("char", "byte") else 128,
         "tied": False,
     }
     shape |= {name: options[name] for name in shape if name in options}
