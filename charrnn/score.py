@@ -27,6 +27,7 @@ class Score:
         tokens: tokens of the model.
         correct: tokens that were the model's first guess.
         nats: negative log-probability of the whole text.
+        bytes: of the text as UTF-8.
     """
 
     chars: int = 0
@@ -34,6 +35,7 @@ class Score:
     tokens: int = 0
     correct: int = 0
     nats: float = 0.0
+    bytes: int = 0
 
     def __add__(self, other: "Score") -> "Score":
         """That of two texts, each for itself."""
@@ -46,6 +48,7 @@ class Score:
             "tokens": self.tokens,
             "words": self.words,
             "bpc": nats_per_char / math.log(2),
+            "bpb": self.nats / max(1, self.bytes) / math.log(2),
             "nats_per_char": nats_per_char,
             "perplexity": _perplexity(self.nats, self.tokens),
             "word_perplexity": _perplexity(self.nats, self.words),
@@ -74,6 +77,7 @@ def score(engine: Engine, tokenizer: Tokenizer, state: Array, text: Iterable[str
         total.correct += correct
         total.tokens += len(ids)
         total.chars += len(block)
+        total.bytes += len(block.encode())
         total.words += len(block.split()) - (inside_word and not block[0].isspace())
         inside_word = not block[-1].isspace()
     return total

@@ -36,7 +36,7 @@ def plain_score(model: Model, text: str) -> Score:
         nats += float(np.log(np.exp(logits).sum()) - logits[token])
         correct += int(logits.argmax() == token)
         state = engine.step(np.array([token]), state)
-    return Score(len(text), len(text.split()), len(ids), correct, nats)
+    return Score(len(text), len(text.split()), len(ids), correct, nats, len(text.encode()))
 
 
 def sentences(words: int) -> str:
@@ -237,13 +237,14 @@ class TestSurprises:
 
 class TestNumbers:
     def test_what_people_compare(self) -> None:
-        """Rates are by character, perplexities by token and by word, accuracy by token."""
-        record = Score(chars=40, words=8, tokens=20, correct=5, nats=50.0).to_json()
+        """Rates are by character and byte, perplexities by token and by word, accuracy by token."""
+        record = Score(chars=40, words=8, tokens=20, correct=5, nats=50.0, bytes=50).to_json()
         assert record == {
             "chars": 40,
             "tokens": 20,
             "words": 8,
             "bpc": pytest.approx(50 / 40 / 0.6931471805599453),
+            "bpb": pytest.approx(50 / 50 / 0.6931471805599453),
             "nats_per_char": 1.25,
             "perplexity": pytest.approx(12.182493960703473),
             "word_perplexity": pytest.approx(518.0128246683420),

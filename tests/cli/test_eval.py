@@ -8,7 +8,7 @@ import pytest
 from tests.cli.conftest import Call, sentences
 from tests.cli.shell import Training, charrnn_command, modules_loaded
 
-KEYS = {"chars", "bpc", "nats_per_char", "perplexity", "word_perplexity", "accuracy_top1"}
+KEYS = {"chars", "bpc", "bpb", "nats_per_char", "perplexity", "word_perplexity", "accuracy_top1"}
 
 
 def test_json(tmp_path: Path, trained: Training, corpus: Path) -> None:
