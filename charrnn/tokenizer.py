@@ -14,7 +14,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from itertools import islice
+from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -34,7 +34,12 @@ ESCAPE_NATS = math.log(CODE_POINTS)  # any code point, all alike
 MAX_CHARACTERS = 8192  # the commonest are tokens; what a larger script has beyond is escaped
 MAX_WORDS = 20_000  # with the characters
 MAX_BPE = 16_384  # with the characters; the square root of the text's length is less as a rule
+MAX_UNSPACED = 12  # characters in a word of a script without spaces
 RARE = 2  # words and merges that occur fewer times are no tokens
+# Patterns of the tokenizers library: scripts that put no space between words; and what other
+# words are made of, letters, digits, marks and what joins letters without a width.
+UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+LETTER = rf"(?:(?!_|{UNSPACED})[\w\x{{200C}}\x{{200D}}])"
 CHUNKS = 64  # encoded at once, so that all cores have some
 UNKNOWN = "\x00unknown"  # no level joins NUL with letters, so no text contains this token
 
@@ -231,6 +236,12 @@ class ByteTokenizer(Tokenizer):
         return cls()
 
 
+def _by_id(library: "tokenizers.Tokenizer") -> list[str]:
+    """The library's tokens, by their ids."""
+    ids = library.get_vocab()
+    return sorted(ids, key=ids.__getitem__)
+
+
 class PieceTokenizer(Tokenizer):
     """Cuts text into pieces and each piece into tokens, by the tokenizers library.
 
@@ -239,7 +250,8 @@ class PieceTokenizer(Tokenizer):
 
     # Bounded repeats, because fitting the longest token is quadratic in a piece's length.
     PIECE = (
-        r" ?[^\W_]{1,40}(?:['’-][^\W_]{1,40}){0,3}"
+        rf" ?{UNSPACED}{{1,40}}"
+        rf"| ?{LETTER}{{1,40}}(?:['’-]{LETTER}{{1,40}}){{0,3}}"
         r"| ?(?:[^\w\s]|_){1,16}"
         r"|\n{1,16}"
         r"|[^\S\n]{1,64}(?!\S)"  # indentation, but for the last space, which joins the word
@@ -295,7 +307,8 @@ class WordTokenizer(PieceTokenizer):
     """A token is a piece: a word with the space before it, punctuation, or white space.
 
     A word outside the vocabulary is spelled from the longest tokens that fit, in
-    the end from single characters.
+    the end from single characters. So is a line of a script that puts no space between
+    words; what counts as its words is what byte pair encoding joins.
     """
 
     level = "word"
@@ -311,9 +324,27 @@ class WordTokenizer(PieceTokenizer):
             chunks([text]),
             trainers.WordLevelTrainer(vocab_size=room, min_frequency=RARE, show_progress=False),
         )
-        ranks = counter.get_vocab()
-        words = [word for word in sorted(ranks, key=ranks.__getitem__) if len(word) > 1]
-        return cls(sorted([*characters, *words[: max(0, room - len(characters))]]))
+        by_rank = zip_longest(_by_id(counter), _by_id(cls._unspaced(text, room)))
+        words = dict.fromkeys(word for both in by_rank for word in both if word and len(word) > 1)
+        return cls(sorted([*characters, *islice(words, max(0, room - len(characters)))]))
+
+    @staticmethod
+    def _unspaced(text: str, size: int) -> "tokenizers.Tokenizer":
+        """What byte pair encoding finds in the scripts without spaces, and in them alone."""
+        from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+        learner = Tokenizer(models.BPE())
+        run = Regex(rf"{UNSPACED}{{1,40}}")
+        learner.pre_tokenizer = pre_tokenizers.Split(run, "removed", invert=True)
+        trainer = trainers.BpeTrainer(
+            vocab_size=size,
+            min_frequency=RARE,
+            limit_alphabet=MAX_CHARACTERS,
+            max_token_length=MAX_UNSPACED,
+            show_progress=False,
+        )
+        learner.train_from_iterator(chunks([text]), trainer)
+        return learner
 
     def _model(self, ids: dict[str, int]) -> Any:
         from tokenizers import models
@@ -367,9 +398,8 @@ class BpeTokenizer(PieceTokenizer):
             show_progress=False,
         )
         learner.train_from_iterator(chunks([text]), trainer)
-        ids = learner.get_vocab()
         merges = json.loads(learner.to_str())["model"]["merges"]
-        return cls(sorted(ids, key=ids.__getitem__), [(left, right) for left, right in merges])
+        return cls(_by_id(learner), [(left, right) for left, right in merges])
 
     def extended(self, text: str) -> Self:
         """This vocabulary and, after it, a text's new characters: the merges stay as they are."""

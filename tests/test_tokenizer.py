@@ -1,6 +1,7 @@
 """Every level gives back every text exactly, seen in training or not."""
 
 import json
+import random
 
 import numpy as np
 import pytest
@@ -180,6 +181,41 @@ class TestWord:
         own = WordTokenizer.train("cat cat cat cats")
         assert [own.tokens[i] for i in own.encode(" cats")] == [" cat", "s"]
         assert [own.tokens[i] for i in own.encode("tac")] == ["t", "a", "c"]
+
+    @pytest.mark.parametrize(
+        ("s", "pieces"),
+        [
+            ("हिन्दी भाषा है", ["हिन्दी", " भाषा", " है"]),
+            ("مَرْحَبًا بِكُمْ", ["مَرْحَبًا", " بِكُمْ"]),
+            ("نمی\u200cخواهم برو", ["نمی\u200cخواهم", " برو"]),  # noqa: RUF001
+            ("Cafe\u0301 au lait", ["Cafe\u0301", " au", " lait"]),
+            ("학교에 갔다", ["학교에", " 갔다"]),
+            ("猫。iPhoneを", ["猫", "。", "iPhone", "を"]),
+        ],
+        ids=["Hindi", "Arabic", "Persian", "combining", "Korean", "Japanese"],
+    )
+    def test_scripts(self, s: str, pieces: list[str]) -> None:
+        """A word keeps its marks and joiners, and ends where another kind of script begins."""
+        assert self.pieces(f"{s}\n") == [*pieces, "\n"]
+
+    @pytest.mark.parametrize(
+        ("words", "line"),
+        [
+            (["我", "喜欢", "苹果", "你们", "香蕉", "老师"], "老师喜欢香蕉"),
+            (["ฉัน", "ชอบ", "แมว", "หมา", "โรงเรียน"], "หมาชอบโรงเรียน"),
+        ],
+        ids=["Chinese", "Thai"],
+    )
+    def test_scripts_without_spaces(self, words: list[str], line: str) -> None:
+        """Words that nothing parts are found by what recurs."""
+        choose = random.Random(0)
+        own = WordTokenizer.train("".join(
+            "".join(choose.choices(words, k=6)) + "。\n" for _ in range(400)
+        ), vocab_size=120)  # fmt: skip
+        tokens = [own.tokens[i] for i in own.encode(line)]
+        assert "".join(tokens) == line
+        assert len(tokens) <= 3
+        assert {*words} <= {*own.tokens}
 
     def test_commonest_words(self) -> None:
         """Where not all have room, the commonest words are kept beside the characters."""
