@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.text import JOINERS, WORD, chunks
-from charrnn.tokenizer import CODE_POINTS, code_points
+from charrnn.tokenizer import code_points
 
 WORDS = 8  # in a run
 BITS = 16  # of the index for each hash
@@ -79,19 +79,20 @@ class WordRuns(Index):
     __slots__ = ()
 
     @classmethod
-    def build(cls, text: str) -> Self:
-        return cls.of(cls._runs(text))
+    def build(cls, blocks: Iterable[str]) -> Self:
+        """The index of a text in blocks."""
+        return cls.of(cls._runs(blocks))
 
     @staticmethod
-    def _runs(text: str) -> Iterator[Hashes]:
+    def _runs(blocks: Iterable[str]) -> Iterator[Hashes]:
         words = np.zeros(0, np.uint64)
-        for chunk in chunks([text], CHUNK):
-            words = np.concatenate([words[-WORDS + 1 :], _hash_words(chunk)])
+        for hashes in map(_hash_words, chunks(blocks, CHUNK)):
+            words = np.concatenate([words[-WORDS + 1 :], hashes])
             yield _hash_runs(words)
 
     def novelty(self, text: str) -> float | None:
         """Share of a text's runs that are not in the index; None if it has too few words."""
-        return self.new(np.concatenate([np.zeros(0, np.uint64), *self._runs(text)]))
+        return self.new(np.concatenate([np.zeros(0, np.uint64), *self._runs([text])]))
 
     def copied(self, words: Hashes) -> bool:
         """Whether the hashes of WORDS words are those of an indexed run."""
@@ -150,10 +151,13 @@ class Guard:
 
 def _spans(text: str) -> NDArray[np.intp]:
     """Where words start and end, [N, 2]; as `text.WORD` has it, but many times faster."""
-    kinds = np.zeros(CODE_POINTS, np.uint8)
-    kinds[[ord(c) for c in set(text) if c.isalnum()]] = 1
+    codes = code_points(text)
+    # No longer than needed, so that the processor's cache holds it.
+    kinds = np.zeros(1 + max(codes.max(initial=0), *map(ord, JOINERS)), np.uint8)
+    kinds[codes] = 1
+    kinds[[code for code in np.flatnonzero(kinds).tolist() if not chr(code).isalnum()]] = 0
     kinds[[ord(c) for c in JOINERS]] = 2
-    found = np.concatenate([[0], kinds[code_points(text)], [0]])
+    found = np.pad(kinds[codes], 1)
     inside = found == 1
     inside[1:-1] |= (found[1:-1] == 2) & inside[:-2] & inside[2:]
     return np.flatnonzero(inside[1:] != inside[:-1]).reshape(-1, 2)

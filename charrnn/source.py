@@ -3,8 +3,9 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import chain
 from pathlib import PurePath
 from typing import Self
@@ -13,10 +14,11 @@ from charrnn.config import require
 from charrnn.decoding import ERRORS, SUFFIXES, Note, decode, is_encoding, unnoted
 from charrnn.errors import TextError
 from charrnn.records import records
-from charrnn.text import END, SHAPES, lines
+from charrnn.text import END, SHAPES, Blocks, lines
 
 GLOBS = ("*.txt", "*.md")  # what is read of a folder,
 RECORD_GLOBS = ("*.jsonl", "*.ndjson", "*.csv", "*.tsv")  # and with a field
+KEPT_BLOCK = 1 << 20  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,46 @@ class Source:
                 is broken, or a folder holds nothing to read.
         """
         return chain.from_iterable(self.parts(note))
+
+    @contextmanager
+    def kept(self, note: Note = unnoted) -> Iterator[Blocks]:
+        """The blocks of `stream`, to be read as often as they are wanted.
+
+        What comes once, such as standard input, is kept in a temporary file meanwhile.
+
+        Raises:
+            TextError: the temporary file cannot be written; the rest as `stream`, when it is read.
+        """
+        stream = partial(self.stream, cache(note))
+        if all(path != "-" and not _comes_once(path) for path in self.paths):
+            yield Blocks(stream)
+            return
+        from tempfile import TemporaryFile
+
+        with ExitStack() as stack:
+            with self._room():
+                file = stack.enter_context(
+                    TemporaryFile("w+", encoding="utf-8", errors="surrogatepass", newline="")
+                )
+                file.writelines(stream())
+                file.flush()
+
+            def again() -> Iterator[str]:
+                file.seek(0)
+                return iter(partial(file.read, KEPT_BLOCK), "")
+
+            yield Blocks(again)
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise TextError(
+                f"cannot keep {', '.join(map(_called, self.paths))} in a temporary file: "
+                f"{error.strerror or error}",
+                "free some space, or name another folder in TMPDIR",
+            ) from None
 
     def parts(self, note: Note = unnoted) -> Iterator[Iterator[str]]:
         """The blocks of what stands for itself: of each document, or else of all; see `stream`."""
@@ -162,6 +204,11 @@ def unpacked_name(path: str) -> str:
 
 def _one_line(blocks: Iterable[str]) -> str:
     return " ".join("".join(blocks).split("\n"))
+
+
+def _comes_once(path: str) -> bool:
+    """Whether it is a pipe or a device."""
+    return os.path.exists(path) and not os.path.isdir(path) and not os.path.isfile(path)
 
 
 def _called(path: str) -> str:

@@ -1,16 +1,16 @@
-"""What is done with text: escapes, the held-out part, pieces, a fingerprint."""
+"""What is done with text: escapes, lines, pieces."""
 
-import hashlib
 import re
 import sys
-from collections import Counter
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
 from charrnn.errors import UsageError
 
-BLOCK = 1 << 20  # characters hashed together
 END = "\x03"  # ends a document: a control character that no text needs, and that is taken from it
 SHAPES = {"text": "", "lines": "\n", "documents": END}  # of a corpus, and what ends an item of it
+TELL_SECONDS = 5.0
 JOINERS = "'’-"  # inside a word, never at its end
 WORD = re.compile(rf"[^\W_]+(?:[{JOINERS}][^\W_]+)*")
 ESCAPE = re.compile(
@@ -18,6 +18,20 @@ ESCAPE = re.compile(
     r"|U(?P<U>[0-9a-fA-F]{8}))"
 )
 SIMPLE_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\\": "\\"}
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """A text in blocks, which can be read more than once.
+
+    Attributes:
+        read: gives them from the start.
+    """
+
+    read: Callable[[], Iterator[str]]
+
+    def __iter__(self) -> Iterator[str]:
+        return self.read()
 
 
 def unescape(text: str) -> str:
@@ -51,43 +65,6 @@ def lines(blocks: Iterable[str]) -> Iterator[str]:
         yield last
 
 
-def split(text: str, val: float, shape: str = "text", seed: int = 0) -> tuple[str, str]:
-    """The part to train on and the held-out part.
-
-    Of running text that is the last `val` of the characters. Of items it is about as much in whole
-    ones, drawn at random; copies of an item stay together, so that none is in both parts. At
-    least one is held out, if there are different ones and `val` is above 0. Both are shuffled.
-
-    Args:
-        shape: a key of SHAPES; items end as it says.
-        seed: of the drawing and shuffling.
-    """
-    boundary = SHAPES[shape]
-    if not boundary:
-        cut = int(len(text) * (1 - val))
-        return text[:cut], text[cut:]
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    items = text.split(boundary)[:-1]
-    counts = Counter(items)
-    room = val * len(text)
-    held: set[str] = set()
-    different = [*counts]
-    for i in rng.permutation(len(different)).tolist():
-        size = counts[different[i]] * (len(different[i]) + 1)
-        if size <= room:
-            held.add(different[i])
-            room -= size
-    if val and not held and len(different) > 1:
-        held.add(min(different, key=len))
-    shuffled = [items[i] for i in rng.permutation(len(items)).tolist()]
-    return (
-        "".join(item + boundary for item in shuffled if item not in held),
-        "".join(item + boundary for item in shuffled if item in held),
-    )
-
-
 def chunks(blocks: Iterable[str], size: int = 1 << 16) -> Iterator[str]:
     """The same text in pieces of about `size` characters, cut before white space where possible."""
     kept = ""
@@ -107,9 +84,12 @@ def chunks(blocks: Iterable[str], size: int = 1 << 16) -> Iterator[str]:
         yield kept
 
 
-def fingerprint(text: str) -> str:
-    """SHA-256 of the text's UTF-8 bytes, in hexadecimal: tells whether a text has changed."""
-    digest = hashlib.sha256()
-    for start in range(0, len(text), BLOCK):
-        digest.update(text[start : start + BLOCK].encode("utf-8", "surrogatepass"))
-    return digest.hexdigest()
+def told(blocks: Iterable[str], note: Callable[[str], None], doing: str) -> Iterator[str]:
+    """The same blocks; while a long text goes by, a line tells now and then how far it is."""
+    read, last = 0, time.monotonic()
+    for block in blocks:
+        yield block
+        read += len(block)
+        if time.monotonic() - last > TELL_SECONDS:
+            last = time.monotonic()
+            note(f"{doing}: {read / 1e6:,.0f} million characters")

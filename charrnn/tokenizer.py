@@ -135,7 +135,7 @@ class Tokenizer(ABC):
 
     def spell(self, text: str) -> Ids:
         """One id for each character, int32 [len(text)], escapes included."""
-        return self._character_ids[code_points(text)]
+        return self._character_ids.take(code_points(text))
 
     def decode(self, ids: Iterable[int]) -> str:
         return "".join(map(self.decoder(), ids))

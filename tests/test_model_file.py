@@ -123,7 +123,7 @@ class TestRoundTrip:
 
     def test_indexes(self, file: ModelFile, tmp_path: Path) -> None:
         """The indexes of the text's runs of words, and of its lines, come back as they were."""
-        runs, items = WordRuns.build(CORPUS * 2), Items.build(["one", "two"])
+        runs, items = WordRuns.build([CORPUS] * 2), Items.build(["one", "two"])
         save(tmp_path / "model", replace(file, word_runs=runs, items=items))
         loaded = load(tmp_path / "model")
         for index, before in ((loaded.word_runs, runs), (loaded.items, items)):

@@ -36,17 +36,17 @@ class TestIndex:
     def test_never_misses(self, words: list[str], cut: tuple[int, int]) -> None:
         """No run of the text is new, whatever stands between the words, in any case of letters."""
         part = words[min(cut) : max(cut)]
-        share = WordRuns.build(", ".join(words)).novelty("\n".join(part).upper())
+        share = WordRuns.build([", ".join(words)]).novelty("\n".join(part).upper())
         assert share == (0 if len(part) >= 8 else None)
 
     @given(texts)
     def test_any_text(self, text: str) -> None:
         """A text copies itself, if it has eight words."""
-        assert WordRuns.build(text).novelty(text) in (0, None)
+        assert WordRuns.build([text]).novelty(text) in (0, None)
 
     def test_share(self) -> None:
         """The share is that of all runs of eight words, those across known and new text too."""
-        index = WordRuns.build(numbered(0, 1000))
+        index = WordRuns.build([numbered(0, 1000)])
         assert index.novelty(numbered(2000, 3000)) == 1
         # 8 words there, 8 not: 9 runs, of which one is known.
         assert index.novelty(f"{numbered(0, 8)} {numbered(2000, 2008)}") == pytest.approx(8 / 9)
@@ -54,7 +54,7 @@ class TestIndex:
 
     def test_seldom_wrong(self) -> None:
         """Fewer than one in a thousand runs that are not in the text are taken for copies."""
-        share = WordRuns.build(numbered(0, 20_000)).novelty(numbered(30_000, 60_000))
+        share = WordRuns.build([numbered(0, 20_000)]).novelty(numbered(30_000, 60_000))
         assert share is not None
         assert share > 0.999
 
@@ -63,7 +63,7 @@ class TestIndex:
         monkeypatch.setattr(novelty, "MOST", 500)
         monkeypatch.setattr(novelty, "CHUNK", 1000)
         text = numbered(0, 10_000)
-        index = WordRuns.build(text)
+        index = WordRuns.build([text])
         assert len(index.bits) <= 2 * 500
         assert index.every > 1
         assert index.novelty(text) == 0
@@ -73,8 +73,8 @@ class TestIndex:
     @pytest.mark.parametrize("text", ["", "a b c", "!?" * 100])
     def test_too_few_words(self, text: str) -> None:
         """A text of fewer than eight words has no share, and nothing copies one."""
-        assert WordRuns.build(text).novelty(text) is None
-        assert WordRuns.build(text).novelty(numbered(0, 10)) == 1
+        assert WordRuns.build([text]).novelty(text) is None
+        assert WordRuns.build([text]).novelty(numbered(0, 10)) == 1
 
 
 Write = Callable[..., list[str]]
@@ -139,7 +139,7 @@ class TestAvoidCopying:
     def test_avoids(self, write: Write, sampling: dict[str, float]) -> None:
         """No run of the text that is to be avoided is written, and the length stays as asked."""
         copied, *_ = write(**sampling)
-        index = WordRuns.build(copied)
+        index = WordRuns.build([copied])
         if not sampling:
             assert index.novelty(copied) == 0  # or there would be nothing to avoid
         for text in write(index, **sampling):
@@ -149,7 +149,7 @@ class TestAvoidCopying:
     def test_only_where_needed(self, write: Write) -> None:
         """A text that copies nothing stays as it would be, whatever is written beside it."""
         copied, *others = write()
-        avoiding, *same = write(WordRuns.build(copied))
+        avoiding, *same = write(WordRuns.build([copied]))
         assert same == others
         assert avoiding != copied
         # It is the same up to the word before the eighth.

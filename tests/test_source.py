@@ -280,3 +280,38 @@ class TestShapes:
         parts = ["".join(part) for part in source.parts()]
         assert len(parts) == count
         assert "".join(parts) == source.read()
+
+
+class TestKept:
+    def test_files(self, write: Write) -> None:
+        """Files are read again each time; what was guessed is told once."""
+        umlauts = "Für den Müller wäre es schön, über Öl zu verfügen. "
+        source = Source([write(umlauts.encode("cp1252") * 9)])
+        notes: list[str] = []
+        with source.kept(notes.append) as blocks:
+            assert "".join(blocks) == "".join(blocks) == source.read()
+        assert len(notes) == 1
+
+    def test_standard_input(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What comes once is kept, to the character."""
+        text = "a\r\nb\x85c\u2028d 猫🙂\n" * 1000
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        with Source(["-"]).kept() as blocks:
+            assert "".join(blocks) == "".join(blocks) == text.replace("\r\n", "\n")
+
+    def test_pipe(self, tmp_path: Path) -> None:
+        """A pipe with a name is kept too."""
+        path = tmp_path / "pipe"
+        os.mkfifo(path)
+        writer = threading.Thread(target=path.write_text, args=("text",))
+        writer.start()
+        with Source([str(path)]).kept() as blocks:
+            assert [*blocks] == [*blocks] == ["text"]
+        writer.join()
+
+    def test_no_room(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A temporary file that cannot be written is an error that says what to do."""
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"text")))
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+        with pytest.raises(TextError, match=r"cannot keep standard input .*; free some space"):
+            Source(["-"]).kept().__enter__()

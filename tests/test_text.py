@@ -1,6 +1,5 @@
-"""Text as it is: escapes, the held-out part, pieces, a fingerprint."""
+"""Text as it is: escapes, lines, pieces."""
 
-import hashlib
 import itertools
 
 import pytest
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 
 from charrnn import text
 from charrnn.errors import UsageError
-from tests.strategies import LONE_SURROGATES, NASTY, cut, texts
+from tests.strategies import cut, texts
 
 
 class TestLines:
@@ -68,53 +67,6 @@ class TestUnescape:
         assert escape in str(caught.value)
 
 
-class TestSplit:
-    @given(texts, st.floats(0, 1, exclude_max=True))
-    def test_adds_up(self, s: str, val: float) -> None:
-        """Both parts make the text, and the second is the share asked for, to a character."""
-        training, held_out = text.split(s, val)
-        assert training + held_out == s
-        assert abs(len(held_out) - val * len(s)) < 1 + 1e-9
-
-    def test_nothing_held_out(self) -> None:
-        """A share of 0 trains on the whole text."""
-        assert text.split("abc", 0.0) == ("abc", "")
-
-
-items = st.lists(
-    st.sampled_from(["a", "bb", "ccc", "猫", "a b", "x" * 30]) | st.text("ab", max_size=9)
-)
-
-
-class TestSplitItems:
-    @given(items, st.floats(0, 1, exclude_max=True), st.sampled_from(["lines", "documents"]))
-    def test_parts(self, found: list[str], val: float, shape: str) -> None:
-        """Both parts together hold every item as often as the text, and no item is in both."""
-        boundary = text.SHAPES[shape]
-        whole = "".join(item + boundary for item in found)
-        parts = [part.split(boundary)[:-1] for part in text.split(whole, val, shape)]
-        assert sorted(parts[0] + parts[1]) == sorted(found)
-        assert not {*parts[0]} & {*parts[1]}
-        assert bool(parts[1]) == (val > 0 and len({*found}) > 1)
-        assert parts[0] or not found
-
-    def test_share(self) -> None:
-        """Of many items about the share asked for is held out, some from everywhere."""
-        names = [f"name {i}" for i in range(1000)]
-        _, held_out = text.split("".join(f"{name}\n" for name in names), 0.2, "lines")
-        numbers = [names.index(name) for name in held_out.split("\n")[:-1]]
-        assert len(numbers) == pytest.approx(200, abs=5)
-        assert min(numbers) < 50
-        assert max(numbers) > 950
-        assert numbers != sorted(numbers)
-
-    def test_seed(self) -> None:
-        """The same seed draws the same items, another one others."""
-        whole = "".join(f"name {i}\n" for i in range(100))
-        one, again, other = (text.split(whole, 0.1, "lines", seed) for seed in (1, 1, 2))
-        assert one == again != other
-
-
 class TestChunks:
     @given(st.data(), texts, st.integers(1, 12))
     def test_adds_up(self, data: st.DataObject, s: str, size: int) -> None:
@@ -134,18 +86,3 @@ class TestChunks:
                 i for i in range(1, len(both)) if not both[i - 1].isspace() and both[i].isspace()
             ]
             assert len(piece) == (places[-1] if places else size)
-
-
-class TestFingerprint:
-    @pytest.mark.parametrize("block", [1, 7, 1 << 20])
-    @pytest.mark.parametrize("s", NASTY.values(), ids=NASTY)
-    def test_is_sha256(self, s: str, block: int) -> None:
-        """It is SHA-256 of the UTF-8 bytes, for every text and block size."""
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(text, "BLOCK", block)
-            assert text.fingerprint(s) == hashlib.sha256(s.encode()).hexdigest()
-
-    @pytest.mark.parametrize("s", LONE_SURROGATES)
-    def test_lone_surrogates(self, s: str) -> None:
-        """Even what is no valid Unicode has a fingerprint of its own."""
-        assert text.fingerprint(s) != text.fingerprint(s.encode("utf-8", "replace").decode())

@@ -1,20 +1,26 @@
 """A text made ready for training: its tokens, in the two parts."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from charrnn.cache import Build, Made, cached, in_memory
+from charrnn.decoding import Note, unnoted
 from charrnn.errors import TextError
 from charrnn.novelty import Items, WordRuns
-from charrnn.text import END, SHAPES, chunks, fingerprint, split
+from charrnn.parts import Fingerprint, Parts
+from charrnn.text import END, SHAPES, chunks, told
 from charrnn.tokenizer import ESCAPE_NATS, CharTokenizer, Tokenizer
 
 SHORTEST = 64  # tokens to train on
+IN_MEMORY = 1 << 26  # characters of running text; the tokens of a longer one are in a file
+SAMPLE = 1 << 24  # characters that a vocabulary and trigrams are learned from
+CHUNK = 1 << 20  # characters encoded at once
 OPENINGS = ("\n\n", "\n", " ")
 
 
@@ -61,52 +67,65 @@ class Corpus:
     @classmethod
     def prepare(
         cls,
-        text: str,
-        val: float,
+        parts: Parts,
         tokenize: Callable[[str], Tokenizer] = CharTokenizer.train,
-        shape: str = "text",
-        seed: int = 0,
+        note: Note = unnoted,
     ) -> Self:
-        """Split and tokenize a text.
+        """Tokenize a text; the tokens of a large one are kept in a file, see `kept`.
 
         Args:
-            val: share of the text to hold out.
-            tokenize: makes the tokenizer, of the training part alone.
-            shape: of the text, a key of SHAPES.
-            seed: of the choice of what is held out; see `text.split`.
+            parts: of the text.
+            tokenize: makes the tokenizer, of the training part alone, of which it sees a sample.
+            note: told how far a long text is read.
 
         Raises:
-            TextError: the text is too short to train on.
+            TextError: the text is too short to train on, or has changed meanwhile.
+            RunError: there is no room for the file.
         """
-        documents = shape == "documents"
-        if len(text) < 2:
+        documents = parts.shape == "documents"
+        if parts.characters < 2:
             raise TextError(
-                "the text is empty" if not text else "the text is a single character",
+                "the text is a single character" if parts.characters else "the text is empty",
                 "give a text of some thousand characters",
             )
-        train_text, val_text = split(text, val, shape, seed)
+        sample = parts.train.sample(SAMPLE)
         # A line break on either side keeps END a token of its own.
-        tokenizer = tokenize(train_text.replace(END, f"\n{END}\n") if documents else train_text)
-        train, _, train_ends = _encode(tokenizer, train_text, documents)
-        if len(train) < SHORTEST:
+        tokenizer = tokenize(sample.replace(END, f"\n{END}\n") if documents else sample)
+
+        def build(file: BinaryIO) -> dict[str, Any]:
+            passed = Fingerprint()
+            written = [
+                _write(file, tokenizer, told(passed.follow(part), note, doing), documents)
+                for part, doing in (
+                    (parts.train, "tokenizing"),
+                    (parts.val, "tokenizing what is held out"),
+                )
+            ]
+            if parts.shape == "text" and str(passed) != parts.fingerprint:
+                raise TextError("the text changed while it was read", "start again")
+            return {"parts": written}
+
+        data, values = kept(parts, build, tokenizer.to_json())
+        ids = torch.from_numpy(data.view(_small(tokenizer)))
+        train, val = values["parts"]
+        if train["tokens"] < SHORTEST:
             raise TextError(
-                f"the text is too short: {len(train)} {tokenizer.level} tokens to train on, "
+                f"the text is too short: {train['tokens']} {tokenizer.level} tokens to train on, "
                 f"at least {SHORTEST} are needed",
                 "give a longer text",
             )
-        validation, escapes, val_ends = _encode(tokenizer, val_text, documents)
         return cls(
             tokenizer=tokenizer,
-            train=train,
-            val=validation,
-            train_chars=len(train_text),
-            val_chars=len(val_text),
-            escape_nats=escapes * ESCAPE_NATS,
-            opening=SHAPES[shape] or next((o for o in OPENINGS if o in train_text), ""),
-            fingerprint=fingerprint(text),
-            shape=shape,
-            train_ends=train_ends if documents else None,
-            val_ends=val_ends if documents else None,
+            train=ids[: train["tokens"]],
+            val=ids[train["tokens"] :],
+            train_chars=len(parts.train),
+            val_chars=len(parts.val),
+            escape_nats=val["escapes"] * ESCAPE_NATS,
+            opening=SHAPES[parts.shape] or next((o for o in OPENINGS if o in sample), ""),
+            fingerprint=parts.fingerprint,
+            shape=parts.shape,
+            train_ends=torch.tensor(train["ends"]) if documents else None,
+            val_ends=torch.tensor(val["ends"]) if documents else None,
         )
 
     @property
@@ -118,25 +137,45 @@ class Corpus:
         return (nats_per_token * len(self.val) + self.escape_nats) / self.val_chars
 
 
-def _encode(tokenizer: Tokenizer, text: str, documents: bool) -> tuple[Tensor, int, Tensor]:
-    """Ids as the network knows them, how many characters were escaped, and where documents end.
+def kept(parts: Parts, build: Build, *key: Any) -> Made:
+    """What `build` makes of a text and `key`: of a large one in a file that is made only once."""
+    if parts.shape == "text" and parts.characters > IN_MEMORY:
+        return cached(build, parts.fingerprint, len(parts.train), *key)
+    return in_memory(build)
 
-    END is a token of its own, so that none goes over the end of a document.
-    """
+
+def _small(tokenizer: Tokenizer) -> np.dtype[Any]:
+    """The type of the ids that the network knows."""
     size = tokenizer.vocab_size
-    small = np.uint8 if size <= 1 << 8 else np.int16 if size <= 1 << 15 else np.int32
-    parts = [np.zeros(0, small)]
-    escapes = count = 0
+    return np.dtype(np.uint8 if size <= 1 << 8 else np.int16 if size <= 1 << 15 else np.int32)
+
+
+def _write(
+    file: BinaryIO, tokenizer: Tokenizer, blocks: Iterable[str], documents: bool
+) -> dict[str, Any]:
+    """Write the ids of a part as the network knows them.
+
+    Returns:
+        How many there are, how many characters were escaped, and where documents end: END is a
+        token of its own, so that none goes over the end of one.
+    """
+    tokens = escapes = 0
     ends = []
-    end = tokenizer.known(tokenizer.encode(END)).astype(small)
-    for document in text.split(END)[:-1] if documents else [text]:
-        for chunk in chunks([document], 1 << 20):
-            ids = tokenizer.encode(chunk)
-            escapes += int((ids >= size).sum())
-            count += len(ids)
-            parts.append(tokenizer.known(ids).astype(small))
-        if documents:
-            parts.append(end)
-            count += len(end)
-            ends.append(count)
-    return torch.from_numpy(np.concatenate(parts)), escapes, torch.tensor(ends)
+
+    def write(text: str) -> None:
+        nonlocal tokens, escapes
+        ids = tokenizer.encode(text)
+        tokens += len(ids)
+        escapes += int((ids >= tokenizer.vocab_size).sum())
+        file.write(tokenizer.known(ids).astype(_small(tokenizer)).data)
+
+    if documents:
+        for document in "".join(blocks).split(END)[:-1]:
+            for chunk in chunks([document], CHUNK):
+                write(chunk)
+            write(END)
+            ends.append(tokens)
+    else:
+        for chunk in chunks(blocks, CHUNK):
+            write(chunk)
+    return {"tokens": tokens, "escapes": escapes, "ends": ends}

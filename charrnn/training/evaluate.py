@@ -25,13 +25,17 @@ def evaluate(network: Network, before: Tensor, ids: Tensor, tokens: int | None =
     tokens = min(tokens or len(ids), len(ids))
     streams = max(1, min(STREAMS, tokens // (4 * CONTEXT)))
     apart, length = -(-len(ids) // streams), -(-tokens // streams)
-    text = torch.cat((before[-CONTEXT:], ids))
-    first = len(text) - len(ids) + apart * torch.arange(streams)
+    before = before[-CONTEXT:]
+    first = apart * torch.arange(streams)
+
+    def text(at: Tensor) -> Tensor:
+        """Tokens, those before the first one below 0; not joined, for `ids` may be large."""
+        at = at.clamp(-len(before), len(ids) - 1)
+        return torch.where(at < 0, before[at.clamp(max=-1)], ids[at.clamp(min=0)]).long()
 
     def inputs(start: int, stop: int) -> Tensor:
         """The tokens before the ones from `start` to `stop` of each stream, [T, B]."""
-        at = first - 1 + torch.arange(start, stop)[:, None]
-        return text[at.clamp(0, len(text) - 1)].long().to(device)
+        return text(first - 1 + torch.arange(start, stop)[:, None]).to(device)
 
     state = network.zero_state(streams)
     was_training = network.training
@@ -43,8 +47,8 @@ def evaluate(network: Network, before: Tensor, ids: Tensor, tokens: int | None =
         stop = min(start + window, length)
         logits, state = network(inputs(start, stop), state)
         at = first + torch.arange(start, stop)[:, None]
-        targets = text[at.clamp(max=len(text) - 1)].long()
-        targets[at >= len(text)] = IGNORED  # past the end of the last stream; not counted
+        targets = text(at)
+        targets[at >= len(ids)] = IGNORED  # past the end of the last stream; not counted
         total += F.cross_entropy(
             logits.flatten(0, 1), targets.flatten().to(device), reduction="sum"
         ).item()

@@ -3,22 +3,24 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
-from charrnn import text, tokenizer
+from charrnn import tokenizer
 from charrnn.config import ModelConfig, TrainingConfig, require
 from charrnn.decoding import Note, unnoted
 from charrnn.errors import RunError, UsageError
 from charrnn.model_file import RESUME_NAME
 from charrnn.ngram import NGram
 from charrnn.novelty import Items, WordRuns
+from charrnn.parts import Parts
 from charrnn.source import Source
+from charrnn.text import lines, told
 from charrnn.tokenizer import TOKENIZERS, Tokenizer
 from charrnn.training import checkpoint, transfer
 from charrnn.training.choices import FINE_TUNING_LR, LIMITS, SHAPE, choose
-from charrnn.training.corpus import Corpus
+from charrnn.training.corpus import SAMPLE, Corpus, kept
 from charrnn.training.run import Run, new_path, resume_path
 from charrnn.training.trainer import Trainer
 from charrnn.training.transfer import Origin
@@ -143,17 +145,23 @@ def resume(
 def _prepare(
     source: Source, training: TrainingConfig, tokenize: Callable[[str], Tokenizer], note: Note
 ) -> Corpus:
-    whole = source.read(note)
-    corpus = Corpus.prepare(whole, training.val, tokenize, source.shape, training.seed)
-    train_text, val_text = text.split(whole, training.val, source.shape, training.seed)
-    lines = train_text.split("\n")[:-1] if source.shape == "lines" else None
-    return replace(
-        corpus,
-        word_runs=WordRuns.build(train_text),
-        items=Items.build(lines) if lines else None,
-        ngram=NGram.build(train_text).tensors(),
-        held_out=val_text[:HELD_OUT],
-    )
+    with source.kept(note) as blocks:
+        parts = Parts.of(blocks, training.val, source.shape, training.seed, note)
+        corpus = Corpus.prepare(parts, tokenize, note)
+
+        def index(file: BinaryIO) -> dict[str, Any]:
+            runs = WordRuns.build(told(parts.train, note, "indexing"))
+            file.write(runs.bits.data)
+            return {"every": runs.every}
+
+        bits, values = kept(parts, index)
+        return replace(
+            corpus,
+            word_runs=WordRuns(bits, **values),
+            items=Items.build([*lines(parts.train)]) if source.shape == "lines" else None,
+            ngram=NGram.build(parts.train.sample(SAMPLE)).tensors(),
+            held_out=parts.val.beginning(HELD_OUT),
+        )
 
 
 def _configure(

@@ -9,6 +9,7 @@ from torch import Tensor
 from charrnn import model_file
 from charrnn.errors import CharrnnError, RunError, UsageError
 from charrnn.model_file import RESUME_NAME, ModelFile
+from charrnn.parts import Parts
 from charrnn.source import Source
 from charrnn.tokenizer import Tokenizer
 from charrnn.training import checkpoint
@@ -48,9 +49,9 @@ class Origin:
         if not self.source or "-" in self.source.paths:
             return None
         try:
-            corpus = Corpus.prepare(
-                self.source.read(), self.val, lambda _: tokenizer, self.source.shape, self.seed
-            )
+            with self.source.kept() as blocks:
+                parts = Parts.of(blocks, self.val, self.source.shape, self.seed)
+                corpus = Corpus.prepare(parts, lambda _: tokenizer)
         except CharrnnError:
             return None
         if corpus.fingerprint != self.fingerprint:

@@ -25,6 +25,7 @@ import torch
 
 from charrnn.cli.options import seconds
 from charrnn.config import ModelConfig, TrainingConfig
+from charrnn.parts import Parts
 from charrnn.source import Source
 from charrnn.training.choices import choose
 from charrnn.training.corpus import Corpus
@@ -138,7 +139,7 @@ def main() -> None:
     results = Results(options.results)
     cells = []
     for path in options.texts:
-        corpus = Corpus.prepare(Source([path]).read(), VAL)
+        corpus = Corpus.prepare(Parts.of([Source([path]).read()], VAL))
         size, vocabulary = len(corpus.train), corpus.tokenizer.vocab_size
         for budget in options.times:
             chosen = choose("char", size, vocabulary, {"seconds": seconds(budget)})

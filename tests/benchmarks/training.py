@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from charrnn.cli.options import seconds
 from charrnn.config import ModelConfig
+from charrnn.parts import Parts
 from charrnn.source import Source
 from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import evaluate
@@ -113,7 +114,7 @@ def main() -> None:
     if not options.text:
         print("skipped: name a text, or set CHARRNN_DATA")
         return
-    corpus = Corpus.prepare(Source([options.text]).read(), VAL)
+    corpus = Corpus.prepare(Parts.of([Source([options.text]).read()], VAL))
     rate = matrix_rate()
     print(
         f"{Path(options.text).name}, last {VAL:.0%} held out, {torch.get_num_threads()} threads, "

@@ -8,6 +8,7 @@ import torch
 
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.events import Event
+from charrnn.parts import Parts
 from charrnn.source import Source
 from charrnn.text import END
 from charrnn.training.corpus import Corpus
@@ -32,7 +33,7 @@ def trainer(
 ) -> Trainer:
     values: dict[str, object] = {"bptt": 16, "batch": 4, "dropout": 0.2, "steps": 40}
     config = TrainingConfig(**(values | options))  # type: ignore[arg-type]
-    corpus = Corpus.prepare(text, config.val, shape=shape)
+    corpus = Corpus.prepare(Parts.of([text], config.val, shape))
     network = ModelConfig(corpus.tokenizer.vocab_size, cell, layers, hidden=16, embedding=8)
     return Trainer(network, config, corpus, CPU)
 

@@ -18,8 +18,9 @@ from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, RunError, TextError, UsageError
 from charrnn.events import Done, Overfit, Stop, Validation
+from charrnn.parts import Parts
 from charrnn.source import Source
-from charrnn.text import END, split
+from charrnn.text import END
 from charrnn.training import checkpoint, setup
 from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import evaluate, evaluate_documents
@@ -119,7 +120,7 @@ def test_document_scores_agree(tmp_path: Path) -> None:
     training = trainer(text=DOCUMENTS, layers=1, steps=100, shape="documents")
     done = finish(training, run_in(tmp_path / "run"))[-1]
     assert isinstance(done, Done)
-    _, held_out = split(DOCUMENTS, 0.1, "documents")
+    held_out = "".join(Parts.of([DOCUMENTS], 0.1, "documents").val)
     model = load(tmp_path / "run")
     scores = [model.score(document + END) for document in held_out.split(END)[:-1]]
     assert len(scores) > 5
@@ -154,8 +155,8 @@ def test_a_sample_of_documents() -> None:
 
 def test_unseen_characters_are_charged() -> None:
     """A held-out character that training never saw costs its escape, spread over the text."""
-    plain = Corpus.prepare(TEXT, 0.1)
-    strange = Corpus.prepare(TEXT[:-1] + "§", 0.1)
+    plain = Corpus.prepare(Parts.of([TEXT], 0.1))
+    strange = Corpus.prepare(Parts.of([TEXT[:-1] + "§"], 0.1))
     assert plain.escape_nats == 0
     assert strange.nats_per_char(1.0) == pytest.approx(1 + math.log(0x110000) / strange.val_chars)
     assert "§" not in strange.tokenizer.tokens
@@ -301,4 +302,4 @@ def test_a_damaged_state_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_too_little_text(text: str) -> None:
     """A text with next to nothing to learn is refused."""
     with pytest.raises(TextError):
-        Corpus.prepare(text, 0.1)
+        Corpus.prepare(Parts.of([text], 0.1))

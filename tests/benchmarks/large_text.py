@@ -1,0 +1,95 @@
+"""Texts larger than memory: how much of it they take, and how long until the first step.
+
+    python tests/benchmarks/large_text.py [--megabytes 1 1000] [--level char]
+
+For each size a text is made, in a temporary folder, of words of corpora/fables.txt in random order
+with a number now and then, and `charrnn train` runs on it for some steps; then again, when the
+tokens are in the cache. Memory is what a process has for itself (RssAnon, of Linux alone), at its
+highest: pages of mapped files, which the system takes back when it needs them, are not counted.
+That of the smallest text is torch, the network and its optimizer.
+"""
+
+import argparse
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from charrnn.text import chunks
+from charrnn.tokenizer import CharTokenizer
+from charrnn.training.corpus import CHUNK
+
+WORDS = Path(__file__).parents[2] / "corpora" / "fables.txt"
+BLOCK = 100_000  # words
+SHUFFLED = 20  # blocks, of which the text is made in random order
+LINE = 12  # words
+STEPS = 20
+EVERY = 0.02  # seconds between two looks at a process
+
+
+def write(path: Path, size: int) -> None:
+    """Make a text of about `size` bytes."""
+    rng = random.Random(size)
+    words = WORDS.read_text(encoding="utf-8").split()
+    blocks = [rng.choices(words, k=BLOCK) for _ in range(SHUFFLED)]
+    with open(path, "w", encoding="utf-8") as file:
+        while file.tell() < size:
+            block = [*rng.choice(blocks)]
+            for _ in range(BLOCK // 100):
+                block[rng.randrange(BLOCK)] = str(rng.randrange(10**6))
+            start = rng.randrange(LINE)
+            text = "\n".join(" ".join(block[i : i + LINE]) for i in range(start, BLOCK, LINE))
+            file.write(text[: size - file.tell()] + "\n")
+
+
+def peak(command: list[str], folder: Path) -> tuple[float, float]:
+    """The most memory of its own that a command had, MB, and the seconds that it took."""
+    began, most = time.perf_counter(), 0
+    environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache")}
+    with subprocess.Popen(command, cwd=folder, env=environment) as process:
+        status = Path(f"/proc/{process.pid}/status")
+        while process.poll() is None:
+            own = [line for line in status.read_text().splitlines() if line.startswith("RssAnon")]
+            most = max([most, *(int(line.split()[1]) for line in own)])
+            time.sleep(EVERY)
+    if process.returncode:
+        sys.exit("charrnn train failed")
+    return most / 1024, time.perf_counter() - began
+
+
+def encoding_rate(tries: int = 5) -> float:
+    """MB a second that become ids of characters, the best of some tries."""
+    text = WORDS.read_text(encoding="utf-8") * 200
+    tokenizer = CharTokenizer.train(text)
+    best = 0.0
+    for _ in range(tries):
+        began = time.perf_counter()
+        for chunk in chunks([text], CHUNK):
+            tokenizer.encode(chunk)
+        best = max(best, len(text.encode()) / 1e6 / (time.perf_counter() - began))
+    return best
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--megabytes", type=int, nargs="+", default=[1, 1000])
+    parser.add_argument("--level", default="char")
+    options = parser.parse_args()
+    print(f"characters to ids, one stream: {encoding_rate():.0f} MB/s\n")
+    print("| text | memory | seconds in all | from the cache: memory | seconds |")
+    print("| --- | --- | --- | --- | --- |")
+    for size in options.megabytes:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            write(folder / "text.txt", size * 10**6)
+            command = [sys.executable, "-m", "charrnn", "train", "text.txt", "-q"]
+            command += ["--level", options.level, "--steps", str(STEPS), "--hidden", "256"]
+            figures = [f"{x:.0f}" for _ in range(2) for x in peak(command, folder)]
+        print(f"| {size:,} MB | {' | '.join(figures)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,114 @@
+"""A text's two parts: what is held out, reading them again, samples, the fingerprint."""
+
+import hashlib
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charrnn.parts import Part, Parts
+from charrnn.text import SHAPES, chunks
+from tests.strategies import LONE_SURROGATES, NASTY, cut, texts
+
+
+def both(parts: Parts) -> tuple[str, str]:
+    return "".join(parts.train), "".join(parts.val)
+
+
+class TestText:
+    @given(st.data(), texts, st.floats(0, 1, exclude_max=True))
+    def test_adds_up(self, data: st.DataObject, s: str, val: float) -> None:
+        """Both parts make the text, however it came, and the second is the share asked for."""
+        parts = Parts.of(data.draw(cut(s)), val)
+        training, held_out = both(parts)
+        assert training + held_out == s
+        assert abs(len(held_out) - val * len(s)) < 1 + 1e-9
+        assert (len(parts.train), len(parts.val)) == (len(training), len(held_out))
+        assert parts.characters == len(s)
+
+    @given(st.data(), texts)
+    def test_read_again(self, data: st.DataObject, s: str) -> None:
+        """A part gives the same each time, and no empty blocks."""
+        parts = Parts.of(data.draw(cut(s)), 0.3)
+        assert both(parts) == both(parts)
+        assert all([*parts.train, *parts.val])
+
+    def test_nothing_held_out(self) -> None:
+        """A share of 0 trains on the whole text."""
+        assert both(Parts.of(["abc"], 0.0)) == ("abc", "")
+
+    @given(st.data(), texts, st.integers(0, 10))
+    def test_beginning(self, data: st.DataObject, s: str, size: int) -> None:
+        """A part begins with its beginning."""
+        parts = Parts.of(data.draw(cut(s)), 0.3)
+        assert parts.val.beginning(size) == both(parts)[1][:size]
+
+
+class TestSample:
+    def test_short(self) -> None:
+        """All of a part that is short enough."""
+        assert Part(["ab cd ", "ef"], 1, 7).sample(6) == "b cd e"
+
+    def test_spread(self) -> None:
+        """Of a long one about as much as asked, from everywhere, in order."""
+        whole = " ".join(f"{i:07}" for i in range(1 << 17))
+        found = Part([whole], 0, len(whole)).sample(len(whole) // 3)
+        pieces = [piece for piece in chunks([whole]) if piece in found]
+        assert "".join(pieces) == found
+        assert len(found) == pytest.approx(len(whole) / 3, abs=1 << 16)
+        assert whole.index(pieces[0]) < len(whole) / 4
+        assert whole.index(pieces[-1]) > len(whole) / 2
+
+
+items = st.lists(
+    st.sampled_from(["a", "bb", "ccc", "猫", "a b", "x" * 30]) | st.text("ab", max_size=9)
+)
+
+
+class TestItems:
+    @given(items, st.floats(0, 1, exclude_max=True), st.sampled_from(["lines", "documents"]))
+    def test_parts(self, found: list[str], val: float, shape: str) -> None:
+        """Both parts together hold every item as often as the text, and no item is in both."""
+        boundary = SHAPES[shape]
+        blocks = [item + boundary for item in found]
+        parts = [part.split(boundary)[:-1] for part in both(Parts.of(blocks, val, shape))]
+        assert sorted(parts[0] + parts[1]) == sorted(found)
+        assert not {*parts[0]} & {*parts[1]}
+        assert bool(parts[1]) == (val > 0 and len({*found}) > 1)
+        assert parts[0] or not found
+
+    def test_share(self) -> None:
+        """Of many items about the share asked for is held out, some from everywhere."""
+        names = [f"name {i}" for i in range(1000)]
+        _, held_out = both(Parts.of([f"{name}\n" for name in names], 0.2, "lines"))
+        numbers = [names.index(name) for name in held_out.split("\n")[:-1]]
+        assert len(numbers) == pytest.approx(200, abs=5)
+        assert min(numbers) < 50
+        assert max(numbers) > 950
+        assert numbers != sorted(numbers)
+
+    def test_seed(self) -> None:
+        """The same seed draws the same items, another one others."""
+        blocks = [f"name {i}\n" for i in range(100)]
+        one, again, other = (both(Parts.of(blocks, 0.1, "lines", seed)) for seed in (1, 1, 2))
+        assert one == again != other
+
+
+class TestFingerprint:
+    @given(st.data(), texts)
+    def test_is_sha256(self, data: st.DataObject, s: str) -> None:
+        """It is SHA-256 of the UTF-8 bytes, however the text came."""
+        assert (
+            Parts.of(data.draw(cut(s)), 0.1).fingerprint == hashlib.sha256(s.encode()).hexdigest()
+        )
+
+    @pytest.mark.parametrize("s", NASTY.values(), ids=NASTY)
+    def test_of_any_shape(self, s: str) -> None:
+        """The fingerprint of items is that of the text."""
+        assert Parts.of([s], 0.1, "lines").fingerprint == Parts.of([s], 0.1).fingerprint
+
+    @pytest.mark.parametrize("s", LONE_SURROGATES)
+    def test_lone_surrogates(self, s: str) -> None:
+        """Even what is no valid Unicode has a fingerprint of its own."""
+        other = s.encode("utf-8", "replace").decode()
+        assert Parts.of([s], 0.1).fingerprint != Parts.of([other], 0.1).fingerprint

@@ -1,0 +1,121 @@
+"""A large text, whose tokens are in a file, is learned as one in memory is."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from charrnn.config import ModelConfig, TrainingConfig
+from charrnn.errors import RunError, TextError
+from charrnn.parts import Parts
+from charrnn.source import Source
+from charrnn.text import Blocks
+from charrnn.tokenizer import CharTokenizer
+from charrnn.training import corpus as corpora
+from charrnn.training import setup
+from charrnn.training.corpus import Corpus
+from charrnn.training.run import Run
+from charrnn.training.trainer import Trainer
+from tests.training.small import CPU, TEXT, finish
+
+OPTIONS: dict[str, Any] = {"hidden": 16, "bptt": 16, "batch": 4, "steps": 12}
+
+
+@pytest.fixture(autouse=True)
+def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A text that is read in many blocks; its tokens are encoded in as many pieces."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("charrnn.decoding.BLOCK", 1000)
+    monkeypatch.setattr(corpora, "CHUNK", 700)
+    (tmp_path / "text.txt").write_text(TEXT * 4 + "§", encoding="utf-8")
+    return tmp_path / "text.txt"
+
+
+@pytest.fixture
+def large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every text counts as large."""
+    monkeypatch.setattr(corpora, "IN_MEMORY", 0)
+
+
+def begin(text: Path, name: str, level: str = "char") -> tuple[Trainer, Run]:
+    return setup.begin(Source([str(text)]), str(text.with_name(name)), "cpu", level, OPTIONS)
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+def test_the_same_model(text: Path, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vocabulary, the tokens, the indices and the weights are the same, to the bit."""
+    small, small_run = begin(text, "small", level)
+    finish(small, small_run)
+    assert not (text.parent / "cache").exists()
+    monkeypatch.setattr(corpora, "IN_MEMORY", 0)
+    for name in ("made", "found"):
+        trainer, run = begin(text, name, level)
+        one, other = trainer.corpus, small.corpus
+        assert one.tokenizer.tokens == other.tokenizer.tokens
+        assert torch.equal(one.train, other.train)
+        assert torch.equal(one.val, other.val)
+        assert one.escape_nats == other.escape_nats > 0
+        assert one.word_runs and other.word_runs
+        assert one.word_runs.bits.tobytes() == other.word_runs.bits.tobytes()
+        assert one.held_out == other.held_out
+        finish(trainer, run)
+        for there, here in zip(
+            trainer.network.parameters(), small.network.parameters(), strict=True
+        ):
+            assert torch.equal(there, here)
+    assert len([*(text.parent / "cache/charrnn/texts").iterdir()]) == 2
+
+
+def test_resumed(text: Path, large: None) -> None:
+    """A run on a large text is resumed, and refused on one that has changed."""
+    trainer, run = begin(text, "run")
+    finish(trainer, run, stop_at=5)
+    resumed, _ = setup.resume([], str(run.path), "cpu", {})
+    assert resumed.step == 5
+    text.write_text(TEXT * 4 + "!", encoding="utf-8")
+    with pytest.raises(RunError, match="the text is not the one"):
+        setup.resume([], str(run.path), "cpu", {})
+
+
+def test_another_split(text: Path, large: None) -> None:
+    """Another share held out has tokens of its own."""
+    parts = [Parts.of([TEXT], val) for val in (0.1, 0.2)]
+    one, other = (Corpus.prepare(part).train for part in parts)
+    assert len(one) == len(parts[0].train) > len(other) == len(parts[1].train)
+
+
+def test_changed_meanwhile(large: None) -> None:
+    """A text that changes while it is read is refused, and no file of it is kept."""
+    passes = iter(["a", "a", "b", "b"])
+    parts = Parts.of(Blocks(lambda: iter([TEXT, next(passes)])), 0.1)
+    with pytest.raises(TextError, match="changed while it was read"):
+        Corpus.prepare(parts)
+    assert not [*Path(os.environ["XDG_CACHE_HOME"]).rglob("*.part")]
+
+
+def test_a_long_text_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The vocabulary of a long text is that of a sample; all of the text is still learned from."""
+    monkeypatch.setattr(corpora, "SAMPLE", 1 << 16)
+    text = "abcd " * (1 << 16)
+    parts = Parts.of([text], 0.1)
+    seen = 0
+
+    def tokenize(sample: str) -> CharTokenizer:
+        nonlocal seen
+        seen = len(sample)
+        return CharTokenizer.train(sample)
+
+    assert len(Corpus.prepare(parts, tokenize).train) == len(parts.train)
+    assert 0 < seen <= 1 << 16
+
+
+def test_held_out_is_scored_in_place(text: Path, large: None) -> None:
+    """The loss on held-out tokens in a file is that on those in memory."""
+    corpus = Corpus.prepare(Parts.of([TEXT * 4], 0.3))
+    network = ModelConfig(corpus.tokenizer.vocab_size, "gru", 1, hidden=8, embedding=8)
+    trainer = Trainer(network, TrainingConfig(batch=4, bptt=16, steps=4), corpus, CPU)
+    there = trainer.final_score()
+    object.__setattr__(corpus, "val", corpus.val.clone())
+    assert trainer.final_score() == there
