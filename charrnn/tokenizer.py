@@ -248,7 +248,7 @@ class PieceTokenizer(Tokenizer):
     A piece is a word with the space before it, a run of punctuation, or white space.
 
     Attributes:
-        library: that library's tokenizer, with ids as here, but no escapes.
+        encoder: that library's tokenizer, with ids as here, but no escapes.
     """
 
     # Bounded repeats, because fitting the longest token is quadratic in a piece's length.
@@ -263,7 +263,7 @@ class PieceTokenizer(Tokenizer):
 
     def __init__(self, tokens: Sequence[str]) -> None:
         super().__init__(tokens)
-        self.library = self._cutting(self._model({token: i for i, token in enumerate(self.tokens)}))
+        self.encoder = self._cutting(self._model({token: i for i, token in enumerate(self.tokens)}))
 
     @classmethod
     def _cutting(cls, model: Any) -> "tokenizers.Tokenizer":
@@ -290,8 +290,8 @@ class PieceTokenizer(Tokenizer):
         while batch := [*islice(rest, CHUNKS)]:
             # (A batch wakes all cores, which a word as it is typed is not worth.)
             alone = len(batch) == 1
-            library = self.library
-            encodings = [library.encode(batch[0])] if alone else library.encode_batch_fast(batch)
+            encoder = self.encoder
+            encodings = [encoder.encode(batch[0])] if alone else encoder.encode_batch_fast(batch)
             for encoding, chunk in zip(encodings, batch, strict=True):
                 ids = np.fromiter(encoding.ids, np.int32, len(encoding))
                 known = self.unknown_id not in ids
@@ -300,7 +300,7 @@ class PieceTokenizer(Tokenizer):
 
     def unfinished(self, text: str) -> str:
         code_points(text[-256:])  # as in encode
-        pieces = self.library.pre_tokenizer.pre_tokenize_str(text[-256:])
+        pieces = self.encoder.pre_tokenizer.pre_tokenize_str(text[-256:])
         return str(pieces[-1][0]) if pieces else ""
 
 
@@ -359,7 +359,7 @@ class WordTokenizer(PieceTokenizer):
 
     def _escape(self, ids: Ids, text: str) -> Ids:
         """The library gives up on a whole piece for one unseen character; spell it instead."""
-        offsets = self.library.encode(text).offsets
+        offsets = self.encoder.encode(text).offsets
         parts, done = [], 0
         for i in np.flatnonzero(ids == self.unknown_id).tolist():
             start, end = offsets[i]

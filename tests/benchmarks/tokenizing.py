@@ -33,7 +33,7 @@ def main(path: str) -> None:
         tokenizer = kind.train(text)
         runs[level] = lambda tokenizer=tokenizer: tokenizer.encode(text)  # type: ignore[misc]
         if isinstance(tokenizer, PieceTokenizer):
-            library = tokenizer.library
+            library = tokenizer.encoder
             runs[f"{level}, library"] = lambda library=library: (  # type: ignore[misc]
                 library.encode_batch(pieces)
             )
