@@ -1,6 +1,10 @@
 """What several test files share."""
 
 import os
+import signal
+
+# What a shell starts in the background ignores Ctrl-C, and so would the commands tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Before torch starts its threads: tiny networks only lose time by sharing their work.
 os.environ["OMP_NUM_THREADS"] = "1"
