@@ -1,15 +1,16 @@
 """From what was typed to ranked next words: the network's, the training text's and recent ones."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.attention import Attention
 from charrnn.cells import Array
 from charrnn.engine import Engine
-from charrnn.mixture import BEGIN, FEATURES, Weights, probabilities
+from charrnn.mixture import BEGIN, FEATURES, Floats, Weights, probabilities
 from charrnn.ngram import NGram, half_word
 from charrnn.recent import Recent
 from charrnn.search import WordSearch
@@ -71,7 +72,7 @@ class Options(NamedTuple):
     recent: Array
     typed: int
 
-    def probabilities(self, weights: Weights) -> NDArray[np.float64]:
+    def probabilities(self, weights: Weights) -> Floats:
         """Of each text, [N]: log-linear in the features, and linear in the recent words.
 
         So a name that was typed before and is in no other source is offered at its first letters:
@@ -111,31 +112,33 @@ class Completer:
         self._before: str | None = None
         self._trigrams = ngram.one
         self._recent = Recent(earlier) if recent else None
+        self._asked: tuple[str, int] | None = None
 
-    def complete(self, typed: str, k: int = 3) -> list[Completion]:
+    def complete(
+        self, typed: str, k: int = 3, attention: Attention | None = None
+    ) -> list[Completion]:
         """The `k` likeliest ways to end the word being typed, or the next one, the best first.
 
         Args:
             typed: all the text so far; its last word may be half typed.
             k: completions at the most.
+            attention: of who types, if what was passed over shall be less likely.
         """
-        typed = _window(typed)
-        found = self._ranked(typed, k)
+        found = self._ranked(typed, k, attention)
         if typed and not typed[-1].isspace():
             rest = 1 - sum(word.p for word in found)
-            space = min(self._network.space(typed), rest)
+            space = min(self._network.space(_window(typed)), rest)
             if space >= LEAST_SPACE:
-                next_words = self.extend(typed + " ", k)
-                found += [Completion(" " + word.text, space * word.p) for word in next_words]
+                next_words = self._ranked(typed, k, attention, " ")
+                found += [Completion(word.text, space * word.p) for word in next_words]
         return sorted(found, key=lambda completion: -completion.p)[:k]
 
-    def extend(self, typed: str, k: int) -> list[Completion]:
+    def extend(self, typed: str, k: int, attention: Attention | None = None) -> list[Completion]:
         """As `complete`, but no space comes first."""
-        return self._ranked(_window(typed), k)[:k]
+        return self._ranked(typed, k, attention)[:k]
 
     def reasons(self, typed: str, text: str) -> Reasons | None:
         """What speaks for `text`, which goes on without a space; None if nothing suggests it."""
-        typed = _window(typed)
         options = self.options(typed, 1)
         if text not in options.texts:
             return None
@@ -149,18 +152,19 @@ class Completer:
             self._recent.count(word) if self._recent else 0,
         )
 
-    def _ranked(self, typed: str, k: int) -> list[Completion]:
-        """All candidates."""
-        options = self.options(typed, k)
-        p = options.probabilities(self._weights)
-        return [
-            Completion(text, float(p[i]))
-            for i in np.argsort(-p, kind="stable")
-            if (text := options.texts[i])
-        ]
+    def _ranked(
+        self, typed: str, k: int, attention: Attention | None, space: str = ""
+    ) -> list[Completion]:
+        """All candidates, after a space that is to be inserted before them."""
+        if self._asked != (typed + space, k):
+            self._asked, self._options = (typed + space, k), self.options(typed + space, k)
+        p = self._options.probabilities(self._weights)
+        texts = [space + text if text else None for text in self._options.texts]
+        return ranked(typed, texts, p, attention)
 
     def options(self, typed: str, k: int) -> Options:
         """The candidates and what each source says of them; the network's are `k` at least."""
+        typed = _window(typed)
         half = half_word(typed)
         before = typed[: len(typed) - len(half)]
         if before != self._before:
@@ -219,6 +223,23 @@ class Completer:
             share = RECENT_SHARE / (RECENT_SHARE * recent + (1 - RECENT_SHARE) * others)
             p[:-1] = [share * self._recent.share(half + text) for text in texts]
         return p
+
+
+def ranked(
+    typed: str, texts: Sequence[str | None], p: Floats, attention: Attention | None
+) -> list[Completion]:
+    """Completions, the likeliest first.
+
+    Args:
+        texts: that would be inserted after what was typed; what is none stands for all others.
+        p: their probabilities, [len(texts)]; a text without any is left out.
+        attention: of who types, if what was passed over shall be less likely.
+    """
+    if attention:
+        p = p * attention.factors(typed, texts)
+        p /= p.sum()
+    order = np.argsort(-p, kind="stable").tolist()
+    return [Completion(text, float(p[i])) for i in order if (text := texts[i]) and p[i]]
 
 
 def _window(text: str) -> str:

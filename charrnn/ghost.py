@@ -6,6 +6,7 @@ from prompt_toolkit.auto_suggest import AutoSuggest, Suggestion
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 
+from charrnn.attention import Attention
 from charrnn.complete import Completion
 from charrnn.model import Model
 from charrnn.ngram import half_word
@@ -36,6 +37,7 @@ class Suggester(AutoSuggest):
         self.before = ""
         self.shown = 0
         self._silent = silent
+        self._attention = Attention()
         self._hushed: int | None = None  # where the word starts that gets no suggestions
         self._text = ""  # what the rest is about
         self._phrase = ""
@@ -48,12 +50,14 @@ class Suggester(AutoSuggest):
         typed = self.before + document.text
         phrase, completions = "", []
         if _word_start(typed) != self._hushed:
-            completions = [c for c in self.model.complete(typed, self.count) if c.p >= SHOWN_FROM]
+            found = self.model.complete(typed, self.count, self._attention)
+            completions = [completion for completion in found if completion.p >= SHOWN_FROM]
         if completions and completions[0].p >= self.least:
             phrase = self.model.phrase(typed, completions[0], self.least)
             self.shown += 1
         else:
             completions = []
+        self._attention.show(typed, [completion.text for completion in completions])
         self._text, self._completions, self._phrase, self._chosen = (
             document.text, completions, phrase, 0,
         )  # fmt: skip

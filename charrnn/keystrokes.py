@@ -13,31 +13,81 @@ from typing import Any
 
 import numpy as np
 
+from charrnn.attention import Attention
 from charrnn.cells import Array
-from charrnn.complete import Completion, best
+from charrnn.complete import Completion, best, ranked
 from charrnn.ngram import NGram, half_word
 from charrnn.text import WORD
 
 SHOWN = (1, 3, 5)  # candidates that are looked at
 DIAL = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # least probability that is shown
+OFFERED = 64  # words that a list can go through, of which the first were passed over
 
-Suggest = Callable[[str, int], Sequence[Completion]]
+Suggest = Callable[[str, int, Attention | None], Sequence[Completion]]
 
 
 @dataclass(slots=True)
-class Dial:
-    """One candidate, shown only where its probability is high enough.
+class User:
+    """Somebody who types with suggestions.
 
     Attributes:
-        least: that probability.
-        shown, right: times that one was shown, and was the word being typed.
+        count: candidates that are looked at.
+        least: probability that the first one has, or none is shown.
+        attention: followed by who suggests; None if what was passed over comes again.
         saved: keys.
+        saved_spaceless: the same if the space after a word is typed by hand.
+        unseen_saved: keys saved in words outside the vocabulary.
+        foreseen: words that were shown before their first letter.
+        shown, right: times that something was shown, and that the first was the word being typed.
     """
 
-    least: float
+    count: int
+    least: float = 0.0
+    attention: Attention | None = field(default_factory=Attention)
+    saved: int = 0
+    saved_spaceless: int = 0
+    unseen_saved: int = 0
+    foreseen: int = 0
     shown: int = 0
     right: int = 0
-    saved: int = 0
+
+    def look(self, typed: str, rest: str, suggest: Suggest) -> bool:
+        """Look at what is suggested, once; whether the rest of the word is there."""
+        found = suggest(typed, max(SHOWN), self.attention)[: self.count]
+        if not found or found[0].p < self.least:
+            return False
+        if self.attention:
+            self.attention.show(typed, [completion.text for completion in found])
+        self.shown += 1
+        self.right += found[0].text == rest
+        return any(completion.text == rest for completion in found)
+
+
+def type_word(
+    text: str, start: int, end: int, users: Sequence[User], suggest: Suggest, seen: bool = True
+) -> None:
+    """Let some users type one word of a text, each with suggestions.
+
+    Args:
+        start, end: of the word.
+        seen: whether it is in the vocabulary.
+    """
+    space = text[end : end + 1] == " "
+    waiting = [*users]  # who have not taken the word yet
+    for place in range(start, end):
+        gain = end - place - 1
+        worth_it = gain + space >= 1
+        if not waiting or (place > start and not worth_it):
+            break
+        typed, rest = text[:place], text[place:end]
+        for user in [*waiting]:
+            there = user.look(typed, rest, suggest)
+            user.foreseen += there and place == start
+            if there and worth_it:
+                waiting.remove(user)
+                user.saved += gain + space
+                user.saved_spaceless += gain
+                user.unseen_saved += 0 if seen else gain + space
 
 
 @dataclass(slots=True)
@@ -46,47 +96,50 @@ class Keystrokes:
 
     Attributes:
         chars, words: of the text.
-        saved: keys, by the number of candidates.
-        saved_spaceless: the same if the space after a word is typed by hand.
-        first: words that were among so many candidates before their first letter.
-        unseen_chars: in words outside the vocabulary, and
-        unseen_saved: keys saved there, by the number of candidates.
+        users: by the number of candidates that they look at.
+        repeated: the same, where what was passed over comes again.
+        dials: who look at one candidate, at several least probabilities.
+        unseen_chars: in words outside the vocabulary.
         foresight: keys saved by who knows the text and needs a key a word, and
         vocabulary: by who knows all words of the vocabulary and which one comes next.
-        dials: one candidate, at several probabilities.
         seconds: that each suggestion took.
     """
 
     chars: int = 0
     words: int = 0
-    saved: dict[int, int] = field(default_factory=lambda: dict.fromkeys(SHOWN, 0))
-    saved_spaceless: dict[int, int] = field(default_factory=lambda: dict.fromkeys(SHOWN, 0))
-    first: dict[int, int] = field(default_factory=lambda: dict.fromkeys(SHOWN, 0))
+    users: dict[int, User] = field(default_factory=lambda: {n: User(n) for n in SHOWN})
+    repeated: dict[int, User] = field(
+        default_factory=lambda: {n: User(n, attention=None) for n in SHOWN}
+    )
+    dials: list[User] = field(default_factory=lambda: [User(1, least) for least in DIAL])
     unseen_chars: int = 0
-    unseen_saved: dict[int, int] = field(default_factory=lambda: dict.fromkeys(SHOWN, 0))
     foresight: int = 0
     vocabulary: int = 0
-    dials: list[Dial] = field(default_factory=lambda: [Dial(least) for least in DIAL])
     seconds: list[float] = field(default_factory=list)
 
     def ksr(self, shown: int) -> float:
         """Share of the keys that is saved with so many candidates."""
-        return self.saved[shown] / max(1, self.chars)
+        return self.users[shown].saved / max(1, self.chars)
 
     def to_json(self) -> dict[str, Any]:
         chars, words = max(1, self.chars), max(1, self.words)
         p50, p99 = np.percentile(self.seconds or [0.0], [50, 99]) * 1e3
+
+        def share(users: dict[int, User], tally: str, of: int) -> dict[str, float]:
+            return {str(n): getattr(user, tally) / of for n, user in users.items()}
+
         return {
-            "ksr": {str(n): self.ksr(n) for n in SHOWN},
-            "ksr_without_space": {str(n): self.saved_spaceless[n] / chars for n in SHOWN},
-            "next_word": {str(n): self.first[n] / words for n in (1, 3)},
+            "ksr": share(self.users, "saved", chars),
+            "ksr_repeated": share(self.repeated, "saved", chars),
+            "ksr_without_space": share(self.users, "saved_spaceless", chars),
+            "next_word": {str(n): self.users[n].foreseen / words for n in (1, 3)},
             "ceilings": {
                 "vocabulary": self.vocabulary / chars,
                 "foresight": self.foresight / chars,
             },
             "unseen_words": {
                 "chars": self.unseen_chars,
-                "saved": {str(n): self.unseen_saved[n] / max(1, self.unseen_chars) for n in SHOWN},
+                "saved": share(self.users, "unseen_saved", max(1, self.unseen_chars)),
             },
             "dial": [
                 {
@@ -102,69 +155,42 @@ class Keystrokes:
 
 
 def type_text(text: str, suggest: Suggest, vocabulary: Sequence[str]) -> Iterator[Keystrokes]:
-    """Type a text with suggestions; since it is typed as it stands, one pass serves every number.
+    """Type a text with suggestions; since it is typed as it stands, one pass serves all users.
 
     Args:
-        suggest: from what was typed and a number to ranked completions.
+        suggest: from what was typed, a number and an attention to ranked completions; asked
+            about the same text again, it should be fast.
         vocabulary: words seen in training.
 
     Yields:
         The same object after each word, and once at the end.
     """
-    seen = set(vocabulary)
+    known = set(vocabulary)
     keys = Keystrokes()
+    users = [*keys.repeated.values(), *keys.users.values(), *keys.dials]
+    asked = -1
+
+    def timed(typed: str, k: int, attention: Attention | None) -> Sequence[Completion]:
+        nonlocal asked
+        began = time.perf_counter()
+        found = suggest(typed, k, attention)
+        if len(typed) != asked:
+            asked = len(typed)
+            keys.seconds.append(time.perf_counter() - began)
+        return found
+
     for word in WORD.finditer(text):
+        seen = word[0] in known
+        ideal = max(0, len(word[0]) + (text[word.end() : word.end() + 1] == " ") - 1)
         keys.chars = word.end()
-        _type_word(keys, text, *word.span(), suggest, seen)
+        keys.words += 1
+        keys.foresight += ideal
+        keys.vocabulary += ideal if seen else 0
+        keys.unseen_chars += 0 if seen else len(word[0])
+        type_word(text, *word.span(), users, timed, seen)
         yield keys
     keys.chars = len(text)
     yield keys
-
-
-def _type_word(
-    keys: Keystrokes, text: str, start: int, end: int, suggest: Suggest, seen: set[str]
-) -> None:
-    word = text[start:end]
-    space = text[end : end + 1] == " "
-    keys.words += 1
-    ideal = max(0, len(word) + space - 1)
-    keys.foresight += ideal
-    if word in seen:
-        keys.vocabulary += ideal
-    else:
-        keys.unseen_chars += len(word)
-    # Who has not taken the word yet: by number of candidates, with the space and without; by dial.
-    waiting = {(n, free) for n in SHOWN for free in (0, int(space))}
-    dials = [*keys.dials]
-    for typed in range(len(word)):
-        gain = len(word) - typed - 1
-        if typed and gain + space < 1:
-            break
-        began = time.perf_counter()
-        found = suggest(text[: start + typed], max(SHOWN))
-        keys.seconds.append(time.perf_counter() - began)
-        rest = word[typed:]
-        rank = next((i for i, c in enumerate(found, 1) if c.text == rest), max(SHOWN) + 1)
-        for n in SHOWN:
-            keys.first[n] += typed == 0 and rank <= n
-        for n, free in [*waiting]:
-            if rank > n or gain + free < 1:
-                continue
-            waiting.remove((n, free))
-            if free == space:
-                keys.saved[n] += gain + space
-                keys.unseen_saved[n] += 0 if word in seen else gain + space
-            if not free:
-                keys.saved_spaceless[n] += gain
-        for dial in [*dials]:
-            if found and found[0].p >= dial.least:
-                dial.shown += 1
-                dial.right += rank == 1
-                if rank == 1 and gain + space >= 1:
-                    dial.saved += gain + space
-                    dials.remove(dial)
-        if not waiting and not dials:
-            break
 
 
 class WordList:
@@ -181,15 +207,13 @@ class WordList:
         self._before: str | None = None
         self._p = ngram.one
 
-    def extend(self, typed: str, k: int) -> list[Completion]:
+    def extend(self, typed: str, k: int, attention: Attention | None = None) -> list[Completion]:
         half = half_word(typed)
         before = typed[: len(typed) - len(half)]
         if before != self._before:
             self._before, self._p = before, self._after(before)
         some = self._ngram.starting_with(half)
         p = self._p[some]
-        mass = float(p.sum())
-        return [
-            Completion(self._ngram.tokens[some.start + i][len(half) :], float(p[i]) / mass)
-            for i in best(p, k)
-        ]
+        first = best(p, OFFERED)
+        texts = [self._ngram.tokens[some.start + i][len(half) :] for i in first]
+        return ranked(typed, texts, p[first] / p.sum(), attention)[:k]

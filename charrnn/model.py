@@ -19,6 +19,7 @@ from charrnn.score import Score, score, surprises
 from charrnn.text import SHAPES
 
 if TYPE_CHECKING:
+    from charrnn.attention import Attention
     from charrnn.complete import Completer, Completion, Reasons
     from charrnn.ngram import NGram
 
@@ -120,12 +121,17 @@ class Model:
         """
         return _known(self.file.items)
 
-    def complete(self, typed: str, k: int = 3) -> "list[Completion]":
+    def complete(
+        self, typed: str, k: int = 3, attention: "Attention | None" = None
+    ) -> "list[Completion]":
         """The `k` likeliest ways to end the word being typed, or the next one, the best first.
 
         What was typed before is remembered, so that a longer text costs only what is new.
+
+        Args:
+            attention: of who types, if what was passed over shall be less likely.
         """
-        return self._typing.complete(typed, k)
+        return self._typing.complete(typed, k, attention)
 
     def extend(self, typed: str, k: int = 3) -> "list[Completion]":
         """As `complete`, but only ways to go on without a space."""

@@ -7,17 +7,17 @@ from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from charrnn.complete import TINY, Completer, Options
-from charrnn.mixture import FEATURES, Choice, Weights, fit
+from charrnn.attention import Attention
+from charrnn.complete import TINY, Completer, Completion, Options, ranked
+from charrnn.keystrokes import User, type_word
+from charrnn.mixture import FEATURES, Choice, Floats, Weights, fit
 from charrnn.text import WORD
 
 LEAST_WORDS = 100  # fewer tell nothing of what is saved
 SHOWN = 3  # suggestions that the user looks at
 
-# A number for each option: the best has the largest, what is not offered -inf.
-Rank = Callable[[Options], NDArray[np.floating]]
+Rank = Callable[[Options], Floats]  # to each option's probability, 0 if it is not offered
 
 
 class Tuned(NamedTuple):
@@ -39,14 +39,14 @@ class _Word(NamedTuple):
 
     Attributes:
         start, end: in the text.
-        space: whether one follows, which comes with the word.
-        choices: before each letter and after the last; and which of the options was meant.
+        options: before each letter and after the last,
+        meant: and which of them was meant.
     """
 
     start: int
     end: int
-    space: bool
-    choices: list[tuple[Options, int]]
+    options: list[Options]
+    meant: list[int]
 
 
 def tune(completer: Completer, text: str, most_words: int, deadline: float = math.inf) -> Tuned:
@@ -69,19 +69,19 @@ def tune(completer: Completer, text: str, most_words: int, deadline: float = mat
     weights = _fit(words)
     if len(words) < LEAST_WORDS:
         return Tuned(weights, None, None)
-    saved = _saved(first, _by(_fit(second))) + _saved(second, _by(_fit(first)))
+    saved = _saved(text, first, _by(_fit(second))) + _saved(text, second, _by(_fit(first)))
     chars = words[-1].end - words[0].start
-    return Tuned(weights, saved / chars, _saved(words, _by_trigrams) / chars)
+    return Tuned(weights, saved / chars, _saved(text, words, _by_trigrams) / chars)
 
 
 def _type(completer: Completer, text: str, start: int, end: int) -> _Word:
-    choices = []
-    for typed in range(end - start + 1):
-        options = completer.options(text[: start + typed], SHOWN)
-        rest = text[start + typed : end]
-        meant = options.texts.index(rest if rest in options.texts else None)
-        choices.append((options, meant))
-    return _Word(start, end, text[end : end + 1] == " ", choices)
+    word = _Word(start, end, [], [])
+    for place in range(start, end + 1):
+        options = completer.options(text[:place], SHOWN)
+        rest = text[place:end]
+        word.options.append(options)
+        word.meant.append(options.texts.index(rest if rest in options.texts else None))
+    return word
 
 
 def _fit(words: Sequence[_Word]) -> Weights:
@@ -89,7 +89,7 @@ def _fit(words: Sequence[_Word]) -> Weights:
         [
             Choice(options.features, options.typed, meant)
             for word in words
-            for options, meant in word.choices
+            for options, meant in zip(word.options, word.meant, strict=True)
         ]
     )
 
@@ -98,22 +98,22 @@ def _by(weights: Weights) -> Rank:
     return lambda options: options.probabilities(weights)
 
 
-def _by_trigrams(options: Options) -> NDArray[np.floating]:
+def _by_trigrams(options: Options) -> Floats:
     said = options.features[:, FEATURES.index("trigrams")]
-    return np.where(said > math.log(TINY), said, -np.inf)  # other sources' words are not offered
+    return np.where(said > math.log(TINY), np.exp(said), 0.0)  # other sources' words are left out
 
 
-def _saved(words: Sequence[_Word], rank: Rank) -> int:
-    """Keys that the suggestions save; see charrnn.keystrokes."""
-    saved = 0
+def _saved(text: str, words: Sequence[_Word], rank: Rank) -> int:
+    """Keys that the suggestions save."""
+    asked = {
+        word.start + typed: options for word in words for typed, options in enumerate(word.options)
+    }
+
+    def suggest(typed: str, _: int, attention: Attention | None) -> list[Completion]:
+        options = asked[len(typed)]
+        return ranked(typed, options.texts, rank(options), attention)
+
+    user = User(SHOWN)
     for word in words:
-        for typed, (options, meant) in enumerate(word.choices):
-            ranks = rank(options)
-            gain = word.end - word.start - typed + word.space - 1
-            shown = ranks[: -2 if typed else -1]
-            above = (shown > ranks[meant]).sum() + (shown[:meant] == ranks[meant]).sum()
-            offered = meant < len(shown) and above < SHOWN and np.isfinite(ranks[meant])
-            if offered and gain >= 1:
-                saved += gain
-                break
-    return saved
+        type_word(text, word.start, word.end, [user], suggest)
+    return user.saved

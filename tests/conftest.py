@@ -3,9 +3,6 @@
 import os
 import signal
 
-# What a shell starts in the background ignores Ctrl-C, and so would the commands tested.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-
 # Before torch starts its threads: tiny networks only lose time by sharing their work.
 os.environ["OMP_NUM_THREADS"] = "1"
 
@@ -15,6 +12,9 @@ from hypothesis import settings
 from charrnn.model import Model
 from charrnn.tokenizer import TOKENIZERS
 from tests.models import CORPUS, random_model
+
+# What a shell starts in the background ignores Ctrl-C, and so would the commands tested.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Machines are shared: the time that an example takes says nothing.
 settings.register_profile("charrnn", deadline=None)

@@ -1,12 +1,14 @@
 """The simulated user against keys counted by hand."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given
 
-from charrnn.complete import Completion
-from charrnn.keystrokes import Keystrokes, Suggest, type_text
+from charrnn.attention import Attention
+from charrnn.complete import Completion, ranked
+from charrnn.keystrokes import Keystrokes, Suggest, User, type_text
 from charrnn.text import WORD
 from tests.strategies import texts
 
@@ -16,10 +18,14 @@ def typed(text: str, suggest: Suggest, vocabulary: Sequence[str] = ()) -> Keystr
     return keys
 
 
+def saved(users: Mapping[int, User], tally: str = "saved") -> list[int]:
+    return [getattr(user, tally) for user in users.values()]
+
+
 def always(*words: str, p: float = 0.6) -> Suggest:
     """Shows the words that go on from what is typed, in this order."""
 
-    def suggest(text: str, k: int) -> list[Completion]:
+    def suggest(text: str, k: int, attention: Attention | None) -> list[Completion]:
         half = next(iter(WORD.findall(text)[-1:]), "") if text[-1:].isalnum() else ""
         rest = [w[len(half) :] for w in words if w.startswith(half) and w != half]
         return [Completion(w, p) for w in rest][:k]
@@ -31,7 +37,7 @@ def test_nothing_shown() -> None:
     """Without suggestions every key is typed."""
     keys = typed("The fox sat.", always())
     assert (keys.chars, keys.words) == (12, 3)
-    assert [*keys.saved.values()] == [0, 0, 0]
+    assert saved(keys.users) == [0, 0, 0]
 
 
 def test_ranks() -> None:
@@ -39,23 +45,38 @@ def test_ranks() -> None:
     # the: rank 3; then (4 letters, no space after it): rank 2 before its first letter.
     keys = typed("the then", always("they", "then", "the"))
     # One candidate: "they" all along, until "then" is typed as far as "then" - never shown first.
-    assert keys.saved == {1: 0, 3: 3 + 3, 5: 6}
-    assert keys.saved_spaceless == {1: 0, 3: 2 + 3, 5: 5}
-    assert keys.first == {1: 0, 3: 2, 5: 2}
+    assert saved(keys.users) == [0, 3 + 3, 6]
+    assert saved(keys.users, "saved_spaceless") == [0, 2 + 3, 5]
+    assert saved(keys.users, "foreseen") == [0, 2, 2]
 
 
 def test_half_typed() -> None:
     """Letters narrow the candidates down."""
     keys = typed("sat x", always("a", "b", "c", "d", "e", "sat"))
-    assert keys.saved == {1: 2, 3: 2, 5: 2}  # after the s: "at" and the space for one key
-    assert keys.first == {1: 0, 3: 0, 5: 0}
+    assert saved(keys.users) == [2, 2, 2]  # after the s: "at" and the space for one key
+    assert saved(keys.users, "foreseen") == [0, 0, 0]
 
 
 def test_not_worth_it() -> None:
     """A suggestion that saves no key is left, but counts as a word foreseen."""
     keys = typed("a,b c", always("a", "b", "c"))
-    assert keys.saved == {1: 0, 3: 1, 5: 1}  # "b" and its space
-    assert keys.first == {1: 1, 3: 3, 5: 3}
+    assert saved(keys.users) == [0, 1, 1]  # "b" and its space
+    assert saved(keys.users, "foreseen") == [1, 3, 3]
+
+
+def test_passed_over() -> None:
+    """To who looks, what was passed over gives way to the next candidate."""
+
+    def suggest(text: str, k: int, attention: Attention | None) -> list[Completion]:
+        half = text.rpartition(" ")[2]
+        rest = [word[len(half) :] for word in ("them", "then") if word.startswith(half)]
+        return ranked(text, rest, np.array([0.6, 0.4][: len(rest)]), attention)[:k]
+
+    keys = typed("then them then", suggest)
+    # With one candidate: after the first letter "hen", "hem" at once, "hen" again.
+    assert keys.users[1].saved == 3 + 4 + 2
+    assert keys.repeated[1].saved == 0 + 4 + 0
+    assert saved(keys.users)[1:] == saved(keys.repeated)[1:]
 
 
 def test_ceilings() -> None:
@@ -63,7 +84,8 @@ def test_ceilings() -> None:
     keys = typed("The fox sat.", always("The", "fox", "sat"), ["The", "sat"])
     assert keys.foresight == 3 + 3 + 2
     assert keys.vocabulary == 3 + 2
-    assert (keys.unseen_chars, keys.unseen_saved) == (3, {1: 2, 3: 3, 5: 3})
+    assert keys.unseen_chars == 3
+    assert saved(keys.users, "unseen_saved") == [2, 3, 3]
 
 
 @pytest.mark.parametrize(("p", "shown"), [(0.05, 1), (0.35, 4), (0.99, 10)])
@@ -80,12 +102,12 @@ def test_foresight(text: str) -> None:
     """Suggestions that are always right reach the ceiling, and no text is too odd."""
     words = {m.start(): m[0] for m in WORD.finditer(text)}
 
-    def suggest(before: str, k: int) -> list[Completion]:
+    def suggest(before: str, k: int, attention: Attention | None) -> list[Completion]:
         return [Completion(words[len(before)], 1.0)] if len(before) in words else []
 
     keys = typed(text, suggest)
     assert keys.chars == len(text)
-    assert keys.saved == dict.fromkeys(keys.saved, keys.foresight)
-    assert keys.first[1] == keys.words == len(words)
+    assert {*saved(keys.users), *saved(keys.repeated)} == {keys.foresight}
+    assert keys.users[1].foreseen == keys.words == len(words)
     values = keys.to_json()
     assert values["ksr"]["1"] == values["ceilings"]["foresight"] >= values["ksr_without_space"]["1"]

@@ -35,7 +35,7 @@ def test_saved(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
         (tuned.saved_by_trigrams, WordList(NGRAM, NGRAM.after).extend),
     ):
         *_, keys = type_text(TEXT, suggest, [])
-        share = keys.saved[3] / (end - TEXT.index("The"))
+        share = keys.users[3].saved / (end - TEXT.index("The"))
         assert saved == pytest.approx(share, abs=0.02)  # words equally likely may change places
 
 

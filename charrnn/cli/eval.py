@@ -159,6 +159,7 @@ def _print(typed: dict[str, "Keystrokes"]) -> None:
         first = "".join(f"{share:8.1%}" for share in each["next_word"].values())
         print(f"{BASELINES.get(name, name):<24}{saved}    {first}")
     for name, title in (
+        ("ksr_repeated", "passed over, shown again"),
         ("ksr_without_space", "typing spaces by hand"),
         ("unseen_words", "in words never seen"),
     ):

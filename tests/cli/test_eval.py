@@ -97,7 +97,7 @@ def test_encoding(call: Call, trained: Training, tmp_path: Path) -> None:
 class TestKeystrokes:
     def test_json(self, call: Call, trained: Training, tmp_path: Path) -> None:
         """The keys saved, by each kind of suggestion, stand beside the scores."""
-        (tmp_path / "text.txt").write_text(sentences(1)[:1500])
+        (tmp_path / "text.txt").write_text(sentences(1)[:800])
         result = call("eval", "text.txt", "-m", trained.run, "--keystrokes", "--json")
         assert (result.code, result.err) == (0, "")
         (score,) = result.events

@@ -1,0 +1,77 @@
+"""Whether suggestions are looked at: who looks at one and types on does not mean it.
+
+How far that holds is learned from what became of the words that were shown: taken, or typed out.
+For who takes each one at once, a word that was passed over does not come again while the same word
+is typed; for who never looks, nothing changes.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.ngram import half_word
+from charrnn.text import WORD
+
+LEAST = 1e-9  # that a factor becomes
+
+
+class Attention:
+    """Follows a text being typed and what is shown beside it."""
+
+    def __init__(self) -> None:
+        # How often the word that was meant was shown: to begin with, it is as likely as not seen.
+        self._taken = self._overlooked = 1
+        self._typed = ""  # when something was shown last,
+        self._shown: list[str] = []  # and what
+        # How often a word was passed over, by where in the text it would stand.
+        self._passed: Counter[tuple[int, str]] = Counter()
+
+    @property
+    def overlooked(self) -> float:
+        """The probability that a word is typed on although it is shown."""
+        return self._overlooked / (self._overlooked + self._taken)
+
+    def show(self, typed: str, texts: Iterable[str]) -> None:
+        """Note what is shown after a text: what would be inserted."""
+        self._follow(typed)
+        self._shown = [*texts]
+
+    def factors(self, typed: str, texts: Sequence[str | None]) -> NDArray[np.float64]:
+        """How much less likely each text is since it was passed over, [len(texts)]."""
+        self._follow(typed)
+        factors = np.ones(len(texts))
+        if self._passed:
+            words = _words(typed, [text or "" for text in texts])
+            factors[:] = [max(LEAST, self.overlooked ** self._passed[word]) for word in words]
+        return factors
+
+    def _follow(self, typed: str) -> None:
+        """Learn what became of what was shown."""
+        if typed == self._typed:
+            return
+        before, shown = self._typed, self._shown
+        self._typed, self._shown = typed, []
+        if not typed.startswith(before):  # who goes back thinks again
+            self._passed.clear()
+            return
+        new = typed[len(before) :]
+        # A key types one letter; what comes at once was taken.
+        taken = next((text for text in shown if len(new) > 1 and new.startswith(text)), None)
+        self._taken += taken is not None
+        self._passed.update(_words(before, [text for text in shown if text != taken]))
+        here = len(typed) - len(half_word(typed))
+        for place in [place for place in self._passed if place[0] < here]:
+            times = self._passed.pop(place)
+            start, word = place
+            came = WORD.match(typed, start)
+            if came and came[0] == word:
+                self._overlooked += times
+
+
+def _words(typed: str, texts: Iterable[str]) -> list[tuple[int, str]]:
+    """Where the word stands that each text makes after what was typed, and the word."""
+    half = half_word(typed)
+    here, there = len(typed) - len(half), len(typed) + 1
+    return [(there, text[1:]) if text[:1].isspace() else (here, half + text) for text in texts]

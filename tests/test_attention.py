@@ -1,0 +1,90 @@
+"""What is made of suggestions that were passed over."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.document import Document
+
+from charrnn.attention import Attention
+from charrnn.ghost import Suggester
+from charrnn.model import Model
+
+
+def test_passed_over() -> None:
+    """A word that was shown and not taken is less likely while the same word is typed."""
+    attention = Attention()
+    attention.show("the f", ["ox", "rog"])
+    ox, rog, og = attention.factors("the fo", ["x", "rg", "g"])
+    assert ox < 1
+    assert (rog, og) == (1, 1)  # words that were not shown
+    attention.show("the fo", ["x"])
+    assert attention.factors("the fox", ["es"]) == 1
+    assert attention.factors("the fox ", ["fox"]) == 1
+
+
+def test_next_word() -> None:
+    """What was shown with the space before it is passed over when the space is typed."""
+    attention = Attention()
+    attention.show("the", [" fox"])
+    assert attention.factors("the ", ["fox"]) < 1
+
+
+def test_back() -> None:
+    """Who erases a letter thinks again."""
+    attention = Attention()
+    attention.show("the f", ["ox"])
+    assert attention.factors("the fo", ["x"]) < 1
+    assert attention.factors("the f", ["ox"]) == 1
+
+
+def test_asked_again() -> None:
+    """Nothing is passed over while nothing is typed."""
+    attention = Attention()
+    attention.show("the f", ["ox"])
+    attention.show("the f", ["ox"])
+    assert attention.factors("the f", ["ox"]) == 1
+
+
+@pytest.mark.parametrize("followed", [" ", ", ", " and more "])
+def test_learned(followed: str) -> None:
+    """Who takes what is shown is taken at their word; who types it out, less and less."""
+    takes, types = Attention(), Attention()
+    before = ""
+    for _ in range(20):
+        for place in range(4):
+            types.show(before + "fox"[:place], ["fox"[place:]][: 3 - place])
+        takes.show(before, ["fox"])
+        before += "fox" + followed
+    takes.show(before, ["fox"])
+    types.show(before, ["fox"])
+    assert takes.overlooked < 0.05
+    assert types.overlooked > 0.95
+    assert takes.factors(before + "f", ["ox"]) < 0.05
+    assert types.factors(before + "f", ["ox"]) > 0.95
+
+
+def test_session(model: Model) -> None:
+    """In a session, what stood there while a letter was typed is less likely after it."""
+    suggester = Suggester(model, 5, 0.0, silent=lambda _: False)
+    suggester.get_suggestion(Buffer(), Document("The "))
+    for shown in suggester.completions("The "):
+        typed = "The " + shown.text[0]
+        suggester.get_suggestion(Buffer(), Document("The "))
+        suggester.get_suggestion(Buffer(), Document(typed))
+        now = {word.text: word.p for word in suggester.completions(typed)}
+        alone = {word.text: word.p for word in model.complete(typed, 5)}
+        assert now.get(shown.text[1:], 0.0) < alone.get(shown.text[1:], 1.0)
+
+
+@given(st.lists(st.tuples(st.text("ab -'é\n", max_size=8), st.lists(st.text("ab ", min_size=1)))))
+def test_any(events: list[tuple[str, list[str]]]) -> None:
+    """Whatever is typed and shown, a factor is a probability."""
+    attention = Attention()
+    typed = ""
+    for added, shown in events:
+        typed = typed[: -len(added)] if added.startswith("b") else typed + added
+        attention.show(typed, shown)
+        assert ((factors := attention.factors(typed + "a", shown)) > 0).all()
+        assert (factors <= 1).all()
+        assert 0 < attention.overlooked < 1
