@@ -7,17 +7,20 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 
-from charrnn import text, tokenizer
+from charrnn import text
 from charrnn.errors import TextError, UsageError
 from charrnn.tokenizer import (
     TOKENIZERS,
+    UNKNOWN,
     BpeTokenizer,
     ByteTokenizer,
     CharTokenizer,
     Tokenizer,
     WordTokenizer,
+    base,
     code_points,
     from_json,
+    pieces,
 )
 from tests.models import WITH_UNSEEN
 from tests.strategies import LONE_SURROGATES, NASTY, texts
@@ -88,7 +91,7 @@ class TestExact:
     def test_long_text(self, trained: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
         """A text of many chunks is encoded as its parts are."""
         real = text.chunks
-        monkeypatch.setattr(tokenizer, "chunks", lambda blocks: real(blocks, 100))
+        monkeypatch.setattr(pieces, "chunks", lambda blocks: real(blocks, 100))
         ids = trained.encode(SEEN * 500)
         assert np.array_equal(ids, np.tile(trained.encode(SEEN), 500))
 
@@ -133,7 +136,7 @@ class TestUnknown:
     @pytest.mark.parametrize("level", WITH_UNSEEN)
     def test_more_characters_than_kept(self, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of a large script the commonest characters are kept, the rest comes back by escapes."""
-        monkeypatch.setattr(tokenizer, "MAX_CHARACTERS", 3)
+        monkeypatch.setattr(base, "MAX_CHARACTERS", 3)
         own = TOKENIZERS[level].train("aaaa bbb cc d \n")
         assert own.unseen("abcd \n") == ["c", "d", "\n"]
         check_exact(own, "dcba abcd\n")
@@ -342,7 +345,7 @@ class TestJson:
             [""],
             ["a", "b", "a"],
             ["a", ["b"]],
-            ["a", tokenizer.UNKNOWN],
+            ["a", UNKNOWN],
             ["a", "\ud800"],
         ],
         ids=repr,

@@ -1,0 +1,41 @@
+"""Text to token ids and back, exactly. To add a level: a class and a row in TOKENIZERS."""
+
+from typing import Any
+
+from charrnn.tokenizer.base import ESCAPE_NATS, UNKNOWN, Ids, Tokenizer, code_points, is_half
+from charrnn.tokenizer.bpe import BpeTokenizer
+from charrnn.tokenizer.characters import ByteTokenizer, CharTokenizer
+from charrnn.tokenizer.pieces import PieceTokenizer
+from charrnn.tokenizer.words import WordTokenizer
+
+__all__ = [
+    "ESCAPE_NATS",
+    "TOKENIZERS",
+    "UNKNOWN",
+    "BpeTokenizer",
+    "ByteTokenizer",
+    "CharTokenizer",
+    "Ids",
+    "PieceTokenizer",
+    "Tokenizer",
+    "WordTokenizer",
+    "code_points",
+    "from_json",
+    "is_half",
+]
+
+TOKENIZERS: dict[str, type[Tokenizer]] = {
+    tokenizer.level: tokenizer
+    for tokenizer in (CharTokenizer, WordTokenizer, BpeTokenizer, ByteTokenizer)
+}
+
+
+def from_json(data: Any) -> Tokenizer:
+    """The tokenizer that `Tokenizer.to_json` describes.
+
+    Raises:
+        ValueError: `data` describes no tokenizer.
+    """
+    if not isinstance(data, dict) or data.get("level") not in [*TOKENIZERS]:
+        raise ValueError("it has no known level")
+    return TOKENIZERS[data["level"]].from_json(data)

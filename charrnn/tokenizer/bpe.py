@@ -1,0 +1,81 @@
+"""Tokens that are frequent parts of words."""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any, Self
+
+from charrnn.text import chunks
+from charrnn.tokenizer.base import UNKNOWN, Ids, checked_tokens, common_characters
+from charrnn.tokenizer.pieces import RARE, PieceTokenizer, tokens_by_id
+
+MAX_BPE = 16_384  # with the characters; the square root of the text's length is less as a rule
+
+
+class BpeTokenizer(PieceTokenizer):
+    """A token is a frequent part of a piece: byte pair encoding, over characters.
+
+    Sennrich et al. 2016, arXiv:1508.07909. A piece starts as single characters; then the pairs
+    in `merges` are joined, the earliest first.
+
+    Args:
+        merges: pairs of tokens that make a token, in the order in which they were found.
+    """
+
+    level = "bpe"
+
+    def __init__(self, tokens: Sequence[str], merges: Sequence[tuple[str, str]] = ()) -> None:
+        self._merges = [*merges]
+        super().__init__(tokens)
+
+    @classmethod
+    def train(cls, text: str, vocab_size: int | None = None) -> Self:
+        from tokenizers import models, trainers
+
+        characters = common_characters(text, vocab_size)
+        suitable = min(MAX_BPE, 1 + len(characters) + math.isqrt(len(text)))
+        learner = cls._cutting(models.BPE())
+        trainer = trainers.BpeTrainer(
+            vocab_size=(vocab_size or suitable) - 1,
+            min_frequency=RARE,
+            initial_alphabet=characters,
+            limit_alphabet=len(characters),
+            show_progress=False,
+        )
+        learner.train_from_iterator(chunks([text]), trainer)
+        merges = json.loads(learner.to_str())["model"]["merges"]
+        return cls(tokens_by_id(learner), [(left, right) for left, right in merges])
+
+    def extended(self, text: str) -> Self:
+        """This vocabulary and, after it, a text's new characters: the merges stay as they are."""
+        known = set(self.tokens)
+        added = [character for character in common_characters(text) if character not in known]
+        return type(self)([*self.tokens[:-1], *added], self._merges)
+
+    def to_json(self) -> dict[str, Any]:
+        return super().to_json() | {"merges": self._merges}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        tokens, merges = checked_tokens(data), data.get("merges")
+        if not isinstance(merges, list) or not all(
+            isinstance(pair, list) and len(pair) == 2 and all(isinstance(t, str) for t in pair)
+            for pair in merges
+        ):
+            raise ValueError("its merges are not pairs of tokens")
+        if not {*tokens}.issuperset(
+            t for left, right in merges for t in (left, right, left + right)
+        ):
+            raise ValueError("a merge is not of its tokens")
+        return cls(tokens, [(left, right) for left, right in merges])
+
+    def _model(self, ids: dict[str, int]) -> Any:
+        from tokenizers import models
+
+        return models.BPE(ids, self._merges, unk_token=UNKNOWN)
+
+    def _escape(self, ids: Ids, text: str) -> Ids:
+        """The library writes one unknown token for each unseen character."""
+        spelled = self.spell(text)
+        ids[ids == self.unknown_id] = spelled[spelled >= self.vocab_size]
+        return ids

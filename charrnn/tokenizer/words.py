@@ -1,0 +1,80 @@
+"""Tokens that are words."""
+
+from itertools import islice, zip_longest
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from charrnn.text import chunks
+from charrnn.tokenizer.base import MAX_CHARACTERS, UNKNOWN, Ids, common_characters
+from charrnn.tokenizer.pieces import RARE, UNSPACED, PieceTokenizer, tokens_by_id
+
+if TYPE_CHECKING:
+    import tokenizers
+
+MAX_WORDS = 20_000  # with the characters
+MAX_UNSPACED = 12  # characters in a word of a script without spaces
+
+
+class WordTokenizer(PieceTokenizer):
+    """A token is a piece: a word with the space before it, punctuation, or white space.
+
+    A word outside the vocabulary is spelled from the longest tokens that fit, in
+    the end from single characters. So is a line of a script that puts no space between
+    words; what counts as its words is what byte pair encoding joins.
+    """
+
+    level = "word"
+
+    @classmethod
+    def train(cls, text: str, vocab_size: int | None = None) -> Self:
+        from tokenizers import models, trainers
+
+        characters = common_characters(text, vocab_size)
+        counter = cls._cutting(models.WordLevel(unk_token=UNKNOWN))
+        room = (vocab_size or MAX_WORDS) - 1
+        counter.train_from_iterator(
+            chunks([text]),
+            trainers.WordLevelTrainer(vocab_size=room, min_frequency=RARE, show_progress=False),
+        )
+        by_rank = zip_longest(tokens_by_id(counter), tokens_by_id(cls._unspaced(text, room)))
+        words = dict.fromkeys(word for both in by_rank for word in both if word and len(word) > 1)
+        return cls(sorted([*characters, *islice(words, max(0, room - len(characters)))]))
+
+    @staticmethod
+    def _unspaced(text: str, size: int) -> "tokenizers.Tokenizer":
+        """What byte pair encoding finds in the scripts without spaces, and in them alone."""
+        from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+        learner = Tokenizer(models.BPE())
+        run = Regex(rf"{UNSPACED}{{1,40}}")
+        learner.pre_tokenizer = pre_tokenizers.Split(run, "removed", invert=True)
+        trainer = trainers.BpeTrainer(
+            vocab_size=size,
+            min_frequency=RARE,
+            limit_alphabet=MAX_CHARACTERS,
+            max_token_length=MAX_UNSPACED,
+            show_progress=False,
+        )
+        learner.train_from_iterator(chunks([text]), trainer)
+        return learner
+
+    def _model(self, ids: dict[str, int]) -> Any:
+        from tokenizers import models
+
+        return models.WordPiece(
+            ids,
+            unk_token=UNKNOWN,
+            continuing_subword_prefix="",
+            max_input_chars_per_word=1000,
+        )
+
+    def _escape(self, ids: Ids, text: str) -> Ids:
+        """The library gives up on a whole piece for one unseen character; spell it instead."""
+        offsets = self.encoder.encode(text).offsets
+        parts, done = [], 0
+        for i in np.flatnonzero(ids == self.unknown_id).tolist():
+            start, end = offsets[i]
+            parts += [ids[done:i], self.spell(text[start:end])]
+            done = i + 1
+        return np.concatenate([*parts, ids[done:]])
