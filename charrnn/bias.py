@@ -7,6 +7,7 @@ import numpy as np
 
 from charrnn.cells import Array
 from charrnn.errors import UsageError
+from charrnn.text import MARKS, is_unspaced
 from charrnn.tokenizer import Tokenizer, is_half
 
 
@@ -36,6 +37,7 @@ class TextBias:
         self._begun: list[tuple[str, bool, Array]] = []
         for bias, nats in biases.items():
             text = tokenizer.spelled(bias)
+            starts_word = bias[0].isalnum() and not is_unspaced(bias)
             for begun in range(len(text)):
                 added = np.zeros(len(tokens), np.float32)
                 rest = text[begun:]
@@ -47,7 +49,7 @@ class TextBias:
                     elif rest.startswith(token) and not math.isinf(nats):
                         added[i] = nats * len(token) / len(text)
                 if added.any():
-                    self._begun.append((text[:begun], bias[0].isalnum(), added))
+                    self._begun.append((text[:begun], starts_word, added))
         if np.isneginf(self.anywhere[:-1]).all():
             raise UsageError("--ban leaves no token to draw", "ban less")
 
@@ -63,9 +65,9 @@ class TextBias:
             text: as the tokenizer spells it.
         """
         added = self.anywhere
-        last = self._read(text)[-1:]
+        last = self._read(text)[-1:] or " "
         for begun, of_word, more in self._begun:
-            within = is_half(last) or (of_word and last.isalnum())
+            within = is_half(last) or (of_word and (last.isalnum() or last in MARKS))
             if text.endswith(begun) if begun else not within:
                 added = added + more
         return added

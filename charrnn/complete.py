@@ -14,6 +14,7 @@ from charrnn.mixture import BEGIN, FEATURES, Floats, Weights, probabilities
 from charrnn.ngram import NGram, half_word
 from charrnn.recent import Recent
 from charrnn.search import WordSearch
+from charrnn.text import is_unspaced
 from charrnn.tokenizer import Tokenizer
 
 BEAM = 8  # texts that the network pursues at once
@@ -21,6 +22,8 @@ FIRST, LATER = 12, 8  # candidates of the trigrams before a word's first letter,
 COMMON = 4  # candidates that are merely common, after it
 RECENT = 8
 LEAST_SPACE = 0.05  # probability of a space from which the word after it is looked for
+UNSPACED = 6  # characters at the most that a suggestion has in a script without spaces,
+LIKELY = 0.5  # each after the first of at least this probability
 RECENT_SHARE = 0.07  # of the words are merely repeated
 NEW_WORD, NEW_LETTER = 1e-3, 0.05  # of them are new, and how likely a letter of theirs is
 UNSEEN = 1e-4, 1e-3  # shares of recent words, and of followers, that count like none
@@ -35,7 +38,8 @@ class Completion:
 
     Attributes:
         text: what would be inserted after the typed text, with a leading space where one is due.
-        p: probability that the text goes on exactly so, to the end of that word.
+        p: probability that the text goes on exactly so, to the end of that word; in a script
+            without spaces whatever comes after it.
     """
 
     text: str
@@ -131,7 +135,20 @@ class Completer:
             if space >= LEAST_SPACE:
                 next_words = self._ranked(typed, k, attention, " ")
                 found += [Completion(word.text, space * word.p) for word in next_words]
-        return sorted(found, key=lambda completion: -completion.p)[:k]
+        found = sorted(found, key=lambda completion: -completion.p)[:k]
+        found = [self._run_on(typed, completion) for completion in found]
+        return sorted(found, key=lambda completion: -completion.p)
+
+    def _run_on(self, typed: str, completion: Completion) -> Completion:
+        """In a script without spaces, as many characters as are likely to come together."""
+        text, p = completion.text, completion.p
+        while is_unspaced(text) and len(text) < UNSPACED:
+            following = self.extend(typed + text, 1)
+            if not following or following[0].p < LIKELY or not is_unspaced(following[0].text):
+                break
+            text += following[0].text
+            p *= following[0].p
+        return Completion(text, p)
 
     def extend(self, typed: str, k: int, attention: Attention | None = None) -> list[Completion]:
         """As `complete`, but no space comes first."""

@@ -10,6 +10,7 @@ from charrnn.attention import Attention
 from charrnn.complete import Completion
 from charrnn.model import Model
 from charrnn.ngram import half_word
+from charrnn.text import is_unspaced
 
 SHOWN_FROM = 0.005  # a smaller probability is no suggestion: it would be shown as 0 %
 
@@ -109,11 +110,12 @@ class Hand:
         self._loose = ""  # the text, while it ends in a space that nobody typed
 
     def take(self, buffer: Buffer, text: str) -> None:
-        """Insert a suggestion and the space after it."""
-        buffer.insert_text(text + " ")
-        self.saved += len(text)
+        """Insert a suggestion and the space after it, if its script has spaces."""
+        space = "" if is_unspaced(text[-1]) else " "
+        buffer.insert_text(text + space)
+        self.saved += len(text + space) - 1
         self.taken += 1
-        self._loose = buffer.text
+        self._loose = buffer.text if space else ""
 
     def is_loose(self, buffer: Buffer) -> bool:
         """Whether the space before the cursor came with a suggestion."""

@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.cells import Array
-from charrnn.text import JOINERS, WORD, chunks
+from charrnn.text import JOINERS, WORD, chunks, is_unspaced
 
 TOKEN = re.compile(rf"{WORD.pattern}|[^\w\s]|_|\n")
-HALF_WORD = re.compile(rf"{WORD.pattern}[{JOINERS}]?\Z")
 LONGEST_WORD = 100  # characters; the longer ones are no words
 MOST_TOKENS = 65_535  # distinct; ids fit 16 bits
 MOST_ENTRIES = 400_000  # of each order, the commonest
@@ -30,8 +29,11 @@ Keys = NDArray[np.int64]
 
 def half_word(text: str) -> str:
     """The word at the end of a text, which may go on; empty if there is none."""
-    found = HALF_WORD.search(text[-LONGEST_WORD:])
-    return found[0] if found else ""
+    end = text[-LONGEST_WORD:]
+    for word in WORD.finditer(end):
+        if word.end() >= len(end) - (end[-1] in JOINERS):
+            return "" if is_unspaced(word[0]) else end[word.start() :]
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +241,7 @@ def _tokens(text: str) -> list[str]:
 
 
 def _words(tokens: list[str]) -> NDArray[np.bool_]:
-    return np.array([token[0].isalnum() for token in tokens], bool)
+    return np.array([bool(WORD.match(token)) for token in tokens], bool)
 
 
 def _kinds(arrays: Mapping[str, NDArray[Any]]) -> dict[str, tuple[np.dtype[Any], int]]:

@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.text import JOINERS, WORD, chunks
+from charrnn.text import JOINERS, MARKS, WORD, chunks, is_unspaced
 from charrnn.tokenizer import code_points
 
 WORDS = 8  # in a run
@@ -24,6 +24,7 @@ PROBES = 8
 CHUNK = 1 << 17  # characters looked at together
 MOST = 1 << 18  # hashes indexed, which takes 512 KiB
 FACTOR = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
+OTHER, LETTER, MARK, JOINER, WORD_ALONE = range(5)
 INVERSE = pow(FACTOR, -1, 1 << 64)
 
 Hashes = NDArray[np.uint64]
@@ -153,14 +154,31 @@ def _spans(text: str) -> NDArray[np.intp]:
     """Where words start and end, [N, 2]; as `text.WORD` has it, but many times faster."""
     codes = code_points(text)
     # No longer than needed, so that the processor's cache holds it.
-    kinds = np.zeros(1 + max(codes.max(initial=0), *map(ord, JOINERS)), np.uint8)
+    kinds = np.zeros(1 + codes.max(initial=0), np.uint8)
     kinds[codes] = 1
-    kinds[[code for code in np.flatnonzero(kinds).tolist() if not chr(code).isalnum()]] = 0
-    kinds[[ord(c) for c in JOINERS]] = 2
+    for code in np.flatnonzero(kinds).tolist():
+        kinds[code] = _kind(chr(code))
     found = np.pad(kinds[codes], 1)
-    inside = found == 1
-    inside[1:-1] |= (found[1:-1] == 2) & inside[:-2] & inside[2:]
-    return np.flatnonzero(inside[1:] != inside[:-1]).reshape(-1, 2)
+    inside = found == LETTER
+    if MARK in kinds:  # marks belong to the letter before the first of them
+        marks = found == MARK
+        inside |= marks & inside[np.maximum.accumulate(np.where(marks, 0, np.arange(len(marks))))]
+    inside[1:-1] |= (found[1:-1] == JOINER) & inside[:-2] & (found[2:] == LETTER)
+    whole = found == WORD_ALONE
+    starts = np.flatnonzero(whole[1:] | (inside[1:] & ~inside[:-1]))
+    ends = np.flatnonzero(whole[:-1] | (inside[:-1] & ~inside[1:]))
+    return np.stack([starts, ends], axis=1)
+
+
+def _kind(character: str) -> int:
+    """What a character is to a word."""
+    if character in JOINERS:
+        return JOINER
+    if character in MARKS:
+        return MARK
+    if is_unspaced(character):
+        return WORD_ALONE
+    return LETTER if character.isalnum() else OTHER
 
 
 def _hash_words(text: str) -> Hashes:

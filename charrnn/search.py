@@ -12,11 +12,12 @@ import numpy as np
 from charrnn.cells import Array
 from charrnn.engine import Engine, log_softmax
 from charrnn.ngram import LAST_CODE_POINT
-from charrnn.text import JOINERS
+from charrnn.text import JOINERS, LETTER, MARKS, is_unspaced
 from charrnn.tokenizer import Ids, Tokenizer, is_half
 
 HALVES = "\udc80-\udcff"  # bytes of characters that are not complete
-IN_WORD = re.compile(rf"(?:[^\W_]|[{JOINERS}])*[{HALVES}]{{0,3}}")
+IN_WORD = re.compile(rf"(?:{LETTER}|[{MARKS}{JOINERS}])*[{HALVES}]{{0,3}}")
+NEVER_FIRST = JOINERS + MARKS  # in a word
 MAX_LENGTH = 64  # characters in a suggestion
 UNLIKELY = 1e-3  # probability of a beginning under which it is not followed
 SMALLEST = 1e-30
@@ -79,7 +80,7 @@ class Hypothesis:
         """Whether the text is, so far, a word or, if `within` one, part of it."""
         if not self.text:
             return True
-        begins = within or self.text[0] not in JOINERS
+        begins = within or self.text[0] not in NEVER_FIRST
         return begins and len(self.text) < MAX_LENGTH and bool(IN_WORD.fullmatch(self.text))
 
 
@@ -107,7 +108,10 @@ class WordSearch:
         self._sorted_ids = np.array([self._ids[token] for token in self._sorted], np.int32)
         inside = np.array([IN_WORD.fullmatch(token) is not None for token in tokens], bool)
         self._inside = np.flatnonzero(inside).astype(np.int32)
-        self._joiners = np.array([tokens[i][0] in JOINERS for i in self._inside], bool)
+        self._never_first = np.array([tokens[i][0] in NEVER_FIRST for i in self._inside], bool)
+        unspaced = {i: token[0] for i, token in enumerate(tokens) if is_unspaced(token)}
+        self._unspaced = np.array([*unspaced], int)  # tokens; and the characters they begin with
+        self._firsts, self._first_of = np.unique([*unspaced.values()], return_inverse=True)
         self._ends_word = np.flatnonzero(~inside)
         self._spaced = np.array([i for i, token in enumerate(tokens) if token[0] == " "], int)
 
@@ -168,7 +172,10 @@ class WordSearch:
                     rows.append(np.full(len(agree), row))
                     ids.append(agree)
                 elif not hypothesis.text and not within:
-                    follow[row, self._joiners] = -np.inf
+                    follow[row, self._never_first] = -np.inf
+                    p = np.bincount(self._first_of, np.exp(logp[row, self._unspaced]))
+                    for i in np.flatnonzero(p > UNLIKELY * math.exp(hypothesis.score)):
+                        found[str(self._firsts[i])] += p[i]
                 elif may_end(hypothesis.text):
                     found[hypothesis.text] += end
             words = sorted(p for text, p in found.items() if text)
@@ -193,6 +200,8 @@ class WordSearch:
                     rows.append(row)
                     tokens.append(token)
                     children.append(child)
+                elif not within and is_unspaced(child.text):
+                    found[child.text[0]] += math.exp(child.score)
                 elif len(child.text) <= len(parent.text) and (before or within) and may_end(before):
                     # It became a whole character, and one that ends the word.
                     found[before] += math.exp(child.score)

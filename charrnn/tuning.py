@@ -12,7 +12,7 @@ from charrnn.attention import Attention
 from charrnn.complete import TINY, Completer, Completion, Options, ranked
 from charrnn.keystrokes import User, type_word
 from charrnn.mixture import FEATURES, Choice, Floats, Weights, fit
-from charrnn.text import WORD
+from charrnn.text import WORD, is_unspaced
 
 LEAST_WORDS = 100  # fewer tell nothing of what is saved
 SHOWN = 3  # suggestions that the user looks at
@@ -67,7 +67,7 @@ def tune(completer: Completer, text: str, most_words: int, deadline: float = mat
         words.append(_type(completer, text, *match.span()))
     first, second = words[: len(words) // 2], words[len(words) // 2 :]
     weights = _fit(words)
-    if len(words) < LEAST_WORDS:
+    if sum(len(word.options) > 1 for word in words) < LEAST_WORDS:  # the others save no keys
         return Tuned(weights, None, None)
     saved = _saved(text, first, _by(_fit(second))) + _saved(text, second, _by(_fit(first)))
     chars = words[-1].end - words[0].start
@@ -76,7 +76,8 @@ def tune(completer: Completer, text: str, most_words: int, deadline: float = mat
 
 def _type(completer: Completer, text: str, start: int, end: int) -> _Word:
     word = _Word(start, end, [], [])
-    for place in range(start, end + 1):
+    # (The word of a script without spaces is whole with its first character.)
+    for place in range(start, start + 1 if is_unspaced(text[start]) else end + 1):
         options = completer.options(text[:place], SHOWN)
         rest = text[place:end]
         word.options.append(options)

@@ -17,7 +17,7 @@ from charrnn.model import Model
 from charrnn.model_file import RESUME_KEY, RESUME_NAME
 from charrnn.ngram import half_word
 from charrnn.source import Source
-from charrnn.text import WORD
+from charrnn.text import LETTER, MARKS, WORD
 from charrnn.ui import printable
 
 LINES = 3  # that are shown
@@ -74,7 +74,7 @@ class Evidence:
             words = []
         for first in range(max(0, len(words) - CONTEXT), len(words) + 1):
             shared = [*words[first:], word]
-            pattern = rf"\b{WORD_GAP.join(map(re.escape, shared))}\b"
+            pattern = rf"(?<!{LETTER}){WORD_GAP.join(map(re.escape, shared))}(?!{LETTER}|[{MARKS}])"
             found = [*re.finditer(pattern, self.text)]
             if found:
                 lines = dict.fromkeys(self._around(*match.span()) for match in found)

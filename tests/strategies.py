@@ -28,11 +28,24 @@ NASTY = {
     "CJK": "吾輩は猫である。名前はまだ無い。\u3000한국어 漢字",
     "astral": "\U0001d54f\U00020000\U0010ffff\ufffe\uffff",
     "byte order mark": "a\ufeffb",
+    "vowel signs": "हिन्दी में शब्द। العَرَبِيَّة می‌خواهم שָׁלוֹם",
+    "no spaces": "ภาษาไทย เด็กกินข้าว။ မြန်မာ ខ្មែរ ຂ້ອຍ abc漢字def カタカナ",
     "digits": "3.14159 1,000,000 ٣٤٥ ²³ ½",
 }
 LONE_SURROGATES = ["\ud800", "abc\udfff", "\udc80 \ud83d", "\ude00\ud83d"]
 
-_alphabets = st.sampled_from(["ab", "ab ", "a \n", "aé’'- \n", " \t\n", "ab\r\n", "猫e\u0301 _.\n"])
+_alphabets = st.sampled_from(
+    [
+        "ab",
+        "ab ",
+        "a \n",
+        "aé’'- \n",
+        " \t\n",
+        "ab\r\n",
+        "猫e\u0301 _.\n",
+        "猫ก\u0e34e\u0301'\u200c ",
+    ]
+)
 texts = st.one_of(
     st.text(max_size=60),
     _alphabets.flatmap(lambda alphabet: st.text(alphabet, max_size=80)),

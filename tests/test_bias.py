@@ -120,6 +120,13 @@ class TestBias:
         f, o = tokenizer.encode("fo").tolist()
         assert [bool(bias.after(s)[f]) for s in ("", "the ", '"', "the", "o")] == [1, 1, 1, 0, 0]
         assert bias.after("of")[o] == 1
+        assert not bias.after("e\u0301")[f]
+
+    def test_script_without_spaces(self) -> None:
+        """Where a script has no spaces a text may begin after any character."""
+        tokenizer = TOKENIZERS["char"].train("猫と犬が")
+        bias = TextBias(tokenizer, {"猫が": 3.0})
+        assert bias.after("犬と")[tokenizer.encode("猫")[0]]
 
     def test_marks(self) -> None:
         """A text that begins with a mark or a space is led to after a word."""

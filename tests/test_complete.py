@@ -16,7 +16,7 @@ from charrnn.engine import Engine, log_softmax
 from charrnn.mixture import BEGIN, FEATURES, Weights
 from charrnn.ngram import NGram
 from charrnn.search import Reader, WordSearch
-from charrnn.text import WORD
+from charrnn.text import WORD, is_unspaced
 from charrnn.tokenizer import TOKENIZERS, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
 from tests.strategies import texts
 
@@ -166,6 +166,46 @@ def test_reader_keeps_to_its_limit() -> None:
         assert len(reader._states) <= 17
 
 
+CHINESE = "小猫在公园里吃鱼。小狗在公园里睡觉。老师在学校里看书。小猫不看书。\n" * 4
+
+
+@pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
+def test_script_without_spaces(level: type[Tokenizer]) -> None:
+    """Where no space ends words, what is offered is a few characters, within a line too."""
+    suggest, _ = completer(level.train(CHINESE), text=CHINESE, weights=WORDS)
+    for typed in ("", "小", "小猫在公", "老师在学校里看书。", "ok 小"):
+        (found,) = suggest.complete(typed, 1)
+        assert all(map(is_unspaced, found.text))
+        assert 1 <= len(found.text) <= complete.UNSPACED
+
+
+def test_characters_that_come_together() -> None:
+    """Characters of which each is likely after the one before are offered at once."""
+    suggest, _ = completer(CharTokenizer.train(CHINESE), text=CHINESE, weights=WORDS)
+    assert suggest.complete("老师在公", 1)[0].text == "园里"
+    assert suggest.complete("小", 2)[0].text[0] in "猫狗"
+
+
+@pytest.mark.parametrize("typed", ["", "猫", "a ", "猫a"])
+def test_next_character(typed: str) -> None:
+    """In a script without spaces a suggestion is as likely as its character, whatever follows."""
+    tokenizer = CharTokenizer([*"猫犬a 。"])
+    suggest, engine = completer(tokenizer)
+    found = {c.text: c.p for c in suggest.extend(typed, 9) if is_unspaced(c.text)}
+    within = typed.endswith("a")
+    expected = {} if within else {c: math.exp(read(engine, tokenizer, typed, c)[0]) for c in "猫犬"}
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
+def test_marks(level: type[Tokenizer]) -> None:
+    """A word's marks are part of it, before what is typed and after."""
+    text = "हिन्दी की किताब। हिन्दी में कहानी।\n" * 4
+    suggest, _ = completer(level.train(text), text=text, weights=WORDS)
+    assert suggest.complete("हि", 1)[0].text == "न्दी"
+    assert suggest.complete("किता", 1)[0].text == "ब"
+
+
 TALE = """\
 The fox saw the crow, and the crow saw the fox. The crow had a cheese.
 "Sing," said the fox, "and the cheese of the crow is the cheese of the fox."
@@ -193,7 +233,7 @@ def test_words_typed_before(level: type[Tokenizer]) -> None:
 @pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 @given(st.lists(texts, max_size=4))
 def test_any_text(level: type[Tokenizer], typings: list[str]) -> None:
-    """Whatever is typed, suggestions are words, likelier ones first, as in a fresh session."""
+    """Whatever is typed, suggestions are words or their ends, likelier ones first, as afresh."""
     tokenizer = level.train(TALE)
     suggest, _ = completer(tokenizer, text=TALE, weights=BEGIN, recent=True)
     for typed in [t for typing in typings for t in (typing, typing[:-1], typing + " fo")]:
@@ -204,7 +244,7 @@ def test_any_text(level: type[Tokenizer], typings: list[str]) -> None:
         ps = [c.p for c in found]
         assert ps == sorted(ps, reverse=True)
         assert sum(ps) <= 1 + 1e-4
-        assert all(WORD.search(c.text) for c in found)
+        assert all(WORD.search(c.text) or WORD.fullmatch("a" + c.text) for c in found)
 
 
 @pytest.mark.parametrize("typed", ["", "a", "ab ", "b'"])
@@ -227,7 +267,7 @@ def test_half_characters_are_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = random_engine(tokenizer.vocab_size, scale=0.3)
     search = WordSearch(engine, tokenizer, engine.zero_state(), beam=300)
     monkeypatch.setattr("charrnn.search.MAX_LENGTH", 3)
-    wanted = ["ï", "ïv", "é", "猫"]
+    wanted = ["ï", "ïv", "é", "ё"]
     found = search.search("na", "na", wanted, 300)
     for text in wanted:
         ended = sum(math.exp(read(engine, tokenizer, "na", text + end)[0]) for end in ' .,\n!?"—“')

@@ -36,6 +36,15 @@ def test_whole_words(evidence: Evidence) -> None:
     assert evidence.lines("", "oxe") == ([], "")
 
 
+def test_words_of_any_script(tmp_path: Path) -> None:
+    """Words that end in a mark are found whole, and those of a script without spaces."""
+    (tmp_path / "text.txt").write_text("हिन्दी की किताब\n小猫在公园里\n", encoding="utf-8")
+    evidence = Evidence(Source([str(tmp_path / "text.txt")]))
+    assert evidence.lines("हिन्दी ", "की") == (["हिन्दी की किताब"], "'हिन्दी की' once")
+    assert evidence.lines("", "क") == ([], "")
+    assert evidence.lines("小猫在", "公园")[0] == ["小猫在公园里"]
+
+
 def test_no_text(tmp_path: Path) -> None:
     """A text that has gone, or came from standard input, gives no lines."""
     for source in (Source([str(tmp_path / "gone.txt")]), Source(["-"]), None):
