@@ -28,9 +28,11 @@ COMPRESSED = {  # how such files begin
 SUFFIXES = (".gz", ".bz2", ".xz", ".zst")  # that the names of such files have
 NOT_TEXT = {b"PK\x03\x04": "a zip archive, as .docx and .epub files are", b"%PDF-": "a PDF"}
 ERRORS = {"strict": "strict", "replace": "replace", "skip": "ignore"}  # as Python's codecs say
-EVIDENCE = 16  # bytes that are not ASCII, without which no encoding is guessed
+EVIDENCE = 16  # bytes that are not ASCII, or characters, without which no encoding is guessed
 EVIDENCE_BYTES = 1 << 16  # that the detector sees at the most
 CONFIDENCE = 0.1  # of the detector at the least; texts in 14 languages had 0.16 to 1
+WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")  # no text in one reads well in another
+CONTROLS = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")  # that no text has
 ACCIDENTS = 0.6  # in other encodings, characters of UTF-8 for each wrong byte at the most
 
 Note = Callable[[str], None]
@@ -50,8 +52,9 @@ def decode(
 
     Args:
         name: of the file, for messages.
-        encoding: left out, it is what a byte order mark says, else UTF-8, else a guess where the
-            file is plainly in another one.
+        encoding: left out, it is what a byte order mark says, else UTF-16 or UTF-32 where zeros
+            stand on every other byte, else UTF-8, else a guess where the file is plainly in
+            another one.
         errors: what to do with wrong bytes, a key of ERRORS.
         note: told in a line what was guessed.
 
@@ -65,8 +68,11 @@ def decode(
     kind = next((kind for magic, kind in NOT_TEXT.items() if first.startswith(magic)), None)
     if kind and not encoding:
         raise TextError(f"{name} is {kind}", "save it as plain text first")
-    decoder = _Decoder(name, encoding or marked or "utf-8", errors)
-    guessing = not encoding and not marked
+    known = encoding or marked
+    if not known and 0 in first and (known := _wide(first)):
+        note(f"{name} has no byte order mark; it is read as {known}, or as --encoding says")
+    decoder = _Decoder(name, known or "utf-8", errors)
+    guessing = not known
     # Zeros belong to what is of two or four bytes, and to those who name an encoding.
     text = bool(encoding) or decoder.encoding.startswith(("utf-16", "utf-32"))
     while data := next(blocks, b""):
@@ -131,6 +137,19 @@ class _Decoder:
         self._lines += data.count(b"\n")
         if text := self._line_ends.decode(text, final):
             yield text
+
+
+def _wide(data: bytes) -> str | None:
+    """The encoding of bytes of which two or four are a character, the higher ones mostly zero."""
+    for encoding in WIDE:
+        try:
+            text = codecs.getincrementaldecoder(encoding)().decode(data[:EVIDENCE_BYTES])
+        except UnicodeDecodeError:
+            continue
+        plain = sum(character < "\u0100" for character in text)
+        if len(text) >= EVIDENCE and plain > len(text) / 2 and not CONTROLS.search(text):
+            return encoding
+    return None
 
 
 def _guess(data: bytes) -> str | None:

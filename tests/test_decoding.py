@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,6 +61,32 @@ class TestText:
         mark = {"le": codecs.BOM_UTF16_LE, "be": codecs.BOM_UTF16_BE}[order]
         with blocks_of(block):
             assert read(mark + s.encode(f"utf-16-{order}")) == line_feeds(s)
+
+    @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
+    @pytest.mark.parametrize("s", ["The “fox” and the crow.\r\n", "Füchse, 猫 und Żaba 😀!\n\t"])
+    def test_no_mark(self, encoding: str, s: str) -> None:
+        """UTF-16 and UTF-32 are recognised without a mark by their zeros, which a line tells."""
+        notes: list[str] = []
+        file = io.BytesIO((s * 100).encode(encoding))
+        assert "".join(decode(file, "a", None, "strict", notes.append)) == line_feeds(s * 100)
+        assert len(notes) == 1
+        assert encoding in notes[0]
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            "short".encode("utf-16-le"),
+            bytes(range(1, 256)) + bytes(range(256)) * 20,
+            np.arange(1000, dtype="<u2").tobytes(),
+            np.arange(300, dtype="<i4").tobytes(),
+            np.random.default_rng(0).normal(size=100).tobytes() + b"\0",
+            bytes(100),
+        ],
+        ids=["short", "bytes", "numbers", "long numbers", "floats", "zeros"],
+    )
+    def test_zeros_elsewhere(self, data: bytes) -> None:
+        """Where zeros do not plainly tell an encoding, the file is binary."""
+        assert "binary" in str(error_of(data))
 
     @pytest.mark.parametrize("block", range(3, 9))
     def test_crlf_over_a_block(self, block: int) -> None:
