@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from itertools import groupby
 from typing import NamedTuple
 
@@ -280,6 +281,7 @@ class _Batch:
         if any(text.seed.open_end for text in texts):
             self._cannot_begin = np.stack([text.seed.cannot_follow for text in texts])
         self._before = self._state  # before the last step
+        self._spelling = np.zeros(len(texts), np.int8)  # states of tokenizer.transitions
         self._groups = [
             _Group(list(group), sampling, tokenizer, random_seed)
             for sampling, group in groupby(texts, key=lambda text: text.sample.sampling)
@@ -318,12 +320,20 @@ class _Batch:
         stands, undone = draft.add(drawn)
         if undone:
             self._state[:, :, row] = undone[0].before
+            self._spelling[row] = self._spelled(draft.tokens)
             for group in self._groups:
                 if 0 <= row < len(group.texts):
                     group.take_back(row, len(undone))
                 row -= len(group.texts)
         costs = None if nats is None else np.array([drawn.nats for drawn in stands], np.float32)
         return [drawn.token for drawn in stands], costs
+
+    def _spelled(self, ids: list[int]) -> int:
+        """The state of tokenizer.transitions after these tokens, from a whole character on."""
+        transitions = self._tokenizer.transitions
+        if transitions is None:
+            return 0
+        return reduce(lambda state, i: int(transitions[state, i]), ids, 0)
 
     def _texts(self) -> list[_Text]:
         return [text for group in self._groups for text in group.texts]
@@ -337,6 +347,7 @@ class _Batch:
     def _draw(self, steps: int, scored: bool) -> tuple[NDArray[np.intp], Array | None]:
         """The next tokens of each text, [steps, B], and their surprise (nats) if asked for."""
         engine, state, unknown = self._engine, self._state, self._tokenizer.unknown_id
+        transitions = self._tokenizer.transitions
         drawn, surprises = [], []
         for _ in range(steps):
             logits = engine.logits(state)
@@ -345,7 +356,11 @@ class _Batch:
             if self._cannot_begin is not None:
                 logits[self._cannot_begin] = -np.inf
                 self._cannot_begin = None
+            if transitions is not None:
+                logits[transitions[self._spelling] < 0] = -np.inf
             ids = self._draw_from(logits)
+            if transitions is not None:
+                self._spelling = transitions[self._spelling, ids]
             drawn.append(ids)
             if logp is not None:
                 surprises.append(-np.take_along_axis(logp, ids[:, None], 1)[:, 0])
@@ -364,6 +379,7 @@ class _Batch:
         going = [text.ending.why is None for text in self._texts()]
         if not all(going):
             self._state = self._state[:, :, going]
+            self._spelling = self._spelling[going]
             for group in self._groups:
                 group.drop_ended()
             self._groups = [group for group in self._groups if group.texts]

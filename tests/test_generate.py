@@ -193,6 +193,26 @@ class TestBytes:
         text = written(model, "", 60, bias={"é": 500.0, "éé": -math.inf, "x": -math.inf})
         assert "é" in text and "éé" not in text and "x" not in text
 
+    @pytest.mark.parametrize("byte", [0x41, 0x80, 0xC1, 0xC3, 0xE0, 0xED, 0xF0, 0xF4, 0xFF])
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {},
+            {"temperature": 0},
+            {"no_repeat_ngram": 1},
+            {"bias": {"é": -math.inf, "\U00010000": -math.inf, "ý": 9.0}},
+            {"bias": {chr(c): -math.inf for c in range(0xC0, 0x100)}},
+        ],
+        ids=str,
+    )
+    def test_nothing_but_characters(self, byte: int, options: dict[str, Any]) -> None:
+        """Only bytes that make characters are drawn, whatever the model finds likely or is told."""
+        model = random_model(ByteTokenizer.train(""), favourite=byte)
+        for seed in ("", "é"):
+            text = written(model, seed, 40, **options)
+            assert len(text.encode()) >= len(text) >= 40
+            assert "\ufffd" not in text
+
 
 class TestTokens:
     @pytest.mark.parametrize("level", TOKENIZERS)

@@ -1,11 +1,13 @@
 """Every level gives back every text exactly, seen in training or not."""
 
+import codecs
 import json
 import random
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from charrnn import text
 from charrnn.errors import TextError, UsageError
@@ -276,6 +278,22 @@ class TestByte:
         shown = [decode(i) for i in own.encode(s).tolist()]
         assert "".join(shown) == s
         assert [c for c in shown if c] == [*s]
+
+    @given(st.one_of(texts.map(str.encode), st.binary(max_size=6)), st.binary(max_size=2))
+    def test_transitions(self, start: bytes, end: bytes) -> None:
+        """The bytes that may follow one another are those of UTF-8, and no others."""
+        transitions, state = ByteTokenizer.train("").transitions, 0
+        assert transitions is not None
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        for byte in start + end:
+            try:
+                text = decoder.decode(bytes([byte]))
+            except UnicodeDecodeError:
+                assert transitions[state, byte] == -1
+                break
+            state = int(transitions[state, byte])
+            assert (state == 0) == bool(text)
+            assert state >= 0
 
     def test_no_character(self) -> None:
         """Bytes that are no character are shown as the replacement character."""

@@ -73,6 +73,9 @@ class Tokenizer(ABC):
     """
 
     level: ClassVar[str]
+    # Where not every token may follow any other: the state after a token in each state, the first
+    # one being 0, and -1 if it may not come there, [S, V].
+    transitions: NDArray[np.int8] | None = None
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self.tokens = [*tokens, UNKNOWN]

@@ -16,6 +16,22 @@ from charrnn.tokenizer.base import (
     encoded,
 )
 
+# Of each state, the bytes that may come, from the first to the last, and the state after them: 0
+# between characters, 1 to 3 before so many more bytes, 4 to 7 where not all of them may. RFC 3629.
+UTF_8 = (
+    (
+        (0x00, 0x7F, 0), (0xC2, 0xDF, 1), (0xE0, 0xE0, 4), (0xE1, 0xEC, 2), (0xED, 0xED, 5),
+        (0xEE, 0xEF, 2), (0xF0, 0xF0, 6), (0xF1, 0xF3, 3), (0xF4, 0xF4, 7),
+    ),
+    ((0x80, 0xBF, 0),),
+    ((0x80, 0xBF, 1),),
+    ((0x80, 0xBF, 2),),
+    ((0xA0, 0xBF, 1),),
+    ((0x80, 0x9F, 1),),
+    ((0x90, 0xBF, 2),),
+    ((0x80, 0x8F, 2),),
+)  # fmt: skip
+
 
 class CharTokenizer(Tokenizer):
     """A token is a Unicode code point."""
@@ -44,6 +60,10 @@ class ByteTokenizer(Tokenizer):
 
     def __init__(self) -> None:
         super().__init__([bytes([i]).decode("ascii", "surrogateescape") for i in range(256)])
+        self.transitions = np.full((len(UTF_8), self.vocab_size), -1, np.int8)
+        for before, ranges in enumerate(UTF_8):
+            for first, last, after in ranges:
+                self.transitions[before, first : last + 1] = after
 
     @classmethod
     def train(cls, text: str, vocab_size: int | None = None) -> Self:
