@@ -146,6 +146,7 @@ class Done(Event):
 
     val_nats: float | None
     val_bpc: float | None
+    val_bpb: float | None
     val_part: float
     steps: int
     tokens: int

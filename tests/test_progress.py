@@ -60,6 +60,7 @@ SAMPLE = Sample(step=300, text="The fox slept.\x1b[2J\x07")
 DONE = Done(
     val_nats=math.log(2),
     val_bpc=1.0,
+    val_bpb=1.0,
     val_part=0.5,
     steps=1500,
     tokens=1_536_000,
@@ -199,6 +200,7 @@ class TestWithoutTerminal:
             Done(
                 val_nats=None,
                 val_bpc=None,
+                val_bpb=None,
                 val_part=1.0,
                 steps=2,
                 tokens=128,

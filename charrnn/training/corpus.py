@@ -1,5 +1,6 @@
 """A text made ready for training: its tokens, in the two parts."""
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Self
@@ -21,6 +22,7 @@ SHORTEST = 64  # tokens to train on
 IN_MEMORY = 1 << 26  # characters of running text; the tokens of a longer one are in a file
 SAMPLE = 1 << 24  # characters that a vocabulary and trigrams are learned from
 CHUNK = 1 << 20  # characters encoded at once
+LAYOUT = 2  # of what is kept of a text; files of an earlier one are not looked for
 OPENINGS = ("\n\n", "\n", " ")
 
 
@@ -32,7 +34,8 @@ class Corpus:
         tokenizer: built from the training part alone.
         train: token ids, the smallest unsigned or signed type that holds them, [N].
         val: token ids of the held-out part, [M]; M may be 0.
-        train_chars, val_chars: characters of each part.
+        train_chars, val_chars: characters of each part,
+        val_bytes: and bytes of the held-out one, as UTF-8.
         escape_nats: what naming the held-out part's unseen characters costs in all.
         opening: text after which a paragraph or item starts; generation without a seed begins
             there.
@@ -52,6 +55,7 @@ class Corpus:
     val: Tensor
     train_chars: int
     val_chars: int
+    val_bytes: int
     escape_nats: float
     opening: str
     fingerprint: str
@@ -105,7 +109,7 @@ class Corpus:
                 raise TextError("the text changed while it was read", "start again")
             return {"parts": written}
 
-        data, values = kept(parts, build, tokenizer.to_json())
+        data, values = kept(parts, build, tokenizer.to_json(), LAYOUT)
         ids = torch.from_numpy(data.view(_small(tokenizer)))
         train, val = values["parts"]
         if train["tokens"] < SHORTEST:
@@ -120,6 +124,7 @@ class Corpus:
             val=ids[train["tokens"] :],
             train_chars=len(parts.train),
             val_chars=len(parts.val),
+            val_bytes=val["bytes"],
             escape_nats=val["escapes"] * ESCAPE_NATS,
             opening=SHAPES[parts.shape] or next((o for o in OPENINGS if o in sample), ""),
             fingerprint=parts.fingerprint,
@@ -135,6 +140,10 @@ class Corpus:
     def nats_per_char(self, nats_per_token: float) -> float:
         """From a mean loss over tokens of the held-out part to one over its characters."""
         return (nats_per_token * len(self.val) + self.escape_nats) / self.val_chars
+
+    def bits_per_byte(self, nats_per_char: float) -> float:
+        """From a loss over characters of the held-out part to one over its bytes."""
+        return nats_per_char * self.val_chars / self.val_bytes / math.log(2)
 
 
 def kept(parts: Parts, build: Build, *key: Any) -> Made:
@@ -156,16 +165,17 @@ def _write(
     """Write the ids of a part as the network knows them.
 
     Returns:
-        How many there are, how many characters were escaped, and where documents end: END is a
-        token of its own, so that none goes over the end of one.
+        How many there are, of how many bytes of text, how many characters were escaped, and where
+        documents end: END is a token of its own, so that none goes over the end of one.
     """
-    tokens = escapes = 0
+    tokens = size = escapes = 0
     ends = []
 
     def write(text: str) -> None:
-        nonlocal tokens, escapes
+        nonlocal tokens, size, escapes
         ids = tokenizer.encode(text)
         tokens += len(ids)
+        size += len(text.encode())
         escapes += int((ids >= tokenizer.vocab_size).sum())
         file.write(tokenizer.known(ids).astype(_small(tokenizer)).data)
 
@@ -178,4 +188,4 @@ def _write(
     else:
         for chunk in chunks(blocks, CHUNK):
             write(chunk)
-    return {"tokens": tokens, "escapes": escapes, "ends": ends}
+    return {"tokens": tokens, "bytes": size, "escapes": escapes, "ends": ends}

@@ -104,6 +104,7 @@ def train(trainer: Trainer, run: Run, began: float, stop: Callable[[], bool]) ->
     yield Done(
         val_nats=val,
         val_bpc=None if val is None else val / math.log(2),
+        val_bpb=None if val is None else trainer.corpus.bits_per_byte(val),
         val_part=trainer.final_tokens / max(1, len(trainer.corpus.val)),
         steps=trainer.step,
         tokens=trainer.tokens,

@@ -127,6 +127,7 @@ class Run:
         self, trainer: Trainer, val_nats: float | None = None, best: bool = True
     ) -> ModelFile:
         """The model as it stands, with how it was trained."""
+        score = trainer.best_nats if val_nats is None else val_nats
         return ModelFile(
             config=trainer.network.config,
             tokenizer=trainer.corpus.tokenizer,
@@ -139,7 +140,8 @@ class Run:
                 "opening": trainer.corpus.opening,
                 "train_chars": trainer.corpus.train_chars,
                 "val_chars": trainer.corpus.val_chars,
-                "val_nats": trainer.best_nats if val_nats is None else val_nats,
+                "val_nats": score,
+                "val_bpb": None if score is None else trainer.corpus.bits_per_byte(score),
                 "step": trainer.step,
                 "tokens": trainer.tokens,
                 "epoch": trainer.epoch,

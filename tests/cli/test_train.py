@@ -23,7 +23,7 @@ posix = pytest.mark.skipif(os.name != "posix", reason="needs signals of POSIX")
 
 SMALL = ("--hidden", 8, "--steps", 2)
 FILES = {"model.safetensors", "resume.safetensors", "log.jsonl", "samples.txt"}
-DONE = {"event", "val_nats", "val_bpc", "val_part", "steps", "tokens", "seconds", "run"}
+DONE = {"event", "val_nats", "val_bpc", "val_bpb", "val_part", "steps", "tokens", "seconds", "run"}
 
 
 def assert_usable(run: Path) -> None:
@@ -48,7 +48,7 @@ class TestFinished:
         assert_usable(trained.run)
 
     def test_done(self, trained: Training) -> None:
-        """The last JSON line is the result, in nats and in bits per character."""
+        """The last JSON line is the result, in nats and bits per character and bits per byte."""
         done = trained.result.events[-1]
         assert done.keys() >= DONE
         assert done["event"] == "done"
@@ -56,6 +56,7 @@ class TestFinished:
         assert done["tokens"] > 0
         assert done["seconds"] > 0
         assert done["val_bpc"] == pytest.approx(done["val_nats"] / math.log(2))
+        assert done["val_bpb"] == pytest.approx(done["val_bpc"])  # every character is one byte
         assert Path(done["run"]) == Path("runs", "corpus")
 
     def test_learns(self, trained: Training) -> None:
@@ -139,7 +140,7 @@ class TestRunFolder:
         result = call("train", corpus, *SMALL, "--val", 0, "--json")
         assert result.code == 0
         done = result.events[-1]
-        assert (done["val_nats"], done["val_bpc"]) == (None, None)
+        assert (done["val_nats"], done["val_bpc"], done["val_bpb"]) == (None, None, None)
         assert call("generate", "A", "-n", 5).code == 0
 
     def test_several_texts(self, call: Call, corpus: Path) -> None:
