@@ -1,15 +1,24 @@
 """Writing files so that a crash or a full disk leaves them whole."""
 
 import errno
+import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from charrnn.errors import RunError
 
 
-def write_atomically(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, *data: bytes | memoryview) -> None:
     """Write beside, flush to disk, rename: a reader sees the old file or the new, never a part.
+
+    Args:
+        data: the file's content, one part after the other.
 
     Raises:
         RunError: the file cannot be written; what was there before is untouched.
@@ -17,7 +26,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     beside = path.with_name(path.name + ".tmp")
     try:
         with open(beside, "wb") as file:
-            file.write(data)
+            file.writelines(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
@@ -28,6 +37,28 @@ def write_atomically(path: Path, data: bytes) -> None:
             f"cannot write {path}: {error.strerror or error}",
             "free some space or choose another folder with -o",
         ) from None
+
+
+def write_tensors(
+    path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]
+) -> None:
+    """Write a safetensors file, atomically, and without a copy of the tensors in memory.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    header: dict[str, Any] = {"__metadata__": metadata}
+    start, parts = 0, []
+    # The widest numbers first, so that all are aligned.
+    for name, tensor in sorted(tensors.items(), key=lambda item: -item[1].itemsize):
+        kind = f"{tensor.dtype.kind.upper()}{8 * tensor.itemsize}"  # such as F32
+        stop = start + tensor.nbytes
+        header[name] = {"dtype": kind, "shape": tensor.shape, "data_offsets": (start, stop)}
+        parts.append(np.ascontiguousarray(tensor).data)
+        start = stop
+    described = json.dumps(header, ensure_ascii=False).encode()
+    described += b" " * (-len(described) % 8)
+    write_atomically(path, len(described).to_bytes(8, "little"), described, *parts)
 
 
 def write_new(path: Path, text: str) -> None:

@@ -21,12 +21,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as to_bytes
 
 from charrnn.cells import Array
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, ModelFileError, UsageError
-from charrnn.files import write_atomically
+from charrnn.files import write_tensors
 from charrnn.mixture import BEGIN, Weights
 from charrnn.novelty import Index, Items, WordRuns
 from charrnn.text import SHAPES
@@ -92,7 +91,7 @@ def save(path: Path, model: ModelFile) -> None:
     if model.mixture is not None:
         description["mixture"] = model.mixture.tolist()
     metadata = {"charrnn": json.dumps(description, ensure_ascii=False)}
-    write_atomically(path, to_bytes(tensors, metadata))
+    write_tensors(path, tensors, metadata)
 
 
 def load(path: Path) -> ModelFile:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from safetensors import safe_open
 
 from charrnn.errors import RunError
-from charrnn.files import append, write_atomically, write_new
+from charrnn.files import append, write_atomically, write_new, write_tensors
 
 
 class TestWriteAtomically:
@@ -67,6 +69,28 @@ class TestWriteAtomically:
             write_atomically(tmp_path / path, b"new")
         assert "\n" not in str(caught.value)
         assert {p.name for p in tmp_path.iterdir()} == {"file", "folder"}
+
+
+def test_tensors(tmp_path: Path) -> None:
+    """The safetensors library reads what was written, of every kind and shape."""
+    kinds = (np.uint8, np.int16, np.uint16, np.int64, np.float16, np.float32)
+    shapes = ((), (0,), (3,), (2, 5))
+    tensors = {
+        f"{np.dtype(kind)} {shape}": np.arange(np.prod(shape, dtype=int))
+        .astype(kind)
+        .reshape(shape)
+        for kind in kinds
+        for shape in shapes
+    }
+    tensors["turned"] = tensors["float32 (2, 5)"].T
+    write_tensors(tmp_path / "file", tensors, {"about": "ÿ ☃"})
+    with safe_open(tmp_path / "file", "numpy") as file:
+        assert file.metadata() == {"about": "ÿ ☃"}
+        assert {*file.keys()} == {*tensors}
+        for name, tensor in tensors.items():
+            read = file.get_tensor(name)
+            assert read.dtype == tensor.dtype
+            assert np.array_equal(read, tensor)
 
 
 class TestAppend:

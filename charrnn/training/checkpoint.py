@@ -7,11 +7,10 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as to_bytes
 from torch import Tensor
 
 from charrnn.errors import RunError
-from charrnn.files import write_atomically
+from charrnn.files import write_tensors
 from charrnn.model_file import RESUME_KEY
 
 FORMAT = 3
@@ -24,8 +23,8 @@ def save(path: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None
         RunError: the file cannot be written.
     """
     description = json.dumps({"format": FORMAT} | values)  # names of files may be no UTF-8
-    packed = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_atomically(path, to_bytes(packed, {RESUME_KEY: description}))
+    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+    write_tensors(path, arrays, {RESUME_KEY: description})
 
 
 def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -232,7 +232,12 @@ class Trainer:
     def remember(self) -> None:
         """Keep a copy of everything, to go back to if training diverges."""
         tensors, values = self.state()
-        self._remembered = checkpoint.clone(tensors), values
+        # The best weights are replaced, never changed: they need no copy.
+        shared = checkpoint.nest("best", self.best)
+        if self.best_step == self.step:
+            shared |= checkpoint.nest("network", self.best)
+        changing = {name: tensor for name, tensor in tensors.items() if name not in shared}
+        self._remembered = checkpoint.clone(changing) | shared, values
 
     def go_back(self) -> None:
         """Return to what was last remembered, with half the rate of now."""
