@@ -75,6 +75,9 @@ class TrainingConfig:
         lr: peak learning rate of the matrices of the recurrent layers (see training/optim.py).
         clip: the gradient's global norm is scaled down to this.
         dropout: share of each layer's outputs zeroed in training.
+        input_dropout: share of the numbers in the tokens' vectors zeroed in training.
+        variational: whether both zero the same ones in all of a window (Gal & Ghahramani 2016,
+            arXiv:1512.05287).
         weight_decay: of the recurrent layers' matrices, times the learning rate a step.
         val: share of the text held out for validation.
         seconds: time to spend, everything included, or None.
@@ -89,6 +92,8 @@ class TrainingConfig:
     lr: float = 0.03
     clip: float = 1.0
     dropout: float = 0.0
+    input_dropout: float = 0.0
+    variational: bool = False
     weight_decay: float = 0.0
     val: float = 0.1
     seconds: float | None = None
@@ -103,7 +108,9 @@ class TrainingConfig:
         for name in ("lr", "clip"):
             value = getattr(self, name)
             require(0 < value < math.inf, f"--{name} must be above 0")
-        require(0 <= self.dropout < 1, "--dropout must be at least 0 and under 1")
+        for name in ("dropout", "input_dropout"):
+            share = getattr(self, name)
+            require(0 <= share < 1, f"{_option(name)} must be at least 0 and under 1")
         require(
             self.weight_decay >= 0 and self.weight_decay * self.lr < 1,
             "--weight-decay must be at least 0 and under 1 / --lr, for example 0.1",

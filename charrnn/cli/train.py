@@ -38,6 +38,9 @@ def train(
     layers: Annotated[int | None, Option(help="Recurrent layers.  [default: 1]")] = None,
     embed: Annotated[int | None, Option(help="Size of a token's vector.")] = None,
     dropout: Annotated[float | None, Option(help="Share of units dropped in training.")] = None,
+    input_dropout: Annotated[
+        float | None, Option(help="Share of the tokens' vectors dropped in training.")
+    ] = None,
     weight_decay: Annotated[
         float | None, Option(help="Of the recurrent layers' matrices, times the rate a step.")
     ] = None,
@@ -91,8 +94,8 @@ def train(
     )
     fixed = given(
         cell=cell, hidden=hidden, layers=layers, embedding=embed, dropout=dropout,
-        weight_decay=weight_decay, bptt=bptt, batch=batch, lr=lr, clip=clip, val=val,
-        seed=random_seed,
+        input_dropout=input_dropout, weight_decay=weight_decay, bptt=bptt, batch=batch, lr=lr,
+        clip=clip, val=val, seed=random_seed,
     )  # fmt: skip
     if lines and documents:
         raise UsageError("--lines and --documents exclude each other", "give one of them")

@@ -33,21 +33,30 @@ def _layer(cell: str, inputs: int, hidden: int) -> nn.RNNBase:
 
 
 class Network(nn.Module):
-    """Embedding, L recurrent layers with dropout on each one's output, a linear output layer.
+    """Embedding, L recurrent layers with dropout before and after each, a linear output layer.
 
     Args:
         config: the shape.
         generator: draws the initial weights; `dropout_generator`, on the network's device,
             draws the dropout masks (the same one until it is replaced).
         dropout: share of each layer's outputs zeroed while training.
+        input_dropout: share of the first layer's inputs.
+        variational: whether a mask is the same for all tokens of a window.
     """
 
     def __init__(
-        self, config: ModelConfig, generator: torch.Generator, dropout: float = 0.0
+        self,
+        config: ModelConfig,
+        generator: torch.Generator,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        variational: bool = False,
     ) -> None:
         super().__init__()
         self.config = config
         self.dropout = dropout
+        self.input_dropout = input_dropout
+        self.variational = variational
         self.dropout_generator = generator
         self.embedding = nn.Embedding(config.vocab_size, config.embedding)
         sizes = [config.embedding] + [config.hidden] * config.layers
@@ -113,7 +122,7 @@ class Network(nn.Module):
 
     def read(self, ids_tb: Tensor, state: State) -> tuple[Tensor, State]:
         """As `forward`, but for the output layer: the last layer's outputs, [T, B, H]."""
-        x = self.embedding(ids_tb)
+        x = self._drop(self.embedding(ids_tb), self.input_dropout)
         after: State = []
         for layer, before in zip(self._rnns(), state, strict=True):
             if isinstance(layer, nn.LSTM):
@@ -122,14 +131,15 @@ class Network(nn.Module):
             else:
                 x, hidden = layer(x, before)
                 after.append(hidden)
-            x = self._drop(x)
+            x = self._drop(x, self.dropout)
         return x, after
 
-    def _drop(self, x: Tensor) -> Tensor:
-        if not self.training or self.dropout == 0:
+    def _drop(self, x: Tensor, share: float) -> Tensor:
+        if not self.training or share == 0:
             return x
-        mask = torch.empty_like(x).bernoulli_(1 - self.dropout, generator=self.dropout_generator)
-        return x * mask.div_(1 - self.dropout)
+        mask = torch.empty_like(x[:1] if self.variational else x)
+        mask.bernoulli_(1 - share, generator=self.dropout_generator)
+        return x * mask.div_(1 - share)
 
     def parameters_by_name(self) -> dict[str, nn.Parameter]:
         """Every parameter under its name in a model file, in the order of ModelConfig.shapes()."""

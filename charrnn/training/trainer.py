@@ -43,7 +43,8 @@ class Trainer:
         self.config = training
         self.corpus = corpus
         initial = torch.Generator().manual_seed(training.seed)
-        self.network = Network(model, initial, training.dropout).to(device)
+        dropout = (training.dropout, training.input_dropout, training.variational)
+        self.network = Network(model, initial, *dropout).to(device)
         counts = torch.bincount(corpus.train, minlength=model.vocab_size)
         self.network.expect(counts)
         large = model.vocab_size >= SAMPLED_FROM

@@ -41,6 +41,16 @@ def test_regularisation() -> None:
         assert values[0] == 0 < values[-1]
 
 
+def test_large_vocabulary() -> None:
+    """Words that are read often get dropout on their vectors too; masks hold for a window."""
+    for passes, share in ((1, 0), (5, 0), (10, 0.2), (100, 0.2)):
+        values = choose("word", LONG, 5000, {"epochs": passes})
+        assert values["variational"]
+        assert values["input_dropout"] == share
+        assert not chosen(epochs=passes)["variational"]
+        assert not chosen(epochs=passes)["input_dropout"]
+
+
 def test_ten_minutes() -> None:
     """A text of a million characters is not held back by the dropout that a short one needs."""
     assert chosen(seconds=600)["dropout"] == chosen(seconds=300)["dropout"] == 0.2
