@@ -26,6 +26,8 @@ TRANSFER_TOKENS = 1 << 16  # of the old text and of the new, before and after fi
 OVERFITTING = 0.01  # a loss on the held-out text this share above the best is no accident
 FAR = 10**9  # steps, while the time that one takes is unknown
 
+State = tuple[dict[str, Tensor], dict[str, Any]]
+
 
 class Trainer:
     """A network, its optimizer and their position in the text.
@@ -238,6 +240,7 @@ class Trainer:
         if self.best_step == self.step:
             shared |= checkpoint.nest("network", self.best)
         changing = {name: tensor for name, tensor in tensors.items() if name not in shared}
+        self._remembered: State = {}, {}  # the old copies go before new ones come
         self._remembered = checkpoint.clone(changing) | shared, values
 
     def go_back(self) -> None:
@@ -255,7 +258,7 @@ class Trainer:
                "val_tokens", "best_val", "best_step", "best_loss", "since_best",
                "told_overfitting")  # fmt: skip
 
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    def state(self) -> State:
         """All that a resume needs, as tensors and JSON values."""
         tensors = (
             checkpoint.nest("network", self.network.parameters_by_name())
