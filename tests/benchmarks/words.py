@@ -1,0 +1,138 @@
+"""Words beside PyTorch's own example of a word language model, in equal time.
+
+    python tests/benchmarks/words.py TEXT [--times 60s]
+
+What `charrnn train TEXT --level word --time ...` does, reading and validations counted, beside the
+settings of github.com/pytorch/examples/tree/main/word_language_model, made anew of torch's modules:
+an LSTM of 2 x 200 units and vectors of 200, dropout 0.2, 20 places, windows of 35, SGD at 20, a
+quarter of that after each pass that validation does not find better, clipping at 0.25. Only its
+updates are counted. Both have the same vocabulary and tokens, and are scored in the same way on
+the last 10 % of the text: the perplexity is that of these tokens. Of the example it is the better
+of the last weights and those of the best validation.
+TEXT may also stand in CHARRNN_DATA.
+"""
+
+import argparse
+import math
+import os
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from charrnn.cli.options import seconds
+from charrnn.config import ModelConfig
+from charrnn.source import Source
+from charrnn.training import loop, setup
+from charrnn.training.corpus import Corpus
+from charrnn.training.evaluate import evaluate
+from charrnn.training.network import Network
+
+UNITS, LAYERS, DROPOUT = 200, 2, 0.2
+BATCH, BPTT = 20, 35
+LR, CLIP, INITIAL = 20.0, 0.25, 0.1
+SEED = 1111
+
+State = tuple[Tensor, Tensor]
+
+
+class Example(nn.Module):
+    """The example's RNNModel."""
+
+    def __init__(self, vocab_size: int) -> None:
+        super().__init__()
+        self.encoder = nn.Embedding(vocab_size, UNITS)
+        self.rnn = nn.LSTM(UNITS, UNITS, LAYERS, dropout=DROPOUT)
+        self.decoder = nn.Linear(UNITS, vocab_size)
+        self.drop = nn.Dropout(DROPOUT)
+        nn.init.uniform_(self.encoder.weight, -INITIAL, INITIAL)
+        nn.init.uniform_(self.decoder.weight, -INITIAL, INITIAL)
+        nn.init.zeros_(self.decoder.bias)
+
+    def forward(self, ids_tb: Tensor, state: State) -> tuple[Tensor, State]:
+        outputs, state = self.rnn(self.drop(self.encoder(ids_tb)), state)
+        return self.decoder(self.drop(outputs)), state
+
+
+def score(network: Example, corpus: Corpus) -> float:
+    """Nats per token of the held-out part."""
+    vocab_size = corpus.tokenizer.vocab_size
+    model = ModelConfig(vocab_size, layers=LAYERS, hidden=UNITS, embedding=UNITS)
+    scored = Network(model, torch.Generator())
+    scored.load(dict(zip(model.shapes(), network.parameters(), strict=True)))  # in the same order
+    return evaluate(scored, corpus.train, corpus.val)
+
+
+def charrnn(path: str, budget: float) -> tuple[Corpus, float, float]:
+    """The text as it was read; passes over it, and nats per token of the held-out part."""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        options = {"seconds": budget}
+        trainer, run = setup.begin(Source([path]), f"{folder}/run", "cpu", "word", options)
+        for _ in loop.train(trainer, run, began, lambda: False):
+            pass
+    trainer.network.load(trainer.best)
+    corpus = trainer.corpus
+    return corpus, trainer.epoch, evaluate(trainer.network, corpus.train, corpus.val)
+
+
+def example(corpus: Corpus, budget: float) -> tuple[float, float]:
+    """Passes over the text, and nats per token of the held-out part."""
+    torch.manual_seed(SEED)
+    network = Example(corpus.tokenizer.vocab_size)
+    length = len(corpus.train) // BATCH
+    columns = corpus.train[: BATCH * length].view(BATCH, length).T.long()
+    best, lr, spent, passes = math.inf, LR, 0.0, 0.0
+    while True:
+        zeros = torch.zeros(LAYERS, BATCH, UNITS)
+        state = (zeros, zeros)
+        began = time.perf_counter()
+        for position in range(0, length - 1, BPTT):
+            window = columns[position : position + BPTT + 1]
+            logits, state = network(window[:-1], (state[0].detach(), state[1].detach()))
+            loss = F.cross_entropy(logits.flatten(0, 1), window[1:].flatten())
+            network.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(network.parameters(), CLIP)
+            with torch.no_grad():
+                for parameter in network.parameters():
+                    if parameter.grad is not None:
+                        parameter.add_(parameter.grad, alpha=-lr)
+            if spent + time.perf_counter() - began >= budget:
+                return passes + position / length, min(best, score(network, corpus))
+        spent += time.perf_counter() - began
+        passes += 1
+        if (nats := score(network, corpus)) < best:
+            best = nats
+        else:
+            lr /= 4
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("text", nargs="?", default=os.environ.get("CHARRNN_DATA"))
+    parser.add_argument("--times", nargs="+", default=["60s"])
+    options = parser.parse_args()
+    if not options.text:
+        print("skipped: name a text, or set CHARRNN_DATA")
+        return
+    print(Path(options.text).name)
+    for budget in options.times:
+        corpus, *ours = charrnn(options.text, seconds(budget))
+        theirs = example(corpus, seconds(budget))
+        print(
+            f"\n{budget}: {len(corpus.train):,} words to train on, {len(corpus.val):,} held out, "
+            f"{corpus.tokenizer.vocab_size:,} in the vocabulary"
+        )
+        print("| | passes | perplexity | bits/char |")
+        print("| --- | --- | --- | --- |")
+        for name, (passes, nats) in (("charrnn", ours), ("PyTorch's example", theirs)):
+            bits = corpus.nats_per_char(nats) / math.log(2)
+            print(f"| {name} | {passes:.1f} | {math.exp(nats):.1f} | {bits:.3f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
