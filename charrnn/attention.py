@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.ngram import half_word
-from charrnn.text import WORD
+from charrnn.words import WORD
 
 LEAST = 1e-9  # that a factor becomes
 

@@ -7,7 +7,6 @@ import numpy as np
 
 from charrnn.cells import Array
 from charrnn.errors import UsageError
-from charrnn.text import MARKS, is_unspaced
 from charrnn.tokenizer import Tokenizer, is_half
 
 
@@ -37,7 +36,7 @@ class TextBias:
         self._begun: list[tuple[str, bool, Array]] = []
         for bias, nats in biases.items():
             text = tokenizer.spelled(bias)
-            starts_word = bias[0].isalnum() and not is_unspaced(bias)
+            starts_word = _starts_word(bias)
             for begun in range(len(text)):
                 added = np.zeros(len(tokens), np.float32)
                 rest = text[begun:]
@@ -67,7 +66,19 @@ class TextBias:
         added = self.anywhere
         last = self._read(text)[-1:] or " "
         for begun, of_word, more in self._begun:
-            within = is_half(last) or (of_word and (last.isalnum() or last in MARKS))
+            within = is_half(last) or (of_word and _within_word(last))
             if text.endswith(begun) if begun else not within:
                 added = added + more
         return added
+
+
+def _starts_word(text: str) -> bool:
+    from charrnn.words import is_unspaced
+
+    return text[0].isalnum() and not is_unspaced(text)
+
+
+def _within_word(character: str) -> bool:
+    from charrnn.words import MARKS
+
+    return character.isalnum() or character in MARKS

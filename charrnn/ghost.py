@@ -10,7 +10,7 @@ from charrnn.attention import Attention
 from charrnn.complete import Completion
 from charrnn.model import Model
 from charrnn.ngram import half_word
-from charrnn.text import is_unspaced
+from charrnn.words import is_unspaced
 
 SHOWN_FROM = 0.005  # a smaller probability is no suggestion: it would be shown as 0 %
 

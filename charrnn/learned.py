@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from charrnn.errors import RunError
-from charrnn.text import WORD
+from charrnn.words import WORD
 
 KEPT = 20_000  # words
 LONGEST = 24  # characters of a word; what is longer is rather a key

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.cells import Array
-from charrnn.text import JOINERS, WORD, chunks, is_unspaced
+from charrnn.text import chunks
+from charrnn.words import JOINERS, WORD, is_unspaced
 
 TOKEN = re.compile(rf"{WORD.pattern}|[^\w\s]|_|\n")
 LONGEST_WORD = 100  # characters; the longer ones are no words

@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.text import JOINERS, MARKS, WORD, chunks, is_unspaced
+from charrnn.text import chunks
 from charrnn.tokenizer import code_points
 
 WORDS = 8  # in a run
@@ -137,6 +137,8 @@ class Guard:
             Where the last such word ends in `text`, 0 if there is none; and where the word
             starts that is a copy, None if there is none.
         """
+        from charrnn.words import JOINERS, WORD
+
         end = 0
         open_from = len(text) - (text[-1:] in JOINERS)  # the last word may go on
         for word in WORD.finditer(text):
@@ -151,7 +153,7 @@ class Guard:
 
 
 def _spans(text: str) -> NDArray[np.intp]:
-    """Where words start and end, [N, 2]; as `text.WORD` has it, but many times faster."""
+    """Where words start and end, [N, 2]; as `words.WORD` has it, but many times faster."""
     codes = code_points(text)
     # No longer than needed, so that the processor's cache holds it.
     kinds = np.zeros(1 + codes.max(initial=0), np.uint8)
@@ -172,6 +174,8 @@ def _spans(text: str) -> NDArray[np.intp]:
 
 def _kind(character: str) -> int:
     """What a character is to a word."""
+    from charrnn.words import JOINERS, MARKS, is_unspaced
+
     if character in JOINERS:
         return JOINER
     if character in MARKS:

@@ -12,7 +12,7 @@ from heapq import nlargest
 from typing import NamedTuple
 
 from charrnn.ngram import LAST_CODE_POINT
-from charrnn.text import WORD
+from charrnn.words import WORD
 
 HALF_LIFE = 200.0  # words
 NEVER = -math.inf

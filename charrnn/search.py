@@ -12,8 +12,8 @@ import numpy as np
 from charrnn.cells import Array
 from charrnn.engine import Engine, log_softmax
 from charrnn.ngram import LAST_CODE_POINT
-from charrnn.text import JOINERS, LETTER, MARKS, is_unspaced
 from charrnn.tokenizer import Ids, Tokenizer, is_half
+from charrnn.words import JOINERS, LETTER, MARKS, is_unspaced
 
 HALVES = "\udc80-\udcff"  # bytes of characters that are not complete
 IN_WORD = re.compile(rf"(?:{LETTER}|[{MARKS}{JOINERS}])*[{HALVES}]{{0,3}}")

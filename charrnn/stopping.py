@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from charrnn.config import StopConfig
-from charrnn.text import JOINERS, WORD
 
 # A mark with its closing quotes; Western marks need white space after them, "3.14" has none.
 SENTENCE_END = re.compile(
@@ -101,6 +100,8 @@ class Ending:
         return known - len(self.held), cut - len(self.held), "stop"
 
     def _word(self, new: str) -> tuple[int, int, str] | None:
+        from charrnn.words import JOINERS, WORD
+
         text = self._last_word + new
         before = len(self._last_word)
         self._last_word, self._joiner = "", 0

@@ -12,7 +12,7 @@ from charrnn.attention import Attention
 from charrnn.complete import TINY, Completer, Completion, Options, ranked
 from charrnn.keystrokes import User, type_word
 from charrnn.mixture import FEATURES, Choice, Floats, Weights, fit
-from charrnn.text import WORD, is_unspaced
+from charrnn.words import WORD, is_unspaced
 
 LEAST_WORDS = 100  # fewer tell nothing of what is saved
 SHOWN = 3  # suggestions that the user looks at

@@ -17,8 +17,8 @@ from charrnn.model import Model
 from charrnn.model_file import RESUME_KEY, RESUME_NAME
 from charrnn.ngram import half_word
 from charrnn.source import Source
-from charrnn.text import LETTER, MARKS, WORD
 from charrnn.ui import printable
+from charrnn.words import LETTER, MARKS, WORD
 
 LINES = 3  # that are shown
 WIDTH = 70  # characters of each

@@ -16,8 +16,8 @@ from charrnn.engine import Engine, log_softmax
 from charrnn.mixture import BEGIN, FEATURES, Weights
 from charrnn.ngram import NGram
 from charrnn.search import Reader, WordSearch
-from charrnn.text import WORD, is_unspaced
 from charrnn.tokenizer import TOKENIZERS, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
+from charrnn.words import WORD, is_unspaced
 from tests.strategies import texts
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from charrnn.attention import Attention
 from charrnn.complete import Completion, ranked
 from charrnn.keystrokes import Keystrokes, Suggest, User, type_text
-from charrnn.text import WORD
+from charrnn.words import WORD
 from tests.strategies import texts
 
 

@@ -14,7 +14,7 @@ from charrnn.errors import ModelFileError
 from charrnn.generate import Sample
 from charrnn.model import Model
 from charrnn.novelty import Items, WordRuns
-from charrnn.text import WORD
+from charrnn.words import WORD
 from tests.strategies import texts
 
 some_words = st.lists(st.sampled_from(["fox", "crow", "Ünter", "42", "x", "猫"]), max_size=60)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.recent import HALF_LIFE, Recent
-from charrnn.text import WORD
+from charrnn.words import WORD
 from tests.strategies import texts
 
 typed = st.one_of(texts, st.text(st.sampled_from("ab -'\n"), max_size=40))

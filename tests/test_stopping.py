@@ -374,7 +374,7 @@ class TestWords:
             (1, "\n\nCafé.", "\n\nCafé"),
             (2, "one -- two -- three", "one -- two"),
             (1, "dogs' tails", "dogs"),
-            (1, "猫である。", "猫である"),
+            (2, "猫である。", "猫で"),
         ],
     )
     def test_count(self, count: int, text: str, shown: str) -> None:

@@ -13,7 +13,7 @@ from charrnn.errors import UsageError
 from charrnn.generate import Part, Sample
 from charrnn.model import Model
 from charrnn.template import MOST, Piece, fill, parse
-from charrnn.text import WORD
+from charrnn.words import WORD
 from tests.strategies import texts
 
 
