@@ -83,6 +83,17 @@ class Hypothesis:
         begins = within or self.text[0] not in NEVER_FIRST
         return begins and len(self.text) < MAX_LENGTH and bool(IN_WORD.fullmatch(self.text))
 
+    @property
+    def wanted_next(self) -> set[int]:
+        """The next tokens of those texts."""
+        return {way[0] for way in self.wanted if way}
+
+    def is_whole(self, parent: "Hypothesis", within: bool) -> bool:
+        """Whether the last token made it a word, of which nothing longer is asked for."""
+        new = bool(self.text or within) and not parent.text
+        spelled = new and not self.need and not self.wanted_next
+        return spelled and self.is_word(within) and may_end(self.text)
+
 
 def may_end(text: str) -> bool:
     """Whether a word, or the rest of one, may end so: with no joiner and no half character."""
@@ -102,6 +113,7 @@ class WordSearch:
         self._tokenizer = tokenizer
         self._reader = Reader(engine, start)
         self._beam = beam
+        self._known: tuple[Array, Array] | None = None  # a state, and its log-probabilities
         tokens = tokenizer.tokens[:-1]
         self._ids = {token: i for i, token in enumerate(tokens)}
         self._sorted = sorted(tokens)
@@ -144,6 +156,16 @@ class WordSearch:
     def _state(self, text: str) -> Array:
         return self._reader.state(self._tokenizer.known(self._tokenizer.encode(text)))
 
+    def _logp_after(self, text: str) -> tuple[Array, Array]:
+        """The state after a text and the log-probabilities of the next token, [1, V].
+
+        While a word is typed they stay the same, and of many words they take long to find.
+        """
+        state = self._state(text)
+        if not self._known or self._known[0] is not state:
+            self._known = state, self._logp(state)
+        return self._known
+
     def _logp(self, state: Array) -> Array:
         logits = self._engine.logits(state)
         logits[:, self._tokenizer.unknown_id] = -np.inf
@@ -153,14 +175,14 @@ class WordSearch:
         self, typed: str, unfinished: str, within: bool, wanted: list[str], k: int
     ) -> tuple[dict[str, float], float]:
         """Words that may follow and their probabilities, and that of the unfinished end."""
-        state = self._state(typed.removesuffix(unfinished))
+        state, next_logp = self._logp_after(typed.removesuffix(unfinished))
         paths = tuple(tuple(self._tokenizer.encode(unfinished + text).tolist()) for text in wanted)
         beam = [Hypothesis(unfinished, "", 0.0, paths)]
         mass = 0.0 if unfinished else 1.0
         found: defaultdict[str, float] = defaultdict(float)
         while beam:
             # Of each text with one token more, [B, V].
-            logp = self._logp(state) + np.array([[h.score] for h in beam], np.float32)
+            logp = next_logp + np.array([[h.score] for h in beam], np.float32)
             ends = np.exp(logp[:, self._ends_word]).sum(axis=1).tolist()
             follow = logp[:, self._inside]
             rows, ids = [np.zeros(0, np.intp)], [np.zeros(0, np.int32)]
@@ -185,18 +207,25 @@ class WordSearch:
             likely = np.nonzero(follow > math.log(least))
             row_of = np.concatenate([*rows, likely[0]])
             token_of = np.concatenate([*ids, self._inside[likely[1]]])
-            best = np.argsort(-logp[row_of, token_of], kind="stable")[: max(self._beam, 2 * k)]
-            chosen = dict.fromkeys(zip(row_of[best].tolist(), token_of[best].tolist(), strict=True))
-            for row, hypothesis in enumerate(beam):
-                for token in {way[0] for way in hypothesis.wanted if way}:
-                    if token < self._tokenizer.unknown_id and logp[row, token] > math.log(floor):
-                        chosen[row, token] = None
+            scores = logp[row_of, token_of]
+            best = np.argsort(-scores, kind="stable")[: max(self._beam, 2 * k)]
+            best = best[scores[best] > math.log(floor)]
+            chosen = [*zip(row_of[best].tolist(), token_of[best].tolist(), strict=True)]
+            chosen += [
+                (row, token)
+                for row, hypothesis in enumerate(beam)
+                for token in hypothesis.wanted_next
+                if token < self._tokenizer.unknown_id and logp[row, token] > math.log(floor)
+            ]
             rows, tokens, children = [], [], []
-            for row, token in chosen:
+            for row, token in dict.fromkeys(chosen):
                 parent = beam[row]
                 child = self._followed(parent, token, float(logp[row, token]))
                 before = child.text[:-1]
-                if child.is_word(within):
+                at_start = not within if not parent.need else parent.need == unfinished
+                if self._tokenizer.whole_words and at_start and child.is_whole(parent, within):
+                    found[child.text] += math.exp(child.score)
+                elif child.is_word(within):
                     rows.append(row)
                     tokens.append(token)
                     children.append(child)
@@ -208,6 +237,7 @@ class WordSearch:
             beam = children
             if beam:
                 state = self._engine.step(np.array(tokens), state[:, :, rows])
+                next_logp = self._logp(state)
         return found, mass
 
     def _spell(self, need: str) -> tuple[Ids, Ids]:
@@ -215,6 +245,8 @@ class WordSearch:
         first = bisect_left(self._sorted, need)
         last = bisect_left(self._sorted, need + LAST_CODE_POINT)
         spelled = self._sorted_ids[first:last]
+        if self._tokenizer.whole_words and len(spelled):  # a token spells it all, or none
+            return spelled, spelled
         parts = [self._ids[need[:n]] for n in range(1, len(need)) if need[:n] in self._ids]
         return np.concatenate([spelled, np.array(parts, np.int32)]), spelled
 

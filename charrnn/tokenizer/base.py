@@ -73,6 +73,7 @@ class Tokenizer(ABC):
     """
 
     level: ClassVar[str]
+    whole_words: ClassVar[bool] = False  # whether a word of the vocabulary is always one token
     # Where not every token may follow any other: the state after a token in each state, the first
     # one being 0, and -1 if it may not come there, [S, V].
     transitions: NDArray[np.int8] | None = None

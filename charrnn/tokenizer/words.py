@@ -25,6 +25,7 @@ class WordTokenizer(PieceTokenizer):
     """
 
     level = "word"
+    whole_words = True
 
     @classmethod
     def train(cls, text: str, vocab_size: int | None = None) -> Self:
