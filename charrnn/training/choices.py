@@ -12,12 +12,14 @@ FINE_TUNING_LR = 0.02  # 0.03 learns the new text best and forgets the old one m
 SECONDS = 300.0  # if nothing says how long
 LONG = 240.0  # from so many on larger networks and batches pay
 EPOCHS = 60  # then also at the most: a short text is learned sooner
-REGULARISATION = (  # up to so many passes over the text: dropout, of a large vocabulary's
-    (2, 0.0, 0.0, 0.0),  # vectors too, and weight decay
-    (8, 0.2, 0.0, 0.03),
-    (20, 0.4, 0.2, 0.1),
-    (math.inf, 0.5, 0.2, 0.1),
+REGULARISATION = (  # up to so many passes over the text: dropout, weight decay
+    (2, 0.0, 0.0),
+    (8, 0.2, 0.03),
+    (20, 0.4, 0.1),
+    (math.inf, 0.5, 0.1),
 )
+OFTEN = 8  # from so many passes on a large vocabulary is regularised more:
+OFTEN_DROPPED = 0.5  # this share of outputs, and of the tokens' vectors, is dropped
 DEEP_PASSES = 35  # from so many passes on a second layer pays for its time
 OPERATIONS = 5e10  # a second, roughly what two cores spend on training
 
@@ -59,14 +61,13 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
     if passes < 1 and (limits | options).get("seconds", 0) >= LONG and "batch" not in options:
         batch *= 2
     # (A limit of NaN gets this far; TrainingConfig refuses it.)
-    dropout, input_dropout, weight_decay = next(
-        row for below, *row in REGULARISATION if not passes >= below
-    )
+    dropout, weight_decay = next(row for below, *row in REGULARISATION if not passes >= below)
+    often = large and passes >= OFTEN
     recipe = {
         "bptt": bptt,
         "batch": batch,
-        "dropout": dropout,
-        "input_dropout": input_dropout if large else 0.0,
+        "dropout": OFTEN_DROPPED if often else dropout,
+        "input_dropout": OFTEN_DROPPED if often else 0.0,
         "variational": large,
         "weight_decay": weight_decay,
     }

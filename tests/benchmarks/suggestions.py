@@ -63,8 +63,7 @@ def main() -> None:
     parser.add_argument("text", nargs="?")
     parser.add_argument("--words", type=int, default=3000)
     arguments = parser.parse_args()
-    data = os.environ.get("CHARRNN_DATA")
-    path = arguments.text or (data and str(Path(data, "tinyshakespeare.txt")))
+    path = arguments.text or os.environ.get("CHARRNN_DATA")
     if not arguments.run or not path or not Path(path).exists():
         sys.exit("skipped: name a run and a text it was not trained on")
     model, text = load(arguments.run), Source([path]).read()
