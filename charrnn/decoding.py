@@ -170,6 +170,8 @@ def _guess(data: bytes) -> str | None:
         name = codecs.lookup(found["encoding"]).name
     except LookupError:
         return None
+    if name.startswith(("utf-16", "utf-32")):  # told by their zeros, or by nobody
+        return None
     return "cp1252" if name == "iso8859-1" else name  # the same, with quotation marks
 
 

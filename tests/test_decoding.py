@@ -76,13 +76,14 @@ class TestText:
         "data",
         [
             "short".encode("utf-16-le"),
+            ("老师在学校里看书。\n" * 100).encode("utf-16-le"),
             bytes(range(1, 256)) + bytes(range(256)) * 20,
             np.arange(1000, dtype="<u2").tobytes(),
             np.arange(300, dtype="<i4").tobytes(),
             np.random.default_rng(0).normal(size=100).tobytes() + b"\0",
             bytes(100),
         ],
-        ids=["short", "bytes", "numbers", "long numbers", "floats", "zeros"],
+        ids=["short", "wide", "bytes", "numbers", "long numbers", "floats", "zeros"],
     )
     def test_zeros_elsewhere(self, data: bytes) -> None:
         """Where zeros do not plainly tell an encoding, the file is binary."""
