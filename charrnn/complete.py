@@ -22,7 +22,7 @@ FIRST, LATER = 12, 8  # candidates of the trigrams before a word's first letter,
 COMMON = 4  # candidates that are merely common, after it
 RECENT = 8
 LEAST_SPACE = 0.05  # probability of a space from which the word after it is looked for
-UNSPACED = 6  # characters at the most that a suggestion has in a script without spaces,
+RUN_ON = 6  # characters at the most that a suggestion has in a script without spaces,
 LIKELY = 0.5  # each after the first of at least this probability
 RECENT_SHARE = 0.07  # of the words are merely repeated
 NEW_WORD, NEW_LETTER = 1e-3, 0.05  # of them are new, and how likely a letter of theirs is
@@ -116,7 +116,7 @@ class Completer:
         self._before: str | None = None
         self._trigrams = ngram.one
         self._recent = Recent(earlier) if recent else None
-        self._asked: tuple[str, int] | None = None
+        self._asked: tuple[str, int, str] | None = None
 
     def complete(
         self, typed: str, k: int = 3, attention: Attention | None = None
@@ -142,7 +142,7 @@ class Completer:
     def _run_on(self, typed: str, completion: Completion) -> Completion:
         """In a script without spaces, as many characters as are likely to come together."""
         text, p = completion.text, completion.p
-        while is_unspaced(text) and len(text) < UNSPACED:
+        while is_unspaced(text) and len(text) < RUN_ON:
             following = self.extend(typed + text, 1)
             if not following or following[0].p < LIKELY or not is_unspaced(following[0].text):
                 break
@@ -173,11 +173,12 @@ class Completer:
         self, typed: str, k: int, attention: Attention | None, space: str = ""
     ) -> list[Completion]:
         """All candidates, after a space that is to be inserted before them."""
-        if self._asked != (typed + space, k):
-            self._asked, self._options = (typed + space, k), self.options(typed + space, k)
-        p = self._options.probabilities(self._weights)
-        texts = [space + text if text else None for text in self._options.texts]
-        return ranked(typed, texts, p, attention)
+        if self._asked != (typed, k, space):  # several users may ask about the same text
+            options = self.options(typed + space, k)
+            texts = [space + text if text else None for text in options.texts]
+            self._asked = typed, k, space
+            self._answer = texts, options.probabilities(self._weights)
+        return ranked(typed, *self._answer, attention)
 
     def options(self, typed: str, k: int) -> Options:
         """The candidates and what each source says of them; the network's are `k` at least."""

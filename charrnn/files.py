@@ -44,7 +44,7 @@ def write_tensors(
 ) -> None:
     """Write a safetensors file, atomically, and without a copy of the tensors in memory.
 
-    The library's own functions make two, which for 20,000 words are 400 MB.
+    (The library's own functions copy them twice, which a large vocabulary has no room for.)
 
     Raises:
         RunError: the file cannot be written.

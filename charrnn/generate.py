@@ -348,6 +348,7 @@ class _Batch:
         """The next tokens of each text, [steps, B], and their surprise (nats) if asked for."""
         engine, state, unknown = self._engine, self._state, self._tokenizer.unknown_id
         transitions = self._tokenizer.transitions
+        impossible = None if transitions is None else transitions < 0
         drawn, surprises = [], []
         for _ in range(steps):
             logits = engine.logits(state)
@@ -356,8 +357,8 @@ class _Batch:
             if self._cannot_begin is not None:
                 logits[self._cannot_begin] = -np.inf
                 self._cannot_begin = None
-            if transitions is not None:
-                logits[transitions[self._spelling] < 0] = -np.inf
+            if impossible is not None:
+                logits[impossible[self._spelling]] = -np.inf
             ids = self._draw_from(logits)
             if transitions is not None:
                 self._spelling = transitions[self._spelling, ids]

@@ -3,7 +3,7 @@
 import math
 import re
 from bisect import bisect_left
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -19,6 +19,7 @@ HALVES = "\udc80-\udcff"  # bytes of characters that are not complete
 IN_WORD = re.compile(rf"(?:{LETTER}|[{MARKS}{JOINERS}])*[{HALVES}]{{0,3}}")
 NEVER_FIRST = JOINERS + MARKS  # in a word
 MAX_LENGTH = 64  # characters in a suggestion
+KNOWN = 4  # states whose next tokens are kept: of the word, after it, and after a space
 UNLIKELY = 1e-3  # probability of a beginning under which it is not followed
 SMALLEST = 1e-30
 
@@ -113,7 +114,8 @@ class WordSearch:
         self._tokenizer = tokenizer
         self._reader = Reader(engine, start)
         self._beam = beam
-        self._known: tuple[Array, Array] | None = None  # a state, and its log-probabilities
+        # The last states that were asked about, and what may come next.
+        self._known: deque[tuple[Array, Array]] = deque(maxlen=KNOWN)
         tokens = tokenizer.tokens[:-1]
         self._ids = {token: i for i, token in enumerate(tokens)}
         self._sorted = sorted(tokens)
@@ -148,23 +150,25 @@ class WordSearch:
         ended = 1.0
         if self._tokenizer.unfinished(typed) and ids[-1] != self._tokenizer.unknown_id:
             # The last token is complete if nothing longer begins like it.
-            p = np.exp(self._logp(self._reader.state(ids[:-1]))[0])
+            p = np.exp(self._next(self._reader.state(ids[:-1]))[0])
             _, longer = self._spell(self._tokenizer.tokens[ids[-1]])
             ended = float(p[ids[-1]] / max(SMALLEST, p[longer].sum()))
-        return ended * float(np.exp(self._logp(self._reader.state(ids))[0, self._spaced]).sum())
+        return ended * float(np.exp(self._next(self._reader.state(ids))[0, self._spaced]).sum())
 
     def _state(self, text: str) -> Array:
         return self._reader.state(self._tokenizer.known(self._tokenizer.encode(text)))
 
-    def _logp_after(self, text: str) -> tuple[Array, Array]:
-        """The state after a text and the log-probabilities of the next token, [1, V].
+    def _next(self, state: Array) -> Array:
+        """Log-probabilities of the next token after a state of the reader's, [1, V].
 
         While a word is typed they stay the same, and of many words they take long to find.
         """
-        state = self._state(text)
-        if not self._known or self._known[0] is not state:
-            self._known = state, self._logp(state)
-        return self._known
+        for known, logp in self._known:
+            if known is state:
+                return logp
+        logp = self._logp(state)
+        self._known.append((state, logp))
+        return logp
 
     def _logp(self, state: Array) -> Array:
         logits = self._engine.logits(state)
@@ -175,7 +179,8 @@ class WordSearch:
         self, typed: str, unfinished: str, within: bool, wanted: list[str], k: int
     ) -> tuple[dict[str, float], float]:
         """Words that may follow and their probabilities, and that of the unfinished end."""
-        state, next_logp = self._logp_after(typed.removesuffix(unfinished))
+        state = self._state(typed.removesuffix(unfinished))
+        next_logp = self._next(state)
         paths = tuple(tuple(self._tokenizer.encode(unfinished + text).tolist()) for text in wanted)
         beam = [Hypothesis(unfinished, "", 0.0, paths)]
         mass = 0.0 if unfinished else 1.0
@@ -222,8 +227,9 @@ class WordSearch:
                 parent = beam[row]
                 child = self._followed(parent, token, float(logp[row, token]))
                 before = child.text[:-1]
-                at_start = not within if not parent.need else parent.need == unfinished
-                if self._tokenizer.whole_words and at_start and child.is_whole(parent, within):
+                # A token that begins a word, not one that goes on where others have spelled.
+                begins = parent.need == unfinished if parent.need else not within
+                if self._tokenizer.whole_words and begins and child.is_whole(parent, within):
                     found[child.text] += math.exp(child.score)
                 elif child.is_word(within):
                     rows.append(row)
@@ -245,7 +251,8 @@ class WordSearch:
         first = bisect_left(self._sorted, need)
         last = bisect_left(self._sorted, need + LAST_CODE_POINT)
         spelled = self._sorted_ids[first:last]
-        if self._tokenizer.whole_words and len(spelled):  # a token spells it all, or none
+        spaced = not is_unspaced(need[-1])
+        if self._tokenizer.whole_words and spaced and len(spelled):  # then no parts spell it
             return spelled, spelled
         parts = [self._ids[need[:n]] for n in range(1, len(need)) if need[:n] in self._ids]
         return np.concatenate([spelled, np.array(parts, np.int32)]), spelled

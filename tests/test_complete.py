@@ -176,7 +176,7 @@ def test_script_without_spaces(level: type[Tokenizer]) -> None:
     for typed in ("", "小", "小猫在公", "老师在学校里看书。", "ok 小"):
         (found,) = suggest.complete(typed, 1)
         assert all(map(is_unspaced, found.text))
-        assert 1 <= len(found.text) <= complete.UNSPACED
+        assert 1 <= len(found.text) <= complete.RUN_ON
 
 
 def test_characters_that_come_together() -> None:
@@ -258,6 +258,29 @@ def test_wanted(typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found = search.search(typed, typed.strip(), wanted, 1)
     for text in wanted:
         assert found[text] == pytest.approx(probability(engine, tokenizer, typed, text), rel=1e-3)
+
+
+def test_unspaced_words() -> None:
+    """In a script without spaces a word model goes on from whatever tokens spell what is typed."""
+    tokenizer = WordTokenizer.train("小明在公园里看书。小红在家里。\n" * 5 + "在公园\n" * 9)
+    tokens = {*tokenizer.tokens}
+    assert {"小明", "在家", "小明在公园里看书"} <= tokens
+    assert "小明在" not in tokens
+    suggest, _ = completer(tokenizer)
+    assert {"公", "家"} <= {completion.text[0] for completion in suggest.extend("小明在", 9)}
+
+
+def test_whole_words() -> None:
+    """A word of a word model's vocabulary is as likely as its token among those that begin so."""
+    tokenizer = WordTokenizer.train("the cat saw the catalogue. the cart, the dog. " * 5)
+    suggest, engine = completer(tokenizer)
+    state = engine.read(tokenizer.encode("the"), engine.zero_state())
+    p = np.exp(log_probabilities(engine, tokenizer, state))
+    tokens = {token: p[i] for i, token in enumerate(tokenizer.tokens) if token.startswith(" ca")}
+    assert {*tokens} == {" cat", " catalogue", " cart"}
+    found = {completion.text: completion.p for completion in suggest.extend("the ca", 5)}
+    for text in ("t", "talogue", "rt"):
+        assert found[text] == pytest.approx(tokens[" ca" + text] / sum(tokens.values()), rel=1e-3)
 
 
 def test_half_characters_are_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
