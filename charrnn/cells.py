@@ -1,6 +1,8 @@
-"""The recurrent cells, one NumPy step each. To add one: a step and a row in CELLS.
+"""The recurrent cells, one NumPy step each. To add one: a function and a row in CELLS.
 
-A step advances B streams by one token. Its gates stand side by side, in torch's order:
+A step advances B streams by one token, in place. A cell's function is given two arrays and makes
+the step, which works on views of them made once: for one stream, making views takes as long as
+computing. The gates stand side by side, in torch's order:
 
     lstm  input, forget, cell, output       Hochreiter & Schmidhuber 1997; Gers et al. 2000
     gru   reset, update, new                Cho et al. 2014, arXiv:1406.1078
@@ -18,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
-Step = Callable[[Array, Array, Array, Array], None]
+Step = Callable[[Array], None]
+HALF = np.float32(0.5)
 
 
 class Cell(NamedTuple):
@@ -29,16 +32,16 @@ class Cell(NamedTuple):
         logistic: those of them that go through the logistic function.
         states: arrays of [B, H] carried from step to step; the first is the output.
         one_bias: whether the recurrent bias just adds to the input bias.
-        step: (inputs_bg, recurrent_bg, state_sbh, new_sbh) -> None: from a layer's input times
-            its weights and the hidden state times its, biases included, to the new state, written
-            into `new_sbh`; it may spoil `recurrent_bg`.
+        step: (gates_bg, state_sbh) -> step: what `step(inputs_bg)` does to the state, where the
+            gates hold the hidden state times its weights, and the inputs are a layer's input times
+            its weights, biases included. It spoils the gates.
     """
 
     gates: int
     logistic: tuple[int, ...]
     states: int
     one_bias: bool
-    step: Step
+    step: Callable[[Array, Array], Step]
 
     def halved(self, weights: Array) -> Array:
         """A copy of a matrix [G*H, K] or bias [G*H] as `step` wants it."""
@@ -47,21 +50,25 @@ class Cell(NamedTuple):
         return blocks.reshape(weights.shape)
 
 
-def lstm(inputs: Array, recurrent: Array, state: Array, new: Array) -> None:
-    size = state.shape[-1]
-    gates = recurrent
-    gates += inputs
-    np.tanh(gates, out=gates)
+def lstm(gates: Array, state: Array) -> Step:
+    hidden, cell = state
+    size = hidden.shape[1]
+    entering, forgetting = gates[:, :size], gates[:, size : 2 * size]
+    candidate, leaving = gates[:, 2 * size : 3 * size], gates[:, 3 * size :]
     scale, shift = _from_tanh(size)
-    gates *= scale
-    gates += shift
-    hidden, cell = new[0], new[1]
-    np.multiply(gates[:, size : 2 * size], state[1], out=cell)
-    candidate = gates[:, 2 * size : 3 * size]
-    candidate *= gates[:, :size]
-    cell += candidate
-    np.tanh(cell, out=hidden)
-    hidden *= gates[:, 3 * size :]
+
+    def step(inputs: Array) -> None:
+        np.add(gates, inputs, gates)
+        np.tanh(gates, gates)
+        np.multiply(gates, scale, gates)
+        np.add(gates, shift, gates)
+        np.multiply(cell, forgetting, cell)
+        np.multiply(candidate, entering, candidate)
+        np.add(cell, candidate, cell)
+        np.tanh(cell, hidden)
+        np.multiply(hidden, leaving, hidden)
+
+    return step
 
 
 @cache
@@ -74,31 +81,46 @@ def _from_tanh(size: int) -> tuple[Array, Array]:
     return scale, 1 - scale
 
 
-def gru(inputs: Array, recurrent: Array, state: Array, new: Array) -> None:
-    size = state.shape[-1]
-    logistic, candidate = recurrent[:, : 2 * size], recurrent[:, 2 * size :]
-    logistic += inputs[:, : 2 * size]
-    np.tanh(logistic, out=logistic)
-    logistic *= 0.5
-    logistic += 0.5
-    # The reset gate acts on the recurrent product, bias included, as cuDNN and torch do.
-    candidate *= logistic[:, :size]
-    candidate += inputs[:, 2 * size :]
-    np.tanh(candidate, out=candidate)
-    hidden = new[0]
-    np.subtract(state[0], candidate, out=hidden)
-    hidden *= logistic[:, size:]
-    hidden += candidate
+def gru(gates: Array, state: Array) -> Step:
+    hidden = state[0]
+    size = hidden.shape[1]
+    logistic, candidate = gates[:, : 2 * size], gates[:, 2 * size :]
+    reset, update = logistic[:, :size], logistic[:, size:]
+
+    def step(inputs: Array) -> None:
+        np.add(logistic, inputs[:, : 2 * size], logistic)
+        np.tanh(logistic, logistic)
+        np.multiply(logistic, HALF, logistic)
+        np.add(logistic, HALF, logistic)
+        # The reset gate acts on the recurrent product, bias included, as cuDNN and torch do.
+        np.multiply(candidate, reset, candidate)
+        np.add(candidate, inputs[:, 2 * size :], candidate)
+        np.tanh(candidate, candidate)
+        np.subtract(hidden, candidate, hidden)
+        np.multiply(hidden, update, hidden)
+        np.add(hidden, candidate, hidden)
+
+    return step
 
 
-def rnn_tanh(inputs: Array, recurrent: Array, state: Array, new: Array) -> None:
-    recurrent += inputs
-    np.tanh(recurrent, out=new[0])
+def rnn_tanh(gates: Array, state: Array) -> Step:
+    hidden = state[0]
+
+    def step(inputs: Array) -> None:
+        np.add(gates, inputs, gates)
+        np.tanh(gates, hidden)
+
+    return step
 
 
-def rnn_relu(inputs: Array, recurrent: Array, state: Array, new: Array) -> None:
-    recurrent += inputs
-    np.maximum(recurrent, 0, out=new[0])
+def rnn_relu(gates: Array, state: Array) -> Step:
+    hidden = state[0]
+
+    def step(inputs: Array) -> None:
+        np.add(gates, inputs, gates)
+        np.maximum(gates, 0, out=hidden)
+
+    return step
 
 
 CELLS = {

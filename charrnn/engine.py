@@ -1,12 +1,13 @@
 """The stacked network in NumPy: token ids and a state in, a state and logits out. Knows no text."""
 
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.cells import CELLS, Array
+from charrnn.cells import CELLS, Array, Cell
 from charrnn.config import ModelConfig
 
 TABLE_ROWS = 4096  # up to this vocabulary, the first layer's input product is a table of tokens
@@ -21,12 +22,15 @@ class Layer(NamedTuple):
         input_bias: [1, G*H]; one row is added to another faster than a vector.
         recurrent: [G*H, H].
         recurrent_bias: [1, G*H], or None where it is part of the input bias.
+        outgoing: all that the layer's output is multiplied with: the recurrent matrix and, under
+            it, the input of the layer above, [N, H]. Those are views of it.
     """
 
     input: Array
     input_bias: Array
     recurrent: Array
     recurrent_bias: Array | None
+    outgoing: Array
 
 
 class Engine:
@@ -49,7 +53,7 @@ class Engine:
         self.config = config
         self.cell = CELLS[config.cell]
         self._embedding = weights["embedding"]
-        self.layers = [self._layer(f"layers.{i}", weights) for i in range(config.layers)]
+        self.layers = self._layers(weights)
         self.output = weights["embedding" if config.tied else "output"]
         self._output_bias = weights["output_bias"][None]
         first = self.layers[0]
@@ -59,15 +63,29 @@ class Engine:
             else None
         )
 
-    def _layer(self, name: str, weights: Mapping[str, Array]) -> Layer:
-        halved = self.cell.halved
-        input_bias, recurrent_bias = (
-            halved(weights[f"{name}.{which}_bias"])[None] for which in ("input", "recurrent")
-        )
-        matrices = halved(weights[f"{name}.input"]), halved(weights[f"{name}.recurrent"])
-        if self.cell.one_bias:
-            return Layer(matrices[0], input_bias + recurrent_bias, matrices[1], None)
-        return Layer(matrices[0], input_bias, matrices[1], recurrent_bias)
+    def _layers(self, weights: Mapping[str, Array]) -> list[Layer]:
+        halved, one_bias = self.cell.halved, self.cell.one_bias
+        layers: list[Layer] = []
+        matrix = halved(weights["layers.0.input"])
+        for i in range(self.config.layers):
+            recurrent = halved(weights[f"layers.{i}.recurrent"])
+            above = weights.get(f"layers.{i + 1}.input")
+            outgoing = recurrent if above is None else np.vstack((recurrent, halved(above)))
+            bias, own = (
+                halved(weights[f"layers.{i}.{which}_bias"])[None]
+                for which in ("input", "recurrent")
+            )
+            layers.append(
+                Layer(
+                    input=matrix,
+                    input_bias=bias + own if one_bias else bias,
+                    recurrent=outgoing[: len(recurrent)],
+                    recurrent_bias=None if one_bias else own,
+                    outgoing=outgoing,
+                )
+            )
+            matrix = outgoing[len(recurrent) :]
+        return layers
 
     @property
     def tabulated(self) -> bool:
@@ -80,8 +98,6 @@ class Engine:
     def step(self, ids: NDArray[np.integer], state: Array) -> Array:
         """Read one token in each of B streams.
 
-        Up to SINGLE_ROWS streams give the same bits as each one alone.
-
         Args:
             ids: token ids below the vocabulary's size, [B].
             state: [L, S, B, H].
@@ -89,13 +105,16 @@ class Engine:
         Returns:
             The state after, [L, S, B, H].
         """
-        after = np.empty_like(state)
-        inputs = self._first_inputs(ids)
+        after = state.copy()
+        inputs = self.inputs(ids)
         for i, layer in enumerate(self.layers):
             if i:
                 inputs = multiply(after[i - 1, 0], layer.input)
                 inputs += layer.input_bias
-            self._advance(layer, inputs, state[i], after[i])
+            gates = multiply(after[i, 0], layer.recurrent)
+            if layer.recurrent_bias is not None:
+                gates += layer.recurrent_bias
+            self.cell.step(gates, after[i])(inputs)
         return after
 
     def read(self, ids: NDArray[np.integer], state: Array) -> Array:
@@ -111,17 +130,19 @@ class Engine:
         after = state.copy()
         for start in range(0, len(ids), 1024):  # memory stays flat however long the text
             chunk = ids[start : start + 1024]
-            inputs = self._first_inputs(chunk)
+            outputs = np.empty((len(chunk), 1, self.config.hidden), np.float32)
             for i, layer in enumerate(self.layers):
-                states = np.empty((len(chunk) + 1, *after[i].shape), np.float32)
-                states[0] = after[i]
-                for x, old, new in zip(inputs[:, None], states, states[1:], strict=False):
-                    self._advance(layer, x, old, new)
-                after[i] = states[-1]
-                if i + 1 < len(self.layers):
-                    above = self.layers[i + 1]
-                    inputs = states[1:, 0, 0] @ above.input.T
-                    inputs += above.input_bias
+                inputs = (
+                    outputs @ layer.input.T + layer.input_bias if i else self.inputs(chunk)[:, None]
+                )
+                gates = np.empty((1, len(layer.recurrent)), np.float32)
+                step, hidden = self.cell.step(gates, after[i]), after[i, 0]
+                for x, output in zip(inputs, outputs, strict=True):
+                    multiply(hidden, layer.recurrent, gates)
+                    if layer.recurrent_bias is not None:
+                        gates += layer.recurrent_bias
+                    step(x)
+                    output[:] = hidden
         return after
 
     def logits(self, state: Array) -> Array:
@@ -130,15 +151,8 @@ class Engine:
         logits += self._output_bias
         return logits
 
-    def _advance(self, layer: Layer, inputs: Array, state: Array, new: Array) -> None:
-        """One step of one layer, from `state` to `new`, [S, B, H]."""
-        recurrent = multiply(state[0], layer.recurrent)
-        if layer.recurrent_bias is not None:
-            recurrent += layer.recurrent_bias
-        self.cell.step(inputs, recurrent, state, new)
-
-    def _first_inputs(self, ids: NDArray[np.integer]) -> Array:
-        """The first layer's inputs times its weights, plus its input bias, [len(ids), G*H]."""
+    def inputs(self, ids: NDArray[np.integer]) -> Array:
+        """The first layer's inputs times its weights, plus its input bias, [B, G*H] of ids [B]."""
         if self._table is not None:
             return self._table.take(ids, axis=0)
         inputs = multiply(self._embedding[ids], self.layers[0].input)
@@ -146,14 +160,80 @@ class Engine:
         return inputs
 
 
-def multiply(rows: Array, matrix: Array) -> Array:
-    """Each of `rows` [B, K] times `matrix` [N, K]: [B, N]."""
-    if not 1 < len(rows) <= SINGLE_ROWS:
-        product: Array = rows.dot(matrix.T)
-        return product
-    product = np.empty((len(rows), len(matrix)), np.float32)
-    for row, out in zip(rows, product, strict=True):
-        matrix.dot(row, out=out)
+class Streams:
+    """B streams that go on in place, in arrays made once: faster than `Engine.step`.
+
+    Args:
+        engine: the network.
+        state: where they begin, [L, S, B, H]; not changed.
+
+    Attributes:
+        state: where they are.
+    """
+
+    def __init__(self, engine: Engine, state: Array) -> None:
+        self._engine = engine
+        self.state = state.copy()
+        self._layers = [
+            _Running(engine.cell, layer, above, own)
+            for layer, above, own in zip_longest(engine.layers, engine.layers[1:], self.state)
+        ]
+
+    def step(self, ids: NDArray[np.integer]) -> None:
+        """Read one token in each stream: ids below the vocabulary's size, [B]."""
+        inputs = self._engine.inputs(ids)
+        for layer in self._layers:
+            layer.step(inputs)
+            layer.multiply()
+            inputs = layer.above
+
+    def put(self, row: int, state: Array) -> None:
+        """Go on from another state in one stream, [L, S, H]."""
+        self.state[:, :, row] = state
+        for layer in self._layers:
+            layer.multiply()
+
+
+class _Running:
+    """A layer of streams that go on.
+
+    One product of a layer's output with all that it meets next, here and above, takes both cores
+    where two of half the size would take one.
+
+    Attributes:
+        step: see Cell; from what `multiply` left in the gates.
+        above: what it left for the layer above, [B, G*H].
+    """
+
+    def __init__(self, cell: Cell, layer: Layer, above: Layer | None, state: Array) -> None:
+        self._hidden, self._matrix = state[0], layer.outgoing
+        self._product = np.empty((state.shape[1], len(layer.outgoing)), np.float32)
+        gates, self.above = np.split(self._product, [len(layer.recurrent)], axis=1)
+        self.step = cell.step(gates, state)
+        self._bias = layer.recurrent_bias
+        if above:
+            own = np.zeros_like(above.input_bias) if self._bias is None else self._bias
+            self._bias = np.hstack((own, above.input_bias))
+        self.multiply()
+
+    def multiply(self) -> None:
+        multiply(self._hidden, self._matrix, self._product)
+        if self._bias is not None:
+            np.add(self._product, self._bias, self._product)
+
+
+def multiply(rows: Array, matrix: Array, product: Array | None = None) -> Array:
+    """Each of `rows` [B, K] times `matrix` [N, K]: `product` or a new array, [B, N].
+
+    Up to SINGLE_ROWS rows give the same bits as each one alone.
+    """
+    if product is None:
+        product = np.empty((len(rows), len(matrix)), np.float32)
+    if 1 < len(rows) <= SINGLE_ROWS:
+        for row, out in zip(rows, product, strict=True):
+            matrix.dot(row, out)
+    else:
+        rows.dot(matrix.T, product)
     return product
 
 

@@ -15,7 +15,7 @@ from charrnn.bias import TextBias
 from charrnn.cells import Array
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.draft import MOST_BANS, Draft, Drawn
-from charrnn.engine import Engine, log_softmax
+from charrnn.engine import Engine, Streams, log_softmax
 from charrnn.novelty import WordRuns
 from charrnn.sampling import Mask, Sampler
 from charrnn.score import spread
@@ -276,11 +276,12 @@ class _Batch:
             )
             for sample, half in zip(samples, in_word, strict=True)
         ]
-        self._state = np.concatenate([text.seed.state for text in texts], axis=2)
+        state = np.concatenate([text.seed.state for text in texts], axis=2)
+        self._streams = Streams(engine, state)
         self._cannot_begin: Mask | None = None
         if any(text.seed.open_end for text in texts):
             self._cannot_begin = np.stack([text.seed.cannot_follow for text in texts])
-        self._before = self._state  # before the last step
+        self._before = state  # before the last step, if a text has a draft
         self._spelling = np.zeros(len(texts), np.int8)  # states of tokenizer.transitions
         self._groups = [
             _Group(list(group), sampling, tokenizer, random_seed)
@@ -319,7 +320,7 @@ class _Batch:
         drawn = Drawn(token, cost, self._before[:, :, row])
         stands, undone = draft.add(drawn)
         if undone:
-            self._state[:, :, row] = undone[0].before
+            self._streams.put(row, undone[0].before)
             self._spelling[row] = self._spelled(draft.tokens)
             for group in self._groups:
                 if 0 <= row < len(group.texts):
@@ -346,12 +347,13 @@ class _Batch:
 
     def _draw(self, steps: int, scored: bool) -> tuple[NDArray[np.intp], Array | None]:
         """The next tokens of each text, [steps, B], and their surprise (nats) if asked for."""
-        engine, state, unknown = self._engine, self._state, self._tokenizer.unknown_id
+        engine, streams, unknown = self._engine, self._streams, self._tokenizer.unknown_id
+        drafts = any(text.draft for text in self._texts())
         transitions = self._tokenizer.transitions
         impossible = None if transitions is None else transitions < 0
         drawn, surprises = [], []
         for _ in range(steps):
-            logits = engine.logits(state)
+            logits = engine.logits(streams.state)
             logp = log_softmax(logits) if scored else None
             logits[:, unknown] = -np.inf
             if self._cannot_begin is not None:
@@ -365,8 +367,9 @@ class _Batch:
             drawn.append(ids)
             if logp is not None:
                 surprises.append(-np.take_along_axis(logp, ids[:, None], 1)[:, 0])
-            before, state = state, engine.step(ids, state)
-        self._before, self._state = before, state
+            if drafts:
+                self._before = streams.state.copy()
+            streams.step(ids)
         return np.stack(drawn), np.stack(surprises) if scored else None
 
     def _draw_from(self, logits: Array) -> NDArray[np.intp]:
@@ -379,7 +382,7 @@ class _Batch:
     def _drop_ended(self) -> None:
         going = [text.ending.why is None for text in self._texts()]
         if not all(going):
-            self._state = self._state[:, :, going]
+            self._streams = Streams(self._engine, self._streams.state[:, :, going])
             self._spelling = self._spelling[going]
             for group in self._groups:
                 group.drop_ended()

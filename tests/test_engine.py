@@ -6,7 +6,7 @@ import torch
 
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
-from charrnn.engine import SINGLE_ROWS, Engine, log_softmax
+from charrnn.engine import SINGLE_ROWS, Engine, Streams, log_softmax
 from charrnn.training.network import Network
 
 STEPS = 1000
@@ -42,9 +42,12 @@ def test_equals_torch(cell: str, layers: int, level: str) -> None:
     with torch.no_grad():
         expected, _ = network(torch.from_numpy(ids), network.zero_state(batch))
     state = engine.zero_state(batch)
+    streams = Streams(engine, state)
     for t in range(STEPS):
         state = engine.step(ids[t], state)
-        np.testing.assert_allclose(engine.logits(state), expected[t].numpy(), atol=1e-4, rtol=0)
+        streams.step(ids[t])
+        for found in (state, streams.state):
+            np.testing.assert_allclose(engine.logits(found), expected[t].numpy(), atol=1e-4, rtol=0)
 
 
 def test_tied_equals_torch() -> None:
@@ -79,20 +82,50 @@ def test_streams_are_independent(cell: str, batch: int) -> None:
     rng = np.random.default_rng(0)
     state = rng.normal(size=(2, engine.cell.states, batch, 72)).astype(np.float32)
     ids = rng.integers(0, 50, batch)
-    together, logits = engine.step(ids, state), engine.logits(state)
+    together, logits, running = (
+        engine.step(ids, state),
+        engine.logits(state),
+        Streams(engine, state),
+    )
+    running.step(ids)
+    tolerance = 0 if batch <= SINGLE_ROWS else 1e-5
     for i in range(batch):
         alone = state[:, :, i : i + 1]
-        tolerance = 0 if batch <= SINGLE_ROWS else 1e-5
-        after = engine.step(ids[i : i + 1], alone)
-        np.testing.assert_allclose(together[:, :, i : i + 1], after, rtol=0, atol=tolerance)
-        np.testing.assert_allclose(logits[i : i + 1], engine.logits(alone), rtol=0, atol=tolerance)
+        one = Streams(engine, alone)
+        one.step(ids[i : i + 1])
+        for found, expected in (
+            (together[:, :, i : i + 1], engine.step(ids[i : i + 1], alone)),
+            (running.state[:, :, i : i + 1], one.state),
+            (logits[i : i + 1], engine.logits(alone)),
+        ):
+            np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_put(cell: str) -> None:
+    """A stream goes on from the state that is put into it, the others from their own."""
+    _, engine = pair(ModelConfig(50, cell, layers=2, hidden=24, embedding=16))
+    rng = np.random.default_rng(0)
+    first, other = (
+        rng.normal(size=(2, engine.cell.states, 3, 24)).astype(np.float32) for _ in range(2)
+    )
+    streams = Streams(engine, first)
+    streams.put(1, other[:, :, 2])
+    expected = first.copy()
+    expected[:, :, 1] = other[:, :, 2]
+    for ids in rng.integers(0, 50, (3, 3)):
+        streams.step(ids)
+        expected = engine.step(ids, expected)
+        np.testing.assert_allclose(streams.state, expected, atol=1e-5)
 
 
 def test_step_changes_nothing_it_was_given() -> None:
-    """A state can be used again: a step returns a new one and leaves the old alone."""
+    """A state can be used again: steps leave the one they were given alone."""
     _, engine = pair(ModelConfig(50, hidden=32, embedding=16))
     state = np.ones((1, 2, 1, 32), np.float32)
     engine.step(np.array([1]), state)
+    engine.read(np.array([1]), state)
+    Streams(engine, state).step(np.array([1]))
     assert (state == 1).all()
 
 

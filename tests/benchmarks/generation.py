@@ -87,29 +87,29 @@ def parts(model: Model, streams: int) -> list[Callable[[int], None]]:
     engine = model.engine
     hidden = np.random.default_rng(0).random((streams, engine.config.hidden), np.float32)
     state = engine.zero_state(streams)
-    new, logits = state.copy(), engine.logits(state)
+    logits = engine.logits(state)
+    outgoing = [multiply(hidden, layer.outgoing) for layer in engine.layers]
     gates = multiply(hidden, engine.layers[0].recurrent)
+    steps = [engine.cell.step(gates, own) for own in state]
     rngs = [np.random.default_rng(i) for i in range(streams)]
     sampler = Sampler(SamplingConfig(), rngs, [np.zeros(0, int)] * streams)
 
-    def products(count: int) -> None:
+    def multiplying(count: int) -> None:
         for _ in range(count):
-            for i, layer in enumerate(engine.layers):
-                multiply(hidden, layer.recurrent)
-                if i:
-                    multiply(hidden, layer.input)
+            for layer, out in zip(engine.layers, outgoing, strict=True):
+                multiply(hidden, layer.outgoing, out)
             multiply(hidden, engine.output)
 
     def other(count: int) -> None:
         for _ in range(count):
-            for i in range(len(engine.layers)):
-                engine.cell.step(gates, gates, state[i], new[i])
+            for step in steps:
+                step(gates)
 
     def drawing(count: int) -> None:
         for _ in range(count):
             sampler.draw(logits, logits[0])
 
-    return [products, other, drawing]
+    return [multiplying, other, drawing]
 
 
 def seconds_each(run: Callable[[int], object], count: int) -> float:
