@@ -12,14 +12,27 @@ FINE_TUNING_LR = 0.02  # 0.03 learns the new text best and forgets the old one m
 SECONDS = 300.0  # if nothing says how long
 LONG = 240.0  # from so many on larger networks and batches pay
 EPOCHS = 60  # then also at the most: a short text is learned sooner
-REGULARISATION = (  # up to so many passes over the text: dropout, weight decay
-    (2, 0.0, 0.0),
-    (8, 0.2, 0.03),
-    (20, 0.4, 0.1),
-    (math.inf, 0.5, 0.1),
-)
-OFTEN = 8  # from so many passes on a large vocabulary is regularised more:
-OFTEN_DROPPED = 0.5  # this share of outputs, and of the tokens' vectors, is dropped
+# Up to so many passes over the text: dropout, input dropout, weight drop, weight decay.
+REGULARISATION = {
+    "characters": (
+        (2, 0.0, 0.0, 0.0, 0.0),
+        (8, 0.2, 0.0, 0.0, 0.03),
+        (20, 0.4, 0.0, 0.0, 0.1),
+        (math.inf, 0.5, 0.0, 0.0, 0.1),
+    ),
+    "parts": (
+        (2, 0.0, 0.0, 0.0, 0.0),
+        (8, 0.2, 0.0, 0.0, 0.03),
+        (12, 0.4, 0.2, 0.0, 0.1),
+        (math.inf, 0.5, 0.3, 0.0, 0.1),
+    ),
+    "words": (
+        (2, 0.0, 0.0, 0.0, 0.0),
+        (8, 0.2, 0.0, 0.0, 0.03),
+        (35, 0.5, 0.5, 0.0, 0.1),
+        (math.inf, 0.5, 0.5, 0.3, 0.1),
+    ),
+}
 DEEP_PASSES = 35  # from so many passes on a second layer pays for its time
 OPERATIONS = 5e10  # a second, roughly what two cores spend on training
 
@@ -36,6 +49,7 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
         vocab_size: V.
         options: what the user has set.
     """
+    tokens_are = _kind(level, vocab_size)
     limits: dict[str, Any] = {}
     if not options.keys() & LIMITS:
         limits = {"seconds": SECONDS, "epochs": EPOCHS}
@@ -43,13 +57,12 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
         "cell": "lstm",
         "layers": 1,
         "hidden": _hidden(tokens, options.get("seconds", SECONDS)),
-        "embedding": 64 if level in ("char", "byte") else 128,
+        "embedding": 64 if tokens_are == "characters" else 128,
         "tied": False,
     }
     shape |= {name: options[name] for name in shape if name in options}
-    # A large vocabulary has more vectors than its text can teach twice.
-    large = vocab_size >= SAMPLED_FROM
-    if large and not options.keys() & {"embedding", "tied"}:
+    words = tokens_are == "words"  # which have more vectors than their text can teach twice
+    if words and not options.keys() & {"embedding", "tied"}:
         shape |= {"embedding": shape["hidden"], "tied": True}
     bptt = max(1, options.get("bptt", min(64, tokens // 8)))
     batch = max(1, options.get("batch", min(16, tokens // (4 * bptt))))
@@ -61,17 +74,25 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
     if passes < 1 and (limits | options).get("seconds", 0) >= LONG and "batch" not in options:
         batch *= 2
     # (A limit of NaN gets this far; TrainingConfig refuses it.)
-    dropout, weight_decay = next(row for below, *row in REGULARISATION if not passes >= below)
-    often = large and passes >= OFTEN
+    rows = REGULARISATION[tokens_are]
+    dropout, inputs, weights, decay = next(row for below, *row in rows if not passes >= below)
     recipe = {
         "bptt": bptt,
         "batch": batch,
-        "dropout": OFTEN_DROPPED if often else dropout,
-        "input_dropout": OFTEN_DROPPED if often else 0.0,
-        "variational": large,
-        "weight_decay": weight_decay,
+        "dropout": dropout,
+        "input_dropout": inputs,
+        "weight_drop": weights,
+        "variational": words or inputs > 0,
+        "weight_decay": decay,
     }
     return shape | recipe | limits | options
+
+
+def _kind(level: str, vocab_size: int) -> str:
+    """What tokens are, a key of REGULARISATION: the longer, the sooner a text is known by heart."""
+    if level == "word" or vocab_size >= SAMPLED_FROM:
+        return "words"
+    return "parts" if level == "bpe" else "characters"
 
 
 def _hidden(tokens: int, seconds: float) -> int:

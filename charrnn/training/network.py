@@ -1,17 +1,19 @@
 """The stacked recurrent network as a torch module; its weights leave in the model file's layout."""
 
 from collections.abc import Mapping
-from typing import cast
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
 
+RECURRENT = "weight_hh_l0"
 LAYER_PARAMETERS = {
     "input": "weight_ih_l0",
-    "recurrent": "weight_hh_l0",
+    "recurrent": RECURRENT,
     "input_bias": "bias_ih_l0",
     "recurrent_bias": "bias_hh_l0",
 }
@@ -32,31 +34,41 @@ def _layer(cell: str, inputs: int, hidden: int) -> nn.RNNBase:
     raise ValueError(f"no torch layer for the cell {cell!r}")
 
 
+class Dropout(NamedTuple):
+    """What is zeroed while training, each a share.
+
+    Attributes:
+        outputs: of each layer's outputs.
+        inputs: of the first layer's inputs.
+        recurrent: of each layer's recurrent weights, the same ones in all of a window.
+        variational: whether the outputs and inputs too are the same ones in all of a window.
+    """
+
+    outputs: float = 0.0
+    inputs: float = 0.0
+    recurrent: float = 0.0
+    variational: bool = False
+
+
+NO_DROPOUT = Dropout()
+
+
 class Network(nn.Module):
-    """Embedding, L recurrent layers with dropout before and after each, a linear output layer.
+    """Embedding, L recurrent layers with dropout before, in and after each, a linear output layer.
 
     Args:
         config: the shape.
         generator: draws the initial weights; `dropout_generator`, on the network's device,
             draws the dropout masks (the same one until it is replaced).
-        dropout: share of each layer's outputs zeroed while training.
-        input_dropout: share of the first layer's inputs.
-        variational: whether a mask is the same for all tokens of a window.
+        dropout: what is zeroed while training.
     """
 
     def __init__(
-        self,
-        config: ModelConfig,
-        generator: torch.Generator,
-        dropout: float = 0.0,
-        input_dropout: float = 0.0,
-        variational: bool = False,
+        self, config: ModelConfig, generator: torch.Generator, dropout: Dropout = NO_DROPOUT
     ) -> None:
         super().__init__()
         self.config = config
         self.dropout = dropout
-        self.input_dropout = input_dropout
-        self.variational = variational
         self.dropout_generator = generator
         self.embedding = nn.Embedding(config.vocab_size, config.embedding)
         sizes = [config.embedding] + [config.hidden] * config.layers
@@ -122,22 +134,28 @@ class Network(nn.Module):
 
     def read(self, ids_tb: Tensor, state: State) -> tuple[Tensor, State]:
         """As `forward`, but for the output layer: the last layer's outputs, [T, B, H]."""
-        x = self._drop(self.embedding(ids_tb), self.input_dropout)
+        same = self.dropout.variational
+        x = self._drop(self.embedding(ids_tb), self.dropout.inputs, same)
         after: State = []
         for layer, before in zip(self._rnns(), state, strict=True):
+            weights = {
+                RECURRENT: self._drop(layer.get_parameter(RECURRENT), self.dropout.recurrent)
+            }
             if isinstance(layer, nn.LSTM):
-                x, (hidden, cell) = layer(x, (before[:1].contiguous(), before[1:].contiguous()))
+                memory = before[:1].contiguous(), before[1:].contiguous()
+                x, (hidden, cell) = functional_call(layer, weights, (x, memory))
                 after.append(torch.cat((hidden, cell)))
             else:
-                x, hidden = layer(x, before)
+                x, hidden = functional_call(layer, weights, (x, before))
                 after.append(hidden)
-            x = self._drop(x, self.dropout)
+            x = self._drop(x, self.dropout.outputs, same)
         return x, after
 
-    def _drop(self, x: Tensor, share: float) -> Tensor:
+    def _drop(self, x: Tensor, share: float, same: bool = False) -> Tensor:
+        """Zero a share while training; the same in each of the first axis, if so wanted."""
         if not self.training or share == 0:
             return x
-        mask = torch.empty_like(x[:1] if self.variational else x)
+        mask = torch.empty_like(x[:1] if same else x)
         mask.bernoulli_(1 - share, generator=self.dropout_generator)
         return x * mask.div_(1 - share)
 

@@ -1,6 +1,7 @@
 """A network in training: everything that changes, one update at a time."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +15,7 @@ from charrnn.training import checkpoint
 from charrnn.training.batching import DocumentStreams, Streams
 from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import emptied, evaluate, evaluate_documents
-from charrnn.training.network import Network
+from charrnn.training.network import Dropout, Network
 from charrnn.training.optim import Optimizer, schedule
 from charrnn.training.softmax import SAMPLED_FROM, SampledSoftmax
 
@@ -25,6 +26,7 @@ FINAL_TOKENS = 1_000_000  # at the most
 TRANSFER_TOKENS = 1 << 16  # of the old text and of the new, before and after fine-tuning
 OVERFITTING = 0.01  # a loss on the held-out text this share above the best is no accident
 FAR = 10**9  # steps, while the time that one takes is unknown
+AVERAGED = 8  # the average looks back over about one part in so many of the steps
 
 State = tuple[dict[str, Tensor], dict[str, Any]]
 
@@ -45,8 +47,10 @@ class Trainer:
         self.config = training
         self.corpus = corpus
         initial = torch.Generator().manual_seed(training.seed)
-        dropout = (training.dropout, training.input_dropout, training.variational)
-        self.network = Network(model, initial, *dropout).to(device)
+        dropout = Dropout(
+            training.dropout, training.input_dropout, training.weight_drop, training.variational
+        )
+        self.network = Network(model, initial, dropout).to(device)
         counts = torch.bincount(corpus.train, minlength=model.vocab_size)
         self.network.expect(counts)
         large = model.vocab_size >= SAMPLED_FROM
@@ -79,6 +83,7 @@ class Trainer:
         limits = [limit for limit in (by_epochs, training.steps) if limit]
         self.limit = min(limits) if limits else None  # updates at the most
         self.steps = self.limit or FAR  # fewer, once a plan fits them to the time
+        self.average: dict[str, Tensor] = {}  # of the weights after each update
         self.remember()
 
     @property
@@ -151,11 +156,26 @@ class Trainer:
             self.skipped += 1
             return None
         self.skipped = 0
+        self._include()
         self.hidden = [state.detach() for state in hidden]
         value = loss.item()
         self.loss = value if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * value
         self.clipped += 0.02 * ((norm > self.config.clip) - self.clipped)
         return norm
+
+    @torch.no_grad()
+    def _include(self) -> None:
+        """Add the present weights to the average, in which the older ones fade.
+
+        Polynomial decay, Shamir & Zhang 2013, arXiv:1212.1824: whatever the number of steps, an
+        average over the last part of them, which predicts better the higher the rate still is.
+        """
+        weights = self.network.parameters_by_name()
+        if not self.average:
+            self.average = checkpoint.clone(weights)
+        share = (AVERAGED + 1) / (AVERAGED + self.step)
+        for name, weight in weights.items():
+            self.average[name].lerp_(weight, min(1.0, share))
 
     def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """Mean nats per token of outputs [N, H] for targets [N], those below 0 left out."""
@@ -168,17 +188,17 @@ class Trainer:
         return F.cross_entropy(layer(outputs), targets)
 
     def validate(self) -> float | None:
-        """Nats per character on places of the held-out part; keeps the weights if it is best.
+        """Nats per character on places of the held-out part; keeps the average if it is best.
 
-        None, and the weights are kept, if nothing was held out.
+        None, and the average is kept, if nothing was held out.
         """
         self.validated_at = self.step
         if not self.val_tokens:
             between = self.steps / VALIDATIONS * self.tokens_per_step
             self.val_tokens = min(max(1024, int(between * VALIDATION_SHARE)), len(self.corpus.val))
-        val = self._score(self.corpus, self.val_tokens)
+        val = self._score(self._weights(best=False), self.corpus, self.val_tokens)
         if val is None or val < self.best_val:
-            self.best = checkpoint.clone(self.network.parameters_by_name())
+            self.best = checkpoint.clone(self._weights(best=False))
             self.best_val = math.inf if val is None else val
             self.best_step, self.best_loss = self.step, self.loss
             self.since_best = 0
@@ -200,31 +220,27 @@ class Trainer:
 
     def final_score(self) -> float | None:
         """Nats per character of the best weights on the held-out part; None if there is none."""
-        return self._score_best(self.corpus, self.final_tokens)
+        return self._score(self._weights(), self.corpus, self.final_tokens)
 
     def transfer_scores(self) -> tuple[float | None, float | None]:
         """What the best weights score on an earlier run's held-out text, and on this one's."""
         old = self.corpus.old
         return (
-            None if old is None else self._score_best(old, TRANSFER_TOKENS),
-            self._score_best(self.corpus, TRANSFER_TOKENS),
+            None if old is None else self._score(self._weights(), old, TRANSFER_TOKENS),
+            self._score(self._weights(), self.corpus, TRANSFER_TOKENS),
         )
 
-    def _score_best(self, corpus: Corpus, tokens: int) -> float | None:
-        """The present weights stand in while there are no best ones."""
-        present = checkpoint.clone(self.network.parameters_by_name())
-        self.network.load(self.best or present)
-        val = self._score(corpus, tokens)
-        self.network.load(present)
-        return val
-
-    def _score(self, corpus: Corpus, tokens: int) -> float | None:
+    def _score(self, weights: Mapping[str, Tensor], corpus: Corpus, tokens: int) -> float | None:
+        """Nats per character with these weights; None if nothing was held out."""
         if not len(corpus.val):
             return None
+        present = checkpoint.clone(self.network.parameters_by_name())
+        self.network.load(weights)
         if corpus.val_ends is not None:
             nats = evaluate_documents(self.network, corpus.val, corpus.val_ends, tokens)
         else:
             nats = evaluate(self.network, corpus.train, corpus.val, tokens)
+        self.network.load(present)
         return corpus.nats_per_char(nats)
 
     @property
@@ -238,21 +254,29 @@ class Trainer:
         # The best weights are replaced, never changed: they need no copy.
         shared = checkpoint.nest("best", self.best)
         if self.best_step == self.step:
-            shared |= checkpoint.nest("network", self.best)
+            shared |= checkpoint.nest("average", self.best)
         changing = {name: tensor for name, tensor in tensors.items() if name not in shared}
         self._remembered: State = {}, {}  # the old copies go before new ones come
         self._remembered = checkpoint.clone(changing) | shared, values
 
     def go_back(self) -> None:
-        """Return to what was last remembered, with half the rate of now."""
+        """Return to what was last remembered, with half the rate of now.
+
+        To the average: it was found good, and smooths over weights that diverge already.
+        """
         tensors, values = self._remembered
         now = {"rate": self.rate / 2, "seconds": self.seconds, "steps": self.steps}
         self.restore(tensors, values | now)
+        self.network.load(self._weights(best=False))
 
     def weights(self, best: bool = True) -> dict[str, Array]:
-        """The best weights, or the present ones: also while nothing has been validated."""
-        chosen = self.best if best and self.best else self.network.parameters_by_name()
+        """The best average, or the present one: also while nothing has been validated."""
+        chosen = self._weights(best)
         return {name: weight.detach().cpu().numpy() for name, weight in chosen.items()}
+
+    def _weights(self, best: bool = True) -> Mapping[str, Tensor]:
+        """As `weights`; the network's own before the first update."""
+        return (best and self.best) or self.average or self.network.parameters_by_name()
 
     SCALARS = ("step", "steps", "rate", "skipped", "seconds", "loss", "clipped", "validated_at",
                "val_tokens", "best_val", "best_step", "best_loss", "since_best",
@@ -262,6 +286,7 @@ class Trainer:
         """All that a resume needs, as tensors and JSON values."""
         tensors = (
             checkpoint.nest("network", self.network.parameters_by_name())
+            | checkpoint.nest("average", self.average)
             | checkpoint.nest("best", self.best)
             | checkpoint.nest("optimizer", self.optimizer.state())
             | checkpoint.nest("hidden", {str(i): h for i, h in enumerate(self.hidden)})
@@ -275,6 +300,8 @@ class Trainer:
         """Go back to what `state` told; the plan stays if it came from the same limits."""
         planned = self.steps
         self.network.load(checkpoint.under("network", tensors))
+        average = checkpoint.under("average", tensors)
+        self.average = {name: t.to(self.device, copy=True) for name, t in average.items()}
         self.best = checkpoint.under("best", tensors)
         self.optimizer.restore(checkpoint.under("optimizer", tensors))
         hidden = checkpoint.under("hidden", tensors)

@@ -41,14 +41,25 @@ def test_regularisation() -> None:
         assert values[0] == 0 < values[-1]
 
 
-def test_large_vocabulary() -> None:
-    """Words that are read often get dropout on their vectors too; masks hold for a window."""
-    for passes, share in ((1, 0), (5, 0), (10, 0.5), (100, 0.5)):
-        values = choose("word", LONG, 5000, {"epochs": passes})
-        assert values["variational"]
-        assert values["input_dropout"] == share
-        assert not chosen(epochs=passes)["variational"]
-        assert not chosen(epochs=passes)["input_dropout"]
+@pytest.mark.parametrize(
+    ("level", "vocab_size", "inputs", "weights"),
+    [
+        ("char", 100, [0, 0, 0, 0, 0], [0, 0, 0, 0, 0]),
+        ("bpe", 500, [0, 0, 0.2, 0.3, 0.3], [0, 0, 0, 0, 0]),
+        ("bpe", 5000, [0, 0, 0.5, 0.5, 0.5], [0, 0, 0, 0, 0.3]),
+        ("word", 500, [0, 0, 0.5, 0.5, 0.5], [0, 0, 0, 0, 0.3]),
+        ("word", 5000, [0, 0, 0.5, 0.5, 0.5], [0, 0, 0, 0, 0.3]),
+    ],
+)
+def test_longer_tokens(
+    level: str, vocab_size: int, inputs: list[float], weights: list[float]
+) -> None:
+    """Words and their parts that are read often get more dropout, of which masks hold on."""
+    passes = [choose(level, LONG, vocab_size, {"epochs": n}) for n in (1, 5, 10, 18, 100)]
+    assert [values["input_dropout"] for values in passes] == inputs
+    assert [values["weight_drop"] for values in passes] == weights
+    words = vocab_size >= 2048 or level == "word"
+    assert [values["variational"] for values in passes] == [words or share > 0 for share in inputs]
 
 
 def test_ten_minutes() -> None:
@@ -91,9 +102,10 @@ def test_tiny(tokens: int) -> None:
 
 
 def test_tied() -> None:
-    """A large vocabulary's output layer shares the tokens' vectors, unless their size is given."""
-    large = choose("word", LONG, 5000, {"seconds": 60})
-    assert large["tied"]
-    assert large["embedding"] == large["hidden"]
-    assert not choose("word", LONG, 5000, {"seconds": 60, "embedding": 256})["tied"]
-    assert not chosen(level="word")["tied"]
+    """Where tokens are words the output layer shares their vectors, unless their size is given."""
+    for vocab_size in (500, 5000):
+        values = choose("word", LONG, vocab_size, {"seconds": 60})
+        assert values["tied"]
+        assert values["embedding"] == values["hidden"]
+        assert not choose("word", LONG, vocab_size, {"seconds": 60, "embedding": 256})["tied"]
+    assert not chosen()["tied"]

@@ -4,17 +4,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
-from charrnn.training.network import Network
+from charrnn.training.network import Dropout, Network
 
 TOKENS, STREAMS, HIDDEN = 50, 3, 40
 
 
-def read(dropout: float, input_dropout: float, variational: bool) -> Tensor:
+def read(dropout: Dropout, cell: str = "lstm") -> Tensor:
     """The last layer's outputs, [T, B, H]."""
     generator = torch.Generator().manual_seed(0)
-    model = ModelConfig(9, hidden=HIDDEN, embedding=HIDDEN)
-    network = Network(model, generator, dropout, input_dropout, variational)
+    model = ModelConfig(9, cell, hidden=HIDDEN, embedding=HIDDEN)
+    network = Network(model, generator, dropout)
     ids = torch.randint(9, (TOKENS, STREAMS), generator=generator)
     with torch.no_grad():
         return network.read(ids, network.zero_state(STREAMS))[0]
@@ -23,10 +24,10 @@ def read(dropout: float, input_dropout: float, variational: bool) -> Tensor:
 @pytest.mark.parametrize("share", [0.2, 0.6])
 def test_variational(share: float) -> None:
     """A variational mask is one for all tokens of a window, and another for each stream."""
-    zero = read(share, 0.0, True) == 0
+    zero = read(Dropout(share, variational=True)) == 0
     assert torch.equal(zero, zero[:1].expand_as(zero))
     assert not torch.equal(zero[0, 0], zero[0, 1])
-    each = read(share, 0.0, False) == 0
+    each = read(Dropout(share)) == 0
     assert not torch.equal(each, each[:1].expand_as(each))
     for masks in (zero[0], each):
         assert masks.float().mean().item() == pytest.approx(share, abs=0.1)
@@ -34,6 +35,24 @@ def test_variational(share: float) -> None:
 
 def test_inputs() -> None:
     """Dropout on the tokens' vectors zeroes no output, but changes it."""
-    outputs = read(0.0, 0.5, True)
+    outputs = read(Dropout(inputs=0.5, variational=True))
     assert not (outputs == 0).any()
-    assert not torch.allclose(outputs, read(0.0, 0.0, True))
+    assert not torch.allclose(outputs, read(Dropout()))
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_weights(cell: str) -> None:
+    """Of the recurrent weights a share is zeroed, so many get no gradient; none in validation."""
+    generator = torch.Generator().manual_seed(0)
+    model = ModelConfig(9, cell, hidden=HIDDEN, embedding=HIDDEN)
+    network, plain = (Network(model, generator, Dropout(recurrent=share)) for share in (0.3, 0.0))
+    plain.load(network.parameters_by_name())
+    ids = torch.randint(9, (TOKENS, STREAMS), generator=generator)
+    state = network.zero_state(STREAMS)
+    network.read(ids, state)[0].square().sum().backward()  # type: ignore[no-untyped-call]
+    gradient = network.get_parameter("layers.0.weight_hh_l0").grad
+    assert gradient is not None
+    assert (gradient == 0).float().mean().item() == pytest.approx(0.3, abs=0.05)
+    assert not torch.allclose(network.read(ids, state)[0], plain.read(ids, state)[0])
+    network.eval()
+    assert torch.equal(network.read(ids, state)[0], plain.read(ids, state)[0])

@@ -27,7 +27,7 @@ from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import evaluate, evaluate_documents
 from charrnn.training.network import Network
 from charrnn.training.pace import Pace
-from charrnn.training.trainer import Trainer
+from charrnn.training.trainer import AVERAGED, Trainer
 from tests.training.small import DOCUMENTS, TEXT, finish, run_in, trainer
 
 
@@ -55,7 +55,7 @@ def test_resume_is_exact(
     options: dict[str, Any] = {"shape": shape}
     if large:  # what large vocabularies are trained with
         monkeypatch.setattr("charrnn.training.trainer.SAMPLED_FROM", 1)
-        options |= {"input_dropout": 0.2, "variational": True}
+        options |= {"input_dropout": 0.2, "weight_drop": 0.2, "variational": True}
     whole = trainer(cell, text, **options)
     finish(whole, run_in(tmp_path_factory.mktemp("whole")))
 
@@ -106,6 +106,25 @@ def test_the_best_model_is_kept(tmp_path: Path) -> None:
         assert np.array_equal(weight, training.best[name].numpy())
     training.network.load(training.best)
     assert saved.file.training["val_nats"] == pytest.approx(training.final_score())
+
+
+def test_the_average() -> None:
+    """The model's weights are a mean of those after each step, which fade as steps follow."""
+    training = trainer()
+    after = []
+    for _ in range(30):
+        training.update()
+        after.append(training.network.output.weight.detach().clone())
+    # Polynomial decay as a product: the weights after step t stand for share t of all until then.
+    shares = [min(1, (AVERAGED + 1) / (AVERAGED + t)) for t in range(1, 31)]
+    remaining = [math.prod(1 - s for s in shares[t:]) for t in range(1, 31)]
+    parts = [s * r for s, r in zip(shares, remaining, strict=True)]
+    assert sum(parts) == pytest.approx(1)
+    assert sum(parts[:15]) < 0.01
+    mean = torch.stack([part * weights for part, weights in zip(parts, after, strict=True)]).sum(0)
+    assert torch.allclose(training.average["output"], mean, atol=1e-6)
+    saved = training.weights(best=False)["output"]
+    assert np.array_equal(saved, training.average["output"])
 
 
 def test_scores_agree(tmp_path: Path) -> None:
@@ -187,13 +206,13 @@ def test_overfitting_is_told_once(tmp_path: Path) -> None:
 
 
 def test_nothing_held_out(tmp_path: Path) -> None:
-    """With --val 0 all the text is trained on, the last weights are the model, unscored."""
+    """With --val 0 all the text is trained on, the last average is the model, unscored."""
     training = trainer(val=0.0)
     done = finish(training, run_in(tmp_path / "run"))[-1]
     assert isinstance(done, Done)
     assert done.val_nats is None
     saved = load(tmp_path / "run")
-    assert np.array_equal(saved.file.weights["output"], training.network.output.weight.detach())
+    assert np.array_equal(saved.file.weights["output"], training.average["output"])
 
 
 def test_the_log_is_complete(tmp_path: Path) -> None:
