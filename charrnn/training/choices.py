@@ -33,7 +33,7 @@ REGULARISATION = {
         (math.inf, 0.5, 0.5, 0.3, 0.1),
     ),
 }
-DEEP_PASSES = 35  # from so many passes on a second layer pays for its time
+DEEP_PASSES = 35  # from so many passes on a second layer pays for its time, not for words
 OPERATIONS = 5e10  # a second, roughly what two cores spend on training
 
 
@@ -68,7 +68,7 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
     batch = max(1, options.get("batch", min(16, tokens // (4 * bptt))))
     config = ModelConfig(vocab_size, **shape)
     passes = _passes(config, tokens, bptt * batch, limits | options)
-    if passes >= DEEP_PASSES and "layers" not in options:
+    if passes >= DEEP_PASSES and not words and "layers" not in options:
         shape["layers"] = 2
     # A text that is never read to its end can be read at more places at once, given some time.
     if passes < 1 and (limits | options).get("seconds", 0) >= LONG and "batch" not in options:

@@ -59,6 +59,7 @@ def test_longer_tokens(
     assert [values["input_dropout"] for values in passes] == inputs
     assert [values["weight_drop"] for values in passes] == weights
     words = vocab_size >= 2048 or level == "word"
+    assert [values["layers"] for values in passes] == [1, 1, 1, 1, 1 if words else 2]
     assert [values["variational"] for values in passes] == [words or share > 0 for share in inputs]
 
 
