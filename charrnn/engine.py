@@ -197,29 +197,37 @@ class Streams:
 class _Running:
     """A layer of streams that go on.
 
-    One product of a layer's output with all that it meets next, here and above, takes both cores
-    where two of half the size would take one.
-
     Attributes:
         step: see Cell; from what `multiply` left in the gates.
         above: what it left for the layer above, [B, G*H].
     """
 
     def __init__(self, cell: Cell, layer: Layer, above: Layer | None, state: Array) -> None:
-        self._hidden, self._matrix = state[0], layer.outgoing
-        self._product = np.empty((state.shape[1], len(layer.outgoing)), np.float32)
-        gates, self.above = np.split(self._product, [len(layer.recurrent)], axis=1)
+        self._hidden = state[0]
+        batch, width = state.shape[1], len(layer.recurrent)
+        parts = [(layer.recurrent, layer.recurrent_bias)]
+        parts += [(above.input, above.input_bias)] if above else []
+        if batch <= SINGLE_ROWS:
+            # One product with all that the output meets next, here and above, takes both cores
+            # where two of half the size would take one.
+            product = np.empty((batch, len(layer.outgoing)), np.float32)
+            gates, self.above = np.split(product, [width], axis=1)
+            no_bias = np.zeros((1, width), np.float32)
+            biases = [no_bias if bias is None else bias for _, bias in parts]
+            bias = np.hstack(biases) if any(bias is not None for _, bias in parts) else None
+            self._products = [(layer.outgoing, bias, product)]
+        else:  # arrays without gaps matter more
+            gates, self.above = np.empty((2, batch, width), np.float32)
+            outs = (gates, self.above)
+            self._products = [(*part, out) for part, out in zip(parts, outs, strict=False)]
         self.step = cell.step(gates, state)
-        self._bias = layer.recurrent_bias
-        if above:
-            own = np.zeros_like(above.input_bias) if self._bias is None else self._bias
-            self._bias = np.hstack((own, above.input_bias))
         self.multiply()
 
     def multiply(self) -> None:
-        multiply(self._hidden, self._matrix, self._product)
-        if self._bias is not None:
-            np.add(self._product, self._bias, self._product)
+        for matrix, bias, product in self._products:
+            multiply(self._hidden, matrix, product)
+            if bias is not None:
+                np.add(product, bias, product)
 
 
 def multiply(rows: Array, matrix: Array, product: Array | None = None) -> Array:
