@@ -205,21 +205,21 @@ class _Running:
     def __init__(self, cell: Cell, layer: Layer, above: Layer | None, state: Array) -> None:
         self._hidden = state[0]
         batch, width = state.shape[1], len(layer.recurrent)
-        parts = [(layer.recurrent, layer.recurrent_bias)]
-        parts += [(above.input, above.input_bias)] if above else []
         if batch <= SINGLE_ROWS:
             # One product with all that the output meets next, here and above, takes both cores
             # where two of half the size would take one.
             product = np.empty((batch, len(layer.outgoing)), np.float32)
             gates, self.above = np.split(product, [width], axis=1)
-            no_bias = np.zeros((1, width), np.float32)
-            biases = [no_bias if bias is None else bias for _, bias in parts]
-            bias = np.hstack(biases) if any(bias is not None for _, bias in parts) else None
+            bias = layer.recurrent_bias
+            if above:
+                own = np.zeros_like(above.input_bias) if bias is None else bias
+                bias = np.hstack((own, above.input_bias))
             self._products = [(layer.outgoing, bias, product)]
         else:  # arrays without gaps matter more
             gates, self.above = np.empty((2, batch, width), np.float32)
-            outs = (gates, self.above)
-            self._products = [(*part, out) for part, out in zip(parts, outs, strict=False)]
+            self._products = [(layer.recurrent, layer.recurrent_bias, gates)]
+            if above:
+                self._products.append((above.input, above.input_bias, self.above))
         self.step = cell.step(gates, state)
         self.multiply()
 

@@ -3,7 +3,7 @@
 import sys
 import time
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from charrnn.events import (
     Done,
@@ -128,7 +128,7 @@ class Progress:
             f"{model['cell']}, {model['layers']} x {model['hidden']} units, "
             f"{event.parameters:,} weights; {event.level} level, "
             f"{model['vocab_size'] - 1:,} tokens; batch {training['batch']} x {training['bptt']}, "
-            f"rate {training['lr']}, dropout {training['dropout']}, on {event.device}"
+            f"rate {training['lr']}, {_dropout(training)}, on {event.device}"
         )
         if event.step:
             self._ui.note(f"going on from step {event.step:,}")
@@ -184,6 +184,13 @@ def sparkline(values: list[float], width: int = 40) -> str:
     low, high = min(shown), max(shown)
     scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
     return "".join(BARS[round((value - low) * scale)] for value in shown)
+
+
+def _dropout(training: dict[str, Any]) -> str:
+    kinds = {"vectors": training["input_dropout"], "recurrent weights": training["weight_drop"]}
+    return ", ".join(
+        [f"dropout {training['dropout']}", *(f"of {k} {x}" for k, x in kinds.items() if x)]
+    )
 
 
 def step_line(event: Step) -> str:

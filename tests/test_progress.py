@@ -40,7 +40,14 @@ START = Start(
     train_tokens=9000,
     parameters=12345,
     model={"vocab_size": 51, "cell": "gru", "layers": 2, "hidden": 96, "embedding": 64},
-    training={"batch": 16, "bptt": 64, "lr": 0.02, "dropout": 0.0},
+    training={
+        "batch": 16,
+        "bptt": 64,
+        "lr": 0.02,
+        "dropout": 0.5,
+        "input_dropout": 0.3,
+        "weight_drop": 0.0,
+    },
 )
 PLAN = Plan(steps=1500, epochs=12.5, tokens_per_second=50000.0, seconds_left=200.0)
 STEP = Step(
@@ -105,6 +112,7 @@ class TestWithoutTerminal:
         text = capsys.readouterr().err
         for fact in ("runs/book", "9,000", "1,000", "gru", "2 x 96", "12,345", "char", "cpu"):
             assert fact in text
+        assert "dropout 0.5, of vectors 0.3, on cpu" in text
         assert "going on" not in text
 
     def test_resumed(self, capsys: pytest.CaptureFixture[str]) -> None:
