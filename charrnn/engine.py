@@ -130,17 +130,16 @@ class Engine:
         after = state.copy()
         for start in range(0, len(ids), 1024):  # memory stays flat however long the text
             chunk = ids[start : start + 1024]
-            outputs = np.empty((len(chunk), 1, self.config.hidden), np.float32)
+            outputs = np.empty((len(chunk), self.config.hidden), np.float32)
             for i, layer in enumerate(self.layers):
-                inputs = (
-                    outputs @ layer.input.T + layer.input_bias if i else self.inputs(chunk)[:, None]
-                )
-                gates = np.empty((1, len(layer.recurrent)), np.float32)
+                inputs = outputs @ layer.input.T + layer.input_bias if i else self.inputs(chunk)
+                recurrent, bias = layer.recurrent.T, layer.recurrent_bias
+                gates = np.empty((1, recurrent.shape[1]), np.float32)
                 step, hidden = self.cell.step(gates, after[i]), after[i, 0]
-                for x, output in zip(inputs, outputs, strict=True):
-                    multiply(hidden, layer.recurrent, gates)
-                    if layer.recurrent_bias is not None:
-                        gates += layer.recurrent_bias
+                for x, output in zip(inputs[:, None], outputs[:, None], strict=True):
+                    hidden.dot(recurrent, gates)
+                    if bias is not None:
+                        gates += bias
                     step(x)
                     output[:] = hidden
         return after

@@ -61,13 +61,14 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
         "tied": False,
     }
     shape |= {name: options[name] for name in shape if name in options}
-    words = tokens_are == "words"  # which have more vectors than their text can teach twice
-    if words and not options.keys() & {"embedding", "tied"}:
+    # A large vocabulary has more vectors than its text can teach twice.
+    if vocab_size >= SAMPLED_FROM and not options.keys() & {"embedding", "tied"}:
         shape |= {"embedding": shape["hidden"], "tied": True}
     bptt = max(1, options.get("bptt", min(64, tokens // 8)))
     batch = max(1, options.get("batch", min(16, tokens // (4 * bptt))))
     config = ModelConfig(vocab_size, **shape)
     passes = _passes(config, tokens, bptt * batch, limits | options)
+    words = tokens_are == "words"
     if passes >= DEEP_PASSES and not words and "layers" not in options:
         shape["layers"] = 2
     # A text that is never read to its end can be read at more places at once, given some time.
