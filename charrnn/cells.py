@@ -9,7 +9,7 @@ computing. The gates stand side by side, in torch's order:
     rnn   one block, tanh or relu           Elman 1990
 
 A logistic gate is computed as sigmoid(x) = tanh(x / 2) / 2 + 1/2, which cannot overflow and lets
-one call of tanh serve all gates. The step is given x / 2: `Cell.halved` halves the weights once.
+one call of tanh serve all gates. It is given x / 2: `Cell.halved` halves the weights once.
 """
 
 from collections.abc import Callable
@@ -32,19 +32,19 @@ class Cell(NamedTuple):
         logistic: those of them that go through the logistic function.
         states: arrays of [B, H] carried from step to step; the first is the output.
         one_bias: whether the recurrent bias just adds to the input bias.
-        step: (gates_bg, state_sbh) -> step: what `step(inputs_bg)` does to the state, where the
-            gates hold the hidden state times its weights, and the inputs are a layer's input times
-            its weights, biases included. It spoils the gates.
+        bind: (gates_bg, state_sbh) -> step, of which `step(inputs_bg)` advances the state, where
+            the gates hold the hidden state times its weights, and the inputs are a layer's input
+            times its weights, biases included. It spoils the gates.
     """
 
     gates: int
     logistic: tuple[int, ...]
     states: int
     one_bias: bool
-    step: Callable[[Array, Array], Step]
+    bind: Callable[[Array, Array], Step]
 
     def halved(self, weights: Array) -> Array:
-        """A copy of a matrix [G*H, K] or bias [G*H] as `step` wants it."""
+        """A copy of a matrix [G*H, K] or bias [G*H] as a step wants it."""
         blocks = weights.reshape(self.gates, -1).copy()
         blocks[list(self.logistic)] *= 0.5
         return blocks.reshape(weights.shape)
@@ -124,8 +124,8 @@ def rnn_relu(gates: Array, state: Array) -> Step:
 
 
 CELLS = {
-    "lstm": Cell(gates=4, logistic=(0, 1, 3), states=2, one_bias=True, step=lstm),
-    "gru": Cell(gates=3, logistic=(0, 1), states=1, one_bias=False, step=gru),
-    "rnn": Cell(gates=1, logistic=(), states=1, one_bias=True, step=rnn_tanh),
-    "rnn-relu": Cell(gates=1, logistic=(), states=1, one_bias=True, step=rnn_relu),
+    "lstm": Cell(gates=4, logistic=(0, 1, 3), states=2, one_bias=True, bind=lstm),
+    "gru": Cell(gates=3, logistic=(0, 1), states=1, one_bias=False, bind=gru),
+    "rnn": Cell(gates=1, logistic=(), states=1, one_bias=True, bind=rnn_tanh),
+    "rnn-relu": Cell(gates=1, logistic=(), states=1, one_bias=True, bind=rnn_relu),
 }

@@ -78,8 +78,8 @@ class TrainingConfig:
         input_dropout: share of the numbers in the tokens' vectors zeroed in training.
         weight_drop: share of the recurrent weights zeroed for a window in training (Merity et al.
             2018, arXiv:1708.02182).
-        variational: whether the other two zero the same ones in all of a window (Gal & Ghahramani
-            2016, arXiv:1512.05287).
+        variational: whether dropout and input dropout zero the same ones in all of a window (Gal &
+            Ghahramani 2016, arXiv:1512.05287).
         weight_decay: of the recurrent layers' matrices, times the learning rate a step.
         val: share of the text held out for validation.
         seconds: time to spend, everything included, or None.

@@ -114,7 +114,7 @@ class Engine:
             gates = multiply(after[i, 0], layer.recurrent)
             if layer.recurrent_bias is not None:
                 gates += layer.recurrent_bias
-            self.cell.step(gates, after[i])(inputs)
+            self.cell.bind(gates, after[i])(inputs)
         return after
 
     def read(self, ids: NDArray[np.integer], state: Array) -> Array:
@@ -135,7 +135,7 @@ class Engine:
                 inputs = outputs @ layer.input.T + layer.input_bias if i else self.inputs(chunk)
                 recurrent, bias = layer.recurrent.T, layer.recurrent_bias
                 gates = np.empty((1, recurrent.shape[1]), np.float32)
-                step, hidden = self.cell.step(gates, after[i]), after[i, 0]
+                step, hidden = self.cell.bind(gates, after[i]), after[i, 0]
                 for x, output in zip(inputs[:, None], outputs[:, None], strict=True):
                     hidden.dot(recurrent, gates)
                     if bias is not None:
@@ -197,7 +197,7 @@ class _Running:
     """A layer of streams that go on.
 
     Attributes:
-        step: see Cell; from what `multiply` left in the gates.
+        step: see Cell.bind; from what `multiply` left in the gates.
         above: what it left for the layer above, [B, G*H].
     """
 
@@ -219,7 +219,7 @@ class _Running:
             self._products = [(layer.recurrent, layer.recurrent_bias, gates)]
             if above:
                 self._products.append((above.input, above.input_bias, self.above))
-        self.step = cell.step(gates, state)
+        self.step = cell.bind(gates, state)
         self.multiply()
 
     def multiply(self) -> None:

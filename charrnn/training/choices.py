@@ -49,7 +49,7 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
         vocab_size: V.
         options: what the user has set.
     """
-    tokens_are = _kind(level, vocab_size)
+    kind = _kind(level, vocab_size)
     limits: dict[str, Any] = {}
     if not options.keys() & LIMITS:
         limits = {"seconds": SECONDS, "epochs": EPOCHS}
@@ -57,7 +57,7 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
         "cell": "lstm",
         "layers": 1,
         "hidden": _hidden(tokens, options.get("seconds", SECONDS)),
-        "embedding": 64 if tokens_are == "characters" else 128,
+        "embedding": 64 if kind == "characters" else 128,
         "tied": False,
     }
     shape |= {name: options[name] for name in shape if name in options}
@@ -68,14 +68,14 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
     batch = max(1, options.get("batch", min(16, tokens // (4 * bptt))))
     config = ModelConfig(vocab_size, **shape)
     passes = _passes(config, tokens, bptt * batch, limits | options)
-    words = tokens_are == "words"
+    words = kind == "words"
     if passes >= DEEP_PASSES and not words and "layers" not in options:
         shape["layers"] = 2
     # A text that is never read to its end can be read at more places at once, given some time.
     if passes < 1 and (limits | options).get("seconds", 0) >= LONG and "batch" not in options:
         batch *= 2
     # (A limit of NaN gets this far; TrainingConfig refuses it.)
-    rows = REGULARISATION[tokens_are]
+    rows = REGULARISATION[kind]
     dropout, inputs, weights, decay = next(row for below, *row in rows if not passes >= below)
     recipe = {
         "bptt": bptt,

@@ -156,7 +156,7 @@ class Trainer:
             self.skipped += 1
             return None
         self.skipped = 0
-        self._include()
+        self._update_average()
         self.hidden = [state.detach() for state in hidden]
         value = loss.item()
         self.loss = value if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * value
@@ -164,7 +164,7 @@ class Trainer:
         return norm
 
     @torch.no_grad()
-    def _include(self) -> None:
+    def _update_average(self) -> None:
         """Add the present weights to the average, in which the older ones fade.
 
         Polynomial decay, Shamir & Zhang 2013, arXiv:1212.1824: whatever the number of steps, an

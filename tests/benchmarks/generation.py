@@ -90,7 +90,7 @@ def parts(model: Model, streams: int) -> list[Callable[[int], None]]:
     logits = engine.logits(state)
     outgoing = [multiply(hidden, layer.outgoing) for layer in engine.layers]
     gates = multiply(hidden, engine.layers[0].recurrent)
-    steps = [engine.cell.step(gates, own) for own in state]
+    steps = [engine.cell.bind(gates, own) for own in state]
     rngs = [np.random.default_rng(i) for i in range(streams)]
     sampler = Sampler(SamplingConfig(), rngs, [np.zeros(0, int)] * streams)
 

@@ -127,6 +127,21 @@ def test_no_such_number_is_saved(tmp_path: Path) -> None:
     assert values["rate"] == training.config.lr / 2
 
 
+def test_back_to_the_average() -> None:
+    """A return takes up the average that was validated, however often it is returned to."""
+    training = trainer(steps=60)
+    for _ in range(10):
+        training.update()
+    training.remember()
+    average = checkpoint.clone(training.average)
+    assert not torch.equal(average["output"], training.network.output.weight)
+    for _ in range(2):
+        training.update()
+        training.go_back()
+        assert torch.equal(training.network.output.weight, average["output"])
+        assert torch.equal(training.average["output"], average["output"])
+
+
 def test_a_return_survives_a_resume(tmp_path: Path) -> None:
     """The smaller rate is part of what a resume takes up."""
     training = trainer(steps=60)

@@ -11,10 +11,10 @@ from charrnn.training.network import Dropout, Network
 TOKENS, STREAMS, HIDDEN = 50, 3, 40
 
 
-def read(dropout: Dropout, cell: str = "lstm") -> Tensor:
+def read(dropout: Dropout) -> Tensor:
     """The last layer's outputs, [T, B, H]."""
     generator = torch.Generator().manual_seed(0)
-    model = ModelConfig(9, cell, hidden=HIDDEN, embedding=HIDDEN)
+    model = ModelConfig(9, hidden=HIDDEN, embedding=HIDDEN)
     network = Network(model, generator, dropout)
     ids = torch.randint(9, (TOKENS, STREAMS), generator=generator)
     with torch.no_grad():
