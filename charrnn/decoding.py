@@ -4,7 +4,9 @@ import codecs
 import io
 import re
 import sys
+import unicodedata
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any, BinaryIO
@@ -31,8 +33,9 @@ ERRORS = {"strict": "strict", "replace": "replace", "skip": "ignore"}  # as Pyth
 EVIDENCE = 16  # bytes that are not ASCII, or characters, without which no encoding is guessed
 EVIDENCE_BYTES = 1 << 16  # that the detector sees at the most
 CONFIDENCE = 0.1  # of the detector at the least; texts in 14 languages had 0.16 to 1
-WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")  # no text in one reads well in another
+WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
 CONTROLS = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")  # that no text has
+NO_CHARACTER = ("Cn", "Co")  # unassigned, or for private use
 ACCIDENTS = 0.6  # in other encodings, characters of UTF-8 for each wrong byte at the most
 
 Note = Callable[[str], None]
@@ -52,9 +55,9 @@ def decode(
 
     Args:
         name: of the file, for messages.
-        encoding: left out, it is what a byte order mark says, else UTF-16 or UTF-32 where zeros
-            stand on every other byte, else UTF-8, else a guess where the file is plainly in
-            another one.
+        encoding: left out, it is what a byte order mark says, else UTF-16 or UTF-32 where there
+            are zeros and it reads as a text so, else UTF-8, else a guess where the file is plainly
+            in another one.
         errors: what to do with wrong bytes, a key of ERRORS.
         note: told in a line what was guessed.
 
@@ -140,16 +143,29 @@ class _Decoder:
 
 
 def _wide(data: bytes) -> str | None:
-    """The encoding of bytes of which two or four are a character, the higher ones mostly zero."""
+    """The encoding of bytes of which two or four are a character; None where there is doubt.
+
+    A text keeps to few of the blocks of 256 characters, most of all if it is read in the right
+    order of bytes, and has hardly a character that is none. The higher and the lower bytes of its
+    characters are not alike, as they are if a byte is a character in truth.
+    """
+    found = {}
     for encoding in WIDE:
         try:
             text = codecs.getincrementaldecoder(encoding)().decode(data[:EVIDENCE_BYTES])
         except UnicodeDecodeError:
             continue
-        plain = sum(character < "\u0100" for character in text)
-        if len(text) >= EVIDENCE and plain > len(text) / 2 and not CONTROLS.search(text):
-            return encoding
-    return None
+        higher = Counter(ord(character) >> 8 for character in text)
+        lower = Counter(ord(character) & 0xFF for character in text)
+        strange = sum(unicodedata.category(character) in NO_CHARACTER for character in text)
+        if (
+            len(text) >= max(EVIDENCE, 4 * len(higher))
+            and (higher & lower).total() <= len(text) / 2
+            and strange <= len(text) / 100
+            and not CONTROLS.search(text)
+        ):
+            found[encoding] = len(higher), max(text)
+    return min(found, key=found.__getitem__, default=None)
 
 
 def _guess(data: bytes) -> str | None:

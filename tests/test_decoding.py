@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,9 +64,20 @@ class TestText:
             assert read(mark + s.encode(f"utf-16-{order}")) == line_feeds(s)
 
     @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
-    @pytest.mark.parametrize("s", ["The “fox” and the crow.\r\n", "Füchse, 猫 und Żaba 😀!\n\t"])
+    @pytest.mark.parametrize(
+        "s",
+        [
+            "The “fox” and the crow.\r\n",
+            "Füchse, 猫 und Żaba 😀!\n\t",
+            "Лиса спросила ворону про сыр.\n",
+            "老师在学校里看书。学生们在公园里唱歌。\n",
+            "きつねはカラスにチーズのことを尋ねた。\n",
+            "여우가 까마귀에게 치즈를 물었다.\n",
+            "-----\n",
+        ],
+    )
     def test_no_mark(self, encoding: str, s: str) -> None:
-        """UTF-16 and UTF-32 are recognised without a mark by their zeros, which a line tells."""
+        """UTF-16 and UTF-32 are recognised without a mark, in either byte order; a line tells."""
         notes: list[str] = []
         file = io.BytesIO((s * 100).encode(encoding))
         assert "".join(decode(file, "a", None, "strict", notes.append)) == line_feeds(s * 100)
@@ -76,14 +88,26 @@ class TestText:
         "data",
         [
             "short".encode("utf-16-le"),
-            ("老师在学校里看书。\n" * 100).encode("utf-16-le"),
+            "老师在学校里看书。\n他说今天很好\n".encode("utf-16-le"),
             bytes(range(1, 256)) + bytes(range(256)) * 20,
             np.arange(1000, dtype="<u2").tobytes(),
             np.arange(300, dtype="<i4").tobytes(),
+            np.random.default_rng(0).integers(32, 1 << 16, 5000, np.uint16).tobytes(),
             np.random.default_rng(0).normal(size=100).tobytes() + b"\0",
             bytes(100),
+            b"\0".join([Path(__file__).read_bytes()] * 2),
         ],
-        ids=["short", "wide", "bytes", "numbers", "long numbers", "floats", "zeros"],
+        ids=[
+            "short",
+            "wide",
+            "bytes",
+            "numbers",
+            "long numbers",
+            "random numbers",
+            "floats",
+            "zeros",
+            "source",
+        ],
     )
     def test_zeros_elsewhere(self, data: bytes) -> None:
         """Where zeros do not plainly tell an encoding, the file is binary."""
