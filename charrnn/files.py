@@ -1,17 +1,19 @@
-"""Writing files so that a crash or a full disk leaves them whole."""
+"""Writing files so that a crash or a full disk leaves them whole; temporary ones."""
 
 import errno
 import json
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import RunError
+from charrnn.errors import RunError, TextError
+
+DISK = "/var/tmp"  # where /tmp may be memory
 
 
 def write_atomically(path: Path, *data: bytes | memoryview) -> None:
@@ -86,3 +88,31 @@ def append(path: Path, text: str) -> None:
         if file.write(data) != len(data):
             file.truncate(whole)  # a full disk took a part
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def temporary(mode: str, **options: Any) -> IO[Any]:
+    """A file without a name, for what is too large for memory; options as `open` has them.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    from tempfile import TemporaryFile
+
+    on_disk = "TMPDIR" not in os.environ and os.access(DISK, os.W_OK)
+    return TemporaryFile(mode, dir=DISK if on_disk else None, **options)
+
+
+@contextmanager
+def room_for(what: str) -> Iterator[None]:
+    """Where a temporary file is written.
+
+    Raises:
+        TextError: it cannot be.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise TextError(
+            f"cannot keep {what} in a temporary file: {error.strerror or error}",
+            "free some space, or name another folder in TMPDIR",
+        ) from None

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
+from itertools import islice
 from typing import Self
 
 import numpy as np
@@ -106,8 +107,9 @@ class Items(Index):
     __slots__ = ()
 
     @classmethod
-    def build(cls, items: Sequence[str]) -> Self:
-        return cls.of(_hash_items(items[i : i + CHUNK]) for i in range(0, len(items), CHUNK))
+    def build(cls, items: Iterable[str]) -> Self:
+        rest = iter(items)
+        return cls.of(map(_hash_items, iter(lambda: [*islice(rest, CHUNK)], [])))
 
     def novelty(self, items: Sequence[str]) -> float | None:
         """Share of items that are not in the list; None if there are none to look for."""

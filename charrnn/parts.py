@@ -1,13 +1,23 @@
 """A text's two parts, to train on and held out: each can be read as often as it is wanted."""
 
 import hashlib
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import compress, repeat
 from typing import Self
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
 
 from charrnn.decoding import Note, unnoted
-from charrnn.text import SHAPES, chunks, told
+from charrnn.text import SHAPES, Blocks, chunks, told
+
+BUCKETS = 1 << 20  # of items, by their hash; those in one are copies, or as good as drawn together
+HEAD = 1 << 16  # characters by which an item is told from others
+
+Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +91,7 @@ class Parts:
         shape: of the text, a key of SHAPES.
         characters: of the whole text.
         fingerprint: of the whole text, in hexadecimal.
+        seed: by which items were drawn, 0 of running text.
     """
 
     train: Part
@@ -88,6 +99,7 @@ class Parts:
     shape: str
     characters: int
     fingerprint: str
+    seed: int
 
     @classmethod
     def of(
@@ -103,46 +115,82 @@ class Parts:
         Of running text the last `val` of the characters are held out. Of items it is about as
         much in whole ones, drawn at random; copies of an item stay together, so that none is in
         both parts. At least one is held out, if there are different ones and `val` is above 0.
-        Both parts are shuffled, and kept in memory.
 
         Args:
             blocks: of the text, which come again at each iteration.
             shape: a key of SHAPES; items end as it says.
-            seed: of the drawing and shuffling.
+            seed: of the drawing.
             note: told how far a long text is read.
         """
         fingerprint = Fingerprint()
         read = fingerprint.follow(told(blocks, note, "reading"))
         if boundary := SHAPES[shape]:
+            sizes = np.zeros(BUCKETS, np.int64)  # characters
+            for buckets, texts in _items(read, boundary):
+                np.add.at(sizes, buckets, [*map(len, texts)])
+            held = _drawn(sizes, val, seed)
             train, held_out = (
-                Part([text], 0, len(text))
-                for text in _split_items("".join(read), val, boundary, seed)
+                Part(Blocks(partial(_chosen, blocks, boundary, some)), 0, int(sizes[some].sum()))
+                for some in (~held, held)
             )
         else:
+            seed = 0
             characters = sum(map(len, read))
             cut = int(characters * (1 - val))
             train, held_out = Part(blocks, 0, cut), Part(blocks, cut, characters)
-        return cls(train, held_out, shape, fingerprint.characters, str(fingerprint))
+        return cls(train, held_out, shape, fingerprint.characters, str(fingerprint), seed)
+
+    @property
+    def key(self) -> list[int | str]:
+        """What tells these parts from all others."""
+        return [self.fingerprint, self.shape, self.seed, len(self.train)]
 
 
-def _split_items(text: str, val: float, boundary: str, seed: int) -> tuple[str, str]:
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    items = text.split(boundary)[:-1]
-    counts = Counter(items)
-    room = val * len(text)
-    held: set[str] = set()
-    different = [*counts]
-    for i in rng.permutation(len(different)).tolist():
-        size = counts[different[i]] * (len(different[i]) + 1)
+def _drawn(sizes: Counts, val: float, seed: int) -> NDArray[np.bool_]:
+    """Which buckets are held out, by the characters in each."""
+    held = np.zeros(len(sizes), bool)
+    room = val * float(sizes.sum())
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(sizes))
+    for bucket, size in zip(order.tolist(), sizes[order].tolist(), strict=True):
         if size <= room:
-            held.add(different[i])
+            held[bucket] = True
             room -= size
-    if val and not held and len(different) > 1:
-        held.add(min(different, key=len))
-    shuffled = [items[i] for i in rng.permutation(len(items)).tolist()]
-    return (
-        "".join(item + boundary for item in shuffled if item not in held),
-        "".join(item + boundary for item in shuffled if item in held),
-    )
+    if val and not held.any() and len(order) > 1:
+        held[order[sizes[order].argmin()]] = True
+    return held
+
+
+def _items(blocks: Iterable[str], boundary: str) -> Iterator[tuple[Counts, list[str]]]:
+    """The items in each block, whole or in pieces, and before them the bucket of each.
+
+    The bucket follows from an item's first HEAD characters, so that no long one need be at hand
+    as a whole.
+    """
+    begun: int | None = None  # the bucket of an item that goes on
+    rest = ""
+    for block in blocks:
+        *ended, rest = (rest + block).split(boundary)
+        texts = [text + boundary for text in ended]
+        buckets = _buckets(texts)
+        if texts and begun is not None:
+            buckets[0], begun = begun, None
+        if begun is None and len(rest) >= HEAD:
+            (begun,) = _buckets([rest]).tolist()
+        if begun is not None:
+            texts.append(rest)
+            buckets = np.append(buckets, begun)
+            rest = ""
+        yield buckets, texts
+
+
+def _buckets(items: Sequence[str]) -> Counts:
+    heads = [item[:HEAD] for item in items]
+    encoded = map(str.encode, heads, repeat("utf-8"), repeat("surrogatepass"))
+    return np.fromiter(map(crc32, encoded), np.int64, len(heads)) % BUCKETS
+
+
+def _chosen(blocks: Iterable[str], boundary: str, chosen: NDArray[np.bool_]) -> Iterator[str]:
+    """The items of some buckets, in blocks."""
+    for buckets, texts in _items(blocks, boundary):
+        if text := "".join(compress(texts, chosen[buckets].tolist())):
+            yield text

@@ -13,8 +13,9 @@ from typing import Self
 from charrnn.config import require
 from charrnn.decoding import ERRORS, SUFFIXES, Note, decode, is_encoding, unnoted
 from charrnn.errors import TextError
+from charrnn.files import room_for, temporary
 from charrnn.records import records
-from charrnn.text import END, SHAPES, Blocks, lines
+from charrnn.text import END, SHAPES, Blocks, gathered, lines, whole_lines
 
 GLOBS = ("*.txt", "*.md")  # what is read of a folder,
 RECORD_GLOBS = ("*.jsonl", "*.ndjson", "*.csv", "*.tsv")  # and with a field
@@ -69,7 +70,7 @@ class Source:
             TextError: a file cannot be read, is damaged, binary or not in its encoding, a record
                 is broken, or a folder holds nothing to read.
         """
-        return chain.from_iterable(self.parts(note))
+        return gathered(chain.from_iterable(self.parts(note)))
 
     @contextmanager
     def kept(self, note: Note = unnoted) -> Iterator[Blocks]:
@@ -84,12 +85,10 @@ class Source:
         if all(path != "-" and not _comes_once(path) for path in self.paths):
             yield Blocks(stream)
             return
-        from tempfile import TemporaryFile
-
         with ExitStack() as stack:
-            with self._room():
+            with room_for(", ".join(map(_called, self.paths))):
                 file = stack.enter_context(
-                    TemporaryFile("w+", encoding="utf-8", errors="surrogatepass", newline="")
+                    temporary("w+", encoding="utf-8", errors="surrogatepass", newline="")
                 )
                 file.writelines(stream())
                 file.flush()
@@ -99,17 +98,6 @@ class Source:
                 return iter(partial(file.read, KEPT_BLOCK), "")
 
             yield Blocks(again)
-
-    @contextmanager
-    def _room(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise TextError(
-                f"cannot keep {', '.join(map(_called, self.paths))} in a temporary file: "
-                f"{error.strerror or error}",
-                "free some space, or name another folder in TMPDIR",
-            ) from None
 
     def parts(self, note: Note = unnoted) -> Iterator[Iterator[str]]:
         """The blocks of what stands for itself: of each document, or else of all; see `stream`."""
@@ -136,13 +124,16 @@ class Source:
 
     def _as_lines(self, found: Iterable[Iterable[str]]) -> Iterator[str]:
         for blocks in found:
-            for line in lines(blocks) if self.field is None else [_one_line(blocks)]:
-                if stripped := line.strip():
-                    yield stripped + "\n"
+            for text in whole_lines(blocks) if self.field is None else [_one_line(blocks)]:
+                if kept := "\n".join(filter(None, map(str.strip, text.split("\n")))):
+                    yield kept + "\n"
 
     def lines(self, note: Note = unnoted) -> Iterator[tuple[int, str]]:
-        """The lines of the text and their numbers from 1, without line ends; see `stream`."""
-        return enumerate(lines(self.stream(note)), 1)
+        """The lines of the text and their numbers from 1, without line ends, as they are read.
+
+        See `stream`.
+        """
+        return enumerate(lines(chain.from_iterable(self.parts(note))), 1)
 
     def files(self) -> Iterator[str]:
         """The files that are read, those of a folder in order of their names."""

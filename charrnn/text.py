@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from charrnn.errors import UsageError
 
@@ -50,17 +51,36 @@ def unescape(text: str) -> str:
     return ESCAPE.sub(character, text)
 
 
+def gathered(blocks: Iterable[str], size: int = 1 << 20) -> Iterator[str]:
+    """The same text in blocks of at least `size` characters, but for the last one."""
+    kept: list[str] = []
+    length = 0
+    for block in blocks:
+        kept.append(block)
+        length += len(block)
+        if length >= size:
+            yield "".join(kept)
+            kept, length = [], 0
+    if length:
+        yield "".join(kept)
+
+
+def whole_lines(blocks: Iterable[str]) -> Iterator[str]:
+    """The same text in blocks that end where a line ends, without that line end."""
+    kept: list[str] = []
+    for block in blocks:
+        ended, end, rest = block.rpartition("\n")
+        if end:
+            yield "".join([*kept, ended])
+            kept = []
+        kept.append(rest)
+    if last := "".join(kept):
+        yield last
+
+
 def lines(blocks: Iterable[str]) -> Iterator[str]:
     """The lines of a text in blocks, without line ends; after the last one there is none."""
-    line: list[str] = []
-    for block in blocks:
-        first, *others = block.split("\n")
-        line.append(first)
-        for other in others:
-            yield "".join(line)
-            line = [other]
-    if last := "".join(line):
-        yield last
+    return chain.from_iterable(text.split("\n") for text in whole_lines(blocks))
 
 
 def chunks(blocks: Iterable[str], size: int = 1 << 16) -> Iterator[str]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.parts import Part, Parts
-from charrnn.text import SHAPES, chunks
+from charrnn.parts import HEAD, Part, Parts
+from charrnn.text import END, SHAPES, chunks
 from tests.strategies import LONE_SURROGATES, NASTY, cut, texts
 
 
@@ -66,16 +66,41 @@ items = st.lists(
 
 
 class TestItems:
-    @given(items, st.floats(0, 1, exclude_max=True), st.sampled_from(["lines", "documents"]))
-    def test_parts(self, found: list[str], val: float, shape: str) -> None:
-        """Both parts together hold every item as often as the text, and no item is in both."""
+    @given(
+        st.data(),
+        items,
+        st.floats(0, 1, exclude_max=True),
+        st.sampled_from(["lines", "documents"]),
+        st.sampled_from([12, HEAD]),
+    )
+    def test_parts(
+        self, data: st.DataObject, found: list[str], val: float, shape: str, head: int
+    ) -> None:
+        """Both parts together hold every item as often as the text, and no item is in both.
+
+        However the text came, and if items are told by their beginnings alone, too.
+        """
         boundary = SHAPES[shape]
-        blocks = [item + boundary for item in found]
-        parts = [part.split(boundary)[:-1] for part in both(Parts.of(blocks, val, shape))]
-        assert sorted(parts[0] + parts[1]) == sorted(found)
-        assert not {*parts[0]} & {*parts[1]}
-        assert bool(parts[1]) == (val > 0 and len({*found}) > 1)
-        assert parts[0] or not found
+        blocks = data.draw(cut("".join(item + boundary for item in found)))
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            monkeypatch.setattr("charrnn.parts.HEAD", head)
+            parts = Parts.of(blocks, val, shape)
+            whole = both(parts)
+        assert (len(parts.train), len(parts.val)) == (len(whole[0]), len(whole[1]))
+        training, held_out = (part.split(boundary)[:-1] for part in whole)
+        assert sorted(training + held_out) == sorted(found)
+        assert [item for item in found if item in {*training}] == training
+        assert not {*training} & {*held_out}
+        assert bool(held_out) == (val > 0 and len({item[:head] for item in found}) > 1)
+        assert training or not found
+
+    def test_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """No more than the beginning of a long document is at hand at once."""
+        monkeypatch.setattr("charrnn.parts.HEAD", 10)
+        blocks = ["one", END, *["another "] * 100, END]
+        parts = Parts.of(blocks, 0.1, "documents")
+        assert both(parts) == ("another " * 100 + END, "one" + END)
+        assert max(map(len, parts.train)) <= 16
 
     def test_share(self) -> None:
         """Of many items about the share asked for is held out, some from everywhere."""
@@ -85,7 +110,6 @@ class TestItems:
         assert len(numbers) == pytest.approx(200, abs=5)
         assert min(numbers) < 50
         assert max(numbers) > 950
-        assert numbers != sorted(numbers)
 
     def test_seed(self) -> None:
         """The same seed draws the same items, another one others."""

@@ -312,6 +312,7 @@ class TestKept:
     def test_no_room(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """A temporary file that cannot be written is an error that says what to do."""
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"text")))
+        monkeypatch.setattr("charrnn.files.DISK", str(tmp_path / "nowhere"))
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
         with pytest.raises(TextError, match=r"cannot keep standard input .*; free some space"):
             Source(["-"]).kept().__enter__()

@@ -19,6 +19,15 @@ class TestLines:
         assert [*text.lines(data.draw(cut(s)))] == [*every, *([last] if last else [])]
 
 
+@given(st.data(), texts, st.integers(1, 9))
+def test_gathered(data: st.DataObject, s: str, size: int) -> None:
+    """Blocks make the same text and are as large as asked, but for the last."""
+    blocks = [*text.gathered(data.draw(cut(s)), size)]
+    assert "".join(blocks) == s
+    assert all(len(block) >= size for block in blocks[:-1])
+    assert all(blocks)
+
+
 class TestUnescape:
     @pytest.mark.parametrize(
         ("given", "meant"),

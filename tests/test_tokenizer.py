@@ -341,6 +341,16 @@ class TestPieces:
         assert TOKENIZERS[level].train(SEEN).unfinished(s) == end
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_end_of_a_document(level: str) -> None:
+    """It is a token of its own, whatever stands around it."""
+    s = "One!\x03 !\x03\x03two.\x03  \x03\n\x03" * 20
+    trained = TOKENIZERS[level].train(s)
+    (end,) = trained.encode(text.END).tolist()
+    assert trained.encode(s).tolist().count(end) == s.count(text.END)
+    assert end < trained.vocab_size
+
+
 class TestSize:
     @pytest.mark.parametrize("level", WITH_UNSEEN)
     @pytest.mark.parametrize("size", [2, 5, 20, 40])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from charrnn.text import chunks
+from charrnn.text import END, chunks
 from charrnn.tokenizer.base import Ids, Tokenizer, code_points
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def tokens_by_id(library: "tokenizers.Tokenizer") -> list[str]:
 class PieceTokenizer(Tokenizer):
     """Cuts text into pieces and each piece into tokens, by the tokenizers library.
 
-    A piece is a word with the space before it, a run of punctuation, or white space.
+    A piece is a word with the space before it, a run of punctuation, white space, or END.
 
     Attributes:
         encoder: that library's tokenizer, with ids as here, but no escapes.
@@ -40,7 +40,8 @@ class PieceTokenizer(Tokenizer):
     PIECE = (
         rf" ?{UNSPACED}{{1,40}}"
         rf"| ?{LETTER}{{1,40}}(?:['’-]{LETTER}{{1,40}}){{0,3}}"
-        r"| ?(?:[^\w\s]|_){1,16}"
+        rf"| ?(?:[^\w\s{END}]|_){{1,16}}"
+        rf"|{END}"
         r"|\n{1,16}"
         r"|[^\S\n]{1,64}(?!\S)"  # indentation, but for the last space, which joins the word
         r"|[^\S\n]"

@@ -3,7 +3,6 @@
 from functools import lru_cache
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 IGNORED = -100  # a target that does not count, as torch.nn.functional.cross_entropy has it
@@ -84,33 +83,41 @@ class Windows:
         ids: tokens of all documents, integers [N].
         ends: where each one ends, behind its last token, [D].
         length: tokens in a window, T.
+        order: in which documents are read, [D]; by default as they stand.
     """
 
-    def __init__(self, ids: Tensor, ends: Tensor, length: int) -> None:
+    def __init__(self, ids: Tensor, ends: Tensor, length: int, order: Tensor | None = None) -> None:
         self._ids = ids
+        self._ends = ends
         self._length = length
-        starts = F.pad(ends[:-1], (1, 0))
-        self.counts = -(-(ends - starts) // length)  # windows of each document, [D]
-        self.firsts = self.counts.cumsum(0) - self.counts  # the first one of each, [D]
-        document = torch.repeat_interleave(torch.arange(len(ends)), self.counts)  # [W]
-        place = torch.arange(len(document)) - self.firsts[document]
-        self._starts = starts[document] + place * length
-        self._ends = ends[document]
-        self._fresh = place == 0
+        self._order = torch.arange(len(ends)) if order is None else order
+        # Windows up to the end of each document, [D]. (Nothing of each window: they are many.)
+        self._behind = self._counts(*self._spans(self._order)).cumsum(0)
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return int(self._behind[-1])
 
     def read(self, which: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Some windows: tokens and those that follow, int64 [T, B]; which begin a document, [B].
 
         Behind the end of a document the latter are IGNORED.
         """
-        at = self._starts[which] + torch.arange(self._length)[:, None]
-        inside = at < self._ends[which]
+        turn = torch.searchsorted(self._behind, which, right=True)
+        starts, ends = self._spans(self._order[turn])
+        place = which - (self._behind[turn] - self._counts(starts, ends))
+        at = starts + place * self._length + torch.arange(self._length)[:, None]
+        inside = at < ends
         at = at.clamp(max=len(self._ids) - 1)
         targets = torch.where(inside, self._ids[at].long(), IGNORED)
-        return self._ids[at - 1].long(), targets, self._fresh[which]
+        return self._ids[at - 1].long(), targets, place == 0
+
+    def _spans(self, documents: Tensor) -> tuple[Tensor, Tensor]:
+        """Where they begin, and end."""
+        return torch.where(documents > 0, self._ends[documents - 1], 0), self._ends[documents]
+
+    def _counts(self, starts: Tensor, ends: Tensor) -> Tensor:
+        """Windows of documents."""
+        return -(-(ends - starts) // self._length)
 
 
 class DocumentStreams:
@@ -132,25 +139,24 @@ class DocumentStreams:
         self.batch = batch
         self.seed = seed
         self.position = 0  # windows read by each head
-        self._windows = Windows(ids, ends, bptt)
-        self._strip = -(-len(self._windows) // batch)  # windows of a head in a pass
+        self._ids = ids
+        self._ends = ends
+        self._bptt = bptt
+        self._windows = lru_cache(maxsize=1)(self._shuffled)
+        self._strip = -(-len(self._windows(0)) // batch)  # windows of a head in a pass
         self.tokens_per_step = len(ids) / self._strip
-        self._order = lru_cache(maxsize=1)(self._shuffled)
 
     def next(self) -> tuple[Tensor, Tensor, Tensor]:
         """See Streams.next; targets that do not count are IGNORED."""
         number, place = divmod(self.position, self._strip)
         self.position += 1
+        windows = self._windows(number)
         places = torch.arange(self.batch) * self._strip + place
-        inputs, targets, fresh = self._windows.read(
-            self._order(number)[places % len(self._windows)]
-        )
+        inputs, targets, fresh = windows.read(places % len(windows))
         return inputs, targets, fresh | (place == 0)
 
-    def _shuffled(self, number: int) -> Tensor:
-        """The windows in the order of a pass, [W]."""
+    def _shuffled(self, number: int) -> Windows:
+        """The windows of a pass."""
         generator = torch.Generator().manual_seed((self.seed + number) % 2**63)
-        documents = torch.randperm(len(self._windows.counts), generator=generator)
-        counts = self._windows.counts[documents]
-        moved = self._windows.firsts[documents] - (counts.cumsum(0) - counts)
-        return torch.arange(len(self._windows)) + torch.repeat_interleave(moved, counts)
+        order = torch.randperm(len(self._ends), generator=generator)
+        return Windows(self._ids, self._ends, self._bptt, order)

@@ -13,7 +13,7 @@ from charrnn.errors import RunError
 from charrnn.files import write_tensors
 from charrnn.model_file import RESUME_KEY
 
-FORMAT = 3
+FORMAT = 4
 
 
 def save(path: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:

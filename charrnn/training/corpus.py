@@ -1,12 +1,10 @@
 """A text made ready for training: its tokens, in the two parts."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Self
 
-import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,15 +12,15 @@ from charrnn.cache import Build, Made, cached, in_memory
 from charrnn.decoding import Note, unnoted
 from charrnn.errors import TextError
 from charrnn.novelty import Items, WordRuns
-from charrnn.parts import Fingerprint, Parts
-from charrnn.text import END, SHAPES, chunks, told
+from charrnn.parts import Parts
+from charrnn.text import SHAPES
 from charrnn.tokenizer import ESCAPE_NATS, CharTokenizer, Tokenizer
+from charrnn.training import tokens
 
 SHORTEST = 64  # tokens to train on
-IN_MEMORY = 1 << 26  # characters of running text; the tokens of a longer one are in a file
+IN_MEMORY = 1 << 26  # characters of a text; the tokens of a longer one are in a file
 SAMPLE = 1 << 24  # characters that a vocabulary and trigrams are learned from
-CHUNK = 1 << 20  # characters encoded at once
-LAYOUT = 2  # of what is kept of a text; files of an earlier one are not looked for
+LAYOUT = 3  # of what is kept of a text; files of an earlier one are not looked for
 OPENINGS = ("\n\n", "\n", " ")
 
 
@@ -74,6 +72,7 @@ class Corpus:
         parts: Parts,
         tokenize: Callable[[str], Tokenizer] = CharTokenizer.train,
         note: Note = unnoted,
+        sample: str | None = None,
     ) -> Self:
         """Tokenize a text; the tokens of a large one are kept in a file, see `kept`.
 
@@ -81,6 +80,7 @@ class Corpus:
             parts: of the text.
             tokenize: makes the tokenizer, of the training part alone, of which it sees a sample.
             note: told how far a long text is read.
+            sample: that one, if it is at hand.
 
         Raises:
             TextError: the text is too short to train on, or has changed meanwhile.
@@ -92,45 +92,33 @@ class Corpus:
                 "the text is a single character" if parts.characters else "the text is empty",
                 "give a text of some thousand characters",
             )
-        sample = parts.train.sample(SAMPLE)
-        # A line break on either side keeps END a token of its own.
-        tokenizer = tokenize(sample.replace(END, f"\n{END}\n") if documents else sample)
+        if sample is None:
+            sample = parts.train.sample(SAMPLE)
+        tokenizer = tokenize(sample)
 
         def build(file: BinaryIO) -> dict[str, Any]:
-            passed = Fingerprint()
-            written = [
-                _write(file, tokenizer, told(passed.follow(part), note, doing), documents)
-                for part, doing in (
-                    (parts.train, "tokenizing"),
-                    (parts.val, "tokenizing what is held out"),
-                )
-            ]
-            if parts.shape == "text" and str(passed) != parts.fingerprint:
-                raise TextError("the text changed while it was read", "start again")
-            return {"parts": written}
+            return tokens.write(file, parts, tokenizer, note)
 
-        data, values = kept(parts, build, tokenizer.to_json(), LAYOUT)
-        ids = torch.from_numpy(data.view(_small(tokenizer)))
-        train, val = values["parts"]
-        if train["tokens"] < SHORTEST:
+        train, val = tokens.read(kept(parts, build, tokenizer.to_json(), LAYOUT), tokenizer)
+        if len(train.ids) < SHORTEST:
             raise TextError(
-                f"the text is too short: {train['tokens']} {tokenizer.level} tokens to train on, "
+                f"the text is too short: {len(train.ids)} {tokenizer.level} tokens to train on, "
                 f"at least {SHORTEST} are needed",
                 "give a longer text",
             )
         return cls(
             tokenizer=tokenizer,
-            train=ids[: train["tokens"]],
-            val=ids[train["tokens"] :],
+            train=train.ids,
+            val=val.ids,
             train_chars=len(parts.train),
             val_chars=len(parts.val),
-            val_bytes=val["bytes"],
-            escape_nats=val["escapes"] * ESCAPE_NATS,
+            val_bytes=val.bytes,
+            escape_nats=val.escapes * ESCAPE_NATS,
             opening=SHAPES[parts.shape] or next((o for o in OPENINGS if o in sample), ""),
             fingerprint=parts.fingerprint,
             shape=parts.shape,
-            train_ends=torch.tensor(train["ends"]) if documents else None,
-            val_ends=torch.tensor(val["ends"]) if documents else None,
+            train_ends=train.ends if documents else None,
+            val_ends=val.ends if documents else None,
         )
 
     @property
@@ -148,44 +136,6 @@ class Corpus:
 
 def kept(parts: Parts, build: Build, *key: Any) -> Made:
     """What `build` makes of a text and `key`: of a large one in a file that is made only once."""
-    if parts.shape == "text" and parts.characters > IN_MEMORY:
-        return cached(build, parts.fingerprint, len(parts.train), *key)
+    if parts.characters > IN_MEMORY:
+        return cached(build, *parts.key, *key)
     return in_memory(build)
-
-
-def _small(tokenizer: Tokenizer) -> np.dtype[Any]:
-    """The type of the ids that the network knows."""
-    size = tokenizer.vocab_size
-    return np.dtype(np.uint8 if size <= 1 << 8 else np.int16 if size <= 1 << 15 else np.int32)
-
-
-def _write(
-    file: BinaryIO, tokenizer: Tokenizer, blocks: Iterable[str], documents: bool
-) -> dict[str, Any]:
-    """Write the ids of a part as the network knows them.
-
-    Returns:
-        How many there are, of how many bytes of text, how many characters were escaped, and where
-        documents end: END is a token of its own, so that none goes over the end of one.
-    """
-    tokens = size = escapes = 0
-    ends = []
-
-    def write(text: str) -> None:
-        nonlocal tokens, size, escapes
-        ids = tokenizer.encode(text)
-        tokens += len(ids)
-        size += len(text.encode())
-        escapes += int((ids >= tokenizer.vocab_size).sum())
-        file.write(tokenizer.known(ids).astype(_small(tokenizer)).data)
-
-    if documents:
-        for document in "".join(blocks).split(END)[:-1]:
-            for chunk in chunks([document], CHUNK):
-                write(chunk)
-            write(END)
-            ends.append(tokens)
-    else:
-        for chunk in chunks(blocks, CHUNK):
-            write(chunk)
-    return {"tokens": tokens, "bytes": size, "escapes": escapes, "ends": ends}

@@ -1,10 +1,11 @@
 """Everything before the first step: a new training from a text, or one taken up again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
+import numpy as np
 import torch
 
 from charrnn import tokenizer
@@ -27,8 +28,10 @@ from charrnn.training.transfer import Origin
 
 MAX_VOCAB_SIZE = 1_000_000
 HELD_OUT = 100_000  # characters, more than are ever typed to tune
+LINES = 1 << 20  # characters of lines that those are taken from
 
 Setup = tuple[Trainer, Run]
+AnyIndex = TypeVar("AnyIndex", WordRuns, Items)
 
 
 def begin(
@@ -147,21 +150,34 @@ def _prepare(
 ) -> Corpus:
     with source.kept(note) as blocks:
         parts = Parts.of(blocks, training.val, source.shape, training.seed, note)
-        corpus = Corpus.prepare(parts, tokenize, note)
-
-        def index(file: BinaryIO) -> dict[str, Any]:
-            runs = WordRuns.build(told(parts.train, note, "indexing"))
-            file.write(runs.bits.data)
-            return {"every": runs.every}
-
-        bits, values = kept(parts, index)
+        sample = parts.train.sample(SAMPLE)
+        corpus = Corpus.prepare(parts, tokenize, note, sample)
+        indexed = told(parts.train, note, "indexing")
+        is_lines = parts.shape == "lines"
         return replace(
             corpus,
-            word_runs=WordRuns(bits, **values),
-            items=Items.build([*lines(parts.train)]) if source.shape == "lines" else None,
-            ngram=NGram.build(parts.train.sample(SAMPLE)).tensors(),
-            held_out=parts.val.beginning(HELD_OUT),
+            word_runs=_index(WordRuns, indexed, parts),
+            items=_index(Items, lines(parts.train), parts) if is_lines else None,
+            ngram=NGram.build(sample).tensors(),
+            held_out=_shuffled_lines(parts) if is_lines else parts.val.beginning(HELD_OUT),
         )
+
+
+def _index(kind: type[AnyIndex], texts: Iterable[str], parts: Parts) -> AnyIndex:
+    def build(file: BinaryIO) -> dict[str, Any]:
+        index = kind.build(texts)
+        file.write(index.bits.data)
+        return {"every": index.every}
+
+    bits, values = kept(parts, build, kind.__name__)
+    return kind(bits, **values)
+
+
+def _shuffled_lines(parts: Parts) -> str:
+    """Some of the held-out lines, from everywhere: neighbours may be alike."""
+    found = [*lines(parts.val.sample(LINES))]
+    np.random.default_rng(parts.seed).shuffle(found)
+    return "".join(f"{line}\n" for line in found)[:HELD_OUT]
 
 
 def _configure(

@@ -1,15 +1,17 @@
 """Texts larger than memory: how much of it they take, and how long until the first step.
 
-    python tests/benchmarks/large_text.py [--megabytes 1 1000] [--level char]
+    python tests/benchmarks/large_text.py [--megabytes 1 1000] [--level char] [--shape text]
 
 For each size a text is made, in a temporary folder, of words of corpora/fables.txt in random order
 with a number now and then, and `charrnn train` runs on it for some steps; then again, when the
-tokens are in the cache. Memory is what a process has for itself (RssAnon, of Linux alone), at its
-highest: pages of mapped files, which the system takes back when it needs them, are not counted.
-That of the smallest text is torch, the network and its optimizer.
+tokens are in the cache. Lines have 12 words, documents, which are records of JSON Lines, 160.
+Memory is what a process has for itself (RssAnon, of Linux alone), at its highest: pages of mapped
+files, which the system takes back when it needs them, are not counted. That of the smallest text
+is torch, the network and its optimizer.
 """
 
 import argparse
+import json
 import os
 import random
 import subprocess
@@ -20,18 +22,24 @@ from pathlib import Path
 
 from charrnn.text import chunks
 from charrnn.tokenizer import CharTokenizer
-from charrnn.training.corpus import CHUNK
+from charrnn.training.tokens import CHUNK
 
 WORDS = Path(__file__).parents[2] / "corpora" / "fables.txt"
-BLOCK = 100_000  # words
-SHUFFLED = 20  # blocks, of which the text is made in random order
-LINE = 12  # words
+BLOCK = 10_000  # words
+SHUFFLED = 200  # blocks, of which the text is made in random order
+LINES = {"text": 12, "lines": 12, "documents": 160}  # words in one
+OPTIONS: dict[str, list[str]] = {
+    "text": [],
+    "lines": ["--lines"],
+    "documents": ["--documents", "--field", "text"],
+}
 STEPS = 20
 EVERY = 0.02  # seconds between two looks at a process
 
 
-def write(path: Path, size: int) -> None:
+def write(path: Path, size: int, shape: str) -> None:
     """Make a text of about `size` bytes."""
+    line = LINES[shape]
     rng = random.Random(size)
     words = WORDS.read_text(encoding="utf-8").split()
     blocks = [rng.choices(words, k=BLOCK) for _ in range(SHUFFLED)]
@@ -40,9 +48,11 @@ def write(path: Path, size: int) -> None:
             block = [*rng.choice(blocks)]
             for _ in range(BLOCK // 100):
                 block[rng.randrange(BLOCK)] = str(rng.randrange(10**6))
-            start = rng.randrange(LINE)
-            text = "\n".join(" ".join(block[i : i + LINE]) for i in range(start, BLOCK, LINE))
-            file.write(text[: size - file.tell()] + "\n")
+            starts = range(rng.randrange(line), BLOCK, line)
+            lines = (" ".join(block[i : i + line]) for i in starts)
+            if shape == "documents":
+                lines = (json.dumps({"text": text}) for text in lines)
+            file.writelines(f"{text}\n" for text in lines)
 
 
 def peak(command: list[str], folder: Path) -> tuple[float, float]:
@@ -77,6 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--megabytes", type=int, nargs="+", default=[1, 1000])
     parser.add_argument("--level", default="char")
+    parser.add_argument("--shape", choices=LINES, default="text")
     options = parser.parse_args()
     print(f"characters to ids, one stream: {encoding_rate():.0f} MB/s\n")
     print("| text | memory | seconds in all | from the cache: memory | seconds |")
@@ -84,9 +95,10 @@ def main() -> None:
     for size in options.megabytes:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            write(folder / "text.txt", size * 10**6)
+            write(folder / "text.txt", size * 10**6, options.shape)
             command = [sys.executable, "-m", "charrnn", "train", "text.txt", "-q"]
-            command += ["--level", options.level, "--steps", str(STEPS), "--hidden", "256"]
+            command += ["--level", options.level, *OPTIONS[options.shape]]
+            command += ["--steps", str(STEPS), "--hidden", "256"]
             figures = [f"{x:.0f}" for _ in range(2) for x in peak(command, folder)]
         print(f"| {size:,} MB | {' | '.join(figures)} |", flush=True)
 

@@ -11,10 +11,10 @@ from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import RunError, TextError
 from charrnn.parts import Parts
 from charrnn.source import Source
-from charrnn.text import Blocks
+from charrnn.text import SHAPES, Blocks
 from charrnn.tokenizer import CharTokenizer
 from charrnn.training import corpus as corpora
-from charrnn.training import setup
+from charrnn.training import setup, tokens
 from charrnn.training.corpus import Corpus
 from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer
@@ -28,7 +28,7 @@ def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A text that is read in many blocks; its tokens are encoded in as many pieces."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("charrnn.decoding.BLOCK", 1000)
-    monkeypatch.setattr(corpora, "CHUNK", 700)
+    monkeypatch.setattr(tokens, "CHUNK", 700)
     (tmp_path / "text.txt").write_text(TEXT * 4 + "§", encoding="utf-8")
     return tmp_path / "text.txt"
 
@@ -39,33 +39,58 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpora, "IN_MEMORY", 0)
 
 
-def begin(text: Path, name: str, level: str = "char") -> tuple[Trainer, Run]:
-    return setup.begin(Source([str(text)]), str(text.with_name(name)), "cpu", level, OPTIONS)
+def begin(text: Path, name: str, level: str = "char", shape: str = "text") -> tuple[Trainer, Run]:
+    source = Source([str(text)], shape=shape)
+    return setup.begin(source, str(text.with_name(name)), "cpu", level, OPTIONS)
 
 
-@pytest.mark.parametrize("level", ["char", "word"])
-def test_the_same_model(text: Path, level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("level", "shape"),
+    [
+        ("char", "text"),
+        ("word", "text"),
+        ("char", "lines"),
+        ("bpe", "lines"),
+        ("char", "documents"),
+    ],
+)
+def test_the_same_model(
+    text: Path, level: str, shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The vocabulary, the tokens, the indices and the weights are the same, to the bit."""
-    small, small_run = begin(text, "small", level)
+    if shape == "documents":
+        for i in range(20):
+            text.with_name(f"{i}.txt").write_text(TEXT[i * 9 :] + "§" * i, encoding="utf-8")
+        text = text.parent
+    small, small_run = begin(text, "small", level, shape)
     finish(small, small_run)
-    assert not (text.parent / "cache").exists()
+    assert not Path(os.environ["XDG_CACHE_HOME"]).exists()
     monkeypatch.setattr(corpora, "IN_MEMORY", 0)
     for name in ("made", "found"):
-        trainer, run = begin(text, name, level)
+        trainer, run = begin(text, name, level, shape)
         one, other = trainer.corpus, small.corpus
         assert one.tokenizer.tokens == other.tokenizer.tokens
         assert torch.equal(one.train, other.train)
         assert torch.equal(one.val, other.val)
-        assert one.escape_nats == other.escape_nats > 0
+        assert one.escape_nats == other.escape_nats
+        assert one.escape_nats > 0 or shape != "text"
         assert one.word_runs and other.word_runs
         assert one.word_runs.bits.tobytes() == other.word_runs.bits.tobytes()
         assert one.held_out == other.held_out
+        assert (one.items is None) == (other.items is None) == (shape != "lines")
+        if one.items and other.items:
+            assert one.items.bits.tobytes() == other.items.bits.tobytes()
+        if shape == "documents":
+            assert one.train_ends is not None
+            assert other.train_ends is not None
+            assert torch.equal(one.train_ends, other.train_ends)
         finish(trainer, run)
         for there, here in zip(
             trainer.network.parameters(), small.network.parameters(), strict=True
         ):
             assert torch.equal(there, here)
-    assert len([*(text.parent / "cache/charrnn/texts").iterdir()]) == 2
+    made = [*Path(os.environ["XDG_CACHE_HOME"], "charrnn/texts").iterdir()]
+    assert len(made) == (3 if shape == "lines" else 2)
 
 
 def test_resumed(text: Path, large: None) -> None:
@@ -86,10 +111,13 @@ def test_another_split(text: Path, large: None) -> None:
     assert len(one) == len(parts[0].train) > len(other) == len(parts[1].train)
 
 
-def test_changed_meanwhile(large: None) -> None:
+@pytest.mark.parametrize("shape", SHAPES)
+def test_changed_meanwhile(shape: str, large: None) -> None:
     """A text that changes while it is read is refused, and no file of it is kept."""
-    passes = iter(["a", "a", "b", "b"])
-    parts = Parts.of(Blocks(lambda: iter([TEXT, next(passes)])), 0.1)
+    end = SHAPES[shape]
+    passes = iter(["a", "a", "b" * (1 + len(end)), "b" * (1 + len(end))])
+    items = TEXT.replace("\n", end or "\n")
+    parts = Parts.of(Blocks(lambda: iter([items, next(passes), end])), 0.1, shape)
     with pytest.raises(TextError, match="changed while it was read"):
         Corpus.prepare(parts)
     assert not [*Path(os.environ["XDG_CACHE_HOME"]).rglob("*.part")]

@@ -1,0 +1,78 @@
+"""Items in a random order, also those that do not fit in memory."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.files import room_for, temporary
+
+PART = 1 << 25  # tokens shuffled at once
+PILES = 256
+TOGETHER = 1 << 14  # items put in their places at once
+
+Ids = NDArray[Any]  # the tokens of items, each of which ends with the same one
+
+
+def shuffled(blocks: Iterable[Ids], end: int, random: np.random.Generator) -> Iterator[Ids]:
+    """The items in a random order, in other blocks.
+
+    Parts that fit in memory are shuffled, and each is dealt out in equal shares to piles, in a
+    temporary file; then each pile is shuffled.
+
+    Args:
+        end: the token that ends an item.
+
+    Raises:
+        TextError: the temporary file cannot be written.
+    """
+    with room_for("the items"), temporary("w+b") as file:
+        shares = []  # of each part: where that of each pile begins, and the end, [PILES + 1]
+        written = 0  # tokens
+        for ids in _parts(blocks, end):
+            part = _shuffle(ids, end, random)
+            edges = _edges(part, end)
+            shares.append(written + edges[np.linspace(0, len(edges) - 1, PILES + 1).astype(int)])
+            file.write(part.data)
+            written += len(part)
+        if not written:
+            return
+        file.flush()
+        whole = np.memmap(file, part.dtype, "r")
+        for i in range(PILES):
+            pile = np.concatenate([whole[share[i] : share[i + 1]] for share in shares])
+            yield _shuffle(pile, end, random)
+
+
+def _parts(blocks: Iterable[Ids], end: int) -> Iterator[Ids]:
+    """The blocks, joined up to about PART tokens and cut where an item ends."""
+    kept: list[Ids] = []
+    for ids in blocks:
+        kept.append(ids)
+        if sum(map(len, kept)) >= PART:
+            joined = np.concatenate(kept)
+            cut = _edges(joined, end)[-1]
+            yield joined[:cut]
+            kept = [joined[cut:]]
+    if kept:
+        yield np.concatenate(kept)
+
+
+def _shuffle(ids: Ids, end: int, random: np.random.Generator) -> Ids:
+    edges = _edges(ids, end)
+    order = random.permutation(len(edges) - 1)
+    shuffled = np.empty_like(ids)
+    done = 0
+    for i in range(0, len(order), TOGETHER):
+        starts, stops = edges[order[i : i + TOGETHER]], edges[order[i : i + TOGETHER] + 1]
+        behind = (stops - starts).cumsum()  # where each item ends among these
+        places = np.repeat(stops - behind, stops - starts) + np.arange(behind[-1])
+        shuffled[done : done + len(places)] = ids[places]
+        done += len(places)
+    return shuffled
+
+
+def _edges(ids: Ids, end: int) -> NDArray[np.intp]:
+    """Where the items begin, and the end."""
+    return np.concatenate([[0], np.flatnonzero(ids == end) + 1])
