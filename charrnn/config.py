@@ -76,10 +76,12 @@ class TrainingConfig:
         clip: the gradient's global norm is scaled down to this.
         dropout: share of each layer's outputs zeroed in training.
         input_dropout: share of the numbers in the tokens' vectors zeroed in training.
+        embedding_dropout: share of the vocabulary whose vectors are zeroed for a window in
+            training (Gal & Ghahramani 2016, arXiv:1512.05287).
         weight_drop: share of the recurrent weights zeroed for a window in training (Merity et al.
             2018, arXiv:1708.02182).
         variational: whether dropout and input dropout zero the same ones in all of a window (Gal &
-            Ghahramani 2016, arXiv:1512.05287).
+            Ghahramani).
         weight_decay: of the recurrent layers' matrices, times the learning rate a step.
         val: share of the text held out for validation.
         seconds: time to spend, everything included, or None.
@@ -95,6 +97,7 @@ class TrainingConfig:
     clip: float = 1.0
     dropout: float = 0.0
     input_dropout: float = 0.0
+    embedding_dropout: float = 0.0
     weight_drop: float = 0.0
     variational: bool = False
     weight_decay: float = 0.0
@@ -111,7 +114,7 @@ class TrainingConfig:
         for name in ("lr", "clip"):
             value = getattr(self, name)
             require(0 < value < math.inf, f"--{name} must be above 0")
-        for name in ("dropout", "input_dropout", "weight_drop"):
+        for name in ("dropout", "input_dropout", "embedding_dropout", "weight_drop"):
             share = getattr(self, name)
             require(0 <= share < 1, f"{_option(name)} must be at least 0 and under 1")
         require(

@@ -187,7 +187,11 @@ def sparkline(values: list[float], width: int = 40) -> str:
 
 
 def _dropout(training: dict[str, Any]) -> str:
-    kinds = {"vectors": training["input_dropout"], "recurrent weights": training["weight_drop"]}
+    kinds = {
+        "vectors": training["input_dropout"],
+        "tokens": training["embedding_dropout"],
+        "recurrent weights": training["weight_drop"],
+    }
     return ", ".join(
         [f"dropout {training['dropout']}", *(f"of {k} {x}" for k, x in kinds.items() if x)]
     )

@@ -46,6 +46,7 @@ START = Start(
         "lr": 0.02,
         "dropout": 0.5,
         "input_dropout": 0.3,
+        "embedding_dropout": 0.0,
         "weight_drop": 0.0,
     },
 )

@@ -41,6 +41,9 @@ def train(
     input_dropout: Annotated[
         float | None, Option(help="Share of the tokens' vectors dropped in training.")
     ] = None,
+    embedding_dropout: Annotated[
+        float | None, Option(help="Share of the tokens dropped whole in training.")
+    ] = None,
     weight_drop: Annotated[
         float | None, Option(help="Share of the recurrent weights dropped in training.")
     ] = None,
@@ -97,8 +100,9 @@ def train(
     )
     fixed = given(
         cell=cell, hidden=hidden, layers=layers, embedding=embed, dropout=dropout,
-        input_dropout=input_dropout, weight_drop=weight_drop, weight_decay=weight_decay,
-        bptt=bptt, batch=batch, lr=lr, clip=clip, val=val, seed=random_seed,
+        input_dropout=input_dropout, embedding_dropout=embedding_dropout,
+        weight_drop=weight_drop, weight_decay=weight_decay, bptt=bptt, batch=batch,
+        lr=lr, clip=clip, val=val, seed=random_seed,
     )  # fmt: skip
     if lines and documents:
         raise UsageError("--lines and --documents exclude each other", "give one of them")

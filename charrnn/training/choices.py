@@ -34,6 +34,7 @@ REGULARISATION = {
     ),
 }
 DEEP_PASSES = 35  # from so many passes on a second layer pays for its time, not for words
+TIED_PASSES = 20  # from so many on a small vocabulary of words shares vectors with the output
 OPERATIONS = 5e10  # a second, roughly what two cores spend on training
 
 
@@ -61,14 +62,20 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
         "tied": False,
     }
     shape |= {name: options[name] for name in shape if name in options}
-    # A large vocabulary has more vectors than its text can teach twice.
-    if vocab_size >= SAMPLED_FROM and not options.keys() & {"embedding", "tied"}:
-        shape |= {"embedding": shape["hidden"], "tied": True}
+    # A large vocabulary has more vectors than its text can teach twice; those of a small one are
+    # learned sooner apart, but not as well.
+    shared: dict[str, Any] = {"embedding": shape["hidden"], "tied": True}
+    if options.keys() & {"embedding", "tied"}:
+        shared = {}
+    if vocab_size >= SAMPLED_FROM:
+        shape |= shared
     bptt = max(1, options.get("bptt", min(64, tokens // 8)))
     batch = max(1, options.get("batch", min(16, tokens // (4 * bptt))))
     config = ModelConfig(vocab_size, **shape)
     passes = _passes(config, tokens, bptt * batch, limits | options)
     words = kind == "words"
+    if words and passes >= TIED_PASSES:
+        shape |= shared
     if passes >= DEEP_PASSES and not words and "layers" not in options:
         shape["layers"] = 2
     # A text that is never read to its end can be read at more places at once, given some time.

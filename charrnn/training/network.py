@@ -40,12 +40,14 @@ class Dropout(NamedTuple):
     Attributes:
         outputs: of each layer's outputs.
         inputs: of the first layer's inputs.
+        tokens: of the vocabulary, whose vectors are zero in all of a window.
         recurrent: of each layer's recurrent weights, the same ones in all of a window.
         variational: whether the outputs and inputs too are the same ones in all of a window.
     """
 
     outputs: float = 0.0
     inputs: float = 0.0
+    tokens: float = 0.0
     recurrent: float = 0.0
     variational: bool = False
 
@@ -135,7 +137,10 @@ class Network(nn.Module):
     def read(self, ids_tb: Tensor, state: State) -> tuple[Tensor, State]:
         """As `forward`, but for the output layer: the last layer's outputs, [T, B, H]."""
         same = self.dropout.variational
-        x = self._drop(self.embedding(ids_tb), self.dropout.inputs, same)
+        x = self.embedding(ids_tb)
+        if self.dropout.tokens:
+            x = x * self._drop(x.new_ones(self.config.vocab_size, 1), self.dropout.tokens)[ids_tb]
+        x = self._drop(x, self.dropout.inputs, same)
         after: State = []
         for layer, before in zip(self._rnns(), state, strict=True):
             weights = {

@@ -48,7 +48,11 @@ class Trainer:
         self.corpus = corpus
         initial = torch.Generator().manual_seed(training.seed)
         dropout = Dropout(
-            training.dropout, training.input_dropout, training.weight_drop, training.variational
+            training.dropout,
+            training.input_dropout,
+            training.embedding_dropout,
+            training.weight_drop,
+            training.variational,
         )
         self.network = Network(model, initial, dropout).to(device)
         counts = torch.bincount(corpus.train, minlength=model.vocab_size)

@@ -103,9 +103,12 @@ def test_tiny(tokens: int) -> None:
 
 
 def test_tied() -> None:
-    """A large vocabulary's output layer shares the tokens' vectors, unless their size is given."""
+    """Vectors are shared of a large vocabulary and of words read often, unless a size is given."""
     large = choose("word", LONG, 5000, {"seconds": 60})
     assert large["tied"]
     assert large["embedding"] == large["hidden"]
     assert not choose("word", LONG, 5000, {"seconds": 60, "embedding": 256})["tied"]
-    assert not chosen(level="word")["tied"]
+    assert not chosen(level="word", epochs=10)["tied"]
+    assert chosen(level="word", epochs=30)["tied"]
+    assert not chosen(level="word", epochs=30, embedding=128)["tied"]
+    assert not chosen(level="bpe", epochs=30)["tied"]

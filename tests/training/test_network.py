@@ -40,6 +40,20 @@ def test_inputs() -> None:
     assert not torch.allclose(outputs, read(Dropout()))
 
 
+def test_tokens() -> None:
+    """Of the vocabulary a share is dropped whole, wherever it stands in a window."""
+    generator = torch.Generator().manual_seed(0)
+    model = ModelConfig(500, hidden=HIDDEN, embedding=HIDDEN)
+    network = Network(model, generator, Dropout(tokens=0.3))
+    vectors = network.get_parameter("embedding.weight")
+    ids = torch.arange(500).repeat(2)[:, None]
+    network.read(ids, network.zero_state(1))[0].square().sum().backward()  # type: ignore[no-untyped-call]
+    assert vectors.grad is not None
+    dropped = vectors.grad == 0
+    assert torch.equal(dropped, dropped[:, :1].expand_as(dropped))
+    assert dropped[:, 0].float().mean().item() == pytest.approx(0.3, abs=0.06)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_weights(cell: str) -> None:
     """Of the recurrent weights a share is zeroed, so many get no gradient; none in validation."""
