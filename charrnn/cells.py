@@ -9,7 +9,7 @@ computing. The gates stand side by side, in torch's order:
     rnn   one block, tanh or relu           Elman 1990
 
 A logistic gate is computed as sigmoid(x) = tanh(x / 2) / 2 + 1/2, which cannot overflow and lets
-one call of tanh serve all gates. It is given x / 2: `Cell.halved` halves the weights once.
+one call of tanh serve all gates. It is given x / 2: `Cell.prepared` halves the weights once.
 """
 
 from collections.abc import Callable
@@ -43,11 +43,15 @@ class Cell(NamedTuple):
     one_bias: bool
     bind: Callable[[Array, Array], Step]
 
-    def halved(self, weights: Array) -> Array:
-        """A copy of a matrix [G*H, K] or bias [G*H] as a step wants it."""
-        blocks = weights.reshape(self.gates, -1).copy()
-        blocks[list(self.logistic)] *= 0.5
-        return blocks.reshape(weights.shape)
+    def prepared(self, weights: Array) -> Array:
+        """A matrix [G*H, K] or bias [G*H] as a step wants it, [K, G*H] or [1, G*H]: halved.
+
+        Of many streams, rows are multiplied with a matrix that lies so in half to nine tenths of
+        the time.
+        """
+        columns = weights.reshape(len(weights), -1).T.copy()
+        columns.reshape(len(columns), self.gates, -1)[:, list(self.logistic)] *= 0.5
+        return columns
 
 
 def lstm(gates: Array, state: Array) -> Step:

@@ -1,6 +1,7 @@
 """The stacked network in NumPy: token ids and a state in, a state and logits out. Knows no text."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -11,19 +12,19 @@ from charrnn.cells import CELLS, Array, Cell
 from charrnn.config import ModelConfig
 
 TABLE_ROWS = 4096  # up to this vocabulary, the first layer's input product is a table of tokens
-SINGLE_ROWS = 6  # up to this many streams, a product for each is faster than one for all
+SINGLE_ROWS = 4  # up to this many streams, a product for each is faster than one for all
 
 
 class Layer(NamedTuple):
     """Weights of a recurrent layer, as the cell's step wants them.
 
     Attributes:
-        input: [G*H, K].
+        input: [K, G*H].
         input_bias: [1, G*H]; one row is added to another faster than a vector.
-        recurrent: [G*H, H].
+        recurrent: [H, G*H].
         recurrent_bias: [1, G*H], or None where it is part of the input bias.
-        outgoing: all that the layer's output is multiplied with: the recurrent matrix and, under
-            it, the input of the layer above, [N, H]. Those are views of it.
+        outgoing: all that the layer's output is multiplied with: the recurrent matrix and, beside
+            it, the input of the layer above, [H, N]. Those are views of it.
     """
 
     input: Array
@@ -45,7 +46,6 @@ class Engine:
 
     Attributes:
         layers: the recurrent layers.
-        output: the output layer's matrix, [V, H].
         tabulated: whether the first layer's input product is looked up, not computed.
     """
 
@@ -54,38 +54,43 @@ class Engine:
         self.cell = CELLS[config.cell]
         self._embedding = weights["embedding"]
         self.layers = self._layers(weights)
-        self.output = weights["embedding" if config.tied else "output"]
+        self._output = weights["embedding" if config.tied else "output"]
         self._output_bias = weights["output_bias"][None]
         first = self.layers[0]
         self._table = (
-            self._embedding @ first.input.T + first.input_bias
+            self._embedding @ first.input + first.input_bias
             if config.vocab_size <= TABLE_ROWS
             else None
         )
 
     def _layers(self, weights: Mapping[str, Array]) -> list[Layer]:
-        halved, one_bias = self.cell.halved, self.cell.one_bias
+        prepared, one_bias = self.cell.prepared, self.cell.one_bias
         layers: list[Layer] = []
-        matrix = halved(weights["layers.0.input"])
+        matrix = prepared(weights["layers.0.input"])
         for i in range(self.config.layers):
-            recurrent = halved(weights[f"layers.{i}.recurrent"])
+            recurrent = prepared(weights[f"layers.{i}.recurrent"])
+            width = recurrent.shape[1]
             above = weights.get(f"layers.{i + 1}.input")
-            outgoing = recurrent if above is None else np.vstack((recurrent, halved(above)))
+            outgoing = recurrent if above is None else np.hstack((recurrent, prepared(above)))
             bias, own = (
-                halved(weights[f"layers.{i}.{which}_bias"])[None]
-                for which in ("input", "recurrent")
+                prepared(weights[f"layers.{i}.{which}_bias"]) for which in ("input", "recurrent")
             )
             layers.append(
                 Layer(
                     input=matrix,
                     input_bias=bias + own if one_bias else bias,
-                    recurrent=outgoing[: len(recurrent)],
+                    recurrent=outgoing[:, :width],
                     recurrent_bias=None if one_bias else own,
                     outgoing=outgoing,
                 )
             )
-            matrix = outgoing[len(recurrent) :]
+            matrix = outgoing[:, width:]
         return layers
+
+    @cached_property
+    def _output_by_columns(self) -> Array:
+        """The output layer's matrix laid out for many streams, [H, V]; for few it gains nothing."""
+        return np.ascontiguousarray(self._output.T)
 
     @property
     def tabulated(self) -> bool:
@@ -132,8 +137,8 @@ class Engine:
             chunk = ids[start : start + 1024]
             outputs = np.empty((len(chunk), self.config.hidden), np.float32)
             for i, layer in enumerate(self.layers):
-                inputs = outputs @ layer.input.T + layer.input_bias if i else self.inputs(chunk)
-                recurrent, bias = layer.recurrent.T, layer.recurrent_bias
+                inputs = outputs @ layer.input + layer.input_bias if i else self.inputs(chunk)
+                recurrent, bias = layer.recurrent, layer.recurrent_bias
                 gates = np.empty((1, recurrent.shape[1]), np.float32)
                 step, hidden = self.cell.bind(gates, after[i]), after[i, 0]
                 for x, output in zip(inputs[:, None], outputs[:, None], strict=True):
@@ -146,7 +151,9 @@ class Engine:
 
     def logits(self, state: Array) -> Array:
         """Unnormalised log-probabilities of the next token, float32 [B, V]."""
-        logits = multiply(state[-1, 0], self.output)
+        hidden = state[-1, 0]
+        few = len(hidden) <= SINGLE_ROWS
+        logits = multiply(hidden, self._output.T if few else self._output_by_columns)
         logits += self._output_bias
         return logits
 
@@ -203,11 +210,11 @@ class _Running:
 
     def __init__(self, cell: Cell, layer: Layer, above: Layer | None, state: Array) -> None:
         self._hidden = state[0]
-        batch, width = state.shape[1], len(layer.recurrent)
+        batch, width = state.shape[1], layer.recurrent.shape[1]
         if batch <= SINGLE_ROWS:
             # One product with all that the output meets next, here and above, takes both cores
             # where two of half the size would take one.
-            product = np.empty((batch, len(layer.outgoing)), np.float32)
+            product = np.empty((batch, layer.outgoing.shape[1]), np.float32)
             gates, self.above = np.split(product, [width], axis=1)
             bias = layer.recurrent_bias
             if above:
@@ -230,17 +237,19 @@ class _Running:
 
 
 def multiply(rows: Array, matrix: Array, product: Array | None = None) -> Array:
-    """Each of `rows` [B, K] times `matrix` [N, K]: `product` or a new array, [B, N].
+    """Each of `rows` [B, K] times `matrix` [K, N]: `product` or a new array, [B, N].
 
     Up to SINGLE_ROWS rows give the same bits as each one alone.
     """
     if product is None:
-        product = np.empty((len(rows), len(matrix)), np.float32)
-    if 1 < len(rows) <= SINGLE_ROWS:
-        for row, out in zip(rows, product, strict=True):
-            matrix.dot(row, out)
+        product = np.empty((len(rows), matrix.shape[1]), np.float32)
+    if len(rows) > SINGLE_ROWS:
+        np.matmul(rows, matrix, product)  # dot would copy a matrix that is part of another
+    elif len(rows) == 1:
+        rows.dot(matrix, product)
     else:
-        rows.dot(matrix.T, product)
+        for row, out in zip(rows, product, strict=True):
+            row.dot(matrix, out)
     return product
 
 

@@ -87,7 +87,7 @@ def parts(model: Model, streams: int) -> list[Callable[[int], None]]:
     engine = model.engine
     hidden = np.random.default_rng(0).random((streams, engine.config.hidden), np.float32)
     state = engine.zero_state(streams)
-    logits = engine.logits(state)
+    top, logits = hidden[None, None], engine.logits(state)
     outgoing = [multiply(hidden, layer.outgoing) for layer in engine.layers]
     gates = multiply(hidden, engine.layers[0].recurrent)
     steps = [engine.cell.bind(gates, own) for own in state]
@@ -98,7 +98,7 @@ def parts(model: Model, streams: int) -> list[Callable[[int], None]]:
         for _ in range(count):
             for layer, out in zip(engine.layers, outgoing, strict=True):
                 multiply(hidden, layer.outgoing, out)
-            multiply(hidden, engine.output)
+            engine.logits(top)
 
     def other(count: int) -> None:
         for _ in range(count):
