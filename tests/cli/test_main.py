@@ -53,6 +53,7 @@ def test_no_command(tmp_path: Path) -> None:
     ("arguments", "wrong"),
     [
         (["learn"], "learn"),
+        (["trian"], "'train'? Try -h."),
         (["--nope"], "--nope"),
         (["train", "--nope"], "--nope"),
         (["generate", "-n", "many"], "many"),
