@@ -99,8 +99,8 @@ def _explain(error: Exception) -> tuple[str, int]:
         case CharrnnError():
             message, code = str(error), error.exit_code
         case typer.TyperException():
-            message = error.format_message()
-            message, code = f"{message}{'' if message[-1:] in '.?' else '.'} Try -h.", error.exit_code
+            message, code = error.format_message(), error.exit_code
+            message += " Try -h." if message.endswith((".", "?")) else ". Try -h."
         case OSError():
             message, code = f"{error.filename or 'output'}: {error.strerror or error}", 1
         case RuntimeError() if "memory" in str(error):  # torch, of the computer or the GPU
