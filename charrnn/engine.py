@@ -142,7 +142,7 @@ class Engine:
                 gates = np.empty((1, recurrent.shape[1]), np.float32)
                 step, hidden = self.cell.bind(gates, after[i]), after[i, 0]
                 for x, output in zip(inputs[:, None], outputs[:, None], strict=True):
-                    hidden.dot(recurrent, gates)
+                    np.matmul(hidden, recurrent, gates)
                     if bias is not None:
                         gates += bias
                     step(x)
@@ -239,17 +239,16 @@ class _Running:
 def multiply(rows: Array, matrix: Array, product: Array | None = None) -> Array:
     """Each of `rows` [B, K] times `matrix` [K, N]: `product` or a new array, [B, N].
 
-    Up to SINGLE_ROWS rows give the same bits as each one alone.
+    Up to SINGLE_ROWS rows give the same bits as each one alone. (np.dot would copy a matrix that is
+    part of another.)
     """
     if product is None:
         product = np.empty((len(rows), matrix.shape[1]), np.float32)
-    if len(rows) > SINGLE_ROWS:
-        np.matmul(rows, matrix, product)  # dot would copy a matrix that is part of another
-    elif len(rows) == 1:
-        rows.dot(matrix, product)
-    else:
+    if 1 < len(rows) <= SINGLE_ROWS:
         for row, out in zip(rows, product, strict=True):
-            row.dot(matrix, out)
+            np.matmul(row, matrix, out)
+    else:
+        np.matmul(rows, matrix, product)
     return product
 
 

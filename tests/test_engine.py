@@ -1,5 +1,7 @@
 """The NumPy engine against torch's own layers."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -135,3 +137,19 @@ def test_log_softmax() -> None:
     probabilities = np.exp(log_softmax(logits))
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
     np.testing.assert_allclose(probabilities[0], [0.5, 0.5, 0])
+
+
+@pytest.mark.parametrize("batch", [1, SINGLE_ROWS, 12])
+def test_copies_no_matrix(batch: int) -> None:
+    """A step needs room for states alone: a matrix copied at each would take most of the time."""
+    config = ModelConfig(50, layers=2, hidden=256, embedding=16)
+    _, engine = pair(config)
+    state, ids = engine.zero_state(batch), np.zeros(batch, int)
+    engine.logits(state)  # what is made once
+    tracemalloc.start()
+    engine.step(ids, state)
+    engine.read(ids, state[:, :, :1])
+    Streams(engine, state).step(ids)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < engine.layers[0].recurrent.nbytes / 2
