@@ -21,13 +21,16 @@ BEAM = 8  # texts that the network pursues at once
 FIRST, LATER = 12, 8  # candidates of the trigrams before a word's first letter, and after it
 COMMON = 4  # candidates that are merely common, after it
 RECENT = 8
+LEARNING_RATE = 0.01  # of the network's output layer
 LEAST_SPACE = 0.05  # probability of a space from which the word after it is looked for
 RUN_ON = 6  # characters at the most that a suggestion has in a script without spaces,
 LIKELY = 0.5  # each after the first of at least this probability
 RECENT_SHARE = 0.07  # of the words are merely repeated
 NEW_WORD, NEW_LETTER = 1e-3, 0.05  # of them are new, and how likely a letter of theirs is
 UNSEEN = 1e-4, 1e-3  # shares of recent words, and of followers, that count like none
-CONTEXT = 20_000  # characters before the cursor that count, at least; then twice as many
+CONTEXT = 20_000  # characters before the cursor that count, at least; then up to twice as many,
+LONGEST = 200_000  # and more while the text is typed on,
+NEAR = 500  # or changed no further back
 SMALLEST = 1e-30
 TINY = 1e-5  # the probability that a source gives to what it does not know
 
@@ -110,13 +113,14 @@ class Completer:
         earlier: Iterable[str] = (),
     ) -> None:
         self._weights = BEGIN if weights is None else weights
-        self._network = WordSearch(engine, tokenizer, start, BEAM)
+        self._network = WordSearch(engine, tokenizer, start, BEAM, LEARNING_RATE if recent else 0)
         self._ngram = ngram
         self._counts = ngram.word_counts
         self._before: str | None = None
         self._trigrams = ngram.one
         self._recent = Recent(earlier) if recent else None
         self._asked: tuple[str, int, str] | None = None
+        self._typed, self._begin = "", 0
 
     def complete(
         self, typed: str, k: int = 3, attention: Attention | None = None
@@ -131,7 +135,7 @@ class Completer:
         found = self._ranked(typed, k, attention)
         if typed and not typed[-1].isspace():
             rest = 1 - sum(word.p for word in found)
-            space = min(self._network.space(_window(typed)), rest)
+            space = min(self._network.space(self._window(typed)), rest)
             if space >= LEAST_SPACE:
                 next_words = self._ranked(typed, k, attention, " ")
                 found += [Completion(word.text, space * word.p) for word in next_words]
@@ -182,7 +186,7 @@ class Completer:
 
     def options(self, typed: str, k: int) -> Options:
         """The candidates and what each source says of them; the network's are `k` at least."""
-        typed = _window(typed)
+        typed = self._window(typed)
         half = half_word(typed)
         before = typed[: len(typed) - len(half)]
         if before != self._before:
@@ -199,6 +203,14 @@ class Completer:
         mass += 0 if whole is None else float(self._trigrams[whole])
         features = self._features(half, texts, network, max(SMALLEST, mass))
         return Options([*texts, None], features, self._repeated(half, texts, mass), len(half))
+
+    def _window(self, text: str) -> str:
+        """The end of a text, from a place that seldom moves, so that little is read again."""
+        goes_on = text.startswith(self._typed[:-NEAR])
+        if not (goes_on and CONTEXT <= len(text) - self._begin <= LONGEST):
+            self._begin = max(0, len(text) // CONTEXT - 1) * CONTEXT
+        self._typed = text
+        return text[self._begin :]
 
     def _suggested(self, half: str) -> list[str]:
         """How the half word goes on in the training text and in recent words."""
@@ -258,11 +270,6 @@ def ranked(
         p /= p.sum()
     order = np.argsort(-p, kind="stable").tolist()
     return [Completion(text, float(p[i])) for i in order if (text := texts[i]) and p[i]]
-
-
-def _window(text: str) -> str:
-    """The end of a text, from a place that seldom moves, so that little is read again."""
-    return text[max(0, len(text) // CONTEXT - 1) * CONTEXT :]
 
 
 def best(p: Array, k: int) -> NDArray[np.intp]:

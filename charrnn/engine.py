@@ -1,9 +1,10 @@
 """The stacked network in NumPy: token ids and a state in, a state and logits out. Knows no text."""
 
 from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
 from itertools import zip_longest
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +39,7 @@ class Engine:
     """Runs a trained network without torch.
 
     The state is an array [L, S, B, H]: for each layer the cell's states, for each
-    of B independent streams. Methods return a new one and change nothing.
+    of B independent streams. Methods return a new one and change nothing, but for `correct`.
 
     Args:
         config: the shape.
@@ -156,6 +157,24 @@ class Engine:
         logits = multiply(hidden, self._output.T if few else self._output_by_columns)
         logits += self._output_bias
         return logits
+
+    def with_own_output(self) -> Self:
+        """The same network with an output layer of its own, to be corrected."""
+        own = copy(self)
+        own._output, own._output_bias = self._output.copy(), self._output_bias.copy()
+        own._output_by_columns = own._output.T
+        return own
+
+    def correct(self, tokens: NDArray[np.intp], shares: Array, outputs: Array) -> None:
+        """Make tokens likelier, or less likely, where the network's output is like some others.
+
+        Args:
+            tokens: N ids, each once.
+            shares: of each output that are added to a token's row of the output layer, [T, N].
+            outputs: of the last layer, [T, H].
+        """
+        self._output[tokens] += shares.T @ outputs
+        self._output_bias[0, tokens] += shares.sum(axis=0)
 
     def inputs(self, ids: NDArray[np.integer]) -> Array:
         """The first layer's inputs times its weights, plus its input bias, [B, G*H] of ids [B]."""

@@ -3,15 +3,17 @@
 import math
 import re
 from bisect import bisect_left
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from charrnn.cells import Array
-from charrnn.engine import Engine, log_softmax
+from charrnn.engine import Engine
 from charrnn.ngram import LAST_CODE_POINT
+from charrnn.reader import Reader
+from charrnn.text import chunks
 from charrnn.tokenizer import Ids, Tokenizer, is_half
 from charrnn.words import JOINERS, LETTER, MARKS, is_unspaced
 
@@ -19,46 +21,9 @@ HALVES = "\udc80-\udcff"  # bytes of characters that are not complete
 IN_WORD = re.compile(rf"(?:{LETTER}|[{MARKS}{JOINERS}])*[{HALVES}]{{0,3}}")
 NEVER_FIRST = JOINERS + MARKS  # in a word
 MAX_LENGTH = 64  # characters in a suggestion
-KNOWN = 4  # states whose next tokens are kept: of the word, after it, and after a space
+AT_ONCE = 512  # characters that are encoded as one
 UNLIKELY = 1e-3  # probability of a beginning under which it is not followed
 SMALLEST = 1e-30
-
-
-class Reader:
-    """The state after a text, kept for its last tokens, so that a key costs a step.
-
-    Args:
-        engine: reads.
-        start: the state before any text, [L, S, 1, H].
-        keep: states that are kept; going back further reads again from the start.
-    """
-
-    def __init__(self, engine: Engine, start: Array, keep: int = 512) -> None:
-        self._engine = engine
-        self._keep = keep
-        self._ids: Ids = np.zeros(0, np.int32)
-        self._start = start
-        self._states = [start]  # after the first N - len + 1 ... N of the N ids
-
-    def state(self, ids: Ids) -> Array:
-        """The state after `ids`, [L, S, 1, H]."""
-        shorter = min(len(ids), len(self._ids))
-        differ = np.flatnonzero(ids[:shorter] != self._ids[:shorter])
-        same = int(differ[0]) if len(differ) else shorter
-        stale = len(self._ids) - same
-        if stale >= len(self._states):
-            same, self._states = 0, [self._start]
-        elif stale:
-            del self._states[-stale:]
-        unread = ids[same:]
-        skipped = max(0, len(unread) - self._keep)
-        if skipped:
-            self._states = [self._engine.read(unread[:skipped], self._states[-1])]
-        for i in range(skipped, len(unread)):
-            self._states.append(self._engine.step(unread[i : i + 1], self._states[-1]))
-        del self._states[: -2 * self._keep]
-        self._ids = ids
-        return self._states[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,15 +72,16 @@ class WordSearch:
     Args:
         start: the state before any text, [L, S, 1, H].
         beam: texts pursued at once, besides those asked for.
+        rate: at which the network learns what is typed.
     """
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer, start: Array, beam: int) -> None:
-        self._engine = engine
+    def __init__(
+        self, engine: Engine, tokenizer: Tokenizer, start: Array, beam: int, rate: float = 0.0
+    ) -> None:
         self._tokenizer = tokenizer
-        self._reader = Reader(engine, start)
+        self._reader = Reader(engine, start, tokenizer.unknown_id, rate)
+        self._encoded, self._encoded_ids = "", tokenizer.encode("")
         self._beam = beam
-        # The last states that were asked about, and what may come next.
-        self._known: deque[tuple[Array, Array]] = deque(maxlen=KNOWN)
         tokens = tokenizer.tokens[:-1]
         self._ids = {token: i for i, token in enumerate(tokens)}
         self._sorted = sorted(tokens)
@@ -146,41 +112,33 @@ class WordSearch:
 
     def space(self, typed: str) -> float:
         """The probability that a space comes next."""
-        ids = self._tokenizer.known(self._tokenizer.encode(typed))
+        ids = self._encode(typed)
         ended = 1.0
         if self._tokenizer.unfinished(typed) and ids[-1] != self._tokenizer.unknown_id:
             # The last token is complete if nothing longer begins like it.
-            p = np.exp(self._next(self._reader.state(ids[:-1]))[0])
+            p = np.exp(self._reader.next(self._reader.state(ids[:-1]))[0])
             _, longer = self._spell(self._tokenizer.tokens[ids[-1]])
             ended = float(p[ids[-1]] / max(SMALLEST, p[longer].sum()))
-        return ended * float(np.exp(self._next(self._reader.state(ids))[0, self._spaced]).sum())
+        p = np.exp(self._reader.next(self._reader.state(ids))[0])
+        return ended * float(p[self._spaced].sum())
 
-    def _state(self, text: str) -> Array:
-        return self._reader.state(self._tokenizer.known(self._tokenizer.encode(text)))
-
-    def _next(self, state: Array) -> Array:
-        """Log-probabilities of the next token after a state of the reader's, [1, V].
-
-        While a word is typed they stay the same, and of many words they take long to find.
-        """
-        for known, logp in self._known:
-            if known is state:
-                return logp
-        logp = self._logp(state)
-        self._known.append((state, logp))
-        return logp
-
-    def _logp(self, state: Array) -> Array:
-        logits = self._engine.logits(state)
-        logits[:, self._tokenizer.unknown_id] = -np.inf
-        return log_softmax(logits)
+    def _encode(self, text: str) -> Ids:
+        """The tokens of a text, of which little is encoded that was so before."""
+        if not text.startswith(self._encoded):
+            self._encoded, self._encoded_ids = "", self._encoded_ids[:0]
+        *parts, rest = [*chunks([text[len(self._encoded) :]], AT_ONCE)] or [""]
+        new = [*map(self._tokenizer.encode, parts)]
+        self._encoded += "".join(parts)
+        self._encoded_ids = np.concatenate([self._encoded_ids, *new])
+        ids = np.concatenate([self._encoded_ids, self._tokenizer.encode(rest)])
+        return self._tokenizer.known(ids)
 
     def _search(
         self, typed: str, unfinished: str, within: bool, wanted: list[str], k: int
     ) -> tuple[dict[str, float], float]:
         """Words that may follow and their probabilities, and that of the unfinished end."""
-        state = self._state(typed.removesuffix(unfinished))
-        next_logp = self._next(state)
+        state = self._reader.state(self._encode(typed.removesuffix(unfinished)))
+        next_logp = self._reader.next(state)
         paths = tuple(tuple(self._tokenizer.encode(unfinished + text).tolist()) for text in wanted)
         beam = [Hypothesis(unfinished, "", 0.0, paths)]
         mass = 0.0 if unfinished else 1.0
@@ -242,8 +200,8 @@ class WordSearch:
                     found[before] += math.exp(child.score)
             beam = children
             if beam:
-                state = self._engine.step(np.array(tokens), state[:, :, rows])
-                next_logp = self._logp(state)
+                state = self._reader.engine.step(np.array(tokens), state[:, :, rows])
+                next_logp = self._reader.logp(state)
         return found, mass
 
     def _spell(self, need: str) -> tuple[Ids, Ids]:

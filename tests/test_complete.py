@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from charrnn.config import ModelConfig
 from charrnn.engine import Engine, log_softmax
 from charrnn.mixture import BEGIN, FEATURES, Weights
 from charrnn.ngram import NGram
-from charrnn.search import Reader, WordSearch
+from charrnn.search import WordSearch
 from charrnn.tokenizer import TOKENIZERS, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
 from charrnn.words import WORD, is_unspaced
 from tests.strategies import texts
@@ -154,16 +155,28 @@ def test_typing_equals_starting_over(level: type[Tokenizer]) -> None:
         assert [c.text for c in suggest.complete(typed)] == [c.text for c in expected]
 
 
-def test_reader_keeps_to_its_limit() -> None:
-    """A long text costs bounded memory, and going back beyond it still gives the right state."""
-    engine = random_engine(20)
-    start = engine.zero_state()
-    reader = Reader(engine, start, keep=8)
-    ids = np.random.default_rng(0).integers(0, 20, 300).astype(np.int32)
-    for end in [*range(1, 100), 300, 295, 40, 300, 0, 5]:
-        state = reader.state(ids[:end])
-        np.testing.assert_allclose(state, engine.read(ids[:end], start), atol=1e-5)
-        assert len(reader._states) <= 17
+@pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
+def test_a_key_costs_the_same_in_a_long_text(
+    level: type[Tokenizer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the text, what was encoded is not encoded again, but for its end."""
+    tokenizer = level.train(TALE)
+    text = TALE * 300
+    suggest, _ = completer(tokenizer, recent=True)
+    suggest.complete(text[:39_800])
+    plain = tokenizer.encode
+    encode = Mock(wraps=plain)
+    step = Mock(wraps=suggest._network._reader.engine.step)
+    monkeypatch.setattr(tokenizer, "encode", encode)
+    monkeypatch.setattr(suggest._network._reader.engine, "step", step)
+    for end in range(39_800, 40_400, 7):
+        suggest.complete(text[:end])
+        assert sum(len(call.args[0]) for call in encode.call_args_list) < 4000
+        assert step.call_count < 200
+        encode.reset_mock()
+        step.reset_mock()
+    window = suggest._window(text[:end])
+    np.testing.assert_array_equal(suggest._network._encode(window), plain(window))
 
 
 CHINESE = "小猫在公园里吃鱼。小狗在公园里睡觉。老师在学校里看书。小猫不看书。\n" * 4

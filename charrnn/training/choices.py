@@ -1,7 +1,11 @@
 """What `train` chooses where the user has not: sizes and limits that follow text and time."""
 
 import math
+import statistics
+import time
 from typing import Any
+
+import torch
 
 from charrnn.config import ModelConfig
 from charrnn.training.softmax import SAMPLED_FROM, sample_size
@@ -10,14 +14,17 @@ LIMITS = {"seconds", "epochs", "steps"}  # fields of TrainingConfig that say whe
 SHAPE = ("cell", "layers", "hidden", "embedding", "tied")  # fields of ModelConfig to choose
 FINE_TUNING_LR = 0.02  # 0.03 learns the new text best and forgets the old one most
 SECONDS = 300.0  # if nothing says how long
-LONG = 240.0  # from so many on larger networks and batches pay
+LONG = 240.0  # from so many on, on that machine, larger networks and batches pay
 EPOCHS = 60  # then also at the most: a short text is learned sooner
-# Up to so many passes over the text: dropout, input dropout, weight drop, weight decay.
+# Up to so many passes over the text, of characters times the weights that learn each of them:
+# dropout, input dropout, weight drop, weight decay.
 REGULARISATION = {
     "characters": (
         (2, 0.0, 0.0, 0.0, 0.0),
-        (8, 0.2, 0.0, 0.0, 0.03),
-        (20, 0.4, 0.0, 0.0, 0.1),
+        (6, 0.1, 0.0, 0.0, 0.03),
+        (25, 0.2, 0.0, 0.0, 0.03),
+        (40, 0.3, 0.0, 0.0, 0.1),
+        (100, 0.4, 0.0, 0.0, 0.1),
         (math.inf, 0.5, 0.0, 0.0, 0.1),
     ),
     "parts": (
@@ -35,10 +42,28 @@ REGULARISATION = {
 }
 DEEP_PASSES = 35  # from so many passes on a second layer pays for its time, not for words
 TIED_PASSES = 20  # from so many on a small vocabulary of words shares vectors with the output
-OPERATIONS = 5e10  # a second, roughly what two cores spend on training
+OPERATIONS = 5e10  # a second, roughly what training spends on a machine for which times are named
+MULTIPLIED = 1.25e11  # and what products of matrices reach there
 
 
-def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) -> dict[str, Any]:
+def speed() -> float:
+    """How fast this machine's processor multiplies matrices, beside the one that times are for."""
+    matrix = torch.ones(512, 512)
+    took = []
+    for _ in range(20):
+        began = time.perf_counter()
+        torch.mm(matrix, matrix)
+        took.append(time.perf_counter() - began)
+    return 2 * 512**3 / statistics.median(took) / MULTIPLIED
+
+
+def choose(
+    level: str,
+    tokens: int,
+    vocab_size: int,
+    options: dict[str, Any],
+    speed: float = 1.0,
+) -> dict[str, Any]:
     """Values for the fields of ModelConfig and TrainingConfig, those of the user first.
 
     The more text and time, the larger the network; the more often one layer would see each
@@ -49,15 +74,16 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
         tokens: in the training part.
         vocab_size: V.
         options: what the user has set.
+        speed: of the machine; see `speed`. Of no account if no time limits the training.
     """
     kind = _kind(level, vocab_size)
-    limits: dict[str, Any] = {}
     if not options.keys() & LIMITS:
-        limits = {"seconds": SECONDS, "epochs": EPOCHS}
+        options = {"seconds": SECONDS, "epochs": EPOCHS} | options
+    seconds = options.get("seconds", math.inf) * speed
     shape: dict[str, Any] = {
         "cell": "lstm",
         "layers": 1,
-        "hidden": _hidden(tokens, options.get("seconds", SECONDS)),
+        "hidden": _hidden(tokens, seconds if "seconds" in options else SECONDS),
         "embedding": 64 if kind == "characters" else 128,
         "tied": False,
     }
@@ -71,19 +97,23 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
         shape |= shared
     bptt = max(1, options.get("bptt", min(64, tokens // 8)))
     batch = max(1, options.get("batch", min(16, tokens // (4 * bptt))))
-    config = ModelConfig(vocab_size, **shape)
-    passes = _passes(config, tokens, bptt * batch, limits | options)
+    multiplied = _multiplied(ModelConfig(vocab_size, **shape), bptt * batch)
+    read = min(
+        seconds * OPERATIONS / (6 * multiplied), options.get("steps", math.inf) * bptt * batch
+    )
+    passes = min(options.get("epochs", math.inf), read / tokens)
     words = kind == "words"
     if words and passes >= TIED_PASSES:
         shape |= shared
     if passes >= DEEP_PASSES and not words and "layers" not in options:
         shape["layers"] = 2
     # A text that is never read to its end can be read at more places at once, given some time.
-    if passes < 1 and (limits | options).get("seconds", 0) >= LONG and "batch" not in options:
+    if passes < 1 and LONG <= seconds < math.inf and "batch" not in options:
         batch *= 2
+    learned = passes * multiplied / tokens if kind == "characters" else passes
     # (A limit of NaN gets this far; TrainingConfig refuses it.)
     rows = REGULARISATION[kind]
-    dropout, inputs, weights, decay = next(row for below, *row in rows if not passes >= below)
+    dropout, inputs, weights, decay = next(row for below, *row in rows if not learned >= below)
     recipe = {
         "bptt": bptt,
         "batch": batch,
@@ -93,7 +123,7 @@ def choose(level: str, tokens: int, vocab_size: int, options: dict[str, Any]) ->
         "variational": words or inputs > 0,
         "weight_decay": decay,
     }
-    return shape | recipe | limits | options
+    return shape | recipe | options
 
 
 def _kind(level: str, vocab_size: int) -> str:
@@ -111,12 +141,7 @@ def _hidden(tokens: int, seconds: float) -> int:
     return 384 if seconds < 900 else 512
 
 
-def _passes(
-    config: ModelConfig, tokens: int, tokens_per_step: int, limits: dict[str, Any]
-) -> float:
-    """About how often the text will be read."""
+def _multiplied(config: ModelConfig, tokens_per_step: int) -> int:
+    """Weights that a token is multiplied with."""
     recurrent = sum(math.prod(s) for name, s in config.shapes().items() if "layers." in name)
-    multiplied = recurrent + sample_size(config.vocab_size, tokens_per_step) * config.hidden
-    by_time = limits.get("seconds", math.inf) * OPERATIONS / (6 * multiplied)
-    by_steps = limits.get("steps", math.inf) * tokens_per_step
-    return float(min(limits.get("epochs", math.inf), by_time / tokens, by_steps / tokens))
+    return recurrent + sample_size(config.vocab_size, tokens_per_step) * config.hidden

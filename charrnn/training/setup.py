@@ -19,7 +19,7 @@ from charrnn.parts import Parts
 from charrnn.source import Source
 from charrnn.text import lines, told
 from charrnn.tokenizer import TOKENIZERS, Tokenizer
-from charrnn.training import checkpoint, transfer
+from charrnn.training import checkpoint, choices, transfer
 from charrnn.training.choices import FINE_TUNING_LR, LIMITS, SHAPE, choose
 from charrnn.training.corpus import SAMPLE, Corpus, kept
 from charrnn.training.run import Run, new_path, resume_path
@@ -76,11 +76,17 @@ def begin(
         shape = {name: getattr(old_model.config, name) for name in SHAPE}
         options = {"lr": FINE_TUNING_LR} | options | shape
     # Checked before a long text is read; the real ones follow from it.
-    _, training = _configure(level, 10**6, 100, options)
+    _, training = _configure(level, 10**6, 100, options, 1.0)
     corpus = _prepare(source, training, tokenize, note)
     if origin:
         corpus = replace(corpus, old=origin.held_out(corpus.tokenizer))
-    model, training = _configure(level, len(corpus.train), corpus.tokenizer.vocab_size, options)
+    model, training = _configure(
+        level,
+        len(corpus.train),
+        corpus.tokenizer.vocab_size,
+        options,
+        choices.speed() if where.type == "cpu" else 1.0,
+    )
     trainer = Trainer(model, training, corpus, where)
     if parent:
         transfer.take_over(trainer.network, corpus.tokenizer, old_model)
@@ -181,9 +187,9 @@ def _shuffled_lines(parts: Parts) -> str:
 
 
 def _configure(
-    level: str, tokens: int, vocab_size: int, options: dict[str, Any]
+    level: str, tokens: int, vocab_size: int, options: dict[str, Any], speed: float
 ) -> tuple[ModelConfig, TrainingConfig]:
-    values = choose(level, tokens, vocab_size, options)
+    values = choose(level, tokens, vocab_size, options, speed)
     shape = {name: values.pop(name) for name in SHAPE}
     return ModelConfig(vocab_size, **shape), TrainingConfig(**values)
 

@@ -1,0 +1,122 @@
+"""Reads what is typed: the network's state after it, and an output layer that learns it.
+
+Dynamic evaluation (Krause et al. 2018, arXiv:1709.07432) of the output layer alone: each token that
+is read pulls its row of the matrix towards the network's output before it, and pushes those of the
+tokens that were expected instead away. Of a token that is taken back this is undone, so that what
+comes next follows from the text as it stands.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.cells import Array
+from charrnn.engine import Engine, log_softmax
+from charrnn.tokenizer import Ids
+
+KEEP = 512  # states, at least; whoever goes back further has the text read again from its start
+KNOWN = 4  # states whose next tokens are kept: of the word, after it, and after a space
+AT_ONCE = 32  # tokens that are learned together, as soon as all of them are read
+LEAST = 1e-3  # by which a token's probability was wrong at most, if that is not worth correcting
+
+
+class Lesson(NamedTuple):
+    """What was learned of AT_ONCE tokens; see Engine.correct."""
+
+    tokens: NDArray[np.intp]
+    shares: Array
+    outputs: Array
+
+
+class Reader:
+    """The state after a text, kept for its last tokens, so that a key costs a step.
+
+    Args:
+        engine: reads; it stays as it is.
+        start: the state before any text, [L, S, 1, H].
+        unknown_id: of the token that is never predicted.
+        rate: at which the output layer learns; 0 for not at all.
+        keep: states that are kept, at least; AT_ONCE or more.
+
+    Attributes:
+        engine: the same network, with an output layer that has learned the text read last.
+    """
+
+    def __init__(
+        self, engine: Engine, start: Array, unknown_id: int, rate: float = 0.0, keep: int = KEEP
+    ) -> None:
+        self._untaught = engine
+        self._unknown_id = unknown_id
+        self._rate = rate
+        self._keep = keep
+        self._start = start
+        self._begin()
+
+    def _begin(self) -> None:
+        self.engine = self._untaught.with_own_output() if self._rate else self._untaught
+        self._ids: Ids = np.zeros(0, np.int32)
+        self._states = [self._start]  # after the first N - len + 1 ... N of the N ids
+        self._lessons: list[Lesson] = []
+        # The last states that were asked about, and what may come next.
+        self._known: deque[tuple[Array, Array]] = deque(maxlen=KNOWN)
+
+    def state(self, ids: Ids) -> Array:
+        """The state after a text, [L, S, 1, H]; what follows is predicted as after that text."""
+        shorter = min(len(ids), len(self._ids))
+        differ = np.flatnonzero(ids[:shorter] != self._ids[:shorter])
+        same = int(differ[0]) if len(differ) else shorter
+        oldest = len(self._ids) + 1 - len(self._states)  # tokens before the first state
+        if same // AT_ONCE * AT_ONCE < oldest:
+            self._begin()
+            same = 0
+        else:
+            del self._states[same - oldest + 1 :]
+            for _ in range(same // AT_ONCE, len(self._ids) // AT_ONCE if self._rate else 0):
+                tokens, shares, outputs = self._lessons.pop()
+                self.engine.correct(tokens, -shares, outputs)
+        for end in range(same + 1, len(ids) + 1):
+            self._states.append(self.engine.step(ids[end - 1 : end], self._states[-1]))
+            if self._rate and end % AT_ONCE == 0:
+                self._learn(ids[end - AT_ONCE : end])
+            del self._states[: -2 * self._keep]
+        del self._lessons[: -(2 * self._keep // AT_ONCE + 1)]
+        self._ids = ids
+        return self._states[-1]
+
+    def _learn(self, ids: Ids) -> None:
+        """Correct the output layer by the tokens read last."""
+        before = np.concatenate(self._states[-len(ids) - 1 : -1], axis=2)
+        errors = -np.exp(self.logp(before))
+        errors[np.arange(len(ids)), ids] += 1
+        errors[ids == self._unknown_id] = 0
+        tokens = np.flatnonzero((np.abs(errors) > LEAST).any(axis=0))
+        shares = np.float32(self._rate) * errors[:, tokens]
+        self._lessons.append(Lesson(tokens, shares, before[-1, 0]))
+        self.engine.correct(*self._lessons[-1])
+
+    def next(self, state: Array) -> Array:
+        """Log-probabilities of the token after the last text or one before it, [1, V].
+
+        While a word is typed they stay the same, and of many words they take long to find.
+        """
+        for known, logp in self._known:
+            if known is state:
+                return logp
+        logp = self.logp(state)
+        self._known.append((state, logp))
+        return logp
+
+    def logp(self, state: Array) -> Array:
+        """Log-probabilities of the next token in states that go on from the last text.
+
+        Args:
+            state: [L, S, B, H].
+
+        Returns:
+            float32 [B, V].
+        """
+        logits = self.engine.logits(state)
+        logits[:, self._unknown_id] = -np.inf
+        return log_softmax(logits)

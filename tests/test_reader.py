@@ -1,0 +1,101 @@
+"""The reader of what is typed: its states, and what its output layer learns."""
+
+import numpy as np
+import pytest
+
+from charrnn.cells import Array
+from charrnn.config import ModelConfig
+from charrnn.engine import Engine, log_softmax
+from charrnn.reader import AT_ONCE, KEEP, Reader
+
+VOCAB = 20
+UNKNOWN = VOCAB - 1
+
+
+@pytest.fixture
+def engine() -> Engine:
+    config = ModelConfig(VOCAB, "lstm", layers=2, hidden=16, embedding=8)
+    rng = np.random.default_rng(0)
+    weights = {
+        name: (0.6 * rng.normal(size=shape)).astype(np.float32)
+        for name, shape in config.shapes().items()
+    }
+    return Engine(config, weights)
+
+
+@pytest.fixture
+def ids() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, UNKNOWN, 300).astype(np.int32)
+
+
+def next_logp(engine: Engine, state: Array) -> Array:
+    logits = engine.logits(state)
+    logits[:, UNKNOWN] = -np.inf
+    return log_softmax(logits)
+
+
+ENDS = [*range(1, 100), 300, 295, 40, 300, 0, 5, 70, 31, 32, 33, 64, 20]
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.01])
+def test_keeps_to_its_limit(engine: Engine, ids: np.ndarray, rate: float) -> None:
+    """A long text costs bounded memory, and going back beyond it still gives the right state."""
+    start = engine.zero_state()
+    reader = Reader(engine, start, UNKNOWN, rate, keep=AT_ONCE)
+    for end in ENDS:
+        state = reader.state(ids[:end])
+        np.testing.assert_allclose(state, engine.read(ids[:end], start), atol=1e-5)
+        assert len(reader._states) <= 2 * AT_ONCE
+        assert len(reader._lessons) <= 3
+
+
+@pytest.mark.parametrize("keep", [AT_ONCE, KEEP])
+def test_what_is_taken_back_is_unlearned(engine: Engine, ids: np.ndarray, keep: int) -> None:
+    """However a text came to stand there, what follows it is as likely as if read at once."""
+    reader = Reader(engine, engine.zero_state(), UNKNOWN, 0.01, keep)
+    for end in ENDS:
+        afresh = Reader(engine, engine.zero_state(), UNKNOWN, 0.01, keep)
+        expected = afresh.next(afresh.state(ids[:end]))
+        np.testing.assert_allclose(reader.next(reader.state(ids[:end])), expected, atol=1e-4)
+        # Another way it might have gone on, up to a word's end, and back.
+        reader.state(np.append(ids[:end], ids[:AT_ONCE]))
+        np.testing.assert_allclose(reader.next(reader.state(ids[:end])), expected, atol=1e-4)
+
+
+def test_learns_as_by_gradient(engine: Engine, ids: np.ndarray) -> None:
+    """A lesson is a step down the loss of its tokens, by finite differences."""
+    ids = ids[:AT_ONCE]
+    start = engine.zero_state()
+    states = [engine.read(ids[:i], start) for i in range(AT_ONCE)]
+    before = np.concatenate(states, axis=2)
+
+    def loss(of: Engine) -> float:
+        return -float(next_logp(of, before)[np.arange(AT_ONCE), ids].sum(dtype=np.float64))
+
+    reader = Reader(engine, start, UNKNOWN, 1e-3)
+    reader.state(ids)
+    change = reader.engine._output - engine._output
+    for token, unit in [(3, 0), (7, 5), (UNKNOWN, 2)]:
+        nudged = engine.with_own_output()
+        nudged._output[token, unit] += 1e-2
+        gradient = (loss(nudged) - loss(engine)) / 1e-2
+        assert change[token, unit] == pytest.approx(-1e-3 * gradient, rel=0.05, abs=2e-5)
+
+
+def test_learns_what_is_repeated(engine: Engine) -> None:
+    """A text that goes on as it began becomes likely; the network that was given stays as it is."""
+    phrase = np.arange(8, dtype=np.int32)
+    text = np.tile(phrase, 100)
+    reader = Reader(engine, engine.zero_state(), UNKNOWN, 0.01)
+    first = engine.logits(engine.zero_state())
+    early = reader.next(reader.state(text[:16]))[0, 0]
+    late = reader.next(reader.state(text))[0, 0]
+    assert late > early + 0.5
+    np.testing.assert_array_equal(engine.logits(engine.zero_state()), first)
+
+
+def test_unknown_tokens_teach_nothing(engine: Engine) -> None:
+    """Characters that the model has never seen leave its output layer alone."""
+    reader = Reader(engine, engine.zero_state(), UNKNOWN, 0.01)
+    reader.state(np.full(100, UNKNOWN, np.int32))
+    np.testing.assert_array_equal(reader.engine._output, engine._output)
