@@ -206,7 +206,8 @@ class Completer:
 
     def _window(self, text: str) -> str:
         """The end of a text, from a place that seldom moves, so that little is read again."""
-        goes_on = text.startswith(self._typed[:-NEAR])
+        new = len(text) - len(self._typed)
+        goes_on = new < CONTEXT and text.startswith(self._typed[:-NEAR])
         if not (goes_on and CONTEXT <= len(text) - self._begin <= LONGEST):
             self._begin = max(0, len(text) // CONTEXT - 1) * CONTEXT
         self._typed = text

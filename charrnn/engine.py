@@ -161,8 +161,9 @@ class Engine:
     def with_own_output(self) -> Self:
         """The same network with an output layer of its own, to be corrected."""
         own = copy(self)
-        own._output, own._output_bias = self._output.copy(), self._output_bias.copy()
-        own._output_by_columns = own._output.T
+        own._output_bias = self._output_bias.copy()
+        own._output_by_columns = self._output.T.copy(order="C")
+        own._output = own._output_by_columns.T
         return own
 
     def correct(self, tokens: NDArray[np.intp], shares: Array, outputs: Array) -> None:

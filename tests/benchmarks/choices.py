@@ -27,7 +27,7 @@ from charrnn.cli.options import seconds
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.parts import Parts
 from charrnn.source import Source
-from charrnn.training.choices import choose
+from charrnn.training.choices import choose, speed
 from charrnn.training.corpus import Corpus
 from charrnn.training.trainer import Trainer
 
@@ -142,7 +142,7 @@ def main() -> None:
         corpus = Corpus.prepare(Parts.of([Source([path]).read()], VAL))
         size, vocabulary = len(corpus.train), corpus.tokenizer.vocab_size
         for budget in options.times:
-            chosen = choose("char", size, vocabulary, {"seconds": seconds(budget)})
+            chosen = choose("char", size, vocabulary, {"seconds": seconds(budget)}, speed())
             cells.append((path, size, budget, list(alternatives(chosen))))
     shapes = sorted({shape_of(tried) for *_, alternative in cells for _, tried in alternative})
     # Of one text: what a step takes hardly depends on the vocabulary.

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from charrnn.training.choices import choose
+from charrnn.training.choices import choose, speed
 
 SHORT, LONG = 40_000, 1_000_000  # tokens
 
@@ -65,8 +65,18 @@ def test_longer_tokens(
 
 def test_ten_minutes() -> None:
     """A text of a million characters is not held back by the dropout that a short one needs."""
-    assert chosen(seconds=600)["dropout"] == chosen(seconds=300)["dropout"] == 0.2
-    assert chosen(150_000, seconds=60)["dropout"] == 0.4
+    assert chosen(seconds=600)["dropout"] == chosen(seconds=300)["dropout"] == 0.1
+    short = choose("char", 143_137, 70, {"seconds": 60}, speed=1.2)
+    assert short["dropout"] >= 0.3
+
+
+def test_speed() -> None:
+    """A fast machine trains what a slow one would in a longer time; steps are the same on all."""
+    fast = choose("char", LONG, 70, {"seconds": 600}, speed=2.0)
+    assert fast | {"seconds": 1200} == chosen(seconds=1200)
+    for limit in ({"steps": 10_000}, {"epochs": 10}):
+        assert choose("char", LONG, 70, limit, speed=9.0) == choose("char", LONG, 70, limit)
+    assert speed() > 0
 
 
 def test_batch() -> None:
