@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
 MODEL = "this model"
 BASELINES = {
-    "cold": "without recent words",
+    "cold": "nothing remembered",
     "trigrams": "trigrams alone",
     "counts": "word counts alone",
 }
