@@ -134,7 +134,7 @@ def _kind(level: str, vocab_size: int) -> str:
 
 
 def _hidden(tokens: int, seconds: float) -> int:
-    if seconds < 20 or tokens < 50_000:
+    if seconds < 40 or tokens < 50_000:
         return 128
     if seconds < LONG or tokens < 500_000:
         return 256
