@@ -1,12 +1,14 @@
 """The reader of what is typed: its states, and what its output layer learns."""
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 
 from charrnn.cells import Array
 from charrnn.config import ModelConfig
 from charrnn.engine import Engine, log_softmax
-from charrnn.reader import AT_ONCE, KEEP, Reader
+from charrnn.reader import AT_ONCE, KEEP, PLACES, ROUND, Reader
 
 VOCAB = 20
 UNKNOWN = VOCAB - 1
@@ -99,3 +101,48 @@ def test_unknown_tokens_teach_nothing(engine: Engine) -> None:
     reader = Reader(engine, engine.zero_state(), UNKNOWN, 0.01)
     reader.state(np.full(100, UNKNOWN, np.int32))
     np.testing.assert_array_equal(reader.engine._output, engine._output)
+
+
+@pytest.fixture
+def many_ids() -> np.ndarray:
+    """More tokens than are read one by one, some of them far commoner than others."""
+    rng = np.random.default_rng(2)
+    return (rng.random(3 * ROUND + KEEP + 100) ** 3 * UNKNOWN).astype(np.int32)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.01])
+def test_a_long_text_is_read_at_several_places(
+    engine: Engine, many_ids: np.ndarray, rate: float
+) -> None:
+    """It teaches as if it had been typed, but for what stands far back."""
+    typed, opened = (Reader(engine, engine.zero_state(), UNKNOWN, rate) for _ in range(2))
+    for end in range(0, len(many_ids), 100):
+        typed.state(many_ids[:end])
+    expected = typed.next(typed.state(many_ids))
+    found = opened.next(opened.state(many_ids))
+    np.testing.assert_allclose(found[:, :UNKNOWN], expected[:, :UNKNOWN], atol=0.01)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.01])
+def test_jumps_read_little_again(engine: Engine, many_ids: np.ndarray, rate: float) -> None:
+    """Who goes far back, and forth again, waits for a round at the most, not for the whole text."""
+    reader = Reader(engine, engine.zero_state(), UNKNOWN, rate)
+    ends = (len(many_ids), 2 * ROUND + 50, len(many_ids) - 1, ROUND - 1, ROUND + KEEP)
+    first = [reader.next(reader.state(many_ids[:end])).copy() for end in ends]
+    for end, expected in zip(ends, first, strict=True):
+        with (
+            patch.object(Engine, "step", autospec=True, side_effect=Engine.step) as step,
+            patch.object(Reader, "_read_round") as read_round,
+        ):
+            found = reader.next(reader.state(many_ids[:end]))
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+        assert step.call_count <= ROUND + KEEP
+        read_round.assert_not_called()
+
+
+def test_places_to_go_back_to_are_few(engine: Engine, many_ids: np.ndarray) -> None:
+    """Texts that have nothing in common do not fill the memory."""
+    reader = Reader(engine, engine.zero_state(), UNKNOWN, 0.01)
+    for shift in range(PLACES):
+        reader.state((many_ids + shift) % UNKNOWN)
+    assert len(reader._places) == PLACES
