@@ -30,7 +30,7 @@ NEW_WORD, NEW_LETTER = 1e-3, 0.05  # of them are new, and how likely a letter of
 UNSEEN = 1e-4, 1e-3  # shares of recent words, and of followers, that count like none
 CONTEXT = 20_000  # characters before the cursor that count, at least; then up to twice as many,
 LONGEST = 200_000  # and more while the text is typed on,
-NEAR = 500  # or changed no further back
+NEAR = 500  # or changed no further back; after a jump back half as many may do
 SMALLEST = 1e-30
 TINY = 1e-5  # the probability that a source gives to what it does not know
 
@@ -207,8 +207,9 @@ class Completer:
     def _window(self, text: str) -> str:
         """The end of a text, from a place that seldom moves, so that little is read again."""
         new = len(text) - len(self._typed)
-        goes_on = new < CONTEXT and text.startswith(self._typed[:-NEAR])
-        if not (goes_on and CONTEXT <= len(text) - self._begin <= LONGEST):
+        same = text.startswith(self._typed[:-NEAR]) or self._typed.startswith(text)
+        counts = len(text) - self._begin
+        if not (same and new < CONTEXT and CONTEXT // 2 <= counts <= LONGEST):
             self._begin = max(0, len(text) // CONTEXT - 1) * CONTEXT
         self._typed = text
         return text[self._begin :]

@@ -179,6 +179,19 @@ def test_a_key_costs_the_same_in_a_long_text(
     np.testing.assert_array_equal(suggest._network._encode(window), plain(window))
 
 
+def test_a_jump_back_seldom_moves_what_counts() -> None:
+    """The same characters before the cursor count, so that little is read again, and never few."""
+    suggest, _ = completer(CharTokenizer.train(TALE))
+    text = "".join(f"{i} {TALE}" for i in range(1000))
+    begins = []
+    for end in (70_000, 69_000, 51_000, 51_001, 58_000, 49_000, 48_000):
+        window = suggest._window(text[:end])
+        begins.append(end - len(window))
+        assert text[:end].endswith(window)
+        assert len(window) >= complete.CONTEXT // 2
+    assert begins == [40_000] * 5 + [20_000] * 2
+
+
 CHINESE = "小猫在公园里吃鱼。小狗在公园里睡觉。老师在学校里看书。小猫不看书。\n" * 4
 
 
