@@ -5,6 +5,7 @@ from collections.abc import Callable
 from prompt_toolkit.auto_suggest import AutoSuggest, Suggestion
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
+from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 
 from charrnn.attention import Attention
 from charrnn.complete import Completion
@@ -46,9 +47,10 @@ class Suggester(AutoSuggest):
         self._chosen = 0
 
     def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
-        if not document.is_cursor_at_the_end or self._silent(document.text):
+        if not document.is_cursor_at_the_end_of_line or self._silent(document.text):
             return None
-        typed = self.before + document.text
+        text = document.text_before_cursor
+        typed = self.before + text
         phrase, completions = "", []
         if _word_start(typed) != self._hushed:
             found = self.model.complete(typed, self.count, self._attention)
@@ -60,18 +62,25 @@ class Suggester(AutoSuggest):
             completions = []
         self._attention.show(typed, [completion.text for completion in completions])
         self._text, self._completions, self._phrase, self._chosen = (
-            document.text, completions, phrase, 0,
+            text, completions, phrase, 0,
         )  # fmt: skip
-        return Suggestion(phrase) if phrase else None
+        return self.suggestion(text)
 
     def completions(self, text: str) -> list[Completion]:
-        """Those for this text; none if they are about an earlier one."""
+        """Those for the text before the cursor; none if they are about another one."""
         return self._completions if text == self._text else []
 
     def chosen(self, text: str) -> Completion | None:
         """The one that is shown."""
         completions = self.completions(text)
         return completions[self._chosen] if completions else None
+
+    def suggestion(self, text: str) -> Suggestion | None:
+        """What is shown after it."""
+        completion = self.chosen(text)
+        if not completion:
+            return None
+        return Suggestion(completion.text if self._chosen else self._phrase)
 
     @property
     def rank(self) -> int:
@@ -81,10 +90,9 @@ class Suggester(AutoSuggest):
     def next(self, text: str) -> Suggestion | None:
         """Choose the following suggestion, the first again after the last."""
         completions = self.completions(text)
-        if not completions:
-            return None
-        self._chosen = (self._chosen + 1) % len(completions)
-        return Suggestion(completions[self._chosen].text if self._chosen else self._phrase)
+        if completions:
+            self._chosen = (self._chosen + 1) % len(completions)
+        return self.suggestion(text)
 
     def hush(self, text: str) -> None:
         """Suggest nothing until the next word begins."""
@@ -94,6 +102,18 @@ class Suggester(AutoSuggest):
 
 def _word_start(text: str) -> int:
     return len(text) - len(half_word(text))
+
+
+class InnerGhost(Processor):
+    """Shows a suggestion at the end of a line; of the last line prompt_toolkit does."""
+
+    def apply_transformation(self, ti: TransformationInput) -> Transformation:
+        document, suggestion = ti.document, ti.buffer_control.buffer.suggestion
+        last = document.on_last_line
+        here = ti.lineno == document.cursor_position_row and document.is_cursor_at_the_end_of_line
+        if last or not here or not suggestion:
+            return Transformation(ti.fragments)
+        return Transformation([*ti.fragments, ("class:auto-suggestion", suggestion.text)])
 
 
 class Hand:
@@ -107,7 +127,7 @@ class Hand:
     def __init__(self) -> None:
         self.saved = 0
         self.taken = 0
-        self._loose = ""  # the text, while it ends in a space that nobody typed
+        self._loose: Document | None = None  # while its last space is one that nobody typed
 
     def take(self, buffer: Buffer, text: str) -> None:
         """Insert a suggestion and the space after it, if its script has spaces."""
@@ -115,15 +135,14 @@ class Hand:
         buffer.insert_text(text + space)
         self.saved += len(text + space) - 1
         self.taken += 1
-        self._loose = buffer.text if space else ""
+        self._loose = buffer.document if space else None
 
     def is_loose(self, buffer: Buffer) -> bool:
         """Whether the space before the cursor came with a suggestion."""
-        at_end = buffer.document.is_cursor_at_the_end
-        return bool(self._loose) and buffer.text == self._loose and at_end
+        return buffer.document == self._loose
 
     def drop_space(self, buffer: Buffer) -> None:
         """Take back the space that came with a suggestion."""
         buffer.delete_before_cursor()
         self.saved -= 1
-        self._loose = ""
+        self._loose = None

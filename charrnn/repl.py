@@ -7,6 +7,7 @@ from pathlib import Path
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app, run_in_terminal
 from prompt_toolkit.auto_suggest import ThreadedAutoSuggest
+from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.filters import Condition
 from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -15,7 +16,7 @@ from prompt_toolkit.styles import Style
 from charrnn import slash
 from charrnn.errors import CharrnnError, RunError, TextError
 from charrnn.files import append
-from charrnn.ghost import Hand, Suggester
+from charrnn.ghost import Hand, InnerGhost, Suggester
 from charrnn.learned import Learned
 from charrnn.model import Model
 from charrnn.ui import Ui
@@ -129,8 +130,10 @@ class Session:
             key_bindings=self._key_bindings(),
             bottom_toolbar=self._toolbar,
             style=STYLE,
+            input_processors=[InnerGhost()],
             tempfile_suffix=".txt",
         )
+        prompt.default_buffer.on_cursor_position_changed += self._follow
         prompt.app.ttimeoutlen = prompt.app.timeoutlen = ESCAPE_SECONDS
         try:
             while True:
@@ -168,6 +171,10 @@ class Session:
         """Characters that stand on the screen, and were typed or taken."""
         return len(self.transcript.text + get_app().current_buffer.text)
 
+    def _follow(self, buffer: Buffer) -> None:
+        """Show what is suggested where the cursor is now, and nothing that was elsewhere."""
+        buffer.suggestion = self.suggester.suggestion(buffer.document.text_before_cursor)
+
     def _explain(self, text: str) -> str:
         """Why what is shown after a text is suggested."""
         completion = self.suggester.chosen(text)
@@ -180,7 +187,8 @@ class Session:
         """What may be taken and how likely it is, the keys saved, and the keys to press."""
         buffer = get_app().current_buffer
         shown: StyleAndTextTuples = []
-        for i, completion in enumerate(self.suggester.completions(buffer.text)):
+        text = buffer.document.text_before_cursor
+        for i, completion in enumerate(self.suggester.completions(text)):
             style = "class:chosen" if i == self.suggester.rank else ""
             shown += [(style, completion.text.strip()), ("", f" {completion.p:.0%}   ")]
         if self.transcript.problem:
@@ -198,7 +206,7 @@ class Session:
         @Condition
         def suggested() -> bool:
             buffer = get_app().current_buffer
-            return bool(buffer.suggestion) and buffer.document.is_cursor_at_the_end
+            return bool(buffer.suggestion) and buffer.document.is_cursor_at_the_end_of_line
 
         @Condition
         def loose() -> bool:
@@ -223,19 +231,19 @@ class Session:
         @keys.add("tab")
         def show_next(event: KeyPressEvent) -> None:
             buffer = event.current_buffer
-            suggestion = suggester.next(buffer.text)
-            if suggestion and buffer.document.is_cursor_at_the_end:
+            suggestion = suggester.next(buffer.document.text_before_cursor)
+            if suggestion:
                 buffer.suggestion = suggestion
                 event.app.invalidate()
 
         @keys.add("escape")
         def hide(event: KeyPressEvent) -> None:
-            suggester.hush(event.current_buffer.text)
+            suggester.hush(event.current_buffer.document.text_before_cursor)
             event.current_buffer.suggestion = None
 
         @keys.add("f1")
         def explain(event: KeyPressEvent) -> None:
-            text = event.current_buffer.text
+            text = event.current_buffer.document.text_before_cursor
             reply = self._explain(text) if suggested() else NOTHING
             run_in_terminal(lambda: self._ui.note(reply))
 

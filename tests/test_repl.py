@@ -34,7 +34,7 @@ PATIENCE = 30.0  # seconds after which what is awaited counts as not coming
 RIGHT, TAB, ESCAPE, ENTER = "\x1b[C", "\t", "\x1b", "\r"
 ALT_F, CTRL_C, CTRL_D, CTRL_E, CTRL_RIGHT = "\x1bf", "\x03", "\x04", "\x05", "\x1b[1;5C"
 END, LEFT, BACKSPACE = "\x1b[F", "\x1b[D", "\x7f"
-UP, F1, ALT_ENTER, CTRL_O = "\x1b[A", "\x1bOP", "\x1b\r", "\x0f"
+UP, DOWN, F1, ALT_ENTER, CTRL_O = "\x1b[A", "\x1b[B", "\x1bOP", "\x1b\r", "\x0f"
 
 SEQUENCE = re.compile(r"\x1b\[(?P<private>[?>]?)(?P<numbers>[\d;]*)(?P<final>[A-Za-z])|\x1b[^\[]")
 GREY = "90"
@@ -446,6 +446,25 @@ class TestMultipleLines:
             session.type("One" + ALT_ENTER + "two" + ENTER)
             session.wait(lambda screen: screen.row == 2 and screen.text(2) == ">")
             assert (tmp_path / "notes.txt").read_text() == "One\ntwo\n"
+
+    def test_ghost_in_an_earlier_line(self, model: Path, tmp_path: Path) -> None:
+        """At the end of any line there are suggestions, and none that belong to another one."""
+        with opened(model, "-o", str(tmp_path / "notes.txt")) as session:
+            session.type("The c" + ALT_ENTER + "xy" + UP + END)
+            session.wait(lambda screen: screen.row == 0)
+            session.type("a")
+            session.wait_for("The ca", "t sat on the mat")
+            session.type(DOWN)
+            session.wait(lambda screen: screen.row == 1 and not screen.ghost)
+            session.linger()
+            assert not session.screen.ghost
+            session.type(UP)
+            session.wait_for("The ca", "t sat on the mat")
+            session.type(RIGHT)
+            session.wait(lambda screen: screen.typed == "The cat sat on the mat")
+            session.type(ENTER)
+            session.wait(lambda screen: screen.row == 2 and screen.text(2) == ">")
+            assert (tmp_path / "notes.txt").read_text() == "The cat sat on the mat\nxy\n"
 
     def test_paste(self, model: Path, tmp_path: Path) -> None:
         """A hundred kilobytes may be pasted; their line breaks do not enter anything."""
