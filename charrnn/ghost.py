@@ -41,7 +41,7 @@ class Suggester(AutoSuggest):
         self._silent = silent
         self._attention = Attention()
         self._hushed: int | None = None  # where the word starts that gets no suggestions
-        self._text = ""  # what the rest is about
+        self._typed = ""  # what the rest is about
         self._phrase = ""
         self._completions: list[Completion] = []
         self._chosen = 0
@@ -49,8 +49,7 @@ class Suggester(AutoSuggest):
     def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
         if not document.is_cursor_at_the_end_of_line or self._silent(document.text):
             return None
-        text = document.text_before_cursor
-        typed = self.before + text
+        typed = self.before + document.text_before_cursor
         phrase, completions = "", []
         if _word_start(typed) != self._hushed:
             found = self.model.complete(typed, self.count, self._attention)
@@ -61,14 +60,14 @@ class Suggester(AutoSuggest):
         else:
             completions = []
         self._attention.show(typed, [completion.text for completion in completions])
-        self._text, self._completions, self._phrase, self._chosen = (
-            text, completions, phrase, 0,
+        self._typed, self._completions, self._phrase, self._chosen = (
+            typed, completions, phrase, 0,
         )  # fmt: skip
-        return self.suggestion(text)
+        return self.suggestion(document.text_before_cursor)
 
     def completions(self, text: str) -> list[Completion]:
         """Those for the text before the cursor; none if they are about another one."""
-        return self._completions if text == self._text else []
+        return self._completions if self.before + text == self._typed else []
 
     def chosen(self, text: str) -> Completion | None:
         """The one that is shown."""

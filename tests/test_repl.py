@@ -483,6 +483,17 @@ class TestMultipleLines:
         session.type(UP)
         session.wait(lambda screen: screen.row == 1 and screen.typed == "A line.")
 
+    def test_history_has_no_old_ghost(self, session: Session) -> None:
+        """What was suggested for an entry came after other text than stands before it now."""
+        session.type("The c")
+        session.wait_for("The c", "at sat on the mat")
+        session.type(ENTER)
+        session.wait(lambda screen: screen.row == 1 and screen.text(1) == ">")
+        session.type(UP)
+        session.wait(lambda screen: screen.row == 1 and screen.typed == "The c")
+        session.linger()
+        assert not session.screen.ghost
+
     def test_editor(self, model: Path) -> None:
         """Ctrl-O opens the editor on what is being typed."""
         with opened(model, VISUAL="", EDITOR="sed -i s/A/An/") as session:
