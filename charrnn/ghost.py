@@ -47,7 +47,10 @@ class Suggester(AutoSuggest):
         self._chosen = 0
 
     def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
-        if not document.is_cursor_at_the_end_of_line or self._silent(document.text):
+        if self._silent(document.text):
+            self._completions = []  # a command may change what follows
+            return None
+        if not document.is_cursor_at_the_end_of_line:
             return None
         typed = self.before + document.text_before_cursor
         phrase, completions = "", []
@@ -60,9 +63,10 @@ class Suggester(AutoSuggest):
         else:
             completions = []
         self._attention.show(typed, [completion.text for completion in completions])
-        self._typed, self._completions, self._phrase, self._chosen = (
-            typed, completions, phrase, 0,
-        )  # fmt: skip
+        # The screen is drawn meanwhile: it finds what belongs together, or nothing.
+        self._completions = []
+        self._typed, self._phrase, self._chosen = typed, phrase, 0
+        self._completions = completions
         return self.suggestion(document.text_before_cursor)
 
     def completions(self, text: str) -> list[Completion]:

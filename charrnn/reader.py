@@ -67,9 +67,9 @@ class Reader:
         self._start = Place(np.zeros(0, np.int32), start, engine)
         places = PLACES_BYTES // (4 * engine.config.vocab_size * engine.config.hidden)
         self._places: deque[Place] = deque(maxlen=max(1, min(PLACES, places)))
-        self._begin(self._start.ids)
+        self._go_back(self._start.ids)
 
-    def _begin(self, ids: Ids) -> None:
+    def _go_back(self, ids: Ids) -> None:
         """Go back to the last place on the way to a text."""
         places = [place for place in self._places if _begins(ids, place.ids)]
         place = max(places, key=lambda place: len(place.ids), default=self._start)
@@ -92,7 +92,7 @@ class Reader:
         same = int(differ[0]) if len(differ) else shorter
         oldest = len(self._ids) + 1 - len(self._states)  # tokens before the first state
         if same // AT_ONCE * AT_ONCE < oldest or len(ids) - same > self._keep + ROUND:
-            self._begin(ids)
+            self._go_back(ids)
             same = len(self._ids)
             while len(ids) - same >= self._keep + ROUND:
                 same += ROUND

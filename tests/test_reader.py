@@ -140,9 +140,13 @@ def test_jumps_read_little_again(engine: Engine, many_ids: np.ndarray, rate: flo
         read_round.assert_not_called()
 
 
-def test_places_to_go_back_to_are_few(engine: Engine, many_ids: np.ndarray) -> None:
+@pytest.mark.parametrize(("size", "places"), [(1 << 26, PLACES), (4 * VOCAB * 16 * 3, 3), (1, 1)])
+def test_places_to_go_back_to_are_few(
+    engine: Engine, many_ids: np.ndarray, size: int, places: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Texts that have nothing in common do not fill the memory."""
+    monkeypatch.setattr("charrnn.reader.PLACES_BYTES", size)
     reader = Reader(engine, engine.zero_state(), UNKNOWN, 0.01)
     for shift in range(PLACES):
         reader.state((many_ids + shift) % UNKNOWN)
-    assert len(reader._places) == PLACES
+    assert len(reader._places) == places
