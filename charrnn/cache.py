@@ -1,8 +1,8 @@
 """What was made of a long text, kept in the user's cache folder and read through a memory map.
 
-A file is a header, JSON filled up to HEADER bytes, and data. It is written under a name of its
-process's own, flushed and renamed, so that whoever looks finds a whole file or none; processes that
-make the same one at once write the same.
+A file is a header, JSON filled up to HEADER bytes, and data. It is written beside and renamed, so
+that whoever looks finds a whole file or none; processes that make the same one at once write the
+same.
 """
 
 import hashlib
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from charrnn import __version__
 from charrnn.errors import RunError
+from charrnn.files import UNFINISHED, replacing
 
 HEADER = 4096
 DAY = 86_400.0  # seconds
@@ -77,22 +78,14 @@ def _read(path: Path) -> dict[str, Any] | None:
 
 
 def _make(path: Path, build: Build) -> dict[str, Any]:
-    own = path.with_name(f"{path.name}.{os.getpid()}.part")
-    try:
-        with open(own, "w+b") as file:
-            file.write(bytes(HEADER))
-            values = build(file)
-            file.seek(HEADER)
-            header = json.dumps([_seal(file, values), values]).encode()
-            file.seek(0)
-            file.write(header.ljust(HEADER))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(own, path)
-        return values
-    finally:
-        with suppress(OSError):
-            own.unlink()
+    with replacing(path) as file:
+        file.write(bytes(HEADER))
+        values = build(file)
+        file.seek(HEADER)
+        header = json.dumps([_seal(file, values), values]).encode()
+        file.seek(0)
+        file.write(header.ljust(HEADER))
+    return values
 
 
 def _seal(file: BufferedIOBase, values: Any) -> str:
@@ -107,5 +100,5 @@ def _tidy(folder: Path) -> None:
     for path in folder.iterdir():
         with suppress(OSError):
             age = time.time() - path.stat().st_mtime
-            if age > (ABANDONED if path.suffix == ".part" else UNUSED):
+            if age > (ABANDONED if path.suffix == UNFINISHED else UNUSED):
                 path.unlink()

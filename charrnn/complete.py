@@ -11,7 +11,7 @@ from charrnn.attention import Attention
 from charrnn.cells import Array
 from charrnn.engine import Engine
 from charrnn.mixture import BEGIN, FEATURES, Floats, Weights, probabilities
-from charrnn.ngram import NGram, half_word
+from charrnn.ngram import LONGEST_WORD, NGram, half_word
 from charrnn.recent import Recent
 from charrnn.search import WordSearch
 from charrnn.tokenizer import Tokenizer
@@ -188,6 +188,9 @@ class Completer:
         """The candidates and what each source says of them; the network's are `k` at least."""
         typed = self._window(typed)
         half = half_word(typed)
+        if len(half) == LONGEST_WORD:  # no word is longer
+            others = self._features(half, [], {}, 1.0)
+            return Options([None], others, np.zeros(1, np.float32), len(half))
         before = typed[: len(typed) - len(half)]
         if before != self._before:
             self._before, self._trigrams = before, self._ngram.after(before)

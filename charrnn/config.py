@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from charrnn.cells import CELLS
 from charrnn.errors import UsageError
 
+MOST_THREADS = 1024  # more than any step can use; a system may refuse to start so many
 DIAL = {"quiet": 0.5, "normal": 0.1, "eager": 0.0}  # in plain words; see `dial`
 
 
@@ -89,6 +90,8 @@ class TrainingConfig:
         steps: updates at the most, or None.
         patience: stop after this many validations in a row without a better one, or None.
         seed: of every random choice.
+        threads: processor threads of a step, or None for what is measured to be fastest, which may
+            change while training; only a fixed number gives the same weights bit for bit.
     """
 
     bptt: int = 64
@@ -107,6 +110,7 @@ class TrainingConfig:
     steps: int | None = None
     patience: int | None = None
     seed: int = 0
+    threads: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("bptt", "batch"):
@@ -129,6 +133,8 @@ class TrainingConfig:
         limits = (self.seconds, self.epochs, self.steps)
         require(any(limit is not None for limit in limits), "give --time, --epochs or --steps")
         require(0 <= self.seed < 2**63, "--random-seed must be from 0 to 2^63-1")
+        known = self.threads is None or 1 <= self.threads <= MOST_THREADS
+        require(known, f"--threads must be from 1 to {MOST_THREADS}")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """The stacked network in NumPy: token ids and a state in, a state and logits out. Knows no text."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from copy import copy
 from functools import cached_property
 from itertools import zip_longest
@@ -9,6 +10,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn import blas
 from charrnn.cells import CELLS, Array, Cell
 from charrnn.config import ModelConfig
 
@@ -47,6 +49,7 @@ class Engine:
 
     Attributes:
         layers: the recurrent layers.
+        weights: in the matrices that each token is multiplied with, a count.
         tabulated: whether the first layer's input product is looked up, not computed.
     """
 
@@ -57,6 +60,7 @@ class Engine:
         self.layers = self._layers(weights)
         self._output = weights["embedding" if config.tied else "output"]
         self._output_bias = weights["output_bias"][None]
+        self.weights = self._output.size + sum(layer.outgoing.size for layer in self.layers)
         first = self.layers[0]
         self._table = (
             self._embedding @ first.input + first.input_bias
@@ -92,6 +96,10 @@ class Engine:
     def _output_by_columns(self) -> Array:
         """The output layer's matrix laid out for many streams, [H, V]; for few it gains nothing."""
         return np.ascontiguousarray(self._output.T)
+
+    def threads(self, streams: int) -> AbstractContextManager[None]:
+        """Within, steps of so many streams use as many threads as suit them; see charrnn.blas."""
+        return blas.threads(streams, self.weights)
 
     @property
     def tabulated(self) -> bool:
@@ -133,6 +141,10 @@ class Engine:
         Returns:
             The state after, [L, S, 1, H].
         """
+        with blas.threads(1, 0):
+            return self._read(ids, state)
+
+    def _read(self, ids: NDArray[np.integer], state: Array) -> Array:
         after = state.copy()
         for start in range(0, len(ids), 1024):  # memory stays flat however long the text
             chunk = ids[start : start + 1024]

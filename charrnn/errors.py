@@ -8,6 +8,12 @@ CharrnnError            exit code 1
 └── TrainingError       training cannot go on (it diverged)
 """
 
+import errno
+import re
+
+PANIC = "PanicException"  # of libraries in Rust; no Exception, and not to be imported
+OUT_OF_MEMORY = re.compile(r"memory|bad_alloc|allocator|failed to map segment", re.IGNORECASE)
+
 
 class CharrnnError(Exception):
     """A failure told to the user in one line: what is wrong, then what to do.
@@ -48,3 +54,23 @@ class RunError(CharrnnError):
 
 class TrainingError(CharrnnError):
     pass
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether the machine, or the GPU, has too little memory, in any of the ways it is told.
+
+    torch raises RuntimeError ("DefaultCPUAllocator: can't allocate memory", "std::bad_alloc", "CUDA
+    out of memory"), the loader of a shared library ImportError, a mapped file OSError, safetensors
+    an error of its own or, as libraries in Rust do, a panic.
+    """
+    match error:
+        case MemoryError():
+            return True
+        case OSError():
+            return error.errno == errno.ENOMEM
+        case RuntimeError() | ImportError():
+            return bool(OUT_OF_MEMORY.search(str(error)))
+    kind, said = type(error).__name__, str(error)
+    return (kind == "SafetensorError" and "os error 12" in said) or (
+        kind == PANIC and "pointer is null" in said
+    )

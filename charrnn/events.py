@@ -15,7 +15,14 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Start(Event):
-    """Training begins or goes on: what was chosen."""
+    """Training begins or goes on: what was chosen.
+
+    Attributes:
+        speed: of the machine when the choices were made, see training.choices.speed; None if it
+            was not measured.
+        command: a command line that makes the same choices, whatever the machine's speed; None for
+            a run that goes on.
+    """
 
     run: str
     step: int
@@ -27,6 +34,8 @@ class Start(Event):
     parameters: int
     model: dict[str, Any]
     training: dict[str, Any]
+    speed: float | None = None
+    command: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,20 @@ class Step(Event):
     tokens_per_second: float | None
     seconds: float
     seconds_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Threads(Event):
+    """Another number of threads was measured to be faster.
+
+    Attributes:
+        threads: that each step uses from now on.
+        step_seconds: that a step took with them, median of some.
+    """
+
+    step: int
+    threads: int
+    step_seconds: float
 
 
 @dataclass(frozen=True, slots=True)

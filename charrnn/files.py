@@ -1,12 +1,16 @@
-"""Writing files so that a crash or a full disk leaves them whole; temporary ones."""
+"""Writing files so that a crash or a full disk leaves them whole; locks, temporary files, names."""
 
 import errno
 import json
 import os
+import secrets
+import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import BufferedRandom
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +18,42 @@ from numpy.typing import NDArray
 from charrnn.errors import RunError, TextError
 
 DISK = "/var/tmp"  # where /tmp may be memory
+UNFINISHED = ".tmp"  # ending of a file that is still being written
+LOCKED_BYTE = 2**31 - 2  # the last that Windows can lock; no file locked here is as long
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[BufferedRandom]:
+    """Yield a new file that takes the place of `path` once it is written and flushed to disk.
+
+    A reader sees the old file or the new one, never a part. Each writer has a file of its own,
+    which is removed whatever goes wrong; a kill leaves it, see `tidy`.
+
+    Raises:
+        OSError: the file cannot be written; what was there before is untouched.
+    """
+    beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
+    try:
+        with open(beside, "x+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+    except BaseException:  # Ctrl-C too
+        with suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def tidy(path: Path) -> None:
+    """Remove what processes left that were killed while they wrote `path`."""
+    for left in path.parent.glob(f"{path.name}*{UNFINISHED}"):
+        with suppress(OSError):
+            left.unlink()
 
 
 def write_atomically(path: Path, *data: bytes | memoryview) -> None:
-    """Write beside, flush to disk, rename: a reader sees the old file or the new, never a part.
+    """Write a file as `replacing` does.
 
     Args:
         data: the file's content, one part after the other.
@@ -25,16 +61,10 @@ def write_atomically(path: Path, *data: bytes | memoryview) -> None:
     Raises:
         RunError: the file cannot be written; what was there before is untouched.
     """
-    beside = path.with_name(path.name + ".tmp")
     try:
-        with open(beside, "wb") as file:
+        with replacing(path) as file:
             file.writelines(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
         raise RunError(
             f"cannot write {path}: {error.strerror or error}",
             "free some space or choose another folder with -o",
@@ -88,6 +118,73 @@ def append(path: Path, text: str) -> None:
         if file.write(data) != len(data):
             file.truncate(whole)  # a full disk took a part
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def lock(file: BinaryIO) -> bool:
+    """Lock a file for this process alone, until the file is closed or the process dies.
+
+    The lock binds only those who ask for it: others can still read and write the file.
+
+    Args:
+        file: open for writing.
+
+    Returns:
+        Whether it is locked now; False if another process has locked it. A file system without
+        locks locks nothing, and True is returned.
+    """
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(LOCKED_BYTE)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):  # Windows and NFS have the latter
+        return False
+    except OSError:
+        pass
+    return True
+
+
+def is_missing(path: str | Path) -> bool:
+    """Return whether there is no such file; one that cannot be looked at is not missing."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def check_readable(path: Path) -> None:
+    """Raise the reason why a file cannot be read, if there is one.
+
+    The safetensors library says of every such file that it does not exist.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    with open(path, "rb"):
+        pass
+
+
+def spelled(path: str | Path) -> str:
+    """Return a path as valid Unicode; bytes that are not UTF-8 become U+FFFD."""
+    return os.fsencode(path).decode(errors="replace")
+
+
+def quoted(path: str | Path) -> str:
+    """Return a path as it is typed in a shell."""
+    raw = os.fsencode(path)
+    try:
+        return shlex.quote(raw.decode())
+    except UnicodeDecodeError:
+        # $'...' takes Python's escapes; a double quote ahead makes Python put single ones around.
+        return "$'" + repr(b'"' + raw)[3:]
 
 
 def temporary(mode: str, **options: Any) -> IO[Any]:

@@ -23,6 +23,7 @@ from charrnn.stopping import Ending
 from charrnn.tokenizer import Ids, Tokenizer
 
 BATCH = 64  # texts written side by side
+SEED_TOKENS = 1 << 13  # that are read at the end of a seed: what stands before them is forgotten
 BLOCK = 32  # tokens drawn before their text is looked at,
 BLOCK_SECONDS = 0.05  # or fewer, so that a slow model's text flows
 
@@ -145,7 +146,7 @@ def _read(seed: str, engine: Engine, tokenizer: Tokenizer, start: Array, in_word
         end = end.removeprefix(itself)
         cannot_follow[:] = False
     ids = tokenizer.known(ids)
-    return _Seed(ids, end, cannot_follow, engine.read(ids, start))
+    return _Seed(ids, end, cannot_follow, engine.read(ids[-SEED_TOKENS:], start))
 
 
 class _Text:
@@ -296,7 +297,8 @@ class _Batch:
         steps = 1
         while texts := self._texts():
             began = time.monotonic()
-            ids_tb, nats_tb = self._draw(min(steps, self._room()), scored)
+            with self._engine.threads(len(texts)):
+                ids_tb, nats_tb = self._draw(min(steps, self._room()), scored)
             for i, text in enumerate(texts):
                 ids = ids_tb[:, i].tolist()
                 nats = None if nats_tb is None else nats_tb[:, i]

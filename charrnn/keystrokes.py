@@ -3,9 +3,10 @@
 The text is typed as it stands. Before a word's first letter and after each one the best candidates
 are shown that go on from what is typed of it; the user takes the word as soon as it is among them,
 with one key, if that saves a key at least. With the word comes the space after it, where the text
-has one. All else is typed key by key.
+has one. All else is typed key by key, such as a run of letters that is too long for a word.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import numpy as np
 from charrnn.attention import Attention
 from charrnn.cells import Array
 from charrnn.complete import Completion, best, ranked
-from charrnn.ngram import NGram, half_word
+from charrnn.ngram import LONGEST_WORD, NGram, half_word
 from charrnn.words import WORD
 
 SHOWN = (1, 3, 5)  # candidates that are looked at
@@ -24,6 +25,11 @@ DIAL = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # least probability t
 OFFERED = 64  # words that a list can go through, of which the first were passed over
 
 Suggest = Callable[[str, int, Attention | None], Sequence[Completion]]
+
+
+def completable(text: str) -> Iterator[re.Match[str]]:
+    """Yield the words of a text that suggestions can complete: at most LONGEST_WORD characters."""
+    return (word for word in WORD.finditer(text) if len(word[0]) <= LONGEST_WORD)
 
 
 @dataclass(slots=True)
@@ -179,7 +185,7 @@ def type_text(text: str, suggest: Suggest, vocabulary: Sequence[str]) -> Iterato
             keys.seconds.append(time.perf_counter() - began)
         return found
 
-    for word in WORD.finditer(text):
+    for word in completable(text):
         seen = word[0] in known
         ideal = max(0, len(word[0]) + (text[word.end() : word.end() + 1] == " ") - 1)
         keys.chars = word.end()

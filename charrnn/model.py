@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from charrnn import model_file
+from charrnn import model_file, runs
 from charrnn.cells import Array
 from charrnn.config import SamplingConfig, StopConfig, require
 from charrnn.engine import Engine
@@ -15,7 +15,7 @@ from charrnn.errors import ModelFileError
 from charrnn.generate import Part, Sample, generate
 from charrnn.model_file import ModelFile
 from charrnn.novelty import Items, WordRuns
-from charrnn.score import Score, score, surprises
+from charrnn.score import Score, Tell, score, surprises, untold
 from charrnn.text import SHAPES
 
 if TYPE_CHECKING:
@@ -199,14 +199,24 @@ class Model:
             p *= following[0].p
         return phrase
 
-    def score(self, text: str | Iterable[str]) -> Score:
-        """How well the model predicts a text, given whole or in blocks."""
-        blocks = [text] if isinstance(text, str) else text
-        return score(self.engine, self.file.tokenizer, self._start, blocks)
+    def score(self, text: str | Iterable[str], tell: Tell = untold) -> Score:
+        """Return how well the model predicts a text, given whole or in blocks.
 
-    def surprise(self, texts: Sequence[str]) -> list[Array]:
-        """The surprise (nats) of each character of some texts, [len(text)] each."""
-        return surprises(self.engine, self.file.tokenizer, self._start, texts)
+        Args:
+            text: the text.
+            tell: called now and then with the characters scored since the last call.
+        """
+        blocks = [text] if isinstance(text, str) else text
+        return score(self.engine, self.file.tokenizer, self._start, blocks, tell)
+
+    def surprise(self, texts: Sequence[str], tell: Tell = untold) -> list[Array]:
+        """Return the surprisal (nats) of each character of some texts, [len(text)] each.
+
+        Args:
+            texts: the texts, which are read side by side.
+            tell: called now and then with the characters scored since the last call.
+        """
+        return surprises(self.engine, self.file.tokenizer, self._start, texts, tell)
 
 
 def _known(index: T | None) -> T:
@@ -228,4 +238,4 @@ def load(path: str | os.PathLike[str] | None = None) -> Model:
         ModelFileError: there is no whole model.
         UsageError: no path was given and there is no run.
     """
-    return Model(model_file.load(model_file.find(None if path is None else str(Path(path)))))
+    return Model(model_file.load(runs.find(None if path is None else str(Path(path)))))

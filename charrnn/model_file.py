@@ -12,7 +12,6 @@ Nothing in it is executed, and every size is checked before it is used.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -24,21 +23,19 @@ from safetensors import SafetensorError, safe_open
 
 from charrnn.cells import Array
 from charrnn.config import ModelConfig
-from charrnn.errors import CharrnnError, ModelFileError, UsageError
-from charrnn.files import write_tensors
+from charrnn.errors import CharrnnError, ModelFileError, is_out_of_memory
+from charrnn.files import check_readable, write_tensors
 from charrnn.mixture import BEGIN, Weights
 from charrnn.novelty import Index, Items, WordRuns
 from charrnn.text import SHAPES
 from charrnn.tokenizer import Tokenizer, code_points, from_json
 
 FORMAT = 1
-MODEL_NAME = "model.safetensors"
-RESUME_NAME = "resume.safetensors"  # beside it in a run folder,
-RESUME_KEY = "charrnn-resume"  # what its metadata has its values under
-RUNS = Path("runs")
 SIZES = ("vocab_size", "layers", "hidden", "embedding")  # in a configuration
 WORD_RUNS = "word_runs"
 ITEMS = "items"
+# From a damaged file; the last two of a tensor whose type NumPy lacks, such as BF16 and F8_E4M3.
+UNREADABLE = (SafetensorError, ValueError, RecursionError, TypeError, AttributeError)
 I = TypeVar("I", bound=Index)  # noqa: E741
 NGRAM = "ngram."  # what the names of the trigram model's tensors begin with
 
@@ -98,9 +95,10 @@ def load(path: Path) -> ModelFile:
     """Read a model file from anyone.
 
     Raises:
-        ModelFileError: it is missing, damaged, of a newer format or not a model.
+        ModelFileError: it is missing, unreadable, damaged, of a newer format or not a model.
     """
     try:
+        check_readable(path)
         with safe_open(path, "numpy") as file:
             description = _description(path, (file.metadata() or {}).get("charrnn"))
             config = _config(description)
@@ -139,7 +137,9 @@ def load(path: Path) -> ModelFile:
         raise
     except OSError as error:
         raise ModelFileError(f"cannot read {path}: {error.strerror or error}") from None
-    except (SafetensorError, ValueError, CharrnnError, RecursionError, MemoryError) as error:
+    except (*UNREADABLE, CharrnnError) as error:
+        if is_out_of_memory(error):
+            raise
         raise ModelFileError(
             f"{path} is not a whole charrnn model: {error}", "copy it again or train anew"
         ) from None
@@ -193,28 +193,3 @@ def _mixture(values: Any) -> Weights:
     if weights.dtype != float or weights.shape != BEGIN.shape or not np.isfinite(weights).all():
         raise ValueError("the weights of its suggestions are no numbers")
     return weights
-
-
-def find(model: str | None) -> Path:
-    """The model file meant by -m: a file, a run folder, or by default the newest run's.
-
-    Raises:
-        UsageError: nothing was named and there is no run under runs/.
-        ModelFileError: the folder holds no model.
-    """
-    name = model or os.environ.get("CHARRNN_MODEL")
-    if name:
-        path = Path(name)
-        if not os.path.exists(path) and os.path.isdir(RUNS / name):
-            path = RUNS / name
-        if os.path.isdir(path):
-            path /= MODEL_NAME
-            if not path.exists():
-                raise ModelFileError(f"{name} holds no {MODEL_NAME}", "name a run that has one")
-        return path
-    found = sorted(RUNS.glob(f"*/{MODEL_NAME}"), key=lambda path: path.stat().st_mtime)
-    if not found:
-        raise UsageError(
-            "no model here: runs/ holds none", "train one with `charrnn train TEXT` or give -m"
-        )
-    return found[-1]

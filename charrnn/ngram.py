@@ -29,11 +29,14 @@ Keys = NDArray[np.int64]
 
 
 def half_word(text: str) -> str:
-    """The word at the end of a text, which may go on; empty if there is none."""
-    end = text[-LONGEST_WORD:]
+    """Return the word at the end of a text, which may go on; empty if there is none.
+
+    Of a longer run it is the last LONGEST_WORD characters.
+    """
+    end = text[-2 * LONGEST_WORD :].rpartition(" ")[2]
     for word in WORD.finditer(end):
         if word.end() >= len(end) - (end[-1] in JOINERS):
-            return "" if is_unspaced(word[0]) else end[word.start() :]
+            return "" if is_unspaced(word[0]) else end[word.start() :][-LONGEST_WORD:]
     return ""
 
 

@@ -17,16 +17,18 @@ from charrnn.events import (
     Start,
     Step,
     Stop,
+    Threads,
     Transfer,
     Unsaved,
     Validation,
 )
-from charrnn.ui import Ui, bits, duration, printable
+from charrnn.ui import Ui, bits, duration, printable, write_raw
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.live import Live
 
+SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
 BARS = "▁▂▃▄▅▆▇█"
 LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
 
@@ -68,6 +70,21 @@ class Progress:
         if self._live:
             self._live.stop()
             self._live = None
+
+    def interrupted(self) -> None:
+        """Say that a request to end has to wait a moment; called by a signal handler."""
+        if not self._ui.quiet:
+            write_raw("\nfinishing this step and saving; Ctrl-C again stops at once\n")
+
+    def pause(self) -> None:
+        """Give the terminal its cursor back before the process is stopped; see `interrupted`."""
+        if self._live:
+            write_raw(SHOW_CURSOR)
+
+    def go_on(self) -> None:
+        """The process goes on after it was stopped; see `interrupted`."""
+        if self._live:
+            write_raw(HIDE_CURSOR)
 
     def show(self, event: Event) -> None:
         match event:
@@ -115,6 +132,9 @@ class Progress:
                 self._ui.note(f"stopped at step {event.step:,}: {event.why}")
             case Done():
                 self._done(event)
+            case Threads():
+                if not self._live:
+                    self._ui.note(threads_line(event))
             case Save():
                 pass
         if self._live:
@@ -206,6 +226,11 @@ def step_line(event: Step) -> str:
     if event.seconds_left is not None:
         parts.append(f"{duration(event.seconds_left)} left")
     return "  ".join(parts)
+
+
+def threads_line(event: Threads) -> str:
+    threads = f"{event.threads} thread{'s' if event.threads > 1 else ''}"
+    return f"step {event.step:,}  {threads} from here on: {event.step_seconds:.3g} s a step"
 
 
 def transfer_line(event: Transfer) -> str:

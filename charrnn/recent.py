@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from heapq import nlargest
 from typing import NamedTuple
 
-from charrnn.ngram import LAST_CODE_POINT
+from charrnn.ngram import LAST_CODE_POINT, LONGEST_WORD
 from charrnn.words import WORD
 
 HALF_LIFE = 200.0  # words
@@ -58,7 +58,7 @@ class Recent:
             self._forget()
         start = max(0, self._read[-1].end) if self._read else 0
         for match in WORD.finditer(text, start):
-            self._add(match[0], match.end())
+            self._add(match[0][:LONGEST_WORD], match.end())
         self._text = text
 
     def _add(self, word: str, end: int) -> None:

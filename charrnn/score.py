@@ -1,9 +1,9 @@
 """How well a model predicts a text, in constant memory."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,12 @@ from charrnn.tokenizer import ESCAPE_NATS, Ids, Tokenizer
 STREAMS = 32  # a long text is read at this many places at once, which is many times faster,
 CONTEXT = 512  # each after reading this many tokens before it, so that little is forgotten
 BLOCK = 1 << 20  # characters held in memory
+
+Tell = Callable[[float], None]  # called with the characters scored since the last call
+
+
+def untold(chars: float) -> None:
+    """Do nothing: a Tell where nobody waits."""
 
 
 @dataclass(slots=True)
@@ -61,19 +67,29 @@ def _perplexity(nats: float, count: int) -> float | None:
     return math.exp(nats / count) if count and nats / count < 700 else None
 
 
-def score(engine: Engine, tokenizer: Tokenizer, state: Array, text: Iterable[str]) -> Score:
+def score(
+    engine: Engine, tokenizer: Tokenizer, state: Array, text: Iterable[str], tell: Tell = untold
+) -> Score:
     """Score a text given in blocks.
 
     Args:
+        engine: the network.
+        tokenizer: its tokens.
         state: what the engine remembers before the text, [L, S, 1, H].
         text: blocks of any size that add up to the text.
+        tell: told how far it is.
+
+    Raises:
+        TextError: the text is not valid Unicode.
     """
     total = Score()
     inside_word = False
     for block in chunks(text, BLOCK):
         ids = tokenizer.encode(block)
-        state, nats, correct = _score_ids(engine, tokenizer.known(ids), state)
-        total.nats += nats + ESCAPE_NATS * int((ids >= tokenizer.vocab_size).sum())
+        (nats,), correct, states = _read(engine, [tokenizer.known(ids)], state, len(block), tell)
+        state = states[:, :, -1:]
+        total.nats += float(nats.sum(dtype=float))
+        total.nats += ESCAPE_NATS * int((ids >= tokenizer.vocab_size).sum())
         total.correct += correct
         total.tokens += len(ids)
         total.chars += len(block)
@@ -84,36 +100,27 @@ def score(engine: Engine, tokenizer: Tokenizer, state: Array, text: Iterable[str
 
 
 def surprises(
-    engine: Engine, tokenizer: Tokenizer, start: Array, texts: Sequence[str]
+    engine: Engine, tokenizer: Tokenizer, start: Array, texts: Sequence[str], tell: Tell = untold
 ) -> list[Array]:
-    """How surprising each character of some texts is, each text for itself.
+    """Return how surprising each character of some texts is, each text for itself.
 
     Args:
+        engine: the network.
+        tokenizer: its tokens.
         start: what the engine remembers before a text, [L, S, 1, H].
         texts: read side by side, so not too many at once.
+        tell: told how far it is.
 
     Returns:
         For each text nats, float32 [len(text)]; a token's are spread evenly over its characters.
+
+    Raises:
+        TextError: a text is not valid Unicode.
     """
     ids = [tokenizer.encode(text) for text in texts]
-    lengths = np.array([len(tokens) for tokens in ids], int)
-    order = np.argsort(-lengths, kind="stable")  # the longest first: the others end before it
-    known_tb = np.zeros((lengths.max(initial=0), len(texts)), np.int32)
-    for row, i in enumerate(order):
-        known_tb[: lengths[i], row] = tokenizer.known(ids[i])
-    nats_tb = np.zeros(known_tb.shape, np.float32)
-    states = np.repeat(start, len(texts), axis=2)
-    for t, known in enumerate(known_tb):
-        going = int((lengths > t).sum())
-        states, known = states[:, :, :going], known[:going]
-        logp = log_softmax(engine.logits(states))
-        nats_tb[t, :going] = -np.take_along_axis(logp, known[:, None], 1)[:, 0]
-        states = engine.step(known, states)
-    rows = np.argsort(order)
-    return [
-        _of_characters(tokenizer, tokens, nats_tb[: len(tokens), row])
-        for tokens, row in zip(ids, rows, strict=True)
-    ]
+    known = [*map(tokenizer.known, ids)]
+    nats, _, _ = _read(engine, known, start, sum(map(len, texts)), tell)
+    return [_of_characters(tokenizer, *pair) for pair in zip(ids, nats, strict=True)]
 
 
 def _of_characters(tokenizer: Tokenizer, ids: Ids, nats: Array) -> Array:
@@ -139,24 +146,85 @@ def spread(nats: Array, lengths: Sequence[int]) -> Array:
     return np.repeat(sums / counts.astype(np.float32), counts)
 
 
-def _score_ids(engine: Engine, ids: Ids, state: Array) -> tuple[Array, float, int]:
-    """State after the ids, their negative log-probability, and how many were the first guess."""
-    streams = max(1, min(STREAMS, len(ids) // (4 * CONTEXT)))
-    length = -(-len(ids) // streams)
-    starts = np.arange(streams) * length
-    states = engine.zero_state(streams)
-    for before in range(CONTEXT if streams > 1 else 0, 0, -1):
-        states = engine.step(ids[np.maximum(starts - before, 0)], states)
-    states[:, :, :1] = state
-    nats, correct = 0.0, 0
-    last = len(ids) - int(starts[-1])  # the last stream may be shorter
-    for t in range(length):
-        if t == last:
-            state = states[:, :, -1:]
-            states, starts = states[:, :, :-1], starts[:-1]
-        logits = engine.logits(states)
-        targets = ids[starts + t]
-        nats -= float(np.take_along_axis(log_softmax(logits), targets[:, None], 1).sum())
-        correct += int((logits.argmax(axis=1) == targets).sum())
-        states = engine.step(targets, states)
-    return (states[:, :, -1:] if last == length else state), nats, correct
+class _Span(NamedTuple):
+    """A stretch of a text that one stream reads.
+
+    Attributes:
+        text: index of the text.
+        start: index of its first token in the text.
+        stop: index behind its last token.
+    """
+
+    text: int
+    start: int
+    stop: int
+
+    @property
+    def length(self) -> int:
+        return self.stop - self.start
+
+
+def _spans(lengths: Iterable[int]) -> list[_Span]:
+    """Cut texts of so many tokens each into spans, the longest first; a short text is one span."""
+    spans = []
+    for text, length in enumerate(lengths):
+        streams = max(1, min(STREAMS, length // (4 * CONTEXT)))
+        starts = range(0, length, max(1, -(-length // streams)))
+        spans += [_Span(text, start, min(start + starts.step, length)) for start in starts]
+    return sorted(spans, key=lambda span: span.length, reverse=True)
+
+
+def _read(
+    engine: Engine, texts: Sequence[Ids], start: Array, chars: int, tell: Tell
+) -> tuple[list[Array], int, Array]:
+    """Read some texts side by side, each long one at several places at once.
+
+    Args:
+        engine: the network.
+        texts: ids of the tokens of each text.
+        start: what the engine remembers before each text, [L, S, 1, H].
+        chars: characters of all texts together.
+        tell: told how far it is.
+
+    Returns:
+        Three values: for each text the negative log-probabilities (nats) of its tokens,
+        float32 [N]; how many tokens were the first guess; the states at the ends of the spans,
+        the longest first, [L, S, spans, H], so that the last one is the end of a text read alone.
+    """
+    spans = _spans(map(len, texts))
+    lengths = np.array([span.length for span in spans], int)
+    chars_per_token = chars / max(1, lengths.sum())
+    ids_tb = np.zeros((lengths.max(initial=0), len(spans)), np.int32)
+    for row, span in enumerate(spans):
+        ids_tb[: span.length, row] = texts[span.text][span.start : span.stop]
+    nats_tb = np.zeros(ids_tb.shape, np.float32)
+    correct = 0
+    with engine.threads(len(spans)):
+        states = _before(engine, texts, spans, start)
+        for t, ids in enumerate(ids_tb):
+            going = int((lengths > t).sum())  # the shorter spans have ended
+            ids = ids[:going]
+            logits = engine.logits(states[:, :, :going])
+            correct += int((logits.argmax(axis=1) == ids).sum())
+            nats_tb[t, :going] = -np.take_along_axis(log_softmax(logits), ids[:, None], 1)[:, 0]
+            states[:, :, :going] = engine.step(ids, states[:, :, :going])
+            tell(going * chars_per_token)
+    nats = [np.zeros(len(ids), np.float32) for ids in texts]
+    for row, span in enumerate(spans):
+        nats[span.text][span.start : span.stop] = nats_tb[: span.length, row]
+    return nats, correct, states
+
+
+def _before(engine: Engine, texts: Sequence[Ids], spans: Sequence[_Span], start: Array) -> Array:
+    """Return the states before some spans, [L, S, spans, H].
+
+    Before a text it is `start`; within one it is what the engine remembers of CONTEXT tokens.
+    """
+    states = np.repeat(start, len(spans), axis=2)
+    if later := [row for row, span in enumerate(spans) if span.start]:
+        contexts = [texts[spans[row].text][: spans[row].start][-CONTEXT:] for row in later]
+        within = engine.zero_state(len(later))
+        for ids in np.stack(contexts, axis=1):
+            within = engine.step(ids, within)
+        states[:, :, later] = within
+    return states

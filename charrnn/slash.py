@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from charrnn import runs
 from charrnn.config import dial
 from charrnn.errors import UsageError
 from charrnn.files import write_new
@@ -79,8 +80,9 @@ def _set(session: "Session", argument: str) -> str:
 
 def _model(session: "Session", argument: str) -> str:
     if argument:
-        session.use(load(argument))
-        session.evidence = Evidence.find(argument)
+        path = runs.find(argument)
+        session.use(load(path))
+        session.evidence = Evidence.find(path)
     training = session.suggester.model.file.training
     return f"trained on {', '.join(training.get('texts', [])) or 'an unknown text'}"
 

@@ -10,10 +10,11 @@ from itertools import chain
 from pathlib import PurePath
 from typing import Self
 
+from charrnn import runs
 from charrnn.config import require
 from charrnn.decoding import ERRORS, SUFFIXES, Note, decode, is_encoding, unnoted
 from charrnn.errors import TextError
-from charrnn.files import room_for, temporary
+from charrnn.files import room_for, spelled, temporary
 from charrnn.records import records
 from charrnn.text import END, SHAPES, Blocks, gathered, lines, whole_lines
 
@@ -51,6 +52,19 @@ class Source:
         require(self.errors in ERRORS, f"--errors {self.errors!r} is none of {', '.join(ERRORS)}")
         require(self.shape in SHAPES, f"{self.shape!r} is none of {', '.join(SHAPES)}")
         require(self.glob != "", "--glob needs a pattern, for example '*.txt'")
+
+    @property
+    def name(self) -> str:
+        """What a run of the texts is called: the first one's name without folder and endings."""
+        first = self.paths[0]
+        if first == "-":
+            return "stdin"
+        return spelled(PurePath(unpacked_name(os.path.abspath(first))).stem) or "run"
+
+    def absolute(self) -> Self:
+        """The same texts, whatever the current folder."""
+        paths = [path if path == "-" else os.path.abspath(path) for path in self.paths]
+        return replace(self, paths=paths)
 
     def read(self, note: Note = unnoted) -> str:
         """The text of all files, as `stream` gives it, in one piece."""
@@ -148,10 +162,19 @@ class Source:
         return ((path, replace(self, paths=[path])) for path in self.files())
 
     def _within(self, folder: str) -> list[str]:
-        """The files of a folder and of those below; links to folders, which may loop, are left."""
+        """The files of a folder and of those below.
+
+        Left out are links to folders, which may loop, and run folders: a model must not learn what
+        another one wrote. Of a run folder that was named itself, the user's own files are read.
+        """
         globs = [self.glob] if self.glob else RECORD_GLOBS if self.field else GLOBS
         found = []
         for below, folders, names in os.walk(folder, onerror=_unreadable):
+            if runs.is_run(below):
+                if below != folder:
+                    folders.clear()
+                    continue
+                names = [name for name in names if not runs.is_own(name)]
             folders[:] = [name for name in folders if not name.startswith(".")]
             for name in names:
                 path = os.path.join(below, name)

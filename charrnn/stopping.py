@@ -109,7 +109,8 @@ class Ending:
             rest = text[match.end() :]
             joins = rest[:1] in JOINERS  # no rest may join as well
             if joins and len(rest) < 2:
-                self._last_word, self._joiner = match[0] + rest, len(rest)
+                # Its first character stands for it: what may follow does not depend on more.
+                self._last_word, self._joiner = match[0][0] + rest, len(rest)
                 break
             self._words += 1
             if self._words == self._rules.words:
@@ -147,7 +148,7 @@ class Ending:
             (
                 n
                 for stop in self._rules.stop
-                for n in range(1, len(stop))
+                for n in range(1, min(len(stop), len(text) + 1))
                 if text.endswith(stop[:n])
             ),
             default=0,

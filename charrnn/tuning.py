@@ -10,11 +10,12 @@ import numpy as np
 
 from charrnn.attention import Attention
 from charrnn.complete import TINY, Completer, Completion, Options, ranked
-from charrnn.keystrokes import User, type_word
+from charrnn.keystrokes import User, completable, type_word
 from charrnn.mixture import FEATURES, Choice, Floats, Weights, fit
-from charrnn.words import WORD, is_unspaced
+from charrnn.words import is_unspaced
 
 LEAST_WORDS = 100  # fewer tell nothing of what is saved
+WORD_CHARS = 20  # bound on the characters that are typed, for each word; not tuned
 SHOWN = 3  # suggestions that the user looks at
 
 Rank = Callable[[Options], Floats]  # to each option's probability, 0 if it is not offered
@@ -50,21 +51,24 @@ class _Word(NamedTuple):
 
 
 def tune(completer: Completer, text: str, most_words: int, deadline: float = math.inf) -> Tuned:
-    """Type a text's beginning and fit the weights to it.
+    """Type the beginning of a text and fit the weights to it.
 
     What is saved is measured on each half with the weights that fit the other.
 
     Args:
-        completer: whose weights they shall be.
+        completer: makes the suggestions, by which the weights are fitted.
         text: not seen in training.
-        most_words: where to stop.
-        deadline: time.monotonic() at which to stop before.
+        most_words: words that are typed at most, in WORD_CHARS times as many characters.
+        deadline: time.monotonic() at which typing stops; a word that it cuts is left out.
     """
-    words = []
-    for match in islice(WORD.finditer(text), most_words):
-        if time.monotonic() > deadline:
+    words: list[_Word] = []
+    for match in islice(completable(text), most_words):
+        if match.end() > WORD_CHARS * most_words:
             break
-        words.append(_type(completer, text, *match.span()))
+        word = _type(completer, text, *match.span(), deadline)
+        if not word:
+            break
+        words.append(word)
     first, second = words[: len(words) // 2], words[len(words) // 2 :]
     weights = _fit(words)
     if sum(len(word.options) > 1 for word in words) < LEAST_WORDS:  # the others save no keys
@@ -74,10 +78,13 @@ def tune(completer: Completer, text: str, most_words: int, deadline: float = mat
     return Tuned(weights, saved / chars, _saved(text, words, _by_trigrams) / chars)
 
 
-def _type(completer: Completer, text: str, start: int, end: int) -> _Word:
+def _type(completer: Completer, text: str, start: int, end: int, deadline: float) -> _Word | None:
+    """Type a word; return None if the deadline comes before its end."""
     word = _Word(start, end, [], [])
     # (The word of a script without spaces is whole with its first character.)
     for place in range(start, start + 1 if is_unspaced(text[start]) else end + 1):
+        if time.monotonic() > deadline:
+            return None
         options = completer.options(text[:place], SHOWN)
         rest = text[place:end]
         word.options.append(options)

@@ -10,20 +10,23 @@ from typing import Any, Self
 
 from safetensors import SafetensorError, safe_open
 
-from charrnn import model_file
 from charrnn.complete import Completion
 from charrnn.errors import CharrnnError
+from charrnn.files import check_readable
 from charrnn.model import Model
-from charrnn.model_file import RESUME_KEY, RESUME_NAME
 from charrnn.ngram import half_word
+from charrnn.parts import Fingerprint
+from charrnn.runs import RESUME_KEY, RESUME_NAME
 from charrnn.source import Source
 from charrnn.ui import printable
-from charrnn.words import LETTER, MARKS, WORD
+from charrnn.words import LETTER, MARKS, UNSPACED, WORD
 
 LINES = 3  # that are shown
 WIDTH = 70  # characters of each
 CONTEXT = 3  # words before the suggested one that a line may share
-WORD_GAP = r"[^\w\n]*\n?[^\w\n]*"  # between two words, which a line break may part
+# Between two words, which a line break may part. (It takes all that it can at once: trying less
+# would take hours where a text has long runs of white space.)
+WORD_GAP = rf"[^\w\n{UNSPACED}]*+(?:\n[^\w\n{UNSPACED}]*+)?"
 
 
 @dataclass
@@ -32,33 +35,32 @@ class Evidence:
 
     Attributes:
         source: of the text; None if it is not known.
+        fingerprint: of the text that was trained on; another text is no evidence.
     """
 
     source: Source | None
+    fingerprint: str = ""
 
     @classmethod
-    def find(cls, model: str | None) -> Self:
-        """From a run folder, or a model file in one; see model_file.find.
-
-        Raises:
-            UsageError: nothing was named and there is no run.
-            ModelFileError: the folder holds no model.
-        """
-        values = _resume_values(model_file.find(model).parent / RESUME_NAME)
+    def find(cls, model: Path) -> Self:
+        """From the run folder of a model file, if it is in one."""
+        values = _resume_values(model.with_name(RESUME_NAME))
         try:
-            return cls(Source(**values["source"]))
+            return cls(Source(**values["source"]), values["fingerprint"])
         except (KeyError, TypeError, CharrnnError):
             return cls(None)
 
     @cached_property
     def text(self) -> str:
-        """Empty if it is not at hand."""
+        """Empty if it is not at hand, or has changed since."""
         if not self.source or "-" in self.source.paths:
             return ""
+        fingerprint = Fingerprint()
         try:
-            return self.source.read()
+            text = "".join(fingerprint.follow(self.source.stream()))
         except CharrnnError:
             return ""
+        return text if str(fingerprint) == self.fingerprint else ""
 
     def lines(self, before: str, word: str) -> tuple[list[str], str]:
         """The lines that have a word after as many of the words before it as any line has.
@@ -94,6 +96,7 @@ class Evidence:
 def _resume_values(path: Path) -> Mapping[str, Any]:
     """What a run's resume file says, without its tensors; nothing if there is none."""
     try:
+        check_readable(path)
         with safe_open(path, "numpy") as file:
             values = json.loads((file.metadata() or {})[RESUME_KEY])
     except (OSError, SafetensorError, ValueError, KeyError):
@@ -117,7 +120,7 @@ def why(model: Model, evidence: Evidence, typed: str, completion: Completion) ->
         )
     lines, shared = evidence.lines(typed[: len(typed) - len(half)], word)
     if not evidence.text:
-        said.append("  (the training text is not at hand)")
+        said.append("  (the training text is gone or has changed)")
     elif lines:
         said += [f"  it has {shared}:", *(f"  | {line}" for line in lines)]
     else:

@@ -99,13 +99,13 @@ def test_no_folder(folder: Path) -> None:
 def test_old_files_go(folder: Path) -> None:
     """What was not used for long, and what a killed process left, is removed; the rest is kept."""
     folder.mkdir(parents=True)
-    for name, age in (("old", UNUSED), ("used", ABANDONED), ("left.7.part", ABANDONED)):
+    for name, age in (("old", UNUSED), ("used", ABANDONED), ("left.12ab34cd.tmp", ABANDONED)):
         (folder / name).touch()
         os.utime(folder / name, times=(time.time() - age - 60,) * 2)
-    (folder / "begun.8.part").touch()
+    (folder / "begun.56ef7890.tmp").touch()
     cached(Builder())
     names = {path.name for path in folder.iterdir()}
-    assert names > {"used", "begun.8.part"}
+    assert names > {"used", "begun.56ef7890.tmp"}
     assert len(names) == 3
 
 
@@ -168,7 +168,7 @@ def test_killed(folder: Path) -> None:
     process = begin(folder)
     process.communicate()
     assert process.returncode == 0
-    assert sorted(path.suffix for path in folder.iterdir()) == ["", ".part"]
+    assert sorted(path.suffix for path in folder.iterdir()) == ["", ".tmp"]
 
 
 def test_mapped(folder: Path) -> None:

@@ -178,6 +178,27 @@ def test_a_key_costs_the_same_in_a_long_text(level: type[Tokenizer]) -> None:
     np.testing.assert_array_equal(suggest._network._encode(window), plain(window))
 
 
+@pytest.mark.parametrize("run", ["a" * 5000, "a-" * 2500, "ab" * 2500])
+@pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
+def test_run_without_spaces(level: type[Tokenizer], run: str) -> None:
+    """In a run of letters that is too long for a word, nothing is looked for, or offered."""
+    tokenizer = level.train(TALE)
+    suggest, _ = completer(tokenizer, text=TALE, recent=True)
+    suggest.complete(run[:4000])
+    plain = tokenizer.encode
+    for end in range(4001, 4600):
+        with (
+            patch.object(tokenizer, "encode", wraps=plain) as encode,
+            patch.object(Engine, "step", autospec=True, side_effect=Engine.step) as step,
+            patch.object(WordSearch, "search", return_value={}) as search,
+        ):
+            assert suggest.extend(run[:end], 3) == []
+            assert all(word.text[0] == " " for word in suggest.complete(run[:end]))
+        assert sum(len(call.args[0]) for call in encode.call_args_list) < 2000
+        assert step.call_count < 50
+        assert all(call.args[0].endswith(" ") for call in search.call_args_list)
+
+
 def test_a_jump_back_seldom_moves_what_counts() -> None:
     """The same characters before the cursor count, so that little is read again, and never few."""
     suggest, _ = completer(CharTokenizer.train(TALE))

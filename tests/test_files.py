@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,16 @@ import pytest
 from safetensors import safe_open
 
 from charrnn.errors import RunError
-from charrnn.files import append, write_atomically, write_new, write_tensors
+from charrnn.files import (
+    append,
+    lock,
+    quoted,
+    spelled,
+    tidy,
+    write_atomically,
+    write_new,
+    write_tensors,
+)
 
 
 class TestWriteAtomically:
@@ -54,11 +65,50 @@ class TestWriteAtomically:
         assert [*tmp_path.iterdir()] == [path]
 
     def test_replaces(self, tmp_path: Path) -> None:
-        """A file is replaced, even after a kill has left a part of one beside it."""
+        """A file is replaced."""
         (tmp_path / "model").write_bytes(b"old and longer")
-        (tmp_path / "model.tmp").write_bytes(b"a part of one, longer than the whole")
         write_atomically(tmp_path / "model", b"new")
         assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"new"]
+
+    @pytest.mark.parametrize("name", ["replace", "fsync"])
+    def test_interrupted(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Ctrl-C in the midst of writing leaves what was there before, and nothing beside it."""
+        path = tmp_path / "model"
+        path.write_bytes(b"old")
+
+        def interrupt(*_: Any) -> None:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(os, name, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            write_atomically(path, b"new")
+        assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"old"]
+
+    def test_two_writers(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Two that write one file at once do not write into each other's; the last one stays."""
+        path = tmp_path / "model"
+        replace = os.replace
+
+        def while_another_writes(*paths: Path) -> None:
+            monkeypatch.setattr(os, "replace", replace)
+            write_atomically(path, b"the other one's, and longer")
+            assert path.read_bytes() == b"the other one's, and longer"
+            replace(*paths)
+
+        monkeypatch.setattr(os, "replace", while_another_writes)
+        write_atomically(path, b"one's")
+        assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"one's"]
+
+    @pytest.mark.skipif(os.name != "posix", reason="needs permissions of POSIX")
+    @pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+    def test_permissions(self, mask: int, tmp_path: Path) -> None:
+        """Who may read the file is what the user's umask says, as for every new file."""
+        before = os.umask(mask)
+        try:
+            write_atomically(tmp_path / "model", b"new")
+        finally:
+            os.umask(before)
+        assert (tmp_path / "model").stat().st_mode & 0o777 == 0o666 & ~mask
 
     @pytest.mark.parametrize("path", ["none/model", "file/model", "x" * 300, "folder"], ids=str)
     def test_impossible_path(self, path: str, tmp_path: Path) -> None:
@@ -91,6 +141,58 @@ def test_tensors(tmp_path: Path) -> None:
             read = file.get_tensor(name)
             assert read.dtype == tensor.dtype
             assert np.array_equal(read, tensor)
+
+
+def test_tidy(tmp_path: Path) -> None:
+    """What killed writers left of a file is removed, and nothing else."""
+    for name in ("model", "model.12ab34cd.tmp", "model.tmp", "other.12ab34cd.tmp", "tmp"):
+        (tmp_path / name).touch()
+    tidy(tmp_path / "model")
+    assert {p.name for p in tmp_path.iterdir()} == {"model", "other.12ab34cd.tmp", "tmp"}
+
+
+class TestLock:
+    def test_one_at_a_time(self, tmp_path: Path) -> None:
+        """A file is locked once, until it is closed; it can be read and appended to meanwhile."""
+        path = tmp_path / "log"
+        with open(path, "ab") as file, open(path, "ab") as other:
+            assert lock(file)
+            assert not lock(other)
+            append(path, "text")
+            assert path.read_text() == "text"
+        with open(path, "ab") as other:
+            assert lock(other)
+
+    @pytest.mark.skipif(os.name != "posix", reason="needs locks of POSIX")
+    @pytest.mark.parametrize(
+        ("number", "locked"),
+        [(errno.EAGAIN, False), (errno.EACCES, False), (errno.ENOLCK, True), (errno.ENOSYS, True)],
+    )
+    def test_file_systems(
+        self, number: int, locked: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """On a file system without locks everyone has the lock; NFS may refuse it by EACCES."""
+
+        def flock(*_: Any) -> None:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr("fcntl.flock", flock)
+        with open(tmp_path / "log", "ab") as file:
+            assert lock(file) == locked
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs names of any bytes")
+@pytest.mark.parametrize(
+    "name",
+    [b"run", b"two words", b"it's", b"\xff", b"\xff'\"$a`\\ \n", "é ☃".encode(), b"\xc3"],
+)
+def test_names(name: bytes) -> None:
+    """A name of any bytes is spelled in characters, and typed in a shell it is that name again."""
+    path = os.fsdecode(name)
+    assert spelled(path).encode().decode() == name.decode(errors="replace")
+    said = subprocess.run(["bash", "-c", f"printf %s {quoted(path)}"], capture_output=True)
+    assert said.stdout == name
+    assert spelled(Path(path)) == spelled(path)
 
 
 class TestAppend:

@@ -3,15 +3,17 @@
 import itertools
 import math
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charrnn import generate as generate_module
 from charrnn.cells import CELLS
 from charrnn.config import SamplingConfig, StopConfig
-from charrnn.engine import SINGLE_ROWS
+from charrnn.engine import SINGLE_ROWS, Engine
 from charrnn.errors import TextError, UsageError
 from charrnn.generate import BATCH, Part, Sample, in_order
 from charrnn.model import Model
@@ -158,6 +160,14 @@ class TestSeeds:
         """A seed that is no valid Unicode is refused."""
         with pytest.raises(TextError, match="surrogate"):
             written(model, s)
+
+    def test_long(self, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of a very long seed only the end is read."""
+        monkeypatch.setattr(generate_module, "SEED_TOKENS", 100)
+        with patch.object(Engine, "read", autospec=True, side_effect=Engine.read) as read:
+            texts = {written(model, beginning + CORPUS * 3) for beginning in ("", "x" * 3000)}
+        assert len(texts) == 1
+        assert all(len(call.args[1]) == 100 for call in read.call_args_list)
 
     @pytest.mark.parametrize("model", WITH_UNSEEN, indirect=True)
     def test_unseen_is_the_unknown_token(self, model: Model) -> None:

@@ -8,7 +8,8 @@ from hypothesis import given
 
 from charrnn.attention import Attention
 from charrnn.complete import Completion, ranked
-from charrnn.keystrokes import Keystrokes, Suggest, User, type_text
+from charrnn.keystrokes import Keystrokes, Suggest, User, completable, type_text
+from charrnn.ngram import LONGEST_WORD
 from charrnn.words import WORD
 from tests.strategies import texts
 
@@ -88,6 +89,23 @@ def test_ceilings() -> None:
     assert saved(keys.users, "unseen_saved") == [2, 3, 3]
 
 
+@pytest.mark.parametrize("length", [LONGEST_WORD, LONGEST_WORD + 1, 300_000])
+def test_run_without_spaces(length: int) -> None:
+    """In a run of letters that is too long for a word nothing is suggested and no key saved."""
+    asked = []
+
+    def suggest(text: str, k: int, attention: Attention | None) -> list[Completion]:
+        asked.append(len(text))
+        return []
+
+    keys = typed("A " + "x" * length + " end", suggest, ["end"])
+    fits = length <= LONGEST_WORD
+    assert keys.chars == length + 6
+    assert keys.words == 2 + fits
+    assert keys.foresight == 1 + length * fits + 2
+    assert len({*asked}) == 1 + length * fits + 2
+
+
 @pytest.mark.parametrize(("p", "shown"), [(0.05, 1), (0.35, 4), (0.99, 10)])
 def test_dial(p: float, shown: int) -> None:
     """A candidate is shown where it is likely enough."""
@@ -100,7 +118,7 @@ def test_dial(p: float, shown: int) -> None:
 @given(texts)
 def test_foresight(text: str) -> None:
     """Suggestions that are always right reach the ceiling, and no text is too odd."""
-    words = {m.start(): m[0] for m in WORD.finditer(text)}
+    words = {m.start(): m[0] for m in completable(text)}
 
     def suggest(before: str, k: int, attention: Attention | None) -> list[Completion]:
         return [Completion(words[len(before)], 1.0)] if len(before) in words else []

@@ -1,7 +1,6 @@
 """A model file is read back bit for bit, written whole or not at all, and never trusted."""
 
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,14 +13,14 @@ from hypothesis import strategies as st
 from safetensors.numpy import save as to_bytes
 
 import charrnn
-from charrnn import model_file
 from charrnn.cells import CELLS
-from charrnn.errors import ModelFileError, UsageError
+from charrnn.errors import ModelFileError
 from charrnn.mixture import BEGIN
 from charrnn.model import Model
-from charrnn.model_file import MODEL_NAME, ModelFile, find, load, save
+from charrnn.model_file import ModelFile, load, save
 from charrnn.ngram import NGram
 from charrnn.novelty import Items, WordRuns
+from charrnn.runs import MODEL_NAME
 from charrnn.tokenizer import TOKENIZERS
 from tests.models import CORPUS, WITH_UNSEEN, random_model
 from tests.strategies import NASTY
@@ -473,6 +472,19 @@ class TestDescription:
         file = random_model(TOKENIZERS[level]([])).file
         refused(load_bytes, forged(file, description(file)))
 
+    @pytest.mark.parametrize(("kind", "size"), [("BF16", 2), ("F8_E4M3", 1)])
+    def test_types_that_numpy_lacks(
+        self, whole: bytes, load_bytes: Load, kind: str, size: int
+    ) -> None:
+        """A tensor of a type that NumPy does not know is refused."""
+        stop = 8 + int.from_bytes(whole[:8], "little")
+        header, data = json.loads(whole[8:stop]), whole[stop:]
+        header["ngram.more"] = {
+            "dtype": kind, "shape": [8], "data_offsets": [len(data), len(data) + 8 * size]
+        }  # fmt: skip
+        new = json.dumps(header).encode()
+        refused(load_bytes, len(new).to_bytes(8, "little") + new + data + bytes(8 * size))
+
     def test_missing_file(self, tmp_path: Path) -> None:
         """A missing file is told as missing."""
         with pytest.raises(ModelFileError, match="does not exist"):
@@ -486,76 +498,6 @@ class TestDescription:
                 load(path)
             assert "\n" not in str(caught.value)
 
-
-class TestFind:
-    @pytest.fixture(autouse=True)
-    def _empty(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.delenv("CHARRNN_MODEL", raising=False)
-
-    def run(self, folder: str, age: int = 0) -> Path:
-        """A run whose model was written `age` seconds before the others."""
-        path = Path(folder, MODEL_NAME)
-        path.parent.mkdir(parents=True)
-        path.write_bytes(folder.encode())
-        os.utime(path, (10**9 - age, 10**9 - age))
-        return path
-
-    def test_file(self) -> None:
-        """A model file is taken as it is named."""
-        path = self.run("elsewhere/a")
-        assert find(str(path)) == path
-
-    def test_run_folder(self) -> None:
-        """Of a run folder the model in it is taken."""
-        path = self.run("elsewhere/a")
-        assert find("elsewhere/a") == path
-        assert find("elsewhere/a/") == path
-
-    def test_run_by_name(self) -> None:
-        """A run under runs/ needs no more than its name."""
-        path = self.run("runs/book")
-        assert find("book") == path
-
-    def test_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """CHARRNN_MODEL is taken before the newest run, and a named model before that."""
-        self.run("runs/newest")
-        chosen, named = self.run("elsewhere/a", 9), self.run("elsewhere/b", 9)
-        for value in ("elsewhere/a", str(chosen)):
-            monkeypatch.setenv("CHARRNN_MODEL", value)
-            assert find(None) == chosen
-            assert find("elsewhere/b") == named
-
-    def test_empty_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """An empty CHARRNN_MODEL counts as none."""
-        path = self.run("runs/a")
-        monkeypatch.setenv("CHARRNN_MODEL", "")
-        assert find(None) == path
-
-    def test_newest(self) -> None:
-        """Left out, it is the model written last, and runs without one are skipped."""
-        for name, age in [("a", 30), ("m", 10), ("z", 20)]:
-            self.run(f"runs/{name}", age)
-        Path("runs/empty").mkdir()
-        assert find(None).resolve() == Path("runs/m", MODEL_NAME).resolve()
-        os.utime(Path("runs/z", MODEL_NAME), (2 * 10**9, 2 * 10**9))
-        assert find(None).resolve() == Path("runs/z", MODEL_NAME).resolve()
-
-    @pytest.mark.parametrize("folders", [[], ["runs"], ["runs/empty"]])
-    def test_nothing(self, folders: list[str]) -> None:
-        """Without any run it is a usage error that says how to get one."""
-        for folder in folders:
-            Path(folder).mkdir(parents=True)
-        with pytest.raises(UsageError, match="charrnn train") as caught:
-            find(None)
-        assert caught.value.exit_code == 2
-
-    def test_folder_without_a_model(self) -> None:
-        """A folder that holds no model is told by name."""
-        Path("notes").mkdir()
-        with pytest.raises(ModelFileError, match=f"notes holds no {MODEL_NAME}"):
-            find("notes")
-
     @pytest.mark.parametrize(
         "name", ["none", "none/model.safetensors", "x" * 300, "two\nlines", "~"]
     )
@@ -564,7 +506,3 @@ class TestFind:
         with pytest.raises(ModelFileError) as caught:
             charrnn.load(name)
         assert "\n" not in str(caught.value)
-
-    def test_default_is_relative(self) -> None:
-        """Runs are looked for under runs/ of the folder where the user is."""
-        assert not model_file.RUNS.is_absolute()

@@ -127,6 +127,14 @@ def test_half_word(text: str, half: str) -> None:
     assert half_word(text) == half
 
 
+@pytest.mark.parametrize("part", ["a", "a-", "e\u0301", "e\u0308\u0323", "ab'"])
+def test_long_half_word(part: str) -> None:
+    """Of a run of letters and what joins them, the end is as long as a word can be."""
+    run = part * 300
+    for end in range(len(run) - 6, len(run) + 1):
+        assert half_word("The " + run[:end]) == run[end - ngram.LONGEST_WORD : end]
+
+
 def test_starting_with() -> None:
     """Words that go on from a prefix, which is none of them."""
     model = NGram.build("the then they other th")

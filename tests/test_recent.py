@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn.ngram import LONGEST_WORD
 from charrnn.recent import HALF_LIFE, Recent
 from charrnn.words import WORD
 from tests.strategies import texts
@@ -35,12 +36,21 @@ def test_changes(typings: list[str]) -> None:
 def test_shares(text: str) -> None:
     """Shares are at most 1 in all, and of words that were typed alone."""
     recent = fresh(text)
-    words = set(WORD.findall(text))
+    words = {word[:LONGEST_WORD] for word in WORD.findall(text)}
     shares = [recent.share(word) for word in words]
     assert all(share > 0 for share in shares)
     assert sum(shares) <= 1
     assert sum(map(recent.share_after_last, words)) <= 1
     assert recent.share("\x00") == 0
+
+
+def test_long_run() -> None:
+    """Of a run of letters no more is offered again than a word has."""
+    recent = fresh("x" * 5000 + " xyz ")
+    assert recent.starting_with("x", 3) == ["xyz", "x" * LONGEST_WORD]
+    recent.read("x" * 5001)
+    assert recent.starting_with("", 3) == ["x" * LONGEST_WORD]
+    assert recent.share_after_last("xyz") == 0
 
 
 def test_half_life() -> None:

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import random
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from charrnn import score as score_module
 from charrnn.cells import CELLS
-from charrnn.engine import SINGLE_ROWS
+from charrnn.engine import SINGLE_ROWS, Engine
 from charrnn.errors import TextError
 from charrnn.model import Model
 from charrnn.score import Score
@@ -224,6 +225,28 @@ class TestSurprises:
             assert len(nats) == len(s)
             assert nats.sum(dtype=float) == pytest.approx(model.score(s).nats, rel=1e-4, abs=1e-3)
 
+    def test_long_text(self, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A long text is read at many places at once, as it is to be scored, beside short ones."""
+        monkeypatch.setattr(score_module, "CONTEXT", 64)
+        text = sentences(2500)
+        with patch.object(Engine, "step", autospec=True, side_effect=Engine.step) as step:
+            short, long, other = model.surprise(["The fox", text, "猫 crow"])
+        tokens = len(model.file.tokenizer.encode(text))
+        assert step.call_count < tokens / 8 + 64
+        assert long.sum(dtype=float) == pytest.approx(model.score(text).nats, rel=1e-6)
+        assert [len(nats) for nats in (short, long, other)] == [7, len(text), 6]
+        for nats, alone in zip([short, other], model.surprise(["The fox", "猫 crow"]), strict=True):
+            assert nats == pytest.approx(alone, rel=1e-4, abs=1e-5)
+
+    def test_long_text_in_order(self, char_model: Model) -> None:
+        """Each character of a long text keeps its own surprise, wherever it is read from."""
+        text = sentences(2500)
+        (nats,) = char_model.surprise([text])
+        for place in (0, 1, len(text) // 2, len(text) - 1):
+            context = text[max(0, place - 3000) : place]
+            (plain,) = char_model.surprise([context + text[place]])
+            assert nats[place] == pytest.approx(plain[-1], abs=1e-3)
+
     def test_nothing(self, model: Model) -> None:
         """No text has no surprise, and neither have empty ones."""
         assert model.surprise([]) == []
@@ -234,6 +257,19 @@ class TestSurprises:
         """What is no valid Unicode is refused."""
         with pytest.raises(TextError, match="surrogate"):
             model.surprise(["The fox", s])
+
+
+class TestTold:
+    @pytest.mark.parametrize("text", ["", "The fox", "猫" * 300, sentences(1500)], ids=len)
+    def test_sum(self, model: Model, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """What is told adds up to the characters of the text."""
+        monkeypatch.setattr(score_module, "BLOCK", 1000)
+        told: list[float] = []
+        model.score(text, told.append)
+        assert sum(told) == pytest.approx(len(text))
+        told.clear()
+        model.surprise([text, "The crow", ""], told.append)
+        assert sum(told) == pytest.approx(len(text) + len("The crow"))
 
 
 class TestNumbers:

@@ -181,6 +181,18 @@ class TestFolders:
         (folder / "d.txt").symlink_to(folder / "picture.png")
         assert read(folder).split() == ["a/y.txt", "a/z.MD", "b.txt", "c", "picture.png"]
 
+    def test_runs(self, folder: Path) -> None:
+        """Run folders, and what is below them, are left out, whatever is looked for."""
+        run = folder / "a" / "run"
+        (run / "notes").mkdir(parents=True)
+        (run / "log.jsonl").write_text('{"event": "start", "text": "log"}\n')
+        for name in ("samples.txt", "notes/mine.txt"):
+            (run / name).write_text("written by a model")
+        assert read(folder).split() == ["a/y.txt", "a/z.MD", "b.txt", "c"]
+        assert "log.jsonl" in str(error_of(folder / "a" / "run" / "log.jsonl", field="none"))
+        assert "holds no" in str(error_of(folder / "a", field="text", glob="*.jsonl"))
+        assert read(run) == "written by a model"  # the user's own, of a run that is named
+
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
     def test_no_file(self, folder: Path) -> None:
         """What is no file is left out: a pipe would never end."""
@@ -316,3 +328,24 @@ class TestKept:
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
         with pytest.raises(TextError, match=r"cannot keep standard input .*; free some space"):
             Source(["-"]).kept().__enter__()
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("a/book.txt", "book"), ("book.txt.gz", "book"), ("-", "stdin"), (".hidden", ".hidden")],
+)
+def test_name(path: str, name: str) -> None:
+    """A run is called as the first text, without folder and endings."""
+    assert Source([path, "other"]).name == name
+
+
+def test_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same texts can be found from another folder; links stay links."""
+    monkeypatch.chdir(tmp_path)
+    Path("real").mkdir()
+    Path("link").symlink_to("real")
+    paths = ["book.txt", "-", "link/../.", "link/book.txt", "/book.txt"]
+    found = Source(paths, shape="lines").absolute()
+    names = ("book.txt", ".", "link/book.txt")
+    book, here, linked = (os.path.normpath(tmp_path / name) for name in names)
+    assert found == Source([book, "-", here, linked, os.path.abspath("/book.txt")], shape="lines")

@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from charrnn import words
 from charrnn.config import StopConfig
 from charrnn.stopping import Ending
 from charrnn.words import is_unspaced
@@ -402,6 +404,34 @@ def test_no_rule(text: str, seed: str) -> None:
     """Without a rule a text goes on, and is shown as it comes."""
     assert fed(StopConfig(), seed, singly(text)) == (text, None, len(text))
     assert Ending(StopConfig(), seed).feed([text]) == (text, 1)
+
+
+def test_run_without_spaces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A word that does not end is not looked at again with each of its characters."""
+    pattern = Mock(wraps=words.WORD)
+    monkeypatch.setattr(words, "WORD", pattern)
+    for part in ("a", "a-", "e\u0301"):
+        run = part * 1000
+        assert fed(StopConfig(words=1), "", singly(run)) == (run, None, len(run))
+        looked_at = sum(len(call.args[0]) for call in pattern.finditer.call_args_list)
+        assert looked_at < 4 * len(run)
+        pattern.reset_mock()
+
+
+def test_long_stop_text() -> None:
+    """Of a long stop text no more is compared than there is text."""
+
+    class Stop(str):
+        compared = 0
+
+        def __getitem__(self, key: Any) -> str:
+            text = super().__getitem__(key)
+            Stop.compared += len(text)
+            return text
+
+    rules = StopConfig(stop=[Stop("ab" * 5000)])
+    assert fed(rules, "", singly("abcabd" * 10)) == ("abcabd" * 10, None, 60)
+    assert Stop.compared < 600
 
 
 class TestItem:

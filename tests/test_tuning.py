@@ -1,6 +1,10 @@
 """Weighing the sources on held-out text."""
 
+import itertools
+import math
 import time
+from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -10,7 +14,7 @@ from charrnn.complete import Completer
 from charrnn.keystrokes import WordList, type_text
 from charrnn.mixture import BEGIN
 from charrnn.model import Model
-from charrnn.ngram import NGram
+from charrnn.ngram import LONGEST_WORD, NGram
 from tests.models import CORPUS
 
 NGRAM = NGram.build(CORPUS)
@@ -62,3 +66,35 @@ def test_limits(model: Model) -> None:
     np.testing.assert_array_equal(late.weights, BEGIN)
     few = tuning.tune(completer(model), CORPUS * 6, 5)
     assert few.saved is None
+
+
+def asked(model: Model, text: str, most_words: int, deadline: float = math.inf) -> list[int]:
+    """Return after which characters suggestions are asked for; each look at the clock takes 1 s."""
+    suggest = completer(model)
+    nothing = suggest.options("x" * 500, 1)
+    clock = SimpleNamespace(monotonic=itertools.count().__next__)
+    with (
+        patch.object(tuning, "time", clock),
+        patch.object(Completer, "options", return_value=nothing) as options,
+    ):
+        tuning.tune(suggest, text, most_words, deadline)
+    return [len(call.args[0]) for call in options.call_args_list]
+
+
+def test_deadline_within_a_word(char_model: Model) -> None:
+    """The deadline is looked at before every key."""
+    assert asked(char_model, "internationalization", 1000, 5) == [0, 1, 2, 3, 4, 5]
+
+
+def test_run_without_spaces(char_model: Model) -> None:
+    """In a run of letters that is too long for a word no suggestion is asked for."""
+    assert asked(char_model, "x" * 5000 + " end", 1000) == [5001, 5002, 5003, 5004]
+    assert asked(char_model, "x" * 300_000, 1000) == []
+
+
+def test_bound_in_characters(char_model: Model) -> None:
+    """Of a text of very long words, fewer are typed, each to its end."""
+    length = LONGEST_WORD + 1
+    typed = asked(char_model, ("x" * LONGEST_WORD + " ") * 1000, 100)
+    whole = tuning.WORD_CHARS * 100 // length
+    assert typed == [*range(whole * length)]

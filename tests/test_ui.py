@@ -3,10 +3,11 @@
 import io
 import math
 import sys
+from typing import TextIO, cast
 
 import pytest
 
-from charrnn.ui import Ui, bits, duration, printable
+from charrnn.ui import Ui, Unbroken, bits, duration, printable
 
 
 @pytest.mark.parametrize(
@@ -79,3 +80,19 @@ class TestUi:
             monkeypatch.setattr(sys, "stderr", stream)
             Ui().warn("never seen ☃")
             assert raw.getvalue() == b"charrnn: warning: never seen ?\n"
+
+
+@pytest.mark.parametrize("error", [OSError, BrokenPipeError, ValueError])
+def test_unbroken(error: type[Exception]) -> None:
+    """What cannot be written to a stream that nobody reads is lost, and nothing is raised."""
+
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise error
+
+        def flush(self) -> None:
+            raise error
+
+    stream = Unbroken(Broken())
+    print("lost", file=cast(TextIO, stream), flush=True)
+    assert not stream.isatty()

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from charrnn.parts import Parts
 from charrnn.source import Source
+from charrnn.text import SHAPES
 from charrnn.why import Evidence
 
 TEXT = "The old fox ran.\nAn old fox sat, and the old\nfox slept.\nfoxes\n"
@@ -13,7 +15,13 @@ TEXT = "The old fox ran.\nAn old fox sat, and the old\nfox slept.\nfoxes\n"
 @pytest.fixture
 def evidence(tmp_path: Path) -> Evidence:
     (tmp_path / "text.txt").write_text(TEXT)
-    return Evidence(Source([str(tmp_path / "text.txt")]))
+    return evidence_of(tmp_path / "text.txt")
+
+
+def evidence_of(path: Path) -> Evidence:
+    """The text as it stands, as if it had been trained on."""
+    fingerprint = Parts.of([path.read_text(encoding="utf-8")], 0.1).fingerprint
+    return Evidence(Source([str(path)]), fingerprint)
 
 
 def test_longest_context(evidence: Evidence) -> None:
@@ -39,10 +47,18 @@ def test_whole_words(evidence: Evidence) -> None:
 def test_words_of_any_script(tmp_path: Path) -> None:
     """Words that end in a mark are found whole, and those of a script without spaces."""
     (tmp_path / "text.txt").write_text("हिन्दी की किताब\n小猫在公园里\n", encoding="utf-8")
-    evidence = Evidence(Source([str(tmp_path / "text.txt")]))
+    evidence = evidence_of(tmp_path / "text.txt")
     assert evidence.lines("हिन्दी ", "की") == (["हिन्दी की किताब"], "'हिन्दी की' once")
     assert evidence.lines("", "क") == ([], "")
     assert evidence.lines("小猫在", "公园")[0] == ["小猫在公园里"]
+
+
+def test_long_gap(tmp_path: Path) -> None:
+    """Long runs of white space are passed at once, and marks that are words stay words."""
+    (tmp_path / "text.txt").write_text(f"the{' ' * 200_000}x\nthe fox กิน\n", encoding="utf-8")
+    evidence = evidence_of(tmp_path / "text.txt")
+    assert evidence.lines("the ", "fox") == (["the fox กิน"], "'the fox' once")
+    assert evidence.lines("fox ก", "\N{THAI CHARACTER SARA I}")[1] == "'fox ก ิ' once"
 
 
 def test_no_text(tmp_path: Path) -> None:
@@ -51,8 +67,21 @@ def test_no_text(tmp_path: Path) -> None:
         assert Evidence(source).lines("the ", "fox") == ([], "")
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_another_text(shape: str, tmp_path: Path) -> None:
+    """A text is evidence only as long as it is the one that was trained on, whatever its shape."""
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    source = Source([str(path)], shape=shape)
+    evidence = Evidence(source, Parts.of(source.stream(), 0.1, shape).fingerprint)
+    assert evidence.lines("the old ", "fox")[1] == "'the old fox' once"
+    path.write_text(TEXT.replace("slept", "sleeps"))
+    evidence = Evidence(source, evidence.fingerprint)
+    assert evidence.lines("the old ", "fox") == ([], "")
+
+
 def test_damaged_resume_file(tmp_path: Path) -> None:
     """A run whose resume file is damaged has no text at hand."""
     (tmp_path / "model.safetensors").write_bytes(b"")
     (tmp_path / "resume.safetensors").write_bytes(b"no tensors")
-    assert Evidence.find(str(tmp_path)).text == ""
+    assert Evidence.find(tmp_path / "model.safetensors").text == ""

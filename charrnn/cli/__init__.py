@@ -5,11 +5,11 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, TextIO, cast
 
 import typer
 
-from charrnn import __version__
+from charrnn import __version__, blas
 from charrnn.cli.complete import complete
 from charrnn.cli.eval import evaluate
 from charrnn.cli.generate import generate
@@ -19,8 +19,12 @@ from charrnn.cli.lsp import lsp
 from charrnn.cli.plot import plot
 from charrnn.cli.score import score
 from charrnn.cli.train import train
-from charrnn.errors import CharrnnError
-from charrnn.ui import Ui
+from charrnn.errors import PANIC, CharrnnError, is_out_of_memory
+from charrnn.ui import Ui, Unbroken, devnull
+
+LESS_MEMORY = (
+    "close other programs; --hidden, --batch, --bptt and --vocab-size say what training needs"
+)
 
 app = typer.Typer(
     name="charrnn",
@@ -64,12 +68,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A shell can start us with closed streams.
     sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115
     sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    sys.stderr = cast(TextIO, Unbroken(stderr))
     for stream in (sys.stdin, sys.stdout):
         # Text is UTF-8 whatever the locale, and a wrong byte is no reason to stop listening.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
     command = typer.main.get_command(app)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] != ["train"]:  # torch may use the same library
+        blas.start_with_one()
     meta: dict[str, object] = {}
     try:
         with command.make_context("charrnn", arguments) as context:
@@ -82,18 +90,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # Whoever read our output has had enough, like `| head`. Nothing is left to flush to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except Exception as error:
+        devnull(sys.stdout)
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != PANIC:
+            raise
         message, code = _explain(error)
         if meta.get("debug"):
             traceback.print_exc()
         else:
             Ui().error(" ".join(message.split()))
         return code
+    finally:
+        sys.stderr = stderr
     return 0
 
 
-def _explain(error: Exception) -> tuple[str, int]:
+def _explain(error: BaseException) -> tuple[str, int]:
     """What an error is called, and its exit code."""
     match error:
         case CharrnnError():
@@ -101,12 +113,10 @@ def _explain(error: Exception) -> tuple[str, int]:
         case typer.TyperException():
             message, code = error.format_message(), error.exit_code
             message += " Try -h." if message.endswith((".", "?")) else ". Try -h."
+        case _ if is_out_of_memory(error):
+            message, code = f"not enough memory; {LESS_MEMORY}", 1
         case OSError():
             message, code = f"{error.filename or 'output'}: {error.strerror or error}", 1
-        case RuntimeError() if "memory" in str(error):  # torch, of the computer or the GPU
-            message, code = "not enough memory; choose a smaller --hidden, --batch or --bptt", 1
-        case MemoryError():
-            message, code = "not enough memory", 1
         case _:
             message, code = f"{type(error).__name__}: {error}; this is a bug, see --debug", 1
     return message, code

@@ -6,8 +6,9 @@ from typing import Annotated
 
 from typer import Option
 
-from charrnn.cli.options import Debug, Dial, Json, ModelOption, Quiet
+from charrnn.cli.options import Debug, Dial, Json, ModelOption, Quiet, say_which
 from charrnn.errors import UsageError
+from charrnn.ui import Ui
 
 
 def complete(
@@ -35,19 +36,20 @@ def complete(
     would be inserted after the typed text.
     """
     import charrnn
-    from charrnn import config
+    from charrnn import config, runs
 
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not json_lines
     # On a terminal a wrong suggestion disturbs.
     least = config.dial(dial or ("normal" if on_terminal else "eager"))
-    loaded = charrnn.load(model)
+    path = runs.find(model, chosen=say_which(Ui(quiet)))
+    loaded = charrnn.load(path)
     if on_terminal:
         from charrnn.learned import Learned
         from charrnn.repl import Session
         from charrnn.why import Evidence
 
         learned = Learned.of_user() if learn else None
-        Session(loaded, Evidence.find(model), count, least, output, learned).run()
+        Session(loaded, Evidence.find(path), count, least, output, learned).run()
         return
     if output is not None:
         raise UsageError("-o is for a session on a terminal", "redirect standard output instead")

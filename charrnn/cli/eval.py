@@ -1,10 +1,6 @@
 """charrnn eval: how well a model predicts a text, and how many keys it saves who types it."""
 
 import json
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
@@ -19,17 +15,16 @@ from charrnn.cli.options import (
     ModelOption,
     Quiet,
     Texts,
+    say_which,
 )
 from charrnn.errors import TextError
 from charrnn.ui import Ui
+from charrnn.working import Working
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from charrnn.keystrokes import Keystrokes
     from charrnn.model import Model
 
-LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
 MODEL = "this model"
 BASELINES = {
     "cold": "nothing remembered",
@@ -58,19 +53,21 @@ def evaluate(
     beside what its trigrams and its words' counts would save alone.
     """
     import charrnn
+    from charrnn import runs
     from charrnn.score import Score
     from charrnn.source import Source
     from charrnn.text import END
 
     ui = Ui(quiet)
-    loaded = charrnn.load(model)
-    parts = Source(texts, encoding, errors, glob, field, loaded.shape).parts(ui.note)
-    whole = ""
-    if keystrokes:
-        held = ["".join(part) for part in parts]
-        whole = "\n".join(part.removesuffix(END) for part in held)
-        parts = map(iter, held)
-    score = sum((loaded.score(part) for part in parts), Score()).to_json()
+    loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
+    with Working(ui, "scoring") as work:
+        parts = Source(texts, encoding, errors, glob, field, loaded.shape).parts(work.note)
+        whole = ""
+        if keystrokes:
+            held = ["".join(part) for part in parts]
+            whole = "\n".join(part.removesuffix(END) for part in held)
+            parts = map(iter, held)
+        score = sum((loaded.score(part, work.advance) for part in parts), Score()).to_json()
     if not score["chars"]:
         raise TextError("the text is empty", "give a text to score")
     typed = _type(loaded, whole, ui) if keystrokes else {}
@@ -104,35 +101,14 @@ def _type(model: "Model", text: str, ui: Ui) -> dict[str, "Keystrokes"]:
         suggest["trigrams"] = WordList(ngram, ngram.after).extend
         counts = ngram.word_counts
         suggest["counts"] = WordList(ngram, lambda before: counts).extend
-    typed = {}
-    with _progress(ui, len(suggest) * len(text)) as tell:
-        for i, (name, extend) in enumerate(suggest.items()):
-            for keys in type_text(text, extend, ngram.tokens):
-                tell(i * len(text) + keys.chars)
-            typed[name] = keys
+    typists = [type_text(text, extend, ngram.tokens) for extend in suggest.values()]
+    typed: dict[str, Keystrokes] = {}
+    with Working(ui, "typing", len(text)) as work:
+        # Side by side, so that the time left follows from the share that is done.
+        for keys in zip(*typists, strict=True):
+            typed = dict(zip(suggest, keys, strict=True))
+            work.advance(keys[0].chars - work.done)
     return typed
-
-
-@contextmanager
-def _progress(ui: Ui, total: int) -> Iterator["Callable[[int], None]"]:
-    """A bar on a terminal, plain lines elsewhere."""
-    if sys.stderr.isatty() and not ui.quiet:
-        from rich.console import Console
-        from rich.progress import Progress
-
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("typing", total=total)
-            yield lambda done: progress.update(task, completed=done)
-        return
-    told = time.monotonic()
-
-    def tell(done: int) -> None:
-        nonlocal told
-        if time.monotonic() - told >= LINE_SECONDS:
-            told = time.monotonic()
-            ui.note(f"typing: {done / total:.0%} done")
-
-    yield tell
 
 
 def _record(typed: dict[str, "Keystrokes"]) -> dict[str, Any]:

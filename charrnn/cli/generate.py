@@ -15,7 +15,16 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 import typer
 from typer import Option
 
-from charrnn.cli.options import Debug, Encoding, Json, ModelOption, Quiet, given, seconds
+from charrnn.cli.options import (
+    Debug,
+    Encoding,
+    Json,
+    ModelOption,
+    Quiet,
+    given,
+    say_which,
+    seconds,
+)
 from charrnn.errors import TextError, UsageError
 from charrnn.ui import Ui, printable
 
@@ -142,7 +151,7 @@ def generate(
     that is met.
     """
     import charrnn
-    from charrnn import text
+    from charrnn import runs, text
     from charrnn.config import SamplingConfig, StopConfig
     from charrnn.generate import Sample, in_order
     from charrnn.model import new_random_seed
@@ -168,7 +177,7 @@ def generate(
     random_seed = new_random_seed() if random_seed is None else random_seed
     ui = Ui(quiet)
     seeds = [""] if template is not None else _seeds(seed, file, encoding, meant, ui)
-    loaded = charrnn.load(model)
+    loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
     items = loaded.shape == "lines"
     if not rules.keys() & {"chars", "tokens", "seconds"}:
         rules["chars"] = LONGEST if rules or loaded.shape != "text" else LENGTH
@@ -291,6 +300,13 @@ def _seeds(
     ui: Ui,
 ) -> list[str]:
     """The seed of the argument or of a pipe, or the lines of a file."""
+    from charrnn import runs
+
+    if file:
+        runs.refuse(file, "a file of seeds", "name the model with -m {}")
+    # A word is a seed, even if a folder is called so.
+    if seed and (os.path.dirname(seed) or seed.endswith(".safetensors")):
+        runs.refuse(seed, "a seed", "name the model with -m {}")
     if seed is not None and file is not None:
         raise UsageError("both a SEED and --file are given", "give one of them")
     piped = seed == "-" or (seed is None and _is_piped(sys.stdin))

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn.cli.options import Debug, Json, Quiet
-from charrnn.ui import bits, duration, printable
+from charrnn.cli.options import Debug, Json, Quiet, say_which
+from charrnn.ui import Ui, bits, duration, printable
 
 
 def info(
@@ -20,12 +20,13 @@ def info(
     debug: Debug = False,
 ) -> None:
     """Tell what a model is, how it was trained, on what and how well."""
-    from charrnn import model_file
+    from charrnn import model_file, runs
+    from charrnn.files import spelled
 
-    path = model_file.find(run)
+    path = runs.find(run, chosen=say_which(Ui(quiet), "name another one to see it"))
     model = model_file.load(path)
     facts: dict[str, Any] = {
-        "path": str(path),
+        "path": spelled(path),
         "bytes": path.stat().st_size,
         "level": model.tokenizer.level,
         **asdict(model.config),

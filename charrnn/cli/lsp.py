@@ -4,8 +4,9 @@ from typing import Annotated
 
 from typer import Option
 
-from charrnn.cli.options import Debug, Dial, ModelOption, Quiet
+from charrnn.cli.options import Debug, Dial, ModelOption, Quiet, say_which
 from charrnn.errors import UsageError
+from charrnn.ui import Ui
 
 
 def lsp(
@@ -20,10 +21,11 @@ def lsp(
     Needs the extra charrnn[lsp].
     """
     import charrnn
-    from charrnn import config
+    from charrnn import config, runs
 
     try:
         from charrnn.lsp import serve
     except ModuleNotFoundError as error:
         raise UsageError(f"{error.name} is not installed", "pip install pygls") from None
-    serve(charrnn.load(model), count, config.dial(dial or "normal"))
+    path = runs.find(model, chosen=say_which(Ui(quiet)))
+    serve(charrnn.load(path), count, config.dial(dial or "normal"))

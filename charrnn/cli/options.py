@@ -1,15 +1,29 @@
 """Options that several commands share, and what they mean."""
 
 import re
-from typing import Annotated, Any
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from charrnn.errors import UsageError
+from charrnn.ui import Ui
+
+if TYPE_CHECKING:
+    from charrnn.runs import Chosen
 
 
 def _remember_debug(context: typer.Context, debug: bool) -> None:
     context.meta["debug"] = debug
+
+
+def _refuse_runs(texts: list[str]) -> list[str]:
+    from charrnn import runs  # not above: it would slow every command's start
+
+    for path in texts:
+        runs.refuse(path, "a text", "name the model with -m {} and give a text")
+    return texts
 
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -26,7 +40,9 @@ ModelOption = Annotated[
 ]
 Texts = Annotated[
     list[str],
-    typer.Argument(metavar="TEXT...", help="Files or folders; - is standard input."),
+    typer.Argument(
+        metavar="TEXT...", help="Files or folders; - is standard input.", callback=_refuse_runs
+    ),
 ]
 Encoding = Annotated[
     str | None,
@@ -72,6 +88,20 @@ Debug = Annotated[
 def given(**options: Any) -> dict[str, Any]:
     """The options that the user has set."""
     return {name: value for name, value in options.items() if value is not None}
+
+
+def say_which(ui: Ui, how: str = "choose with -m") -> "Chosen":
+    """Return what tells on a terminal which of several runs a command uses, for runs.find.
+
+    Args:
+        how: what to do to use another one.
+    """
+
+    def say(run: Path, count: int) -> None:
+        if sys.stderr.isatty():
+            ui.note(f"using {run} (newest of {count} runs; {how})")
+
+    return say
 
 
 def seconds(text: str) -> float:

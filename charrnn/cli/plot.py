@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer import Option
 
-from charrnn.cli.options import Debug, Json, Quiet
+from charrnn.cli.options import Debug, Json, Quiet, say_which
 from charrnn.errors import UsageError
 from charrnn.ui import Ui
 
@@ -47,18 +47,20 @@ def plot(
     from charrnn.plot.log import read_logs, summary
     from charrnn.plot.page import html
     from charrnn.plot.terminal import curve, digit
+    from charrnn.runs import PLOT_NAME
 
     if json_lines and output == "-":
         raise UsageError("--json and -o - both mean standard output", "name a file with -o")
-    logs = read_logs(runs or [])
+    ui = Ui(quiet)
+    logs = read_logs(runs or [], say_which(ui, "name another one to see it"))
     page = html(logs, by)
     if output == "-":
         print(page, end="")
         return
     folder = logs[0].path.parent if len(logs) == 1 else Path()
-    path = Path(output) if output else folder / "plot.html"
+    path = Path(output) if output else folder / PLOT_NAME
     write_atomically(path, page.encode())
-    Ui(quiet).note(f"wrote {path}: open it in a browser")
+    ui.note(f"wrote {path}: open it in a browser")
     if json_lines:
         for log in logs:
             print(json.dumps(log.to_json(), ensure_ascii=False))

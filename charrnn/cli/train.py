@@ -1,12 +1,9 @@
 """charrnn train: learn from a text."""
 
 import json
-import shlex
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, nullcontext
+import sys
+from contextlib import closing, nullcontext
 from time import monotonic
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,11 +11,12 @@ from typer import Option
 
 from charrnn.cli.options import Debug, Encoding, Errors, Field, Glob, Json, Quiet, given, seconds
 from charrnn.errors import UsageError
-from charrnn.ui import Ui
+from charrnn.ui import Ui, devnull
 
 if TYPE_CHECKING:
     from charrnn.events import Event
 
+SHAPE = {"cell", "hidden", "layers", "embedding", "tied"}  # fields of ModelConfig to choose
 BEGAN = monotonic()  # the time to spend counts from here
 
 
@@ -37,6 +35,10 @@ def train(
     hidden: Annotated[int | None, Option(help="Units in each layer.")] = None,
     layers: Annotated[int | None, Option(help="Recurrent layers.  [default: 1]")] = None,
     embed: Annotated[int | None, Option(help="Size of a token's vector.")] = None,
+    tied: Annotated[
+        bool | None,
+        Option("--tied/--no-tied", help="Use the token embedding as the output layer's weights."),
+    ] = None,
     dropout: Annotated[float | None, Option(help="Share of units dropped in training.")] = None,
     input_dropout: Annotated[
         float | None, Option(help="Share of the tokens' vectors dropped in training.")
@@ -46,6 +48,13 @@ def train(
     ] = None,
     weight_drop: Annotated[
         float | None, Option(help="Share of the recurrent weights dropped in training.")
+    ] = None,
+    variational: Annotated[
+        bool | None,
+        Option(
+            "--variational/--no-variational",
+            help="Keep each dropout mask for a whole window of tokens.",
+        ),
     ] = None,
     weight_decay: Annotated[
         float | None, Option(help="Of the recurrent layers' matrices, times the rate a step.")
@@ -66,6 +75,13 @@ def train(
         int | None, Option(help="Stop after so many validations without a better one.")
     ] = None,
     random_seed: Annotated[int | None, Option(help="The same seed, the same model.")] = None,
+    threads: Annotated[
+        int | None,
+        Option(
+            help="Processor threads; a fixed number makes training exactly repeatable.  "
+            "[default: measured while training]"
+        ),
+    ] = None,
     resume: Annotated[bool, Option("--resume", help="Go on with a run.")] = False,
     parent: Annotated[
         str | None, Option("--from", metavar="RUN", help="Start from the model of another run.")
@@ -97,11 +113,13 @@ def train(
         epochs=epochs,
         steps=steps,
         patience=patience,
+        threads=threads,
     )
     fixed = given(
-        cell=cell, hidden=hidden, layers=layers, embedding=embed, dropout=dropout,
+        cell=cell, hidden=hidden, layers=layers, embedding=embed, tied=tied, dropout=dropout,
         input_dropout=input_dropout, embedding_dropout=embedding_dropout,
-        weight_drop=weight_drop, weight_decay=weight_decay, bptt=bptt, batch=batch,
+        weight_drop=weight_drop, variational=variational, weight_decay=weight_decay,
+        bptt=bptt, batch=batch,
         lr=lr, clip=clip, val=val, seed=random_seed,
     )  # fmt: skip
     if lines and documents:
@@ -110,50 +128,94 @@ def train(
     read = given(encoding=encoding, glob=glob, field=field, shape=shape)
     if resume and (fixed or level or vocab_size or parent or read or errors != "strict"):
         raise UsageError(
-            "with --resume only --time, --epochs, --steps and --patience can change",
+            "with --resume only --time, --epochs, --steps, --patience and --threads can change",
             "start a new run for anything else",
         )
-    if parent and (level or vocab_size or fixed.keys() & {"cell", "hidden", "layers", "embedding"}):
+    if parent and (level or vocab_size or fixed.keys() & SHAPE):
         raise UsageError(
             "with --from the level, its vocabulary and the network's shape are those of that run",
-            "leave out --level, --vocab-size, --cell, --hidden, --layers and --embed",
+            "leave out --level, --vocab-size, --cell, --hidden, --layers, --embed and --tied",
         )
     if not resume and not texts:
         raise UsageError("no text to train on", "name a file, for example charrnn train book.txt")
+    from charrnn import runs
+    from charrnn.events import Stop
+    from charrnn.files import quoted
+    from charrnn.progress import Progress
+    from charrnn.source import Source
+    from charrnn.training.clock import Clock
+    from charrnn.training.interrupts import Interrupts, SecondInterrupt
+
+    paths = texts or []
+    instead = "start from it with --from {0}; continue a run with --resume -o {0}"
+    if resume and paths and not output and runs.is_resumable(paths[0]):
+        output, *paths = paths
+    for path in paths:
+        runs.refuse(path, "a text", instead)
+    source = Source(paths, errors=errors, **read)
     ui = Ui(quiet)
-    with _interrupts() as interrupted:
-        from charrnn.events import Stop
-        from charrnn.progress import Progress
-        from charrnn.source import Source
-        from charrnn.training import setup
-        from charrnn.training.loop import train as run_training
+    clock = Clock(BEGAN)
+    view = Progress(ui)
 
-        if tensorboard:  # before anything is written: it may be missing
-            from charrnn.training.tensorboard import Board
+    def stopping() -> None:
+        clock()
+        view.pause()
 
-        if resume:
-            trainer, run = setup.resume(texts or [], output, device, limits, ui.note)
-        else:
-            source = Source(texts or [], errors=errors, **read)
-            trainer, run = setup.begin(
-                source, output, device, level or "char", fixed | limits, parent, vocab_size, ui.note
-            )
-        with (
-            Progress(ui) as view,
-            closing(Board(run.path)) if tensorboard else nullcontext() as board,
-        ):
-            for event in run_training(trainer, run, BEGAN, interrupted):
-                run.log(event)
-                view.show(event)
-                if board:
-                    board.show(event)
-                if json_lines:
-                    json_lines = _print(event)
-        run.close()
+    def resumed() -> None:
+        clock.resumed()
+        view.go_on()
+
+    with (
+        Interrupts(view.interrupted, stopping, resumed) as interrupts,
+        (
+            runs.resumed(output, source.name if paths else None)
+            if resume
+            else runs.new(output, source.name)
+        ) as folder,
+    ):
+        try:
+            from charrnn.training import setup
+            from charrnn.training.loop import train as run_training
+
+            if tensorboard:  # before anything is written: it may be missing
+                from charrnn.training.tensorboard import Board
+
+            if resume:
+                trainer, run = setup.resume(paths, folder, device, limits, ui.note)
+            else:
+                options = fixed | limits
+                trainer, run = setup.begin(
+                    source, folder, device, level or "char", options, parent, vocab_size, ui.note
+                )
+        except KeyboardInterrupt:
+            ui.note("stopped before the first step; nothing was saved")
+            raise typer.Exit(130) from None
+        go_on = f"charrnn train --resume -o {quoted(folder)}"
+        try:
+            with (
+                interrupts.held(),
+                view,
+                closing(Board(run.path)) if tensorboard else nullcontext() as board,
+            ):
+                for event in run_training(trainer, run, clock, interrupts.seen, interrupts.at_once):
+                    run.log(event)
+                    view.show(event)
+                    if board:
+                        board.show(event)
+                    if json_lines:
+                        json_lines = _print(event)
+                run.close()
+        except SecondInterrupt:
+            saved = f"go on from the last save with:  {go_on}"
+            ui.note(f"stopped at once; {saved if run.has_state else 'nothing was saved'}")
+            raise typer.Exit(130) from None
     if isinstance(event, Stop):
-        ui.note(f"saved; go on with:  charrnn train --resume -o {shlex.quote(str(run.path))}")
+        if trainer.finished:
+            ui.note("saved; the last score and the weights of the suggestions were left out")
+        else:
+            ui.note(f"saved; go on with:  {go_on}")
         raise typer.Exit(130)
-    path = shlex.quote(str(run.path))
+    path = quoted(folder)
     ui.note(f"next:  charrnn generate -m {path}   or   charrnn complete -m {path}")
 
 
@@ -161,24 +223,7 @@ def _print(event: "Event") -> bool:
     """Print an event as JSON; whether anyone still reads. Training goes on if not."""
     try:
         print(json.dumps(event.to_json(), ensure_ascii=False), flush=True)
-    except BrokenPipeError:
+    except OSError:
+        devnull(sys.stdout)
         return False
     return True
-
-
-@contextmanager
-def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Whether Ctrl-C was pressed, or the process told to end; a second time it ends at once."""
-    seen = False
-
-    def note(number: int, frame: FrameType | None) -> None:
-        nonlocal seen
-        seen = True
-        signal.signal(number, signal.default_int_handler)
-
-    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: seen
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -6,7 +6,6 @@ unknown is passed over, what is missing or no finite number leaves a gap.
 
 import json
 import math
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import RunError, UsageError
-from charrnn.model_file import RUNS
+from charrnn.errors import RunError
+from charrnn.files import spelled
+from charrnn.runs import LOG_NAME, Chosen, find
 from charrnn.ui import bits, duration, printable
 
 Values = NDArray[np.float64]
 Row = dict[str, Any]
 
-LOG_NAME = "log.jsonl"
 LOG2 = math.log(2)
 CARRIED = ("step", "epoch", "seconds", "val_nats")  # so that each has a time and a score
 AXES = {  # what runs are drawn over: the field that tells it, and its name
@@ -100,24 +99,6 @@ class Log:
         }
 
 
-def find(run: str | None) -> Path:
-    """The log meant: a file, of a run's folder, model or name under runs/, or the newest.
-
-    Raises:
-        UsageError: nothing was named and there is no run under runs/.
-    """
-    name = run or os.environ.get("CHARRNN_MODEL")
-    if not name:
-        found = sorted(RUNS.glob(f"*/{LOG_NAME}"), key=os.path.getmtime)
-        if not found:
-            raise UsageError("no run here: runs/ holds none", "name one, or train one first")
-        return found[-1]
-    path = Path(name)
-    folder = path.parent if path.suffix == ".safetensors" else path
-    logs = (folder / LOG_NAME, RUNS / folder / LOG_NAME)
-    return next((log for log in logs if os.path.exists(log)), path)
-
-
 def read_log(path: Path) -> Log:
     """Read a log.
 
@@ -147,19 +128,24 @@ def read_log(path: Path) -> Log:
     for row in told:
         rows[row["event"]].append(row)
     whole = path.resolve()
-    return Log(path, whole.parent.name if path.name == LOG_NAME else whole.stem, rows)
+    name = whole.parent.name if path.name == LOG_NAME else whole.stem
+    return Log(path, spelled(name), rows)
 
 
-def read_logs(named: Sequence[str]) -> list[Log]:
+def read_logs(named: Sequence[str], chosen: Chosen | None = None) -> list[Log]:
     """The logs of runs, by default of the newest; those of the same name are told apart by path.
 
+    Args:
+        chosen: see runs.find.
+
     Raises:
-        UsageError, RunError: as in `find` and `read_log`.
+        UsageError, RunError: as in `runs.find` and `read_log`.
     """
-    runs = [read_log(path) for path in dict.fromkeys(find(run) for run in named or [""])]
+    paths = dict.fromkeys(find(run, LOG_NAME, chosen) for run in named or [""])
+    runs = [read_log(path) for path in paths]
     names = [run.name for run in runs]
     return [
-        replace(run, name=str(run.path.parent)) if names.count(run.name) > 1 else run
+        replace(run, name=spelled(run.path.parent)) if names.count(run.name) > 1 else run
         for run in runs
     ]
 

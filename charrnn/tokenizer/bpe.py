@@ -5,9 +5,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, Self
 
-from charrnn.text import chunks
 from charrnn.tokenizer.base import UNKNOWN, Ids, checked_tokens, common_characters
-from charrnn.tokenizer.pieces import RARE, PieceTokenizer, tokens_by_id
+from charrnn.tokenizer.pieces import RARE, PieceTokenizer, learn, tokens_by_id
 
 MAX_BPE = 16_384  # with the characters; the square root of the text's length is less as a rule
 
@@ -42,7 +41,7 @@ class BpeTokenizer(PieceTokenizer):
             limit_alphabet=len(characters),
             show_progress=False,
         )
-        learner.train_from_iterator(chunks([text]), trainer)
+        learn(learner, text, trainer)
         merges = json.loads(learner.to_str())["model"]["merges"]
         return cls(tokens_by_id(learner), [(left, right) for left, right in merges])
 

@@ -1,5 +1,6 @@
 """How text is cut into words and what is between them, before those are cut into tokens."""
 
+import threading
 from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import islice
@@ -19,12 +20,35 @@ RARE = 2  # words and merges that occur fewer times are no tokens
 UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 LETTER = rf"(?:(?!_|{UNSPACED})[\w\x{{200C}}\x{{200D}}])"
 CHUNKS = 64  # encoded at once, so that all cores have some
+INTERRUPTED_WITHIN = 0.1  # seconds
 
 
 def tokens_by_id(library: "tokenizers.Tokenizer") -> list[str]:
     """The library's tokens, by their ids."""
     ids = library.get_vocab()
     return sorted(ids, key=ids.__getitem__)
+
+
+def learn(learner: "tokenizers.Tokenizer", text: str, trainer: Any) -> None:
+    """Train the library's tokenizer on a text; KeyboardInterrupt may be raised meanwhile.
+
+    The library works in a thread of its own, since it returns to Python only when it is done, and
+    Python answers signals in the main thread alone.
+    """
+    failed: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            learner.train_from_iterator(chunks([text]), trainer)
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(INTERRUPTED_WITHIN)
+    if failed:
+        raise failed[0]
 
 
 class PieceTokenizer(Tokenizer):

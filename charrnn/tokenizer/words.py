@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from charrnn.text import chunks
 from charrnn.tokenizer.base import MAX_CHARACTERS, UNKNOWN, Ids, common_characters
-from charrnn.tokenizer.pieces import RARE, UNSPACED, PieceTokenizer, tokens_by_id
+from charrnn.tokenizer.pieces import RARE, UNSPACED, PieceTokenizer, learn, tokens_by_id
 
 if TYPE_CHECKING:
     import tokenizers
@@ -34,10 +33,10 @@ class WordTokenizer(PieceTokenizer):
         characters = common_characters(text, vocab_size)
         counter = cls._cutting(models.WordLevel(unk_token=UNKNOWN))
         room = (vocab_size or MAX_WORDS) - 1
-        counter.train_from_iterator(
-            chunks([text]),
-            trainers.WordLevelTrainer(vocab_size=room, min_frequency=RARE, show_progress=False),
+        trainer = trainers.WordLevelTrainer(
+            vocab_size=room, min_frequency=RARE, show_progress=False
         )
+        learn(counter, text, trainer)
         by_rank = zip_longest(tokens_by_id(counter), tokens_by_id(cls._unspaced(text, room)))
         words = dict.fromkeys(word for both in by_rank for word in both if word and len(word) > 1)
         return cls(sorted([*characters, *islice(words, max(0, room - len(characters)))]))
@@ -57,7 +56,7 @@ class WordTokenizer(PieceTokenizer):
             max_token_length=MAX_UNSPACED,
             show_progress=False,
         )
-        learner.train_from_iterator(chunks([text]), trainer)
+        learn(learner, text, trainer)
         return learner
 
     def _model(self, ids: dict[str, int]) -> Any:

@@ -1,17 +1,22 @@
 """All that training needs to go on exactly, as one safetensors file beside the model."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
-from charrnn.errors import RunError
-from charrnn.files import write_tensors
-from charrnn.model_file import RESUME_KEY
+from charrnn.cells import CELLS
+from charrnn.config import ModelConfig, TrainingConfig
+from charrnn.errors import RunError, is_out_of_memory
+from charrnn.files import check_readable, write_tensors
+from charrnn.model_file import UNREADABLE
+from charrnn.runs import RESUME_KEY
+from charrnn.tokenizer import Tokenizer
 
 FORMAT = 4
 
@@ -31,24 +36,65 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save` wrote.
 
     Raises:
-        RunError: the file is missing, damaged or of another format.
+        RunError: the file is missing, unreadable, damaged or of another format.
     """
     try:
-        with safe_open(path, "pt") as file:
+        check_readable(path)
+        with safe_open(path, "numpy") as file:  # which, other than "pt", takes names of any bytes
             values = json.loads((file.metadata() or {})[RESUME_KEY])
             if values["format"] != FORMAT:
                 raise RunError(
                     f"{path} is of format {values['format']!r}, this charrnn resumes {FORMAT}",
                     "start a new run, or use the charrnn that wrote it",
                 )
-            return {name: file.get_tensor(name) for name in file.keys()}, values  # noqa: SIM118
+            names = file.keys()
+            return {name: torch.from_numpy(file.get_tensor(name)) for name in names}, values
     except FileNotFoundError:
         raise RunError(
             f"nothing to resume: {path} does not exist",
             "start without --resume, or name a run with -o",
         ) from None
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunError(f"{path} cannot be resumed from: {error}", "start a new run") from None
+    except OSError as error:
+        raise RunError(f"cannot read {path}: {error.strerror or error}") from None
+    except (*UNREADABLE, KeyError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise RunError(f"{path} is damaged: {error}", "start a new run") from None
+
+
+@contextmanager
+def damage(path: Path) -> Iterator[None]:
+    """Within, what was read from the file is checked.
+
+    Raises:
+        RunError: it is not what `save` wrote.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise RunError(f"{path} is damaged: {error}", "start a new run") from None
+
+
+def check_sizes(
+    tensors: Mapping[str, Tensor],
+    network: ModelConfig,
+    training: TrainingConfig,
+    tokenizer: Tokenizer,
+) -> None:
+    """Find out whether the configurations fit the tensors, before memory is taken for them.
+
+    Raises:
+        ValueError: they do not.
+        KeyError: a tensor is missing.
+    """
+    shapes = {f"network.{name}": shape for name, shape in network.shapes().items()}
+    shapes["hidden.0"] = (CELLS[network.cell].states, training.batch, network.hidden)
+    if any(tuple(tensors[name].shape) != shape for name, shape in shapes.items()):
+        raise ValueError("its tensors are not those of its configuration")
+    if network.vocab_size != tokenizer.vocab_size:
+        raise ValueError("its tokenizer and its network differ in vocabulary size")
 
 
 def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

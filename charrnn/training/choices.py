@@ -1,13 +1,15 @@
 """What `train` chooses where the user has not: sizes and limits that follow text and time."""
 
 import math
-import statistics
 import time
+from dataclasses import asdict
 from typing import Any
 
 import torch
 
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, TrainingConfig
+from charrnn.files import quoted
+from charrnn.source import Source
 from charrnn.training.softmax import SAMPLED_FROM, sample_size
 
 LIMITS = {"seconds", "epochs", "steps"}  # fields of TrainingConfig that say when to stop
@@ -44,18 +46,31 @@ REGULARISATION = {
 DEEP_PASSES = 35  # from so many passes on a second layer pays for its time, not for words
 TIED_PASSES = 20  # from so many on a small vocabulary of words shares vectors with the output
 OPERATIONS = 5e10  # a second, roughly what training spends on the machine that times here are of
-MULTIPLIED = 1.45e11  # and what products of matrices reach there
+MULTIPLIED = 7.25e10  # and what products of matrices reach there on one core
+CORES = 2  # of that machine
+PRODUCTS = 12  # of matrices, that a machine's speed is measured with
 
 
 def speed() -> float:
-    """How fast this machine's processor multiplies matrices, beside the one that times are for."""
+    """How fast this machine's cores multiply matrices, beside the one that times are for.
+
+    It is the machine's speed, not that of the moment, so that the choices which follow from it are
+    the same beside another program: one core multiplies, the fastest of some products counts, and
+    the result is rounded to a power of the square root of 2.
+    """
+    cores = torch.get_num_threads()
     matrix = torch.ones(512, 512)
     took = []
-    for _ in range(20):
-        began = time.perf_counter()
-        torch.mm(matrix, matrix)
-        took.append(time.perf_counter() - began)
-    return 2 * 512**3 / statistics.median(took) / MULTIPLIED
+    try:
+        torch.set_num_threads(1)
+        for _ in range(PRODUCTS):
+            began = time.perf_counter()
+            torch.mm(matrix, matrix)
+            took.append(time.perf_counter() - began)
+    finally:
+        torch.set_num_threads(cores)
+    measured = 2 * 512**3 / min(took) / MULTIPLIED * cores / CORES
+    return float(2 ** (round(2 * math.log2(measured)) / 2))
 
 
 def choose(
@@ -89,6 +104,8 @@ def choose(
         "tied": False,
     }
     shape |= {name: options[name] for name in shape if name in options}
+    if shape["tied"] and "embedding" not in options:
+        shape["embedding"] = shape["hidden"]
     # A large vocabulary has more vectors than its text can teach twice; those of a small one are
     # learned sooner apart, but not as well.
     shared: dict[str, Any] = {"embedding": shape["hidden"], "tied": True}
@@ -146,3 +163,44 @@ def _multiplied(config: ModelConfig, tokens_per_step: int) -> int:
     """Weights that a token is multiplied with."""
     recurrent = sum(math.prod(s) for name, s in config.shapes().items() if "layers." in name)
     return recurrent + sample_size(config.vocab_size, tokens_per_step) * config.hidden
+
+
+def command(
+    source: Source,
+    level: str,
+    vocab_size: int | None,
+    parent: str | None,
+    model: ModelConfig,
+    training: TrainingConfig,
+) -> str:
+    """The command line that makes these choices, whatever the speed of the machine.
+
+    Args:
+        source: the text, as the user named it.
+        level, vocab_size, parent: as given to training.setup.begin.
+        model, training: what was chosen. A `parent` decides the shape.
+    """
+    values: dict[str, Any] = {"--encoding": source.encoding, "--glob": source.glob}
+    values |= {"--field": source.field, "--errors": source.errors}
+    if source.shape != "text":
+        values[f"--{source.shape}"] = True
+    if parent:
+        values["--from"] = parent
+    else:
+        values |= {"--level": level, "--vocab-size": vocab_size}
+        values |= {f"--{name}": getattr(model, name) for name in SHAPE}
+    values |= {f"--{name}": value for name, value in asdict(training).items()}
+    names = {"--embedding": "--embed", "--seconds": "--time", "--seed": "--random-seed"}
+    words = ["charrnn", "train", *source.paths]
+    for name, value in values.items():
+        option = names.get(name, name).replace("_", "-")
+        match value:
+            case None:
+                pass
+            case True:
+                words.append(option)
+            case False:
+                words.append(option.replace("--", "--no-", 1))
+            case _:
+                words += [option, str(value)]
+    return " ".join(map(quoted, words))

@@ -1,9 +1,11 @@
 """The training loop: yields what happens; ui.py draws it."""
 
 import math
-import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
+
+import torch
 
 from charrnn.errors import RunError, TrainingError
 from charrnn.events import (
@@ -18,12 +20,16 @@ from charrnn.events import (
     Start,
     Step,
     Stop,
+    Threads,
     Transfer,
     Unsaved,
     Validation,
 )
+from charrnn.training.clock import Clock
+from charrnn.training.interrupts import SecondInterrupt
 from charrnn.training.pace import Pace
 from charrnn.training.run import Run
+from charrnn.training.threads import ThreadChooser
 from charrnn.training.trainer import FAR, Trainer
 
 TELL_SECONDS = 1.0
@@ -35,32 +41,69 @@ SMALLEST_RATE = 1 / 64  # of the configured one; a training that diverges even t
 SAMPLE_LENGTH = 240
 FINAL_SAMPLE_LENGTH = 500
 
+AtOnce = Callable[[], AbstractContextManager[None]]
 
-def train(trainer: Trainer, run: Run, began: float, stop: Callable[[], bool]) -> Iterator[Event]:
+
+def train(
+    trainer: Trainer,
+    run: Run,
+    clock: Clock,
+    stop: Callable[[], bool],
+    at_once: AtOnce = nullcontext,
+) -> Iterator[Event]:
     """Train to the end of the plan and save.
 
     Args:
         trainer: new or restored.
         run: where it is saved, every SAVE_SECONDS and at the end.
-        began: time.monotonic() when the command started.
+        clock: seconds since the command started.
         stop: asked after each step; True saves and ends.
+        at_once: entered for work that changes nothing, such as a validation: there it may raise
+            KeyboardInterrupt at any moment, which saves and ends too.
 
     Raises:
-        TrainingError: it diverges whatever the rate.
+        TrainingError: it diverges at every learning rate.
         RunError: the run cannot be written at the end.
     """
-    pace = Pace(trainer, began)
+    most_threads = torch.get_num_threads()
+    try:
+        yield from _train(trainer, run, clock, stop, at_once)
+    except SecondInterrupt:
+        raise
+    except KeyboardInterrupt:
+        yield from _save(trainer, run, must=True)
+        yield Stop(trainer.step, "interrupted")
+    finally:
+        torch.set_num_threads(most_threads)
+
+
+def _train(
+    trainer: Trainer,
+    run: Run,
+    clock: Clock,
+    stop: Callable[[], bool],
+    at_once: AtOnce,
+) -> Iterator[Event]:
+    pace = Pace(trainer, clock)
+    threads = _threads(trainer)
     yield _start(trainer, run)
     if run.origin and not trainer.step:
-        yield Transfer(trainer.step, *trainer.transfer_scores())
-    told = time.monotonic()
+        with at_once():
+            scores = trainer.transfer_scores()
+        yield Transfer(trainer.step, *scores)
+    told = clock()
     save_at = told + SAVE_SECONDS
     sample_at = -math.inf
     largest_norm = 0.0
+    if trainer.step and trainer.validation_is_due:  # interrupted before it
+        yield from _validate(trainer, run, pace, at_once)
     while not trainer.finished:
+        before = clock()
         norm = trainer.update()
-        pace.tick()
-        now = time.monotonic()
+        now = clock()
+        pace.step(now - before)
+        if threads and threads.record(now - before):
+            yield Threads(trainer.step, threads.count, threads.step_seconds)
         if norm is None:
             yield Skip(trainer.step)
             if trainer.skipped >= SKIPS:
@@ -74,33 +117,44 @@ def train(trainer: Trainer, run: Run, began: float, stop: Callable[[], bool]) ->
                 yield _step(trainer, pace, largest_norm)
                 largest_norm = 0.0
         if trainer.validation_is_due:
-            yield from _validate(trainer, run, pace)
+            yield from _validate(trainer, run, pace, at_once)
             if now >= sample_at:
-                yield Sample(trainer.step, run.sample(trainer, SAMPLE_LENGTH))
+                with at_once():
+                    text = run.sample(trainer, SAMPLE_LENGTH)
+                yield Sample(trainer.step, text)
                 sample_at = now + SAMPLE_SECONDS
             if not run.has_model:
                 save_at = now
         if now >= save_at:
-            before = time.monotonic()
+            before = clock()
             yield from _save(trainer, run)
-            cost = time.monotonic() - before
+            cost = clock() - before
             save_at = before + max(SAVE_SECONDS, cost / SAVE_SHARE)
         if stop() and not trainer.finished:
-            yield from _save(trainer, run, must=True)
-            yield Stop(trainer.step, "interrupted")
-            return
+            raise KeyboardInterrupt
     if trainer.out_of_patience:
         yield Stop(trainer.step, f"no better for {trainer.since_best} validations")
-    val = trainer.final_score()
+    yield from _finish(trainer, run, pace, at_once)
+
+
+def _finish(trainer: Trainer, run: Run, pace: Pace, at_once: AtOnce) -> Iterator[Event]:
+    """Score the best weights, tune the suggestions, save."""
+    with at_once():
+        val = trainer.final_score()
     pace.tick()
     run.save(trainer, val)  # what tuning then adds is worth less than the end of a training
-    tuned = run.tune(trainer, pace.tuning_seconds)
+    with at_once():
+        tuned = run.tune(trainer, pace.tuning_seconds)
     pace.tick()
     run.save(trainer, val)
     yield Save(trainer.step)
-    yield Sample(trainer.step, run.sample(trainer, FINAL_SAMPLE_LENGTH, best=True))
-    if run.origin:
-        yield Transfer(trainer.step, *trainer.transfer_scores())
+    with at_once():
+        text = run.sample(trainer, FINAL_SAMPLE_LENGTH, best=True)
+        new_items = run.new_items(trainer)
+        scores = trainer.transfer_scores() if run.origin else None
+    yield Sample(trainer.step, text)
+    if scores:
+        yield Transfer(trainer.step, *scores)
     yield Done(
         val_nats=val,
         val_bpc=None if val is None else val / math.log(2),
@@ -109,11 +163,21 @@ def train(trainer: Trainer, run: Run, began: float, stop: Callable[[], bool]) ->
         steps=trainer.step,
         tokens=trainer.tokens,
         seconds=trainer.seconds,
-        run=str(run.path),
+        run=run.name,
         keys_saved=tuned.saved,
         keys_saved_by_trigrams=tuned.saved_by_trigrams,
-        new_items=run.new_items(trainer),
+        new_items=new_items,
     )
+
+
+def _threads(trainer: Trainer) -> ThreadChooser | None:
+    """What chooses the number of threads; None if it is fixed or a GPU does the work."""
+    if trainer.device.type != "cpu":
+        return None
+    if trainer.config.threads:
+        torch.set_num_threads(trainer.config.threads)
+        return None
+    return ThreadChooser(torch.get_num_threads(), torch.set_num_threads)
 
 
 def _save(trainer: Trainer, run: Run, must: bool = False) -> Iterator[Event]:
@@ -150,7 +214,7 @@ def _go_back(trainer: Trainer, run: Run) -> Iterator[Event]:
 def _start(trainer: Trainer, run: Run) -> Start:
     network = trainer.network
     return Start(
-        run=str(run.path),
+        run=run.name,
         step=trainer.step,
         device=str(trainer.device),
         level=trainer.corpus.tokenizer.level,
@@ -160,6 +224,8 @@ def _start(trainer: Trainer, run: Run) -> Start:
         parameters=network.config.parameters,
         model=asdict(network.config),
         training=asdict(trainer.config),
+        speed=run.speed,
+        command=run.command,
     )
 
 
@@ -188,10 +254,10 @@ def _step(trainer: Trainer, pace: Pace, largest_norm: float) -> Step:
     )
 
 
-def _validate(trainer: Trainer, run: Run, pace: Pace) -> Iterator[Event]:
-    before = time.monotonic()
-    val = trainer.validate()
-    pace.validated(trainer.val_tokens, time.monotonic() - before)
+def _validate(trainer: Trainer, run: Run, pace: Pace, at_once: AtOnce) -> Iterator[Event]:
+    before = pace.clock()
+    val = trainer.validate(at_once)
+    pace.validated(trainer.val_tokens, pace.clock() - before)
     if (val is not None and not math.isfinite(val)) or not trainer.sound:
         yield from _go_back(trainer, run)
         return

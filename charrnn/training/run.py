@@ -1,28 +1,27 @@
-"""A run folder: the model, the state to resume from, the log and the samples."""
+"""Writes a run folder: the model, the state to resume from, the log and the samples."""
 
 import json
-import os
-import re
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Self
 
-from charrnn import __version__, events, model_file
+from charrnn import __version__, blas, events, model_file
 from charrnn.config import StopConfig
 from charrnn.errors import RunError
 from charrnn.events import Event
-from charrnn.files import append
+from charrnn.files import append, spelled
 from charrnn.generate import Sample
 from charrnn.mixture import Weights
 from charrnn.model import Model
-from charrnn.model_file import MODEL_NAME, RESUME_NAME, RUNS, ModelFile
-from charrnn.source import Source, unpacked_name
+from charrnn.model_file import ModelFile
+from charrnn.runs import LOG_NAME, MODEL_NAME, RESUME_NAME, SAMPLES_NAME
+from charrnn.source import Source
 from charrnn.training import checkpoint
 from charrnn.training.trainer import Trainer
 from charrnn.training.transfer import Origin
 from charrnn.tuning import Tuned, tune
 
+MODEL_SECONDS = 60.0  # of training, after which a model is saved that was not validated yet
 TUNING_WORDS = 1000  # at the most, and
 SAMPLE_ITEMS = 8  # in a sample of a model of lines
 NOVELTY_ITEMS = 128  # drawn to tell how many are new
@@ -34,9 +33,12 @@ class Run:
     """Where a training writes.
 
     Args:
-        path: the folder.
+        path: the folder, which exists.
         source: the text trained on, kept to resume without naming it again.
         origin: the run that is fine-tuned, if there is one.
+
+    Attributes:
+        speed, command: see events.Start.
     """
 
     def __init__(
@@ -46,40 +48,35 @@ class Run:
         origin: Origin | None = None,
     ) -> None:
         self.path = path
-        self.source = source
+        self.source = source.absolute()
         self.origin = origin
+        self.speed: float | None = None
+        self.command: str | None = None
         self._mixture: Weights | None = None
         self._waiting: dict[str, str] = {}  # what a full disk has kept from each file
 
-    @classmethod
-    def create(cls, path: Path, source: Source, origin: Origin | None = None) -> Self:
-        """Make the folder.
-
-        Raises:
-            RunError: it cannot be made or written.
-        """
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-            (path / "log.jsonl").touch()
-        except OSError as error:
-            raise RunError(
-                f"cannot make the run folder {path}: {error.strerror or error}",
-                "choose another folder with -o",
-            ) from None
-        return cls(path, source, origin)
+    @property
+    def name(self) -> str:
+        """The folder as events name it."""
+        return spelled(self.path)
 
     @property
     def has_model(self) -> bool:
         return (self.path / MODEL_NAME).exists()
+
+    @property
+    def has_state(self) -> bool:
+        """Whether there is a state to resume from."""
+        return (self.path / RESUME_NAME).exists()
 
     def log(self, event: Event) -> None:
         """Append an event to log.jsonl, a sample to samples.txt too.
 
         What cannot be written now waits for the next event; see `close`.
         """
-        self._append("log.jsonl", json.dumps(event.to_json(), ensure_ascii=False) + "\n")
+        self._append(LOG_NAME, json.dumps(event.to_json(), ensure_ascii=False) + "\n")
         if isinstance(event, events.Sample):
-            self._append("samples.txt", f"--- step {event.step}\n{event.text}\n\n")
+            self._append(SAMPLES_NAME, f"--- step {event.step}\n{event.text}\n\n")
 
     def _append(self, name: str, text: str) -> None:
         text = self._waiting.pop(name, "") + text
@@ -104,7 +101,9 @@ class Run:
     def save(self, trainer: Trainer, val_nats: float | None = None) -> None:
         """Write the best model, then resume.safetensors; each whole or not at all.
 
-        In this order, a run that counts as finished has its final model.
+        In this order, a run that counts as finished has its final model. A model that was never
+        validated is not written in the first MODEL_SECONDS: after a few steps it knows nothing, and
+        would take the place of a good one as the newest.
 
         Args:
             val_nats: the model's final score; before the end, the best validation's stands.
@@ -120,7 +119,8 @@ class Run:
             "model": asdict(trainer.network.config),
             "origin": self.origin and asdict(self.origin),
         }
-        model_file.save(self.path / MODEL_NAME, self.model_file(trainer, val_nats))
+        if trainer.best or trainer.seconds >= MODEL_SECONDS:
+            model_file.save(self.path / MODEL_NAME, self.model_file(trainer, val_nats))
         checkpoint.save(self.path / RESUME_NAME, tensors, about | values)
 
     def model_file(
@@ -134,8 +134,8 @@ class Run:
             weights=trainer.weights(best),
             training={
                 "version": __version__,
-                "texts": [_spelled(Path(path).name) for path in self.source.paths],
-                "from": self.origin and self.origin.model,
+                "texts": [spelled(Path(path).name) for path in self.source.paths],
+                "from": self.origin and spelled(self.origin.model),
                 "shape": trainer.corpus.shape,
                 "opening": trainer.corpus.opening,
                 "train_chars": trainer.corpus.train_chars,
@@ -162,7 +162,8 @@ class Run:
         """
         completer = Model(self.model_file(trainer)).completer()
         words = min(TUNING_WORDS, trainer.tokens // TUNING_TOKENS)
-        tuned = tune(completer, trainer.corpus.held_out, words, time.monotonic() + seconds)
+        with blas.threads(1, 0):
+            tuned = tune(completer, trainer.corpus.held_out, words, time.monotonic() + seconds)
         self._mixture = tuned.weights
         return tuned
 
@@ -191,53 +192,3 @@ class Run:
         for part in model.write(samples, StopConfig(chars=LONGEST_ITEM), random_seed):
             drawn[part.sample] += part.text
         return drawn
-
-
-def new_path(named: str | None, text: str) -> Path:
-    """The folder of a new run: the one named, or runs/ and the text's name, counted up if taken.
-
-    Raises:
-        RunError: the folder named holds a run already.
-    """
-    if named:
-        path = Path(named)
-        if _taken(path):
-            raise RunError(
-                f"{path} holds a run already", "go on with it by --resume, or choose another -o"
-            )
-        return path
-    name = _name(text)
-    count = 1
-    while _taken(path := RUNS / (name if count == 1 else f"{name}-{count}")):
-        count += 1
-    return path
-
-
-def _name(text: str) -> str:
-    """What the run of a text is called."""
-    name = _spelled(Path(unpacked_name(os.path.abspath(text))).stem)
-    return "stdin" if text == "-" else name or "run"
-
-
-def _spelled(name: str) -> str:
-    """A file's name in characters, whatever its bytes."""
-    return os.fsencode(name).decode(errors="replace")
-
-
-def _taken(path: Path) -> bool:
-    return any((path / name).exists() for name in (RESUME_NAME, MODEL_NAME, "log.jsonl"))
-
-
-def resume_path(named: str | None, text: str | None) -> Path:
-    """The folder to resume: the one named, else the newest run, of that text if one is given.
-
-    Raises:
-        RunError: there is none.
-    """
-    if named:
-        return Path(named)
-    wanted = re.compile(rf"{re.escape(_name(text))}(-\d+)?" if text else ".*", re.DOTALL)
-    found = [path for path in RUNS.glob(f"*/{RESUME_NAME}") if wanted.fullmatch(path.parent.name)]
-    if not found:
-        raise RunError(f"nothing to resume under {RUNS}/", "name the run with -o")
-    return max(found, key=lambda path: path.stat().st_mtime).parent

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
@@ -11,18 +12,19 @@ import torch
 from charrnn import tokenizer
 from charrnn.config import ModelConfig, TrainingConfig, require
 from charrnn.decoding import Note, unnoted
-from charrnn.errors import RunError, UsageError
-from charrnn.model_file import RESUME_NAME
+from charrnn.errors import RunError, TextError, UsageError
+from charrnn.files import is_missing, quoted
 from charrnn.ngram import NGram
 from charrnn.novelty import Items, WordRuns
 from charrnn.parts import Parts
+from charrnn.runs import RESUME_NAME
 from charrnn.source import Source
 from charrnn.text import lines, told
 from charrnn.tokenizer import TOKENIZERS, Tokenizer
 from charrnn.training import checkpoint, choices, transfer
 from charrnn.training.choices import FINE_TUNING_LR, LIMITS, SHAPE, choose
 from charrnn.training.corpus import SAMPLE, Corpus, kept
-from charrnn.training.run import Run, new_path, resume_path
+from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer
 from charrnn.training.transfer import Origin
 
@@ -36,7 +38,7 @@ AnyIndex = TypeVar("AnyIndex", WordRuns, Items)
 
 def begin(
     source: Source,
-    output: str | None,
+    path: Path,
     device: str,
     level: str,
     options: dict[str, Any],
@@ -44,11 +46,11 @@ def begin(
     vocab_size: int | None = None,
     note: Note = unnoted,
 ) -> Setup:
-    """Read and tokenize a text, make the run folder and a network.
+    """Read and tokenize a text and make a network.
 
     Args:
         source: the text.
-        output: the run folder, or None for one under runs/.
+        path: the run folder, claimed by charrnn.runs.new.
         device: auto, cpu or cuda.
         level: a key of TOKENIZERS; of no account with a parent.
         options: fields of ModelConfig and TrainingConfig that the user has set.
@@ -57,9 +59,8 @@ def begin(
         note: told how the text was read, where that was guessed.
 
     Raises:
-        CharrnnError: an option makes no sense, the text cannot be read or is too short, the
-            folder is taken or cannot be made, the parent is no model. Nothing has been written
-            then.
+        CharrnnError: an option makes no sense, the text cannot be read or is too short, or the
+            parent is no model. Nothing has been written then.
     """
     require(level in TOKENIZERS, f"no level named {level!r}; use one of {', '.join(TOKENIZERS)}")
     require(
@@ -67,7 +68,6 @@ def begin(
         f"--vocab-size must be from 2 to {MAX_VOCAB_SIZE:,}",
     )
     where = _device(device)
-    path = new_path(output, source.paths[0])
     tokenize: Callable[[str], Tokenizer] = partial(TOKENIZERS[level].train, vocab_size=vocab_size)
     origin = None
     if parent:
@@ -80,23 +80,23 @@ def begin(
     corpus = _prepare(source, training, tokenize, note)
     if origin:
         corpus = replace(corpus, old=origin.held_out(corpus.tokenizer))
+    speed = choices.speed() if where.type == "cpu" else None
     model, training = _configure(
-        level,
-        len(corpus.train),
-        corpus.tokenizer.vocab_size,
-        options,
-        choices.speed() if where.type == "cpu" else 1.0,
+        level, len(corpus.train), corpus.tokenizer.vocab_size, options, speed or 1.0
     )
     trainer = Trainer(model, training, corpus, where)
     if parent:
         transfer.take_over(trainer.network, corpus.tokenizer, old_model)
         trainer.remember()
-    return trainer, Run.create(path, source, origin)
+    run = Run(path, source, origin)
+    run.speed = speed
+    run.command = choices.command(source, level, vocab_size, parent, model, training)
+    return trainer, run
 
 
 def resume(
     texts: list[str],
-    output: str | None,
+    path: Path,
     device: str,
     limits: dict[str, Any],
     note: Note = unnoted,
@@ -105,50 +105,53 @@ def resume(
 
     Args:
         texts: paths of its texts, if they have moved; otherwise those it began with.
-        output: the run folder, or None for the newest one.
+        path: the run folder, claimed by charrnn.runs.resumed.
         device: auto, cpu or cuda.
         limits: fields of TrainingConfig that say when to stop, if they shall change.
         note: see `begin`.
 
     Raises:
-        CharrnnError: there is no such run, it is damaged or finished, or its text has changed.
+        CharrnnError: the run is damaged or finished, or its text has changed or gone.
     """
     where = _device(device)
-    path = resume_path(output, texts[0] if texts else None)
     tensors, values = checkpoint.load(path / RESUME_NAME)
-    try:
+    with checkpoint.damage(path / RESUME_NAME):
         training = values["training"]
         if limits.keys() & LIMITS:  # given anew, they replace all of them
             training = training | dict.fromkeys(LIMITS)
         config = TrainingConfig(**training | limits)
+        network = ModelConfig(**values["model"])
         source = Source(**values["source"])
-        if texts:
-            source = replace(source, paths=texts)
         origin = values["origin"] and Origin.from_json(values["origin"])
-        run = Run(path, source, origin)
         known = tokenizer.from_json(values["tokenizer"])
-        corpus = _prepare(source, config, lambda _: known, note)
-        if corpus.fingerprint != values["fingerprint"]:
-            raise RunError(
-                f"the text is not the one that {path} was trained on",
-                "give that text, or start a new run without --resume",
+        fingerprint = values["fingerprint"]
+        checkpoint.check_sizes(tensors, network, config, known)
+    if texts:
+        source = replace(source, paths=texts)
+    for text in source.paths:
+        if text != "-" and not texts and is_missing(text):
+            raise TextError(
+                f"{text} does not exist",
+                f"if it has moved: charrnn train TEXT --resume -o {quoted(path)}",
             )
-        if origin:
-            corpus = replace(corpus, old=origin.held_out(known))
-        trainer = Trainer(ModelConfig(**values["model"]), config, corpus, where)
-        trainer.restore(tensors, values)
-        if not trainer.sound:
-            raise ValueError("it holds values that are not finite")
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    corpus = _prepare(source, config, lambda _: known, note)
+    if corpus.fingerprint != fingerprint:
         raise RunError(
-            f"{path / RESUME_NAME} cannot be resumed from: {error}", "start a new run"
-        ) from None
+            f"the text is not the one that {path} was trained on",
+            "give that text, or start a new run without --resume",
+        )
+    if origin:
+        corpus = replace(corpus, old=origin.held_out(known))
+    trainer = Trainer(network, config, corpus, where)
+    with checkpoint.damage(path / RESUME_NAME):
+        trainer.check(tensors, values)
+    trainer.restore(tensors, values)
     if trainer.finished:
         raise UsageError(
             f"{path} is finished: {trainer.step:,} steps in {trainer.seconds:.0f} s",
             "give a larger --time, --epochs or --steps to go on",
         )
-    return trainer, run
+    return trainer, Run(path, source, origin)
 
 
 def _prepare(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from charrnn.errors import UsageError
 from charrnn.events import Event, Sample, Step, Validation
+from charrnn.files import spelled
 
 try:
     from torch.utils.tensorboard import SummaryWriter
@@ -19,9 +20,18 @@ except ImportError:
 
 
 class Board:
-    """Writes event files into a folder that exists."""
+    """Writes event files into a folder that exists.
+
+    Raises:
+        UsageError: the folder's name is not valid Unicode, which the library cannot write.
+    """
 
     def __init__(self, folder: Path) -> None:
+        if spelled(folder) != str(folder):
+            raise UsageError(
+                f"--tensorboard cannot write into {spelled(folder)}: its name is not valid Unicode",
+                "choose another folder with -o",
+            )
         self._writer = SummaryWriter(str(folder))
 
     def show(self, event: Event) -> None:

@@ -1,7 +1,8 @@
 """A network in training: everything that changes, one update at a time."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any
 
@@ -191,16 +192,21 @@ class Trainer:
             )
         return F.cross_entropy(layer(outputs), targets)
 
-    def validate(self) -> float | None:
+    def validate(
+        self, at_once: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> float | None:
         """Nats per character on places of the held-out part; keeps the average if it is best.
 
         None, and the average is kept, if nothing was held out.
+
+        Args:
+            at_once: entered while the text is scored, which changes nothing.
         """
-        self.validated_at = self.step
         if not self.val_tokens:
             between = self.steps / VALIDATIONS * self.tokens_per_step
             self.val_tokens = min(max(1024, int(between * VALIDATION_SHARE)), len(self.corpus.val))
-        val = self._score(self._weights(best=False), self.corpus, self.val_tokens)
+        with at_once():
+            val = self._score(self._weights(best=False), self.corpus, self.val_tokens)
         if val is None or val < self.best_val:
             self.best = checkpoint.clone(self._weights(best=False))
             self.best_val = math.inf if val is None else val
@@ -208,6 +214,7 @@ class Trainer:
             self.since_best = 0
         else:
             self.since_best += 1
+        self.validated_at = self.step
         return val
 
     def begins_to_overfit(self, val: float) -> bool:
@@ -239,12 +246,15 @@ class Trainer:
         if not len(corpus.val):
             return None
         present = checkpoint.clone(self.network.parameters_by_name())
-        self.network.load(weights)
-        if corpus.val_ends is not None:
-            nats = evaluate_documents(self.network, corpus.val, corpus.val_ends, tokens)
-        else:
-            nats = evaluate(self.network, corpus.train, corpus.val, tokens)
-        self.network.load(present)
+        try:  # it may be interrupted
+            self.network.load(weights)
+            if corpus.val_ends is not None:
+                nats = evaluate_documents(self.network, corpus.val, corpus.val_ends, tokens)
+            else:
+                nats = evaluate(self.network, corpus.train, corpus.val, tokens)
+        finally:
+            self.network.load(present)
+            self.network.train()
         return corpus.nats_per_char(nats)
 
     @property
@@ -299,6 +309,27 @@ class Trainer:
         values = {name: getattr(self, name) for name in self.SCALARS}
         values |= {"position": self.streams.position, "training": asdict(self.config)}
         return tensors, values
+
+    def check(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
+        """Find out whether a file holds what `restore` needs.
+
+        Raises:
+            ValueError, KeyError, RuntimeError: it does not; the message names what is wrong.
+        """
+        mine, _ = self.state()
+        shapes = {name: tensor.shape for name, tensor in mine.items()}
+        for group in ("average", "best"):  # there are none before the first update or validation
+            if checkpoint.under(group, tensors):
+                network = checkpoint.under("network", mine)
+                shapes |= {f"{group}.{name}": tensor.shape for name, tensor in network.items()}
+        if {name: tensor.shape for name, tensor in tensors.items()} != shapes:
+            raise ValueError("its tensors are not those of its network")
+        if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+            raise ValueError("it holds values that are not finite")
+        for name in ("position", *self.SCALARS):
+            if not isinstance(values[name], int | float):
+                raise ValueError(f"its {name} is not a number")
+        torch.Generator(self.device).set_state(tensors["dropout_generator"])
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Go back to what `state` told; the plan stays if it came from the same limits."""

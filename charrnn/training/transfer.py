@@ -6,10 +6,11 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from charrnn import model_file
+from charrnn import model_file, runs
 from charrnn.errors import CharrnnError, RunError, UsageError
-from charrnn.model_file import RESUME_NAME, ModelFile
+from charrnn.model_file import ModelFile
 from charrnn.parts import Parts
+from charrnn.runs import RESUME_NAME
 from charrnn.source import Source
 from charrnn.tokenizer import Tokenizer
 from charrnn.training import checkpoint
@@ -68,11 +69,11 @@ def find(run: str) -> tuple[Origin, ModelFile]:
     Raises:
         CharrnnError: there is no such model, or it is damaged.
     """
-    path = model_file.find(run)
+    path = runs.find(run)
     model = model_file.load(path)
     try:
         _, values = checkpoint.load(path.with_name(RESUME_NAME))
-        source, fingerprint = Source(**values["source"]), values["fingerprint"]
+        source, fingerprint = Source(**values["source"]).absolute(), values["fingerprint"]
         training = values["training"]
         return Origin(str(path), source, training["val"], training["seed"], fingerprint), model
     except (RunError, UsageError, KeyError, TypeError):

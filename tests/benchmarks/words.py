@@ -27,6 +27,7 @@ from charrnn.cli.options import seconds
 from charrnn.config import ModelConfig
 from charrnn.source import Source
 from charrnn.training import loop, setup
+from charrnn.training.clock import Clock
 from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import evaluate
 from charrnn.training.network import Network
@@ -71,8 +72,8 @@ def charrnn(path: str, budget: float) -> tuple[Corpus, float, float]:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         options = {"seconds": budget}
-        trainer, run = setup.begin(Source([path]), f"{folder}/run", "cpu", "word", options)
-        for _ in loop.train(trainer, run, began, lambda: False):
+        trainer, run = setup.begin(Source([path]), Path(folder), "cpu", "word", options)
+        for _ in loop.train(trainer, run, Clock(began), lambda: False):
             pass
     trainer.network.load(trainer.best)
     corpus = trainer.corpus

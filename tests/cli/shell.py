@@ -87,8 +87,10 @@ def charrnn_command(
     return Result(process.returncode, process.stdout.decode(), process.stderr.decode())
 
 
-def on_terminal(arguments: Sequence[object], cwd: Path, **environment: str) -> str:
-    """What a terminal of 40 columns receives."""
+def on_terminal(
+    arguments: Sequence[object], cwd: Path, stream: str = "stdout", **environment: str
+) -> str:
+    """What a terminal of 40 columns receives from stdout, or from another stream."""
     import pty
 
     controller, terminal = pty.openpty()
@@ -96,8 +98,8 @@ def on_terminal(arguments: Sequence[object], cwd: Path, **environment: str) -> s
         [*COMMAND, *map(str, arguments)],
         cwd=cwd,
         stdin=subprocess.DEVNULL,
-        stdout=terminal,
-        stderr=subprocess.DEVNULL,
+        stdout=terminal if stream == "stdout" else subprocess.DEVNULL,
+        stderr=terminal if stream == "stderr" else subprocess.DEVNULL,
         env=ENVIRONMENT | {"TERM": "xterm-256color", "COLUMNS": "40"} | environment,
     )
     os.close(terminal)

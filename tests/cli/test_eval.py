@@ -1,13 +1,21 @@
 """charrnn eval: how well a model predicts a text."""
 
 import math
+import os
+import re
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
+from charrnn.complete import Completer
 from tests.cli.conftest import Call, sentences
-from tests.cli.shell import Training, charrnn_command, modules_loaded
+from tests.cli.shell import ENVIRONMENT, Training, charrnn_command, finish, modules_loaded
 
+LINE = re.compile(r"typing: (\d+)% done, \d+ s left")
 KEYS = {"chars", "bpc", "bpb", "nats_per_char", "perplexity", "word_perplexity", "accuracy_top1"}
 
 
@@ -122,6 +130,50 @@ class TestKeystrokes:
         assert (result.code, result.err) == (0, "")
         for line in ("this model", "trigrams alone", "in words never seen", "suggestion took"):
             assert line in result.out
+
+    def test_told(
+        self, call: Call, trained: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Standard error tells how far it is and how much time is left; the output is data."""
+        (tmp_path / "text.txt").write_text(sentences(1)[:300])
+        monkeypatch.setattr("charrnn.working.LINE_SECONDS", 0)
+        command = ("eval", "text.txt", "-m", trained.run, "--keystrokes", "--json")
+        quiet, told = call(*command, "-q"), call(*command)
+        assert quiet.err == ""
+        for result in (quiet, told):
+            assert result.events[0]["chars"] == 300
+        lines = [line for line in told.err.splitlines() if not line.startswith("scoring: ")]
+        shares = [int(LINE.fullmatch(line)[1]) for line in lines]  # type: ignore[index]
+        assert len(shares) > 30
+        assert shares == sorted(shares)
+        assert shares[-1] == 100
+
+    @pytest.mark.skipif(os.name != "posix", reason="needs signals of POSIX")
+    def test_interrupted(self, trained: Training, tmp_path: Path) -> None:
+        """Ctrl-C ends it at once, with nothing on standard output."""
+        (tmp_path / "text.txt").write_text(sentences(1))
+        program = "import sys, charrnn.working as w, charrnn.cli as c; w.LINE_SECONDS = 0; "
+        process = subprocess.Popen(
+            [sys.executable, "-c", program + "sys.exit(c.main())", "eval", "text.txt",
+             "-m", trained.model, "--keystrokes"],
+            cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )  # fmt: skip
+        assert process.stderr
+        next(line for line in process.stderr if line.startswith("typing"))
+        process.send_signal(signal.SIGINT)
+        result = finish(process)
+        assert (result.code, result.out) == (130, "")
+        assert "Traceback" not in result.err
+
+    def test_run_without_spaces(self, call: Call, trained: Training, tmp_path: Path) -> None:
+        """In a text without spaces there is nothing to complete, and no suggestion is asked for."""
+        (tmp_path / "text.txt").write_text("ACGT" * 1000)
+        with patch.object(Completer, "extend") as extend:
+            result = call("eval", "text.txt", "-m", trained.run, "--keystrokes", "--json")
+        extend.assert_not_called()
+        assert result.events[0]["chars"] == 4000
+        assert result.events[0]["ksr"] == {"1": 0, "3": 0, "5": 0}
 
     @pytest.mark.parametrize("text", ["?! ...\n", "x", "\n"])
     def test_hardly_a_word(self, call: Call, trained: Training, tmp_path: Path, text: str) -> None:

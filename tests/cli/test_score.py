@@ -5,10 +5,12 @@ import math
 import os
 import re
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 import charrnn
+from charrnn.model import Model
 from tests.cli.conftest import Call
 from tests.cli.shell import Training, charrnn_command, modules_loaded, on_terminal
 
@@ -145,6 +147,43 @@ def test_long_line(call: Call, word_trained: Training, tmp_path: Path) -> None:
     nats = charrnn.load(word_trained.run).score(line).nats
     assert records[1]["logp"] == pytest.approx(-nats, rel=0.02)
     assert records[0] == call("score", "text.txt", "-m", word_trained.run).events[0]
+
+
+def test_batches(call: Call, trained: Training, tmp_path: Path) -> None:
+    """As many lines are scored side by side as have not too many characters together."""
+    lines = ["x" * n for n in (10, 90, 300, 40, 1, 0, 1)] + ["x"] * 100
+    (tmp_path / "text.txt").write_text("\n".join(lines))
+    whole = call("score", "text.txt", "-m", trained.run)
+    with (
+        patch("charrnn.cli.score.BATCH_CHARS", 100),
+        patch.object(Model, "surprise", autospec=True, side_effect=Model.surprise) as surprise,
+    ):
+        parted = call("score", "text.txt", "-m", trained.run)
+    batches = [[len(line) for line in call.args[1]] for call in surprise.call_args_list]
+    assert batches == [[10, 90], [300], [40, 1] + [1] * 59, [1] * 42]
+    for record, other in zip(parted.events, whole.events, strict=True):
+        assert record == other | {
+            "logp": pytest.approx(other["logp"], rel=1e-5),
+            "bpc": pytest.approx(other["bpc"], rel=1e-5),
+        }
+
+
+class TestProgress:
+    @pytest.fixture(autouse=True)
+    def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("charrnn.working.LINE_SECONDS", 0)
+
+    @pytest.mark.parametrize("options", [[], ["--rank"], ["--by", "file"], ["--rank", "--json"]])
+    def test_told(self, call: Call, trained: Training, text: Path, options: list[str]) -> None:
+        """While a long text is scored, standard error tells how far it is; the output is data."""
+        expected = call("score", "text.txt", "-m", trained.run, *options, "-q")
+        assert expected.err == ""
+        told = call("score", "text.txt", "-m", trained.run, *options)
+        assert told.out == expected.out
+        chars = [int(n) for n in re.findall(r"^scoring: (\d+) characters$", told.err, re.M)]
+        assert len(chars) == len(told.err.splitlines()) > 20
+        assert chars == sorted(chars)
+        assert chars[-1] == sum(record["chars"] for record in told.events)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal of POSIX")

@@ -412,10 +412,10 @@ class Interruption:
 
 
 def interrupt(corpus: Path, folder: Path, number: signal.Signals) -> Interruption:
-    """Train some 500 steps and send a signal after the first validation."""
+    """Train some 500 steps and send a signal after the first save."""
     (folder / "corpus.txt").write_bytes(corpus.read_bytes())
     process = start("train", "corpus.txt", "--hidden", 16, "--steps", 500, "--json", cwd=folder)
-    event_named(process, "validation")
+    event_named(process, "save")
     process.send_signal(number)
     result = finish(process)
     return Interruption(folder, result, result.events)
@@ -484,7 +484,7 @@ class TestInterrupted:
         text = (tmp_path / "corpus.txt").read_text(encoding="utf-8")
         (tmp_path / "corpus.txt").write_text(text.replace("fox", "cat", 1), encoding="utf-8")
         before = contents(copy)
-        result = call("train", "--resume")
+        result = call("train", "corpus.txt", "--resume")
         assert (result.code, result.out) == (1, "")
         assert "text" in result.error
         assert contents(copy) == before
@@ -492,9 +492,17 @@ class TestInterrupted:
     def test_resume_from_a_moved_text(
         self, interrupted: Interruption, copy: Path, call: Call, tmp_path: Path
     ) -> None:
-        """A text that has moved can be named anew."""
+        """A text that has moved is missed, with the way to name it anew."""
+        text = interrupted.folder / "corpus.txt"
         (tmp_path / "corpus.txt").rename(tmp_path / "moved.txt")
-        assert call("train", "--resume", "-o", copy).code == 1
+        text.rename(text.with_name("hidden"))
+        try:
+            lost = call("train", "--resume", "-o", copy)
+        finally:
+            text.with_name("hidden").rename(text)
+        assert (lost.code, lost.out) == (1, "")
+        assert "corpus.txt does not exist; if it has moved" in lost.error
+        assert f"charrnn train TEXT --resume -o {copy}" in lost.error
         steps = interrupted.events[-1]["step"] + 3
         result = call("train", "moved.txt", "--resume", "-o", copy, "--steps", steps)
         assert result.code == 0, result.err

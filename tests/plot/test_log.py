@@ -1,14 +1,13 @@
 """What a run told."""
 
-import os
 import re
 from pathlib import Path
 
 import pytest
 
 from charrnn.errors import RunError
-from charrnn.plot.log import Log, find, read_log, read_logs, summary
-from tests.plot.logs import done, read, start, trained, write
+from charrnn.plot.log import Log, read_log, read_logs, summary
+from tests.plot.logs import done, read, start, trained
 
 
 def test_resumed(tmp_path: Path) -> None:
@@ -91,32 +90,3 @@ def test_same_name(tmp_path: Path) -> None:
 def test_named_twice(book: Log) -> None:
     """A run that is named twice is one run."""
     assert len(read_logs([str(book.path.parent), str(book.path)])) == 1
-
-
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("CHARRNN_MODEL", raising=False)
-    for age, name in enumerate(["new", "old"]):
-        path = write(Path("runs", name, "log.jsonl"), start())
-        os.utime(path, (1e9 - age, 1e9 - age))
-    return Path("runs")
-
-
-@pytest.mark.parametrize(
-    "named", ["runs/old", "old", "runs/old/log.jsonl", "runs/old/model.safetensors"]
-)
-def test_named(runs: Path, named: str) -> None:
-    """A run is named by its folder, its name under runs/, its log or its model."""
-    assert find(named) == runs / "old" / "log.jsonl"
-
-
-def test_newest(runs: Path) -> None:
-    """Without a name it is the run that was written last."""
-    assert find(None) == runs / "new" / "log.jsonl"
-
-
-def test_variable(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a name $CHARRNN_MODEL names it."""
-    monkeypatch.setenv("CHARRNN_MODEL", "old")
-    assert find(None) == runs / "old" / "log.jsonl"

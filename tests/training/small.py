@@ -11,6 +11,7 @@ from charrnn.events import Event
 from charrnn.parts import Parts
 from charrnn.source import Source
 from charrnn.text import END
+from charrnn.training.clock import Clock
 from charrnn.training.corpus import Corpus
 from charrnn.training.loop import train
 from charrnn.training.run import Run
@@ -39,10 +40,16 @@ def trainer(
 
 
 def run_in(folder: Path) -> Run:
-    return Run.create(folder, Source(["text.txt"]))
+    return Run(made(folder), Source(["text.txt"]))
+
+
+def made(folder: str | Path) -> Path:
+    """A folder, made if need be."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    return Path(folder)
 
 
 def finish(training: Trainer, run: Run, stop_at: int | None = None) -> list[Event]:
     """Train until `stop_at` steps, or to the end."""
-    began = time.monotonic()
-    return list(train(training, run, began, lambda: training.step == stop_at))
+    clock = Clock(time.monotonic())
+    return list(train(training, run, clock, lambda: training.step == stop_at))

@@ -1,10 +1,14 @@
 """What is chosen where the user has not."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from charrnn.training.choices import choose, speed
+from charrnn.config import ModelConfig, TrainingConfig
+from charrnn.source import Source
+from charrnn.training import choices
+from charrnn.training.choices import choose, command, speed
 
 SHORT, LONG = 40_000, 1_000_000  # tokens
 
@@ -122,3 +126,34 @@ def test_tied() -> None:
     assert chosen(level="word", epochs=30)["tied"]
     assert not chosen(level="word", epochs=30, embedding=128)["tied"]
     assert not chosen(level="bpe", epochs=30)["tied"]
+
+
+@pytest.mark.parametrize("disturbed", [0, 1, 8])
+def test_speed_beside_another_program(disturbed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What disturbs some products, and small differences, leave the measured speed as it is."""
+    found = set()
+    for share in (0.95, 1.0, 1.1):
+        seconds = 2 * 512**3 / (choices.MULTIPLIED * share)
+        times = [0.0]
+        for product in range(choices.PRODUCTS):
+            times += [times[-1] + seconds * (10 if product < disturbed else 1)] * 2
+        clock = SimpleNamespace(perf_counter=iter(times).__next__)
+        monkeypatch.setattr(choices, "time", clock)
+        monkeypatch.setattr("torch.get_num_threads", lambda: choices.CORES)
+        found.add(speed())
+    assert found == {1.0}
+
+
+def test_command_makes_the_same_choices() -> None:
+    """The command line in a log gives every choice by name, so that no speed changes it."""
+    model = ModelConfig(70, "gru", 2, 96, 96, tied=True)
+    training = TrainingConfig(seconds=60.0, variational=True, dropout=0.3, seed=7)
+    source = Source(["my book.txt"], field="text", shape="lines")
+    words = command(source, "word", None, None, model, training)
+    assert words.startswith("charrnn train 'my book.txt' --field text --errors strict --lines ")
+    for option in ("--cell gru", "--embed 96", "--tied", "--variational", "--time 60.0",
+                   "--level word", "--random-seed 7", "--dropout 0.3"):  # fmt: skip
+        assert f"{option} " in words + " "
+    tuned = command(source, "word", None, "runs/old", model, training)
+    assert "--from runs/old" in tuned
+    assert "--cell" not in tuned

@@ -10,6 +10,7 @@ from charrnn import load
 from charrnn.errors import TrainingError
 from charrnn.events import Done, Event, Rollback, Skip, Unsaved, Validation
 from charrnn.training import checkpoint
+from charrnn.training.clock import Clock
 from charrnn.training.loop import SKIPS, train
 from charrnn.training.trainer import Trainer
 from tests.training.small import finish, run_in, trainer
@@ -29,7 +30,7 @@ def spoiled(training: Trainer, folder: Path, at: set[int]) -> list[Event]:
             spoil(training)
         return False
 
-    return list(train(training, run_in(folder), 0.0, stop))
+    return list(train(training, run_in(folder), Clock(0.0), stop))
 
 
 def test_a_step_that_is_not_finite_changes_nothing() -> None:
@@ -119,7 +120,7 @@ def test_no_such_number_is_saved(tmp_path: Path) -> None:
         spoil(training)
         return True
 
-    events = list(train(training, run, 0.0, stop))
+    events = list(train(training, run, Clock(0.0), stop))
     assert any(isinstance(event, Rollback) for event in events)
     assert not any(isinstance(event, Unsaved) for event in events)
     tensors, values = checkpoint.load(tmp_path / "resume.safetensors")

@@ -18,7 +18,7 @@ from charrnn.training import setup, tokens
 from charrnn.training.corpus import Corpus
 from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer
-from tests.training.small import CPU, TEXT, finish
+from tests.training.small import CPU, TEXT, finish, made
 
 OPTIONS: dict[str, Any] = {"hidden": 16, "bptt": 16, "batch": 4, "steps": 12}
 
@@ -41,7 +41,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def begin(text: Path, name: str, level: str = "char", shape: str = "text") -> tuple[Trainer, Run]:
     source = Source([str(text)], shape=shape)
-    return setup.begin(source, str(text.with_name(name)), "cpu", level, OPTIONS)
+    return setup.begin(source, made(text.with_name(name)), "cpu", level, OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -97,11 +97,11 @@ def test_resumed(text: Path, large: None) -> None:
     """A run on a large text is resumed, and refused on one that has changed."""
     trainer, run = begin(text, "run")
     finish(trainer, run, stop_at=5)
-    resumed, _ = setup.resume([], str(run.path), "cpu", {})
+    resumed, _ = setup.resume([], run.path, "cpu", {})
     assert resumed.step == 5
     text.write_text(TEXT * 4 + "!", encoding="utf-8")
     with pytest.raises(RunError, match="the text is not the one"):
-        setup.resume([], str(run.path), "cpu", {})
+        setup.resume([], run.path, "cpu", {})
 
 
 def test_another_split(text: Path, large: None) -> None:
@@ -120,7 +120,7 @@ def test_changed_meanwhile(shape: str, large: None) -> None:
     parts = Parts.of(Blocks(lambda: iter([items, next(passes), end])), 0.1, shape)
     with pytest.raises(TextError, match="changed while it was read"):
         Corpus.prepare(parts)
-    assert not [*Path(os.environ["XDG_CACHE_HOME"]).rglob("*.part")]
+    assert not [*Path(os.environ["XDG_CACHE_HOME"]).rglob("*.tmp")]
 
 
 def test_a_long_text_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,7 @@ from charrnn import load, model_file
 from charrnn.errors import RunError
 from charrnn.events import Done, Event, Save, Start, Unsaved
 from charrnn.training import checkpoint
+from charrnn.training.clock import Clock
 from charrnn.training.loop import train
 from charrnn.training.trainer import Trainer
 from tests.training.small import finish, run_in, trainer
@@ -29,6 +30,7 @@ KILLS = int(os.environ.get("CHARRNN_KILLS", "40"))
 def saves_always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("charrnn.training.loop.SAVE_SECONDS", 0.0)
     monkeypatch.setattr("charrnn.training.loop.SAVE_SHARE", math.inf)
+    monkeypatch.setattr("charrnn.training.run.MODEL_SECONDS", 0.0)
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def test_a_full_disk_is_outlived(tmp_path: Path, saves_always: None, disk: list[
     """While saving fails training goes on, says so, and keeps the last good files."""
     training = trainer(steps=30)
     events: list[Event] = []
-    for event in train(training, run_in(tmp_path), 0.0, lambda: False):
+    for event in train(training, run_in(tmp_path), Clock(0.0), lambda: False):
         events.append(event)
         if training.step == 10 and isinstance(event, Save):
             disk.append(True)
@@ -73,7 +75,7 @@ def test_a_disk_full_to_the_end(
 ) -> None:
     """What cannot be saved at the end, or at Ctrl-C, is an error; the last good files stay."""
     training = trainer(steps=30)
-    events = train(training, run_in(tmp_path), 0.0, lambda: training.step == stop_at)
+    events = train(training, run_in(tmp_path), Clock(0.0), lambda: training.step == stop_at)
     while not (isinstance(next(events), Save) and training.step == 10):
         pass
     disk.append(True)
@@ -119,7 +121,7 @@ def test_saves_go_by_the_clock(
 ) -> None:
     """A save comes every minute, later where saving would take over 2 % of the time."""
     now = [0.0]
-    monkeypatch.setattr("charrnn.training.loop.time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr("charrnn.training.clock.time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr("charrnn.training.trainer.VALIDATIONS", 2000)  # one after each step
     training, run = trainer(steps=2000), run_in(tmp_path)
     (tmp_path / "model.safetensors").touch()
@@ -136,14 +138,14 @@ def test_saves_go_by_the_clock(
         pass_time(1.0)
         return Trainer.update(training)
 
-    def validate() -> float | None:
+    def validate(*_: object) -> float | None:
         pass_time(3.0)  # which is no cost of the save that may follow
         return Trainer.validate(training)
 
     monkeypatch.setattr(training, "update", update)
     monkeypatch.setattr(training, "validate", validate)
     monkeypatch.setattr(run, "save", save)
-    for _ in train(training, run, 0.0, lambda: training.step >= 700):
+    for _ in train(training, run, Clock(0.0), lambda: training.step >= 700):
         pass
     gaps = [later - sooner for sooner, later in itertools.pairwise(saved[:-1])]
     assert len(gaps) >= 2
@@ -170,7 +172,9 @@ def test_killed_at_any_moment(
                 training = trainer(steps=10**6)
                 if state.exists():
                     training.restore(*checkpoint.load(state))
-                for event in train(training, run_in(tmp_path), time.monotonic(), lambda: False):
+                for event in train(
+                    training, run_in(tmp_path), Clock(time.monotonic()), lambda: False
+                ):
                     if isinstance(event, Save | Start):
                         os.write(write, f"{event.step}\n".encode())
             finally:

@@ -23,12 +23,13 @@ from charrnn.parts import Parts
 from charrnn.source import Source
 from charrnn.text import END
 from charrnn.training import checkpoint, setup
+from charrnn.training.clock import Clock
 from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import evaluate, evaluate_documents
 from charrnn.training.network import Network
 from charrnn.training.pace import Pace
 from charrnn.training.trainer import AVERAGED, Trainer
-from tests.training.small import DOCUMENTS, TEXT, finish, run_in, trainer
+from tests.training.small import DOCUMENTS, TEXT, finish, made, run_in, trainer
 
 
 def everything(training: Trainer) -> dict[str, Tensor]:
@@ -236,10 +237,12 @@ def test_pace_counts_what_went_before() -> None:
     """A resumed run has only the rest of its time, and time before the first step counts too."""
     training = trainer(steps=None, seconds=100.0)
     training.seconds = 60.0
-    pace = Pace(training, time.monotonic() - 30)
+    clock = Clock(time.monotonic() - 30)
+    pace = Pace(training, clock)
     for _ in range(20):
+        began = clock()
         training.update()
-        pace.tick()
+        pace.step(clock() - began)
     assert pace.known
     assert pace.plan()
     assert 90 <= training.seconds < 100
@@ -277,27 +280,22 @@ def test_setup_and_resume(level: str, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     Path("book.txt").write_text(TEXT * 2, encoding="utf-8")
     options = {"steps": 12, "hidden": 16, "seed": 3}
-    training, run = setup.begin(Source(["book.txt"]), None, "cpu", level, options)
-    assert run.path == Path("runs/book")
+    training, run = setup.begin(Source(["book.txt"]), made("run"), "cpu", level, options)
     finish(training, run, stop_at=6)
-    again, run = setup.resume([], None, "cpu", {})
+    again, run = setup.resume([], Path("run"), "cpu", {})
     assert again.step == 6
     assert again.config == training.config
-    patient, _ = setup.resume([], None, "cpu", {"patience": 9})
+    patient, _ = setup.resume([], Path("run"), "cpu", {"patience": 9})
     assert (patient.steps, patient.config.patience) == (12, 9)
-    Path("runs/bookshelf").mkdir()
-    Path("runs/bookshelf/resume.safetensors").write_bytes(b"a newer run of another text")
-    assert setup.resume(["book.txt"], None, "cpu", {})[1].path == run.path
-    Path("runs/bookshelf/resume.safetensors").unlink()
     finish(again, run)
     with pytest.raises(UsageError):
-        setup.resume([], None, "cpu", {})
-    more, run = setup.resume([], "runs/book", "cpu", {"steps": 20})
+        setup.resume([], Path("run"), "cpu", {})
+    more, run = setup.resume([], Path("run"), "cpu", {"steps": 20})
     finish(more, run)
     assert more.step == 20
     Path("book.txt").write_text(TEXT, encoding="utf-8")
     with pytest.raises(RunError, match="not the one"):
-        setup.resume([], "runs/book", "cpu", {"steps": 30})
+        setup.resume([], Path("run"), "cpu", {"steps": 30})
 
 
 def test_a_damaged_state_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,7 +303,7 @@ def test_a_damaged_state_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     Path("book.txt").write_text(TEXT, encoding="utf-8")
     training, run = setup.begin(
-        Source(["book.txt"]), None, "cpu", "char", {"steps": 9, "hidden": 8}
+        Source(["book.txt"]), made("run"), "cpu", "char", {"steps": 9, "hidden": 8}
     )
     finish(training, run, stop_at=4)
     whole = (run.path / "resume.safetensors").read_bytes()
@@ -316,7 +314,7 @@ def test_a_damaged_state_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
             damaged[8 + rng.randrange(2000)] ^= 1 << rng.randrange(8)
         (run.path / "resume.safetensors").write_bytes(damaged)
         try:
-            setup.resume([], None, "cpu", {})
+            setup.resume([], run.path, "cpu", {})
         except CharrnnError as error:
             assert "\n" not in str(error)
 

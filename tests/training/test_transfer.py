@@ -12,7 +12,7 @@ from charrnn.events import Transfer
 from charrnn.source import Source
 from charrnn.training import setup, transfer
 from charrnn.training.network import Network
-from tests.training.small import TEXT, finish
+from tests.training.small import TEXT, finish, made
 
 NEW = "".join(f"Zwölf {n} Bären zählen §{n % 7}: ja!\n" for n in range(300))
 OPTIONS = {"steps": 60, "hidden": 24, "seed": 3}
@@ -24,7 +24,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("old.txt").write_text(TEXT, encoding="utf-8")
     Path("new.txt").write_text(NEW, encoding="utf-8")
-    training, run = setup.begin(Source(["old.txt"]), None, "cpu", "char", OPTIONS)
+    training, run = setup.begin(Source(["old.txt"]), made("runs/old"), "cpu", "char", OPTIONS)
     finish(training, run)
     return tmp_path
 
@@ -39,9 +39,11 @@ def test_rows_follow_their_tokens(level: str, old: Path) -> None:
     name = "runs/old"
     if level != "char":
         name = f"runs/{level}"
-        finish(*setup.begin(Source(["old.txt"]), name, "cpu", level, OPTIONS))
+        finish(*setup.begin(Source(["old.txt"]), made(name), "cpu", level, OPTIONS))
     model = load(name).file
-    training, _ = setup.begin(Source(["new.txt"]), None, "cpu", "char", {"steps": 5}, name)
+    training, _ = setup.begin(
+        Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 5}, name
+    )
     tokenizer = training.corpus.tokenizer
     size = model.config.vocab_size - 1
     assert tokenizer.level == level
@@ -62,7 +64,9 @@ def test_rows_follow_their_tokens(level: str, old: Path) -> None:
 
 def test_both_texts_are_scored(old: Path) -> None:
     """Before and after, on the old held-out text and the new one; the new one is learned."""
-    training, run = setup.begin(Source(["new.txt"]), None, "cpu", "char", {"steps": 60}, "runs/old")
+    training, run = setup.begin(
+        Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 60}, "runs/old"
+    )
     before, after = transfers(list(finish(training, run)))
     expected = load("runs/old").score(TEXT[int(len(TEXT) * 0.9) :]).to_json()["nats_per_char"]
     assert before.old_nats is not None
@@ -76,12 +80,12 @@ def test_both_texts_are_scored(old: Path) -> None:
 
 def test_a_fine_tuned_run_resumes(old: Path) -> None:
     """Stopped and resumed, it ends as one left alone, and scores the old text too."""
-    arguments = (Source(["new.txt"]), None, "cpu", "char", {"steps": 30}, "runs/old")
-    whole, run = setup.begin(*arguments)
+    arguments = ("cpu", "char", {"steps": 30}, "runs/old")
+    whole, run = setup.begin(Source(["new.txt"]), made("runs/whole"), *arguments)
     finish(whole, run)
-    part, run = setup.begin(*arguments)
+    part, run = setup.begin(Source(["new.txt"]), made("runs/part"), *arguments)
     finish(part, run, stop_at=11)
-    again, run = setup.resume([], str(run.path), "cpu", {})
+    again, run = setup.resume([], run.path, "cpu", {})
     (after,) = transfers(list(finish(again, run)))
     assert after.old_nats is not None
     for name, weight in whole.network.parameters_by_name().items():
@@ -98,7 +102,9 @@ def test_the_old_text_may_be_gone(loss: str, old: Path) -> None:
             Path("runs/old/resume.safetensors").unlink()
         case "changed":
             Path("old.txt").write_text(TEXT[1:], encoding="utf-8")
-    training, run = setup.begin(Source(["new.txt"]), None, "cpu", "char", {"steps": 5}, "runs/old")
+    training, run = setup.begin(
+        Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 5}, "runs/old"
+    )
     for event in transfers(list(finish(training, run))):
         assert event.old_nats is None
         assert event.new_nats is not None
@@ -107,23 +113,26 @@ def test_the_old_text_may_be_gone(loss: str, old: Path) -> None:
 def test_a_text_of_known_tokens(old: Path) -> None:
     """Where the new text adds no token, the network is the old one exactly."""
     Path("more.txt").write_text(TEXT[::-1], encoding="utf-8")
-    training, _ = setup.begin(Source(["more.txt"]), None, "cpu", "char", {"steps": 5}, "runs/old")
+    training, _ = setup.begin(
+        Source(["more.txt"]), made("runs/more"), "cpu", "char", {"steps": 5}, "runs/old"
+    )
     for name, weight in training.network.parameters_by_name().items():
         assert np.array_equal(weight.detach().numpy(), load("runs/old").file.weights[name])
 
 
 @pytest.mark.parametrize("source", ["nowhere", "old.txt", "runs"])
 def test_no_such_model(source: str, old: Path) -> None:
-    """What holds no model is refused, and no run folder is made."""
+    """What holds no model is refused."""
     with pytest.raises(CharrnnError):
-        setup.begin(Source(["new.txt"]), None, "cpu", "char", {"steps": 5}, source)
-    assert not Path("runs/new").exists()
+        setup.begin(Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 5}, source)
 
 
 def test_new_rows_start_as_the_unknown(old: Path) -> None:
     """To the network as it comes, a new token is as likely as an unknown one was."""
     model = load("runs/old").file
-    training, _ = setup.begin(Source(["new.txt"]), None, "cpu", "char", {"steps": 5}, "runs/old")
+    training, _ = setup.begin(
+        Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 5}, "runs/old"
+    )
     network: Network = training.network
     new = slice(model.config.vocab_size - 1, -1)
     assert (network.output.weight[new] == torch.from_numpy(model.weights["output"][-1])).all()

@@ -1,0 +1,27 @@
+"""The time that a training has taken."""
+
+import time
+
+
+class Clock:
+    """Seconds since a moment, without those in which the process was stopped (Ctrl-Z).
+
+    `time.monotonic` itself leaves out the time that the machine sleeps, on Linux and macOS.
+
+    Args:
+        began: the moment, as time.monotonic() gave it.
+    """
+
+    def __init__(self, began: float) -> None:
+        self._began = began
+        self._read = began
+
+    def __call__(self) -> float:
+        self._read = time.monotonic()
+        return self._read - self._began
+
+    def resumed(self) -> None:
+        """Leave out the time since the clock was last read: the process was stopped in it."""
+        now = time.monotonic()
+        self._began += now - self._read
+        self._read = now

@@ -1,0 +1,83 @@
+"""Tells how far long work is: one line, rewritten, on a terminal; elsewhere a line now and then."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self
+
+from charrnn.ui import Ui, duration
+
+REWRITE_SECONDS = 0.5  # between two states of the line on a terminal
+LINE_SECONDS = 10.0  # between two lines elsewhere
+
+
+class Working:
+    """Tells how much of some work is done.
+
+    Args:
+        ui: says it.
+        doing: what is done, a word such as "scoring".
+        total: characters to work through; None if their number is not known.
+
+    Attributes:
+        done: characters that were worked through.
+    """
+
+    def __init__(self, ui: Ui, doing: str, total: int | None = None) -> None:
+        self._ui = ui
+        self._doing = doing
+        self._total = total
+        self.done = 0.0
+        self._on_terminal = sys.stderr.isatty()
+        self._line = ""
+        self._began = self._told = time.monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.clear()
+
+    def advance(self, chars: float) -> None:
+        """Count so many more characters as done; parts of one are allowed."""
+        self.done += chars
+        now = time.monotonic()
+        pause = REWRITE_SECONDS if self._on_terminal else LINE_SECONDS
+        if self._ui.quiet or now - self._told < pause:
+            return
+        self._told = now
+        line = f"{self._doing}: {self._state(now - self._began)}"
+        if self._on_terminal:
+            # Spaces cover what a longer line leaves; the cursor waits where the next one begins.
+            self._write(line.ljust(len(self._line)))
+            self._line = line
+        else:
+            self._ui.note(line)
+
+    def _state(self, seconds: float) -> str:
+        if not self._total:
+            return f"{self.done:,.0f} characters"
+        share = self.done / self._total
+        left = f", {duration(seconds * (1 - share) / share)} left" if share else ""
+        return f"{share:.0%} done{left}"
+
+    def note(self, message: str) -> None:
+        """Say something else."""
+        self.clear()
+        self._ui.note(message)
+
+    def clear(self) -> None:
+        """Take the line off the terminal, before something else is written there."""
+        if self._line:
+            self._write(" " * len(self._line))
+            self._line = ""
+
+    @staticmethod
+    def _write(line: str) -> None:
+        sys.stderr.write(f"\r{line}\r")
+        sys.stderr.flush()

@@ -1,0 +1,55 @@
+"""How many threads NumPy's matrix products use."""
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from charrnn import blas
+
+
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """The numbers of threads that a library is told to use; it begins with two of four cores."""
+
+    class Library:
+        count = 2
+
+        def get_num_threads(self) -> int:
+            return self.count
+
+        def set_num_threads(self, count: int) -> None:
+            told.append(count)
+            self.count = count
+
+    told: list[int] = []
+    library = Library()
+    monkeypatch.delenv(blas.VARIABLE, raising=False)
+    monkeypatch.setattr(blas, "_libraries", lambda: [library])
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    yield told
+    assert library.count == 2
+
+
+@pytest.mark.parametrize(
+    ("streams", "weights", "threads"),
+    [(1, 300_000, 1), (1, 3_000_000, 4), (8, 100_000, 1), (8, 1_000_000, 4), (64, 20_000, 1)],
+)
+def test_threads(streams: int, weights: int, threads: int, counts: list[int]) -> None:
+    """Large networks, and many streams of not so small ones, use all cores; others use one."""
+    with blas.threads(streams, weights):
+        assert counts == [threads]
+    assert counts == [threads, 2]
+
+
+def test_the_user_decides(counts: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """OPENBLAS_NUM_THREADS bounds them; one thread stays one."""
+    monkeypatch.setenv(blas.VARIABLE, "3")
+    blas.start_with_one()
+    assert os.environ[blas.VARIABLE] == "3"
+    with blas.threads(64, 10**7):
+        assert counts == [3]
+    counts.clear()
+    monkeypatch.setenv(blas.VARIABLE, "1")
+    with blas.threads(1, 0):
+        assert not counts

@@ -1,0 +1,109 @@
+"""What is said while long work goes on."""
+
+import io
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from charrnn import working
+from charrnn.ui import Ui
+from charrnn.working import Working
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def screen(self) -> str:
+        """The line that the cursor is on, as a terminal shows it."""
+        shown = ""
+        for text in self.getvalue().rpartition("\n")[2].split("\r"):
+            shown = text + shown[len(text) :]
+        return shown.rstrip()
+
+
+class Clock(SimpleNamespace):
+    """A time that passes when it is told to."""
+
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(working, "time", clock)
+    return clock
+
+
+def work_on(work: Working, clock: Clock, seconds: float, chars: float) -> None:
+    clock.now += seconds
+    work.advance(chars)
+
+
+def test_plain_lines(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where there is no terminal a line comes now and then, with the time that is left."""
+    with Working(Ui(), "typing", 400) as work:
+        for _ in range(25):
+            work_on(work, clock, 1, 10)
+    assert capsys.readouterr() == (
+        "", "typing: 25% done, 30 s left\ntyping: 50% done, 20 s left\n"
+    )  # fmt: skip
+
+
+def test_unknown_total(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where nobody knows how much there is to do, what is done is told."""
+    with Working(Ui(), "scoring") as work:
+        work_on(work, clock, 20, 1234567.25)
+    assert capsys.readouterr().err == "scoring: 1,234,567 characters\n"
+
+
+def test_short_work(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of work that is done soon nothing is said."""
+    with Working(Ui(), "scoring", 10) as work:
+        work_on(work, clock, 5, 10)
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("on_terminal", [False, True])
+def test_quiet(on_terminal: bool, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With -q nothing is said."""
+    stderr = Terminal() if on_terminal else io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    with Working(Ui(quiet=True), "scoring", 10) as work:
+        work_on(work, clock, 1000, 5)
+        work.note("guessed")
+    assert stderr.getvalue() == ""
+
+
+def test_terminal(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal one line is rewritten, gives way to what is written else, and goes at last."""
+    stderr = Terminal()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    with Working(Ui(), "typing", 1000) as work:
+        work_on(work, clock, 10, 10)
+        assert stderr.screen == "typing: 1% done, 16 min 30 s left"
+        work_on(work, clock, 10, 890)
+        assert stderr.screen == "typing: 90% done, 2 s left"
+        work.note("guessed")
+        assert stderr.getvalue().endswith("\rguessed\n")
+        work_on(work, clock, 10, 50)
+        assert stderr.screen == "typing: 95% done, 2 s left"
+        work.clear()
+        assert stderr.screen == ""
+        work_on(work, clock, 10, 50)
+    assert stderr.screen == ""
+
+
+def test_interrupted(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C leaves no half of a line behind."""
+    stderr = Terminal()
+    monkeypatch.setattr(sys, "stderr", stderr)
+    with pytest.raises(KeyboardInterrupt), Working(Ui(), "typing", 10) as work:
+        work_on(work, clock, 10, 5)
+        raise KeyboardInterrupt
+    assert stderr.screen == ""
