@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any
 
 VARIABLE = "OPENBLAS_NUM_THREADS"
-LARGE = 2_000_000  # weights from which on all cores are faster, however few streams there are
-MANY, MEDIUM = 8, 400_000  # streams, and weights, from which on they are faster together
+LARGE = 4_000_000  # weights of a matrix from which on all cores are faster for any streams
+MANY, MEDIUM = 8, 300_000  # streams, and weights, from which on they are faster together
 
 _started_with_one = False
 
@@ -34,7 +34,7 @@ def threads(streams: int, weights: int) -> Iterator[None]:
 
     Args:
         streams: texts side by side, B.
-        weights: in the matrices that each token is multiplied with.
+        weights: in the largest matrix.
     """
     pays = weights >= LARGE or (streams >= MANY and weights >= MEDIUM)
     if not pays and os.environ.get(VARIABLE) == "1":

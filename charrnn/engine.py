@@ -49,7 +49,6 @@ class Engine:
 
     Attributes:
         layers: the recurrent layers.
-        weights: in the matrices that each token is multiplied with, a count.
         tabulated: whether the first layer's input product is looked up, not computed.
     """
 
@@ -60,7 +59,7 @@ class Engine:
         self.layers = self._layers(weights)
         self._output = weights["embedding" if config.tied else "output"]
         self._output_bias = weights["output_bias"][None]
-        self.weights = self._output.size + sum(layer.outgoing.size for layer in self.layers)
+        self._largest = max(m.size for m in (self._output, *(x.outgoing for x in self.layers)))
         first = self.layers[0]
         self._table = (
             self._embedding @ first.input + first.input_bias
@@ -99,7 +98,7 @@ class Engine:
 
     def threads(self, streams: int) -> AbstractContextManager[None]:
         """Within, steps of so many streams use as many threads as suit them; see charrnn.blas."""
-        return blas.threads(streams, self.weights)
+        return blas.threads(streams, self._largest)
 
     @property
     def tabulated(self) -> bool:

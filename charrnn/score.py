@@ -77,7 +77,7 @@ def score(
         tokenizer: its tokens.
         state: what the engine remembers before the text, [L, S, 1, H].
         text: blocks of any size that add up to the text.
-        tell: told how far it is.
+        tell: called now and then with the characters scored since the last call.
 
     Raises:
         TextError: the text is not valid Unicode.
@@ -109,7 +109,7 @@ def surprises(
         tokenizer: its tokens.
         start: what the engine remembers before a text, [L, S, 1, H].
         texts: read side by side, so not too many at once.
-        tell: told how far it is.
+        tell: called now and then with the characters scored since the last call.
 
     Returns:
         For each text nats, float32 [len(text)]; a token's are spread evenly over its characters.
@@ -184,7 +184,7 @@ def _read(
         texts: ids of the tokens of each text.
         start: what the engine remembers before each text, [L, S, 1, H].
         chars: characters of all texts together.
-        tell: told how far it is.
+        tell: called now and then with the characters scored since the last call.
 
     Returns:
         Three values: for each text the negative log-probabilities (nats) of its tokens,

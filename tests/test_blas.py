@@ -33,10 +33,10 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
 @pytest.mark.parametrize(
     ("streams", "weights", "threads"),
-    [(1, 300_000, 1), (1, 3_000_000, 4), (8, 100_000, 1), (8, 1_000_000, 4), (64, 20_000, 1)],
+    [(1, 2_000_000, 1), (1, 5_000_000, 4), (8, 100_000, 1), (8, 500_000, 4), (64, 20_000, 1)],
 )
 def test_threads(streams: int, weights: int, threads: int, counts: list[int]) -> None:
-    """Large networks, and many streams of not so small ones, use all cores; others use one."""
+    """Large matrices, and many streams of not so small ones, use all cores; others use one."""
     with blas.threads(streams, weights):
         assert counts == [threads]
     assert counts == [threads, 2]

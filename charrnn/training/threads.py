@@ -15,8 +15,9 @@ TRIAL = 3  # steps of a trial; the first one alone decides against a number that
 RECENT = 8  # steps whose median is compared with a trial
 FASTER = 0.92  # more threads are kept if a step takes at most this share of the time,
 SLOWER = 1.04  # and fewer if it takes at most this: other programs want cores too
-CHANGED = 1.25  # factor between step times from which something else must have come or gone
-UP_SECONDS = 3.0  # of training between two trials of more threads: the other process may be gone
+CHANGED = 1.4  # factor between step times from which something else must have come or gone
+UP_SECONDS = 3.0  # of training between two trials of more threads: the other process may be gone,
+SOON = 0.5  # but this after fewer were chosen, and twice as long each time: it may have been brief
 DOWN_SECONDS = 12.0  # between two trials of fewer threads, as long as step times do not change
 
 
@@ -44,6 +45,7 @@ class ThreadChooser:
         self._trial: list[float] = []  # seconds a step with `_tried`
         self._tried: int | None = None
         self._since_up = self._since_down = 0.0  # seconds of training since such a trial
+        self._up_seconds = UP_SECONDS
         self._pending: list[int] = [self._fewer]  # numbers to try next
 
     @property
@@ -86,9 +88,10 @@ class ThreadChooser:
             self._usual = now
             self._recent = deque([*self._recent][-TRIAL:], RECENT)
             self._pending = [self._fewer, self._more]
-        elif self._since_up >= UP_SECONDS:
+        elif self._since_up >= self._up_seconds:
             self._pending.append(self._more)
             self._since_up = 0.0
+            self._up_seconds = min(UP_SECONDS, 2 * self._up_seconds)
         elif self._since_down >= DOWN_SECONDS:
             self._pending.append(self._fewer)
             self._since_down = 0.0
@@ -106,6 +109,8 @@ class ThreadChooser:
         better = took <= limit
         if better:
             further = tried > self.count
+            if not further:
+                self._up_seconds = SOON
             self.count = tried
             self._recent = deque(self._trial, RECENT)
             self._usual = took
