@@ -276,6 +276,7 @@ def test_words_typed_before(level: type[Tokenizer]) -> None:
     assert "nthippe-Žofie" not in [c.text for c in cold.extend(typed, 5)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 @given(st.lists(texts, max_size=4))
 def test_any_text(level: type[Tokenizer], typings: list[str]) -> None:

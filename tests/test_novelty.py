@@ -155,6 +155,7 @@ class TestAvoidCopying:
         # It is the same up to the word before the eighth.
         assert avoiding[: len(copied) // 20] == copied[: len(copied) // 20]
 
+    @pytest.mark.slow
     def test_hopeless(self, write: Write) -> None:
         """Where everything is a copy, the text goes on all the same."""
         index = WordRuns(np.full(8, 255, np.uint8), 1)

@@ -29,6 +29,7 @@ def completer(model: Model) -> Completer:
     return Completer(model.engine, model.file.tokenizer, start, NGRAM)
 
 
+@pytest.mark.slow
 def test_saved(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is told is what the simulated user saves, with the mixture and with the trigrams."""
     monkeypatch.setattr(tuning, "fit", lambda choices: BEGIN)

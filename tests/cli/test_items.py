@@ -185,6 +185,7 @@ def test_one_shape(call: Call) -> None:
     assert "--documents" in result.error
 
 
+@pytest.mark.slow
 def test_hostile_name(tmp_path: Path) -> None:
     """A text whose name is no UTF-8 is trained on, resumed and read back as any other."""
     name = b"caf\xe9 \n.txt"

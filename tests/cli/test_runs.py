@@ -46,6 +46,7 @@ def reading(folder: Path) -> Process:
 
 
 class TestClaimed:
+    @pytest.mark.slow
     def test_together(self, tmp_path: Path, corpus: Path) -> None:
         """Trainings of one text that start together have a folder each, with a whole log."""
         together = [start("train", corpus, *SMALL, "--json", cwd=tmp_path) for _ in range(3)]
@@ -69,6 +70,7 @@ class TestClaimed:
         assert call("train", corpus, *SMALL, "-o", "runs/stdin").code == 0
         assert contents(tmp_path / "runs/stdin").keys() == FILES
 
+    @pytest.mark.slow
     @posix
     def test_resumed_while_training(self, tmp_path: Path, corpus: Path, call: Call) -> None:
         """A run that is still trained, or is taken up already, is not resumed a second time."""
@@ -228,6 +230,7 @@ class TestElsewhere:
         assert Path(result.events[-1]["run"]) == Path("runs/corpus")
 
 
+@pytest.mark.slow
 @any_bytes
 class TestAnyBytes:
     @pytest.mark.parametrize("name", [b"r\xff", b"two words", b"it's \xe9"])
@@ -291,6 +294,7 @@ def without_permission(*arguments: object, cwd: Path) -> str:
     return result.error
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     os.name != "posix" or bool(BOUND and not shutil.which("setpriv")),
     reason="needs a user whom permissions bind",

@@ -140,6 +140,7 @@ def test_speed_beside_another_program(disturbed: int, monkeypatch: pytest.Monkey
         clock = SimpleNamespace(perf_counter=iter(times).__next__)
         monkeypatch.setattr(choices, "time", clock)
         monkeypatch.setattr("torch.get_num_threads", lambda: choices.CORES)
+        monkeypatch.setattr("torch.set_num_threads", lambda count: None)
         found.add(speed())
     assert found == {1.0}
 

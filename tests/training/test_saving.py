@@ -115,6 +115,7 @@ def test_the_log_waits_for_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert [json.loads(line)["step"] for line in log.splitlines()] == [*range(11)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cost", "gap"), [(0.5, 60), (10.0, 500)])
 def test_saves_go_by_the_clock(
     cost: float, gap: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -145,13 +146,14 @@ def test_saves_go_by_the_clock(
     monkeypatch.setattr(training, "update", update)
     monkeypatch.setattr(training, "validate", validate)
     monkeypatch.setattr(run, "save", save)
-    for _ in train(training, run, Clock(0.0), lambda: training.step >= 700):
+    for _ in train(training, run, Clock(0.0), lambda: training.step >= 330):
         pass
     gaps = [later - sooner for sooner, later in itertools.pairwise(saved[:-1])]
     assert len(gaps) >= 2
     assert all(gap <= seconds < gap + 10 for seconds in gaps[1:])
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_at_any_moment(
     tmp_path: Path, saves_always: None, monkeypatch: pytest.MonkeyPatch

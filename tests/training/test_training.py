@@ -36,6 +36,7 @@ def everything(training: Trainer) -> dict[str, Tensor]:
     return training.state()[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "text", "shape", "large"),
     [
@@ -186,6 +187,7 @@ def test_unseen_characters_are_charged() -> None:
     assert "§" not in strange.tokenizer.tokens
 
 
+@pytest.mark.slow
 def test_patience(tmp_path: Path) -> None:
     """With patience a run that gets no better stops early and says so."""
     training = trainer(layers=1, steps=4000, lr=0.1, patience=2)
@@ -195,6 +197,7 @@ def test_patience(tmp_path: Path) -> None:
     assert isinstance(events[-1], Done)
 
 
+@pytest.mark.slow
 def test_overfitting_is_told_once(tmp_path: Path) -> None:
     """Learning noise by heart gives one hint, which names the best step; other texts give none."""
     noise = "".join(random.Random(0).choices("abcdefgh", k=1500))
