@@ -50,7 +50,13 @@ class _Word(NamedTuple):
     meant: list[int]
 
 
-def tune(completer: Completer, text: str, most_words: int, deadline: float = math.inf) -> Tuned:
+def tune(
+    completer: Completer,
+    text: str,
+    most_words: int,
+    deadline: float = math.inf,
+    clock: Callable[[], float] = time.monotonic,
+) -> Tuned:
     """Type the beginning of a text and fit the weights to it.
 
     What is saved is measured on each half with the weights that fit the other.
@@ -59,13 +65,14 @@ def tune(completer: Completer, text: str, most_words: int, deadline: float = mat
         completer: makes the suggestions, by which the weights are fitted.
         text: not seen in training.
         most_words: words that are typed at most, in WORD_CHARS times as many characters.
-        deadline: time.monotonic() at which typing stops; a word that it cuts is left out.
+        deadline: time at which typing stops, in seconds; a word that it cuts is left out.
+        clock: tells the time.
     """
     words: list[_Word] = []
     for match in islice(completable(text), most_words):
         if match.end() > WORD_CHARS * most_words:
             break
-        word = _type(completer, text, *match.span(), deadline)
+        word = _type(completer, text, *match.span(), lambda: clock() > deadline)
         if not word:
             break
         words.append(word)
@@ -78,12 +85,14 @@ def tune(completer: Completer, text: str, most_words: int, deadline: float = mat
     return Tuned(weights, saved / chars, _saved(text, words, _by_trigrams) / chars)
 
 
-def _type(completer: Completer, text: str, start: int, end: int, deadline: float) -> _Word | None:
+def _type(
+    completer: Completer, text: str, start: int, end: int, too_late: Callable[[], bool]
+) -> _Word | None:
     """Type a word; return None if the deadline comes before its end."""
     word = _Word(start, end, [], [])
     # (The word of a script without spaces is whole with its first character.)
     for place in range(start, start + 1 if is_unspaced(text[start]) else end + 1):
-        if time.monotonic() > deadline:
+        if too_late():
             return None
         options = completer.options(text[:place], SHOWN)
         rest = text[place:end]

@@ -156,6 +156,7 @@ def test_typing_equals_starting_over(level: type[Tokenizer]) -> None:
         assert [c.text for c in suggest.complete(typed)] == [c.text for c in expected]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 def test_a_key_costs_the_same_in_a_long_text(level: type[Tokenizer]) -> None:
     """However long the text, what was encoded and read is not so again, but for its end."""
@@ -178,6 +179,7 @@ def test_a_key_costs_the_same_in_a_long_text(level: type[Tokenizer]) -> None:
     np.testing.assert_array_equal(suggest._network._encode(window), plain(window))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("run", ["a" * 5000, "a-" * 2500, "ab" * 2500])
 @pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 def test_run_without_spaces(level: type[Tokenizer], run: str) -> None:

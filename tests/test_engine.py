@@ -32,6 +32,7 @@ def pair(config: ModelConfig) -> tuple[Network, Engine]:
     return network, Engine(config, weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", VOCABULARIES)
 @pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("cell", CELLS)

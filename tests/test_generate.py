@@ -304,6 +304,7 @@ class TestSideBySide:
             for i in range(count)
         ]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "stop",
         [

@@ -136,6 +136,7 @@ class TestAvoidCopying:
         ],
         ids=str,
     )
+    @pytest.mark.slow
     def test_avoids(self, write: Write, sampling: dict[str, float]) -> None:
         """No run of the text that is to be avoided is written, and the length stays as asked."""
         copied, *_ = write(**sampling)

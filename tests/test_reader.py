@@ -140,6 +140,7 @@ def test_jumps_read_little_again(engine: Engine, many_ids: np.ndarray, rate: flo
         read_round.assert_not_called()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("size", "places"), [(1 << 26, PLACES), (4 * VOCAB * 16 * 3, 3), (1, 1)])
 def test_places_to_go_back_to_are_few(
     engine: Engine, many_ids: np.ndarray, size: int, places: int, monkeypatch: pytest.MonkeyPatch

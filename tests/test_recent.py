@@ -76,6 +76,7 @@ def test_followers() -> None:
     assert recent.share_after_last("a") == 0
 
 
+@pytest.mark.slow
 def test_long() -> None:
     """Weights stay finite however long the text."""
     recent = fresh("once " + "word " * 500_000)

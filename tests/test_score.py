@@ -131,6 +131,7 @@ class TestShort:
 
 class TestLong:
     @pytest.mark.parametrize(("words", "streams"), [(2500, 32), (2500, 3)])
+    @pytest.mark.slow
     def test_close_to_plain(
         self, model: Model, words: int, streams: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -181,6 +182,7 @@ class TestLong:
 class TestSurprises:
     @settings(max_examples=15)
     @given(group=st.lists(texts, max_size=8))
+    @pytest.mark.slow
     def test_sums(self, model: Model, group: list[str]) -> None:
         """A value for each character, which add up to each text's score for itself."""
         found = model.surprise(group)
@@ -261,6 +263,7 @@ class TestSurprises:
 
 class TestTold:
     @pytest.mark.parametrize("text", ["", "The fox", "猫" * 300, sentences(1500)], ids=len)
+    @pytest.mark.slow
     def test_sum(self, model: Model, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is told adds up to the characters of the text."""
         monkeypatch.setattr(score_module, "BLOCK", 1000)

@@ -73,6 +73,7 @@ class TestExact:
         """Any text comes back exactly from the vocabulary of any other."""
         check_exact(TOKENIZERS[level].train(seen), s)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "s",
         [

@@ -3,7 +3,6 @@
 import itertools
 import math
 import time
-from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
@@ -44,6 +43,7 @@ def test_saved(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
         assert saved == pytest.approx(share, abs=0.02)  # words equally likely may change places
 
 
+@pytest.mark.slow
 def test_better(model: Model) -> None:
     """Where the trigrams are right and the network knows nothing, they come to weigh more."""
     tuned = tuning.tune(completer(model), CORPUS * 6, 1000)
@@ -73,12 +73,9 @@ def asked(model: Model, text: str, most_words: int, deadline: float = math.inf) 
     """Return after which characters suggestions are asked for; each look at the clock takes 1 s."""
     suggest = completer(model)
     nothing = suggest.options("x" * 500, 1)
-    clock = SimpleNamespace(monotonic=itertools.count().__next__)
-    with (
-        patch.object(tuning, "time", clock),
-        patch.object(Completer, "options", return_value=nothing) as options,
-    ):
-        tuning.tune(suggest, text, most_words, deadline)
+    clock = itertools.count().__next__
+    with patch.object(Completer, "options", return_value=nothing) as options:
+        tuning.tune(suggest, text, most_words, deadline, clock)
     return [len(call.args[0]) for call in options.call_args_list]
 
 

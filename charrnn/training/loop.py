@@ -144,7 +144,7 @@ def _finish(trainer: Trainer, run: Run, pace: Pace, at_once: AtOnce) -> Iterator
     pace.tick()
     run.save(trainer, val)  # what tuning then adds is worth less than the end of a training
     with at_once():
-        tuned = run.tune(trainer, pace.tuning_seconds)
+        tuned = run.tune(trainer, pace.tuning_seconds, pace.clock)
     pace.tick()
     run.save(trainer, val)
     yield Save(trainer.step)

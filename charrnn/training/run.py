@@ -1,7 +1,6 @@
 """Writes a run folder: the model, the state to resume from, the log and the samples."""
 
 import json
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from charrnn.model_file import ModelFile
 from charrnn.runs import LOG_NAME, MODEL_NAME, RESUME_NAME, SAMPLES_NAME
 from charrnn.source import Source
 from charrnn.training import checkpoint
+from charrnn.training.clock import Clock
 from charrnn.training.trainer import Trainer
 from charrnn.training.transfer import Origin
 from charrnn.tuning import Tuned, tune
@@ -154,16 +154,16 @@ class Run:
             items=trainer.corpus.items,
         )
 
-    def tune(self, trainer: Trainer, seconds: float) -> Tuned:
+    def tune(self, trainer: Trainer, seconds: float, clock: Clock) -> Tuned:
         """Weigh the sources of the best model's suggestions, for the files saved from now on.
 
         Args:
-            seconds: to take at the most.
+            seconds: to take at the most, by the clock.
         """
         completer = Model(self.model_file(trainer)).completer()
         words = min(TUNING_WORDS, trainer.tokens // TUNING_TOKENS)
         with blas.threads(1, 0):
-            tuned = tune(completer, trainer.corpus.held_out, words, time.monotonic() + seconds)
+            tuned = tune(completer, trainer.corpus.held_out, words, clock() + seconds, clock)
         self._mixture = tuned.weights
         return tuned
 

@@ -612,6 +612,7 @@ def test_extreme_temperatures(tmp_path: Path, trained: Training, value: str) -> 
         assert "--temperature" in result.error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_threads(tmp_path: Path, cell: str) -> None:
     """The text is the same with any number of threads."""

@@ -123,6 +123,7 @@ class TestTraining:
         assert result.code == 130
         assert "nothing was saved" in result.err
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("function", ["Trainer.final_score", "Run.tune"])
     def test_the_end(self, function: str, corpus: Path, tmp_path: Path) -> None:
         """While the last score is computed or suggestions are tuned, a signal saves and ends."""

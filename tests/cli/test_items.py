@@ -47,6 +47,7 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Training:
     return trained(folder, "notes", "--documents")
 
 
+@pytest.mark.slow
 class TestLines:
     def test_whole_items(self, names: Training) -> None:
         """Whole lines are held out, empty ones left out, and the share of new lines is told."""
@@ -139,6 +140,7 @@ class TestLines:
         assert start["train_chars"] + start["val_chars"] == sum(len(n) + 1 for n in NAMES)
 
 
+@pytest.mark.slow
 class TestDocuments:
     def test_ends(self, notes: Training, call: Call) -> None:
         """A text ends where a document would, and what marks that is never shown."""

@@ -13,6 +13,8 @@ from pygls.lsp.client import LanguageClient
 from tests.cli.conftest import Call
 from tests.cli.shell import Training, charrnn_command
 
+pytestmark = pytest.mark.slow
+
 URI = "file:///notes.txt"
 Talk = Callable[[LanguageClient], Awaitable[None]]
 

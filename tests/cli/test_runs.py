@@ -159,6 +159,7 @@ class TestWhich:
         (tmp_path / "text.txt").write_text("The fox slept.\n")
         return tmp_path
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         "command",
         ["generate A -n 2", "complete", "eval text.txt", "score text.txt", "info", "plot"],

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import charrnn
@@ -337,6 +339,7 @@ class TestFrom:
         assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 class TestTensorboard:
     def test_events(self, call: Call, corpus: Path) -> None:
         """--tensorboard writes losses, rate, gradient and samples where its library finds them."""
@@ -516,6 +519,7 @@ class TestInterrupted:
         assert "resume.safetensors" in result.error
 
 
+@pytest.mark.slow
 @posix
 def test_killed(call: Call, corpus: Path, tmp_path: Path) -> None:
     """A kill that cannot be caught leaves the files that were saved, whole and able to go on."""
@@ -569,3 +573,28 @@ class TestNothingToResume:
         result = call("train", "--resume", *option.split())
         assert (result.code, result.out) == (2, "")
         assert "--resume" in result.error
+
+
+class TestRepeated:
+    def test_command(self, call: Call, corpus: Path) -> None:
+        """The command line in the log makes the same choices again."""
+        options = ("--level", "word", "--epochs", 0.2, "--tied", "--random-seed", 3)
+        first = call("train", corpus, *options, "--json", "-o", "first").events[0]
+        words = shlex.split(first["command"])
+        assert words[:2] == ["charrnn", "train"]
+        again = call(*words[1:], "--json", "-o", "again").events[0]
+        for name in ("model", "training", "level", "command"):
+            assert again[name] == first[name]
+
+    @pytest.mark.slow
+    def test_threads(self, corpus: Path, tmp_path: Path) -> None:
+        """With --threads and --steps the weights are the same bit for bit."""
+        options = ("--hidden", 64, "--steps", 24, "--threads", 2, "-q")
+        first, again = tmp_path / "first", tmp_path / "again"
+        for run in (first, again):
+            command = ("train", corpus, *options, "-o", run)
+            result = charrnn_command(*command, cwd=tmp_path, environment={"OMP_NUM_THREADS": "2"})
+            assert result.code == 0, result.err
+        other = charrnn.load(again).file.weights
+        for name, array in charrnn.load(first).file.weights.items():
+            assert np.array_equal(array, other[name])

@@ -259,6 +259,7 @@ def test_many_samples(tmp_path: Path) -> None:
     assert "The fox of step 10000." in page
 
 
+@pytest.mark.slow
 def test_day(tmp_path: Path) -> None:
     """The page of a day's log is small, and a single step's spike is still in it."""
     rows = trained(0, 8_640_000, tell=100, validate=6000)
