@@ -33,6 +33,7 @@ class TestBan:
         others=st.lists(st.sampled_from(["o", "the", "x and", "\n", " c", "猫"]), max_size=2),
         random_seed=st.integers(0, 3),
     )
+    @pytest.mark.slow
     def test_never(
         self, model: Model, seed: str, start: int, length: int, others: list[str], random_seed: int
     ) -> None:

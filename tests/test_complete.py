@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn import complete
@@ -280,6 +280,7 @@ def test_words_typed_before(level: type[Tokenizer]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
+@settings(max_examples=25)
 @given(st.lists(texts, max_size=4))
 def test_any_text(level: type[Tokenizer], typings: list[str]) -> None:
     """Whatever is typed, suggestions are words or their ends, likelier ones first, as afresh."""

@@ -558,6 +558,7 @@ class TestCommands:
         session.linger()
         assert not session.screen.ghost
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("command", "answer"),
         [

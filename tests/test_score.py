@@ -143,6 +143,7 @@ class TestLong:
         assert score.nats == pytest.approx(plain.nats, rel=0.01)
         assert score.correct == pytest.approx(plain.correct, rel=0.02, abs=5)
 
+    @pytest.mark.slow
     def test_nothing_is_lost_between_places(self, model: Model) -> None:
         """A model that forgets within what each place reads before it scores as if read plainly."""
         text = sentences(2000)
@@ -210,6 +211,7 @@ class TestSurprises:
         (nats,) = word_model.surprise(["The fox"])
         assert len({*nats[:3].tolist()}) == len({*nats[3:].tolist()}) == 1
 
+    @pytest.mark.slow
     @settings(max_examples=10)
     @given(data=st.data())
     def test_batch(self, model: Model, data: st.DataObject) -> None:

@@ -113,6 +113,7 @@ class TestGaps:
         """A gap of characters has as many, more than MOST too."""
         assert len(gap_of(char_model, "Once ", f"{{chars:{count}}}", " Then", 0)) == count
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("after", [*".!?…,;:"])
     @pytest.mark.parametrize("gap", ["{sentence}", "{sentences:2}"])
     def test_mark_after(self, char_model: Model, gap: str, after: str) -> None:

@@ -33,6 +33,7 @@ def transfers(events: list[object]) -> list[Transfer]:
     return [event for event in events if isinstance(event, Transfer)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["char", "word", "bpe"])
 def test_rows_follow_their_tokens(level: str, old: Path) -> None:
     """Old tokens keep their ids and rows; new ones get rows, known tokens only more company."""
