@@ -1,4 +1,4 @@
-"""Whether suggestions are looked at: who looks at one and types on does not mean it.
+"""Demotes suggestions that the user saw and ignored.
 
 How far that holds is learned from what became of the words that were shown: taken, or typed out.
 For who takes each one at once, a word that was passed over does not come again while the same word

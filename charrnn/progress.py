@@ -161,8 +161,9 @@ class Progress:
                 score += f" ({event.val_part:.2%} of it scored)"
         if event.keys_saved is not None and event.keys_saved_by_trigrams is not None:
             score += (
-                f"\nwho types it saves {event.keys_saved:.0%} of the keys with three suggestions; "
-                f"an n-gram model saves {event.keys_saved_by_trigrams:.0%}"
+                "\nsimulated typing of the held-out text: 3 suggestions save "
+                f"{event.keys_saved:.0%} of keystrokes "
+                f"(n-gram baseline: {event.keys_saved_by_trigrams:.0%})"
             )
         if event.new_items is not None:
             score += f"\nof the lines that it writes {event.new_items:.0%} are new"

@@ -1,4 +1,4 @@
-"""charrnn eval: how well a model predicts a text, and how many keys it saves who types it."""
+"""charrnn eval: how well a model predicts a text, and how many keystrokes its suggestions save."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any

@@ -106,7 +106,7 @@ def train(
 ) -> None:
     """Learn from a text; writes a run folder with the model, the log and samples.
 
-    What you leave out follows from the text's length and the time.
+    Options you omit are chosen from the size of the text and the time budget.
     """
     limits = given(
         seconds=None if time is None else seconds(time),
