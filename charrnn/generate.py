@@ -126,11 +126,14 @@ class _Seed(NamedTuple):
     state: Array
 
 
-def _read(seed: str, engine: Engine, tokenizer: Tokenizer, start: Array, in_word: bool) -> _Seed:
+def _read(
+    seed: str, engine: Engine, tokenizer: Tokenizer, start: Array, in_word: bool, bias: TextBias
+) -> _Seed:
     """Read a seed, but for an end with which a longer token may start.
 
     Args:
         in_word: whether that may be more than white space.
+        bias: of what comes next; a token that it bans is none to start.
     """
     end = tokenizer.unfinished(seed)
     if not (in_word or end.isspace()):
@@ -139,11 +142,12 @@ def _read(seed: str, engine: Engine, tokenizer: Tokenizer, start: Array, in_word
     cannot_follow = np.zeros(tokenizer.vocab_size, bool)
     for token in tokenizer.encode(end).tolist():
         cannot_follow[:] = [not other.startswith(end) for other in tokenizer.tokens]
-        itself = tokenizer.decode([token])
-        if np.count_nonzero(~cannot_follow) > (end == itself):
+        banned = np.isneginf(bias.after(tokenizer.spelled(seed.removesuffix(end))))
+        possible = np.flatnonzero(~(cannot_follow | banned)).tolist()
+        if any(tokenizer.tokens[i] != end for i in possible):
             break
         ids = np.append(ids, np.int32(token))
-        end = end.removeprefix(itself)
+        end = end.removeprefix(tokenizer.decode([token]))
         cannot_follow[:] = False
     ids = tokenizer.known(ids)
     return _Seed(ids, end, cannot_follow, engine.read(ids[-SEED_TOKENS:], start))
@@ -218,13 +222,13 @@ class _Group:
     """Neighbours in a batch that are drawn under one configuration."""
 
     def __init__(
-        self, texts: list[_Text], sampling: SamplingConfig, tokenizer: Tokenizer, random_seed: int
+        self, texts: list[_Text], sampling: SamplingConfig, bias: TextBias, random_seed: int
     ) -> None:
         self.texts = texts
         seeds = (np.random.SeedSequence(random_seed, spawn_key=t.sample.key) for t in texts)
         rngs = [np.random.default_rng(seed) for seed in seeds]
         self._sampler = Sampler(sampling, rngs, [text.seed.ids for text in texts])
-        self._bias = TextBias(tokenizer, sampling.bias or {})
+        self._bias = bias
         self.looks_back = not self._bias.constant or any(text.draft for text in texts)
 
     def draw(self, logits: Array) -> NDArray[np.intp]:
@@ -247,6 +251,11 @@ class _Group:
             self.texts = [text for text, goes in zip(self.texts, going, strict=True) if goes]
 
 
+def _key(sampling: SamplingConfig) -> tuple[tuple[str, float], ...]:
+    """The biases of texts, hashable."""
+    return tuple((sampling.bias or {}).items())
+
+
 class _Batch:
     def __init__(
         self,
@@ -260,22 +269,25 @@ class _Batch:
     ) -> None:
         self._engine = engine
         self._tokenizer = tokenizer
+        wanted = [(sample.seed, _key(sample.sampling)) for sample in samples]
+        biases = {key: TextBias(tokenizer, dict(key)) for _, key in dict.fromkeys(wanted)}
         # What may be taken back or banned is not tied to the seed's half word.
-        in_word = [avoid is None and not sample.sampling.bias for sample in samples]
         seeds = {
-            (seed, half): _read(seed, engine, tokenizer, start, half)
-            for seed, half in dict.fromkeys(zip((s.seed for s in samples), in_word, strict=True))
+            (seed, key): _read(
+                seed, engine, tokenizer, start, in_word=avoid is None and not key, bias=biases[key]
+            )
+            for seed, key in dict.fromkeys(wanted)
         }
         bans = min(MOST_BANS, tokenizer.vocab_size - 2)
         texts = [
             _Text(
                 sample,
-                seeds[sample.seed, half],
+                seeds[seed_and_key],
                 tokenizer,
                 stop,
                 Draft(avoid, tokenizer, sample.seed, bans) if avoid else None,
             )
-            for sample, half in zip(samples, in_word, strict=True)
+            for sample, seed_and_key in zip(samples, wanted, strict=True)
         ]
         state = np.concatenate([text.seed.state for text in texts], axis=2)
         self._streams = Streams(engine, state)
@@ -285,7 +297,7 @@ class _Batch:
         self._before = state  # before the last step, if a text has a draft
         self._spelling = np.zeros(len(texts), np.int8)  # states of tokenizer.transitions
         self._groups = [
-            _Group(list(group), sampling, tokenizer, random_seed)
+            _Group(list(group), sampling, biases[_key(sampling)], random_seed)
             for sampling, group in groupby(texts, key=lambda text: text.sample.sampling)
         ]
 

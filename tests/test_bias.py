@@ -51,6 +51,16 @@ class TestBan:
         assert "The fox" in "The " + written(model, "The ", {})
         assert not written(model, "The ", {"The fox": -math.inf}).startswith("fox")
 
+    @pytest.mark.parametrize("seed", ["The ", "The crow. ", "The\n", "  "])
+    @pytest.mark.parametrize("level", LEVELS)
+    def test_what_the_seed_ends_with(self, level: str, seed: str) -> None:
+        """No ban is lifted because every token that goes on with the seed's space is banned."""
+        model = random_model(LEVELS[level])
+        for random_seed in range(3):
+            text = written(model, seed, dict.fromkeys(" \no", -math.inf), random_seed)
+            assert text
+            assert not set(" \no") & set(text)
+
     def test_another_is_free(self) -> None:
         """A ban keeps out the whole text alone, not what begins or goes on like it."""
         model = random_model(LEVELS["char"], favourite="o")
