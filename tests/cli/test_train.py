@@ -589,7 +589,7 @@ class TestRepeated:
     @pytest.mark.slow
     def test_threads(self, corpus: Path, tmp_path: Path) -> None:
         """With --threads and --steps the weights are the same bit for bit."""
-        options = ("--hidden", 64, "--steps", 24, "--threads", 2, "-q")
+        options = ("--hidden", 64, "--steps", 6, "--threads", 2, "-q")
         first, again = tmp_path / "first", tmp_path / "again"
         for run in (first, again):
             command = ("train", corpus, *options, "-o", run)
