@@ -8,6 +8,21 @@ from charrnn.cells import CELLS
 from charrnn.errors import UsageError
 
 MOST_THREADS = 1024  # more than any step can use; a system may refuse to start so many
+# The largest values allowed: far more than is of use, and so little that nothing overflows.
+MOST = {
+    "vocab_size": 2**24,
+    "layers": 1024,
+    "hidden": 2**17,
+    "embedding": 2**17,
+    "bptt": 2**20,
+    "batch": 2**20,
+    "lr": 100,
+    "clip": 1e9,
+    "seconds": 1e9,
+    "epochs": 1e9,
+    "steps": 10**12,
+    "patience": 10**9,
+}
 DIAL = {"quiet": 0.5, "normal": 0.1, "eager": 0.0}  # in plain words; see `dial`
 
 
@@ -41,7 +56,8 @@ class ModelConfig:
         require(self.cell in CELLS, f"no cell named {self.cell!r}; use one of {', '.join(CELLS)}")
         for name in ("vocab_size", "layers", "hidden", "embedding"):
             size = getattr(self, name)
-            require(type(size) is int and size >= 1, f"{name} is {size!r}; it must be 1 or more")
+            allowed = type(size) is int and 1 <= size <= MOST[name]
+            require(allowed, f"{name} must be a whole number from 1 to {MOST[name]:,}")
         same = self.embedding == self.hidden
         require(same or not self.tied, "tied, the tokens' vectors must be of the hidden size")
 
@@ -114,10 +130,9 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name in ("bptt", "batch"):
-            require(getattr(self, name) >= 1, f"--{name} must be 1 or more")
-        for name in ("lr", "clip"):
-            value = getattr(self, name)
-            require(0 < value < math.inf, f"--{name} must be above 0")
+            require(
+                1 <= getattr(self, name) <= MOST[name], f"--{name} must be from 1 to {MOST[name]:,}"
+            )
         for name in ("dropout", "input_dropout", "embedding_dropout", "weight_drop"):
             share = getattr(self, name)
             require(0 <= share < 1, f"{_option(name)} must be at least 0 and under 1")
@@ -126,10 +141,13 @@ class TrainingConfig:
             "--weight-decay must be at least 0 and under 1 / --lr, for example 0.1",
         )
         require(0 <= self.val < 1, "--val must be at least 0 and under 1, for example 0.1")
-        for name in ("seconds", "epochs", "steps", "patience"):
+        for name in ("lr", "clip", "seconds", "epochs", "steps", "patience"):
             value = getattr(self, name)
-            option = "time" if name == "seconds" else name
-            require(value is None or 0 < value < math.inf, f"--{option} must be above 0")
+            unit = " seconds" if name == "seconds" else ""
+            require(
+                value is None or 0 < value <= MOST[name],
+                f"{_option(name)} must be above 0 and at most {MOST[name]:,.0f}{unit}",
+            )
         limits = (self.seconds, self.epochs, self.steps)
         require(any(limit is not None for limit in limits), "give --time, --epochs or --steps")
         require(0 <= self.seed < 2**63, "--random-seed must be from 0 to 2^63-1")
@@ -248,4 +266,4 @@ def dial(value: str) -> float:
 
 
 def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
+    return "--" + {"seconds": "time", "embedding": "embed"}.get(name, name).replace("_", "-")

@@ -10,6 +10,7 @@ from charrnn.config import ModelConfig, SamplingConfig, StopConfig, TrainingConf
 from charrnn.errors import UsageError
 
 NAN, INF = math.nan, math.inf
+HUGE = 10**400
 
 
 class TestModelConfig:
@@ -43,9 +44,11 @@ class TestModelConfig:
         assert ModelConfig(11, "lstm", 1, 5, 3).parameters == 11 * 3 + lstm + 11 * 5 + 11
 
     @pytest.mark.parametrize("name", ["vocab_size", "layers", "hidden", "embedding"])
-    @pytest.mark.parametrize("size", [0, -1, 1.5, 2.0, True, "3", None, NAN], ids=repr)
+    @pytest.mark.parametrize(
+        "size", [0, -1, 1.5, 2.0, True, "3", None, NAN, 2**63, 10**400], ids=str
+    )
     def test_impossible_size(self, name: str, size: Any) -> None:
-        """A size that is no whole number of 1 or more is refused by name."""
+        """A size that is no whole number from 1 to its bound is refused by name."""
         with pytest.raises(UsageError, match=name):
             ModelConfig(**({"vocab_size": 5} | {name: size}))
 
@@ -72,17 +75,17 @@ class TestTrainingConfig:
     @pytest.mark.parametrize(
         ("name", "values"),
         [
-            ("bptt", [0, -1]),
-            ("batch", [0, -1]),
-            ("lr", [0, -1, NAN, INF]),
-            ("clip", [0, -1, NAN, INF]),
+            ("bptt", [0, -1, 2**63, HUGE]),
+            ("batch", [0, -1, 2**63, HUGE]),
+            ("lr", [0, -1, NAN, INF, 1e308]),
+            ("clip", [0, -1, NAN, INF, 1e308]),
             ("dropout", [-0.1, 1, 2, NAN]),
-            ("weight_decay", [-0.1, 100, NAN]),
+            ("weight_decay", [-0.1, 100, NAN, 1e308]),
             ("val", [-0.1, 1, 2, NAN]),
-            ("seconds", [0, -1, NAN, INF]),
-            ("epochs", [0, -1, NAN, INF]),
-            ("steps", [0, -1]),
-            ("patience", [0, -1]),
+            ("seconds", [0, -1, NAN, INF, 1e308]),
+            ("epochs", [0, -1, NAN, INF, 1e308]),
+            ("steps", [0, -1, 2**63, HUGE]),
+            ("patience", [0, -1, 2**63, HUGE]),
             ("seed", [-1, 2**63]),
         ],
     )

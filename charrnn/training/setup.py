@@ -192,6 +192,8 @@ def _shuffled_lines(parts: Parts) -> str:
 def _configure(
     level: str, tokens: int, vocab_size: int, options: dict[str, Any], speed: float
 ) -> tuple[ModelConfig, TrainingConfig]:
+    # Nothing is computed from a value that is out of its range.
+    TrainingConfig(**({"steps": 1} | {k: v for k, v in options.items() if k not in SHAPE}))
     values = choose(level, tokens, vocab_size, options, speed)
     shape = {name: values.pop(name) for name in SHAPE}
     return ModelConfig(vocab_size, **shape), TrainingConfig(**values)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from charrnn.cells import Array
 from charrnn.config import ModelConfig, TrainingConfig
-from charrnn.training import checkpoint
+from charrnn.training import checkpoint, memory
 from charrnn.training.batching import DocumentStreams, Streams
 from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import emptied, evaluate, evaluate_documents
@@ -40,11 +40,16 @@ class Trainer:
         training: how it is trained.
         corpus: what it is trained on.
         device: where.
+
+    Raises:
+        TrainingError: the machine has too little memory for it.
     """
 
     def __init__(
         self, model: ModelConfig, training: TrainingConfig, corpus: Corpus, device: torch.device
     ) -> None:
+        if device.type == "cpu":
+            memory.check(model, training)
         self.config = training
         self.corpus = corpus
         initial = torch.Generator().manual_seed(training.seed)

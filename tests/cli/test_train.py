@@ -249,7 +249,7 @@ class TestInput:
 
     def test_too_large_for_the_memory(self, call: Call, corpus: Path, tmp_path: Path) -> None:
         """A network that no memory holds is an error of one line; nothing is written."""
-        result = call("train", corpus, "--hidden", 3_000_000)
+        result = call("train", corpus, "--hidden", 100_000)
         assert (result.code, result.out) == (1, "")
         assert "memory" in result.error
         assert os.listdir(tmp_path) == []
@@ -598,3 +598,14 @@ class TestRepeated:
         other = charrnn.load(again).file.weights
         for name, array in charrnn.load(first).file.weights.items():
             assert np.array_equal(array, other[name])
+
+
+@pytest.mark.parametrize(
+    "option", ["--steps", "--epochs", "--time", "--patience", "--batch", "--bptt", "--hidden"]
+)
+def test_absurd_number(call: Call, corpus: Path, option: str) -> None:
+    """A number of 400 digits is wrong usage, told by its bound before the text is read."""
+    result = call("train", corpus, option, "9" * 400)
+    assert (result.code, result.out) == (2, "")
+    assert f"{option.strip('-')} must be " in result.error
+    assert result.error.endswith("00,000 seconds" if option == "--time" else tuple("0123456789"))

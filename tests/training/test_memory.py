@@ -1,0 +1,67 @@
+"""What training takes is compared with the memory that is free, before any is taken."""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from charrnn.config import ModelConfig, TrainingConfig
+from charrnn.errors import TrainingError
+from charrnn.training import memory
+from tests.training.small import trainer
+
+SMALL = ModelConfig(60), TrainingConfig(steps=1)
+
+
+@pytest.fixture
+def free(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A machine with 1 GB of memory, half of it swap."""
+    machine = SimpleNamespace(available=5 * 10**8, free=5 * 10**8)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: machine)
+    monkeypatch.setattr("psutil.swap_memory", lambda: machine)
+    monkeypatch.setattr(memory, "LIMIT", Path("nowhere"))
+    return machine
+
+
+def test_fits(free: SimpleNamespace) -> None:
+    """A network that fits is no error; what counts is memory and swap together."""
+    memory.check(*SMALL)
+    free.available = 0
+    memory.check(*SMALL)
+
+
+@pytest.mark.parametrize(
+    ("model", "training"),
+    [
+        ({"hidden": 5000}, {}),
+        ({"layers": 500}, {}),
+        ({"hidden": 512}, {"batch": 4096}),
+        ({"hidden": 512}, {"bptt": 4096}),
+        ({"vocab_size": 900_000, "embedding": 512}, {}),
+    ],
+)
+def test_too_large(free: SimpleNamespace, model: dict[str, int], training: dict[str, int]) -> None:
+    """A network for which the memory cannot be enough is an error that tells both figures."""
+    sizes: dict[str, Any] = {"vocab_size": 60} | model
+    limits: dict[str, Any] = {"steps": 1} | training
+    with pytest.raises(TrainingError, match=r"takes [1-9]\d*\.\d GB or more, 1\.0 GB are free"):
+        memory.check(ModelConfig(**sizes), TrainingConfig(**limits))
+
+
+def test_container(free: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In a container its limit counts; "max" is none."""
+    monkeypatch.setattr(memory, "LIMIT", tmp_path / "memory.max")
+    memory.LIMIT.write_text("max\n")
+    memory.check(*SMALL)
+    memory.LIMIT.write_text("1000000\n")
+    with pytest.raises(TrainingError, match="not enough memory"):
+        memory.check(*SMALL)
+
+
+def test_before_it_is_taken(free: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is checked before a network is made."""
+    free.available = free.free = 0
+    monkeypatch.delattr("charrnn.training.trainer.Network")
+    with pytest.raises(TrainingError, match="not enough memory"):
+        trainer()
