@@ -7,8 +7,7 @@ model.complete("The little fo")     # [Completion(text='x', p=0.93), ...]
 model.score("The end.")
 """
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing takes a while to import, in which Ctrl-C gives a traceback
 if TYPE_CHECKING:
     from charrnn.model import Model, load
 
@@ -16,7 +15,7 @@ __all__ = ["Model", "load"]
 __version__ = "0.1.0"
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     # Late, so that `charrnn --help` does not wait for NumPy.
     if name in __all__:
         from charrnn import model

@@ -3,7 +3,6 @@
 import os
 import signal
 import sys
-from contextlib import suppress
 
 INTERRUPTED = 130
 
@@ -21,6 +20,8 @@ def run() -> None:
     if code == INTERRUPTED:
         # At once: tidying up a process that has loaded torch takes half a second, and Python would
         # end by the signal where it came while torch was loaded.
+        from contextlib import suppress
+
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()

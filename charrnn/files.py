@@ -27,11 +27,15 @@ def replacing(path: Path) -> Iterator[BufferedRandom]:
     """Yield a new file that takes the place of `path` once it is written and flushed to disk.
 
     A reader sees the old file or the new one, never a part. Each writer has a file of its own,
-    which is removed whatever goes wrong; a kill leaves it, see `tidy`.
+    which is removed whatever goes wrong; a kill leaves it, see `tidy`. Of a symbolic link the file
+    that it points to is replaced. A device is not: /dev/null would become a file.
 
     Raises:
         OSError: the file cannot be written; what was there before is untouched.
     """
+    path = Path(os.path.realpath(path))
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file")
     beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
     try:
         with open(beside, "x+b") as file:

@@ -70,6 +70,26 @@ class TestWriteAtomically:
         write_atomically(tmp_path / "model", b"new")
         assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"new"]
 
+    def test_link(self, tmp_path: Path) -> None:
+        """A symbolic link stays one; the file that it points to is written, existing or not."""
+        (tmp_path / "there").mkdir()
+        link, target = tmp_path / "link", tmp_path / "there" / "file"
+        link.symlink_to(target)
+        for text in ("first", "second"):
+            write_atomically(link, text.encode())
+            assert link.is_symlink()
+            assert target.read_text() == text
+        assert os.listdir(tmp_path / "there") == ["file"]
+
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_device(self, tmp_path: Path) -> None:
+        """What is no file, such as a pipe or /dev/null, is neither replaced nor written."""
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        with pytest.raises(RunError, match="pipe or a device"):
+            write_atomically(pipe, b"text")
+        assert pipe.is_fifo()
+
     @pytest.mark.parametrize("name", ["replace", "fsync"])
     def test_interrupted(self, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Ctrl-C in the midst of writing leaves what was there before, and nothing beside it."""

@@ -74,12 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Text is UTF-8 whatever the locale, and a wrong byte is no reason to stop listening.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
-    command = typer.main.get_command(app)
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if arguments[:1] != ["train"]:  # torch may use the same library
         blas.start_with_one()
     meta: dict[str, object] = {}
     try:
+        command = typer.main.get_command(app)  # which takes a while: Ctrl-C may come
         with command.make_context("charrnn", arguments) as context:
             meta = context.meta
             command.invoke(context)
