@@ -27,11 +27,14 @@ class Part:
     Attributes:
         blocks: the whole text, which comes again at each iteration.
         start, stop: the first character, and the one behind the last.
+        all: whether the blocks hold this part alone. What a text has grown by since then is read
+            too, so that it is noticed.
     """
 
     blocks: Iterable[str]
     start: int
     stop: int
+    all: bool = False
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -39,9 +42,10 @@ class Part:
     def __iter__(self) -> Iterator[str]:
         place = 0
         for block in self.blocks:
-            if place >= self.stop:
+            if place >= self.stop and not self.all:
                 break
-            if text := block[max(0, self.start - place) : self.stop - place]:
+            end = None if self.all else self.stop - place
+            if text := block[max(0, self.start - place) : end]:
                 yield text
             place += len(block)
 
@@ -130,7 +134,12 @@ class Parts:
                 np.add.at(sizes, buckets, [*map(len, texts)])
             held = _drawn(sizes, val, seed)
             train, held_out = (
-                Part(Blocks(partial(_chosen, blocks, boundary, some)), 0, int(sizes[some].sum()))
+                Part(
+                    Blocks(partial(_chosen, blocks, boundary, some)),
+                    0,
+                    int(sizes[some].sum()),
+                    True,
+                )
                 for some in (~held, held)
             )
         else:

@@ -54,6 +54,7 @@ def write(file: BinaryIO, parts: Parts, tokenizer: Tokenizer, note: Note) -> dic
     (end,) = tokenizer.encode(END).tolist()
     (line_end,) = tokenizer.known(tokenizer.encode(SHAPES["lines"])).tolist()
     ends = array("q")
+    lengths: list[int] = []  # characters read of each part
 
     def encode(part: Part, doing: str) -> dict[str, int]:
         count = dict.fromkeys(("tokens", "documents", "bytes", "escapes"), 0)
@@ -71,14 +72,16 @@ def write(file: BinaryIO, parts: Parts, tokenizer: Tokenizer, note: Note) -> dic
         blocks = map(encoded, chunks(told(passed.follow(part), note, doing), CHUNK))
         for ids in shuffled(blocks, line_end, random) if parts.shape == "lines" else blocks:
             file.write(ids.data)
+        lengths.append(passed.characters - sum(lengths))
         return count
 
     values = {
         "train": encode(parts.train, "tokenizing"),
         "val": encode(parts.val, "tokenizing what is held out"),
     }
-    whole = passed.characters == len(parts.train) + len(parts.val)
-    if not whole or (parts.shape == "text" and str(passed) != parts.fingerprint):
+    if lengths != [len(parts.train), len(parts.val)] or (
+        parts.shape == "text" and str(passed) != parts.fingerprint
+    ):
         raise TextError("the text changed while it was read", "start again")
     file.write(bytes(-file.tell() % END_BYTES))
     file.write(ends)

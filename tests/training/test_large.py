@@ -123,6 +123,16 @@ def test_changed_meanwhile(shape: str, large: None) -> None:
     assert not [*Path(os.environ["XDG_CACHE_HOME"]).rglob("*.tmp")]
 
 
+@pytest.mark.parametrize("shape", ["lines", "documents"])
+def test_grown_meanwhile(shape: str) -> None:
+    """So is one that gets items while it is read."""
+    items = TEXT.replace("\n", SHAPES[shape])
+    passes = iter([[items], [items], [items, items], [items, items]])
+    parts = Parts.of(Blocks(lambda: iter(next(passes))), 0.1, shape)
+    with pytest.raises(TextError, match="changed while it was read"):
+        Corpus.prepare(parts)
+
+
 def test_a_long_text_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     """The vocabulary of a long text is that of a sample; all of the text is still learned from."""
     monkeypatch.setattr(corpora, "SAMPLE", 1 << 16)
