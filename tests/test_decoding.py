@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from charrnn import decoding
 from charrnn.decoding import decode, unnoted
 from charrnn.errors import TextError
+from tests.benchmarks import encodings
 from tests.strategies import texts
 
 
@@ -148,7 +149,7 @@ class TestText:
         """The first invalid byte is told by value, offset and line, wherever blocks end."""
         valid = bom + before.encode()
         with blocks_of(block):
-            error = error_of(valid + bad + after)
+            error = error_of(valid + bad + after, "utf-8")
         told = re.search(r"byte 0x(..) at offset (\d+) \(line (\d+)\)", str(error))
         assert told is not None
         assert int(told[1], 16) == bad[0]
@@ -248,9 +249,66 @@ class TestGuess:
         data = good[:place].encode() + b"\xff\xe9" * count + good[place:].encode()
         assert f"not utf-8: byte 0xff at offset {len(good[:place].encode())}" in str(error_of(data))
 
-    def test_doubt(self) -> None:
-        """Of a few strange bytes nothing is guessed."""
-        assert "0xe9" in str(error_of(b"The fox slept. " * 500 + b"caf\xe9 " * 15))
+    @pytest.mark.parametrize("encoding", encodings.ENCODINGS)
+    def test_short(self, encoding: str) -> None:
+        """Of 24 encodings, the right one is found for nearly every text of 100 bytes."""
+        texts = [*encodings.pieces(encoding, 100)]
+        right = sum(encodings.by_charrnn(text.encode(encoding)) == text for text in texts)
+        assert right >= 0.95 * len(texts)
+
+    @pytest.mark.parametrize(
+        "page",
+        [
+            "Who’s there? I’m asking you\nThat’s what I said… don’t wait\nHe said “no”, “it’s so”",
+            "Perché la città è lontana? Così disse l'università: il caffè è migliorato. C'è chi ne"
+            " è felice. Non è vero che tutto ciò che è nuovo sia peggio. Lunedì andrò là, più giù",
+            "The café is closed.",
+            "Ticket: £5",
+            "A rest\n" * 30 + "a naïve word, á la carte",
+        ],
+        ids=["quotes", "accents", "one letter", "one sign", "late"],
+    )
+    def test_western(self, page: str) -> None:
+        """A small Western text is cp1252 where nothing speaks for another encoding."""
+        notes: list[str] = []
+        file = io.BytesIO(page.encode("cp1252"))
+        assert "".join(decode(file, "a.txt", None, "strict", notes.append)) == page
+        assert notes == ["a.txt is not UTF-8; it is read as cp1252, or as --encoding says"]
+
+    def test_mixed_scripts(self) -> None:
+        """A Cyrillic text is read as one though some of its words have Latin letters too."""
+        page = PAGES["cp1251"] * 3 + "Взял папку Windows\u0430. "
+        assert read(page.encode("cp1251")) == page
+
+    @pytest.mark.parametrize(
+        "data",
+        [
+            b"one\ntwo\n\x81",
+            b"and more of THAT\xe9\x01",
+            b"caf\xe9 is one\nBLOCK" + b"The fox slept. " * 500,
+            b"The fox slept. " * 500 + b"caf\xe9",
+            "Müller ".encode() * 3 + b"M\xfcller",
+            b"only the end is missing: caf\xc3",
+        ],
+        ids=["no letter", "control character", "long", "long at the end", "utf-8", "broken off"],
+    )
+    def test_doubt(self, data: bytes) -> None:
+        """Of bytes that make no sense in cp1252, or a few in a long text, nothing is guessed."""
+        with blocks_of(3000):
+            assert "not utf-8: byte 0x" in str(error_of(data))
+
+    @pytest.mark.parametrize(("errors", "found"), [("replace", "caf\ufffd"), ("skip", "caf")])
+    def test_wrong_bytes_that_are_expected(self, errors: str, found: str) -> None:
+        """Where wrong bytes are to be replaced or left out, a few are not taken as a hint."""
+        assert read(b"The fox: caf\xe9", errors=errors) == f"The fox: {found}"
+
+    @given(st.binary(min_size=1, max_size=300))
+    def test_any_bytes(self, data: bytes) -> None:
+        """Any bytes are a text, with no more than a note, or an error in one line."""
+        try:
+            read(data)
+        except TextError as error:
+            assert "\n" not in str(error)
 
     def test_none_but_utf8(self) -> None:
         """Text in UTF-8 is never guessed at, even where blocks end within a character."""
