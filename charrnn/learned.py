@@ -7,7 +7,8 @@ secret is not: addresses, numbers, mixtures of letters and digits, and lines tha
 import os
 import re
 import sqlite3
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Self
@@ -19,6 +20,8 @@ KEPT = 20_000  # words
 LONGEST = 24  # characters of a word; what is longer is rather a key
 BUSY_SECONDS = 5.0  # that another session may take
 FILE = "learned.sqlite"
+PRIVATE = 0o600  # the mode of a file that its owner alone can read
+OTHERS = 0o077  # what such a mode does not hold
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS typed (place INTEGER PRIMARY KEY AUTOINCREMENT, word TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS typed_word ON typed (word);
@@ -26,6 +29,7 @@ CREATE TABLE IF NOT EXISTS paused (since INTEGER);
 """
 # What stands between white space and is no word of a text: addresses, paths, anything with a digit.
 SECRET = re.compile(r"[@\d\\/_=]|://|www\.", re.IGNORECASE)
+NO_WORD = re.compile(r"[\0-\x20\x7f-\xa0]")  # white space and control characters
 # A line that says one: "password: ...", "my PIN is ...", "Bearer ...".
 NAMES_SECRET = re.compile(
     r"\b(?:pass(?:word|phrase|code|wort)?|pwd|pin|secret|token|(?:api|access|private)[ -]?key"
@@ -53,6 +57,17 @@ def _mixed_case(word: str) -> bool:
     return len(re.findall(r"[a-z][A-Z]", word)) > 1
 
 
+def _checked(word: object) -> str:
+    """Return what the file holds as a word.
+
+    Raises:
+        sqlite3.DatabaseError: it cannot be one.
+    """
+    if isinstance(word, str) and not NO_WORD.search(word):
+        return word
+    raise sqlite3.DatabaseError("it is damaged")
+
+
 class Learned:
     """The file of learned words.
 
@@ -60,16 +75,20 @@ class Learned:
         path: of it, made if there is none.
 
     Raises:
-        RunError: it cannot be made or read.
+        RunError: it cannot be made or read, or is damaged.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         with self._reported():
             path.parent.mkdir(parents=True, exist_ok=True)
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # for its owner alone
+            if path.exists() and not path.is_file():
+                raise OSError("it is not a file")
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, PRIVATE))
             with self._connection() as connection:
                 connection.executescript(SCHEMA)
+            if stat.S_IMODE(path.stat().st_mode) & OTHERS:  # as a copy or a wide umask left it
+                path.chmod(PRIVATE)
 
     @classmethod
     def of_user(cls) -> Self:
@@ -111,25 +130,36 @@ class Learned:
     def words(self) -> list[str]:
         """All that was learned, the oldest first."""
         with self._connection() as connection:
-            return [word for (word,) in connection.execute("SELECT word FROM typed ORDER BY place")]
+            rows = connection.execute("SELECT word FROM typed ORDER BY place").fetchall()
+            return [_checked(word) for (word,) in rows]
 
     def counts(self) -> list[tuple[str, int]]:
         """Each word and how often it was typed, the commonest first."""
         query = "SELECT word, count(*) FROM typed GROUP BY word ORDER BY 2 DESC, 1"
         with self._connection() as connection:
-            return connection.execute(query).fetchall()
+            return [(_checked(word), times) for word, times in connection.execute(query).fetchall()]
 
     def forget(self, word: str) -> int:
         """Delete a word, in any case of its letters; how often it was there."""
-        with self._connection() as connection:
-            found = [known for known, _ in self.counts() if known.lower() == word.lower()]
-            marks = ", ".join("?" * len(found))
-            return connection.execute(f"DELETE FROM typed WHERE word IN ({marks})", found).rowcount
+        found = [known for known, _ in self.counts() if known.lower() == word.lower()]
+        marks = ", ".join("?" * len(found))
+        return self._erase(f"DELETE FROM typed WHERE word IN ({marks})", found)
 
     def clear(self) -> None:
         """Delete all words."""
+        self._erase("DELETE FROM typed")
+
+    def _erase(self, statement: str, values: Sequence[str] = ()) -> int:
+        """Delete rows for good; how many.
+
+        The file is written anew even if there are none: where SQLite split a page, it may have left
+        copies of words in the unused rest of another, which secure_delete does not overwrite.
+        """
         with self._connection() as connection:
-            connection.execute("DELETE FROM typed")
+            count = connection.execute(statement, values).rowcount
+            connection.commit()
+            connection.execute("VACUUM")
+        return count
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -139,15 +169,17 @@ class Learned:
             closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as connection,
             connection,
         ):
-            connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten
+            connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten,
+            connection.execute("PRAGMA temp_store = MEMORY")  # and in no other file meanwhile
             yield connection
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
         try:
             yield
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, sqlite3.Error, UnicodeError) as error:
+            what = "it is damaged" if isinstance(error, UnicodeError) else str(error)
             raise RunError(
-                f"cannot use {self.path}, the file of learned words: {error}",
+                f"cannot use {self.path}, the file of learned words: {what}",
                 "delete it, or name another one by $CHARRNN_LEARNED",
             ) from None

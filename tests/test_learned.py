@@ -1,7 +1,12 @@
 """What was typed in earlier sessions: words in one file, which may be forgotten; no secrets."""
 
+import os
+import random
 import sqlite3
 import stat
+import string
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -39,6 +44,34 @@ def test_clear(learned: Learned) -> None:
     learned.clear()
     assert learned.words() == []
     assert b"some" not in learned.path.read_bytes()
+
+
+def test_forget_after_page_splits(learned: Learned) -> None:
+    """None of many forgotten words is left anywhere in the file, whatever SQLite moved in it."""
+    rng = random.Random(0)
+    words = {"".join(rng.choices(string.ascii_lowercase, k=8)) for _ in range(600)}
+    for _ in range(6):
+        learned.learn(" ".join(rng.sample(sorted(words), len(words))))
+    gone = sorted(words)[::6]
+    for word in gone:
+        assert learned.forget(word) == 6
+    data = learned.path.read_bytes()
+    assert [word for word in gone if word.encode() in data] == []
+    assert {*learned.words()} == words - {*gone}
+    learned.clear()
+    data = learned.path.read_bytes()
+    assert [word for word in words if word.encode() in data] == []
+
+
+def test_forget_again(learned: Learned) -> None:
+    """What an earlier version left of a word is gone once the word is forgotten again."""
+    learned.learn("Zanzibar")
+    with closing(sqlite3.connect(learned.path)) as connection, connection:
+        connection.execute("PRAGMA secure_delete = OFF")
+        connection.execute("DELETE FROM typed")
+    assert b"Zanzibar" in learned.path.read_bytes()
+    assert learned.forget("Zanzibar") == 0
+    assert b"Zanzibar" not in learned.path.read_bytes()
 
 
 def test_pause(learned: Learned) -> None:
@@ -92,7 +125,10 @@ def test_no_secrets(line: str) -> None:
 
 
 def test_owner_alone(learned: Learned) -> None:
-    """Nobody else can read the file."""
+    """Nobody else can read the file, even if others could before."""
+    assert stat.S_IMODE(learned.path.stat().st_mode) == 0o600
+    learned.path.chmod(0o644)
+    Learned(learned.path)
     assert stat.S_IMODE(learned.path.stat().st_mode) == 0o600
 
 
@@ -100,9 +136,60 @@ def test_no_database(tmp_path: Path) -> None:
     """A file that is none is left alone, with an error that names it."""
     path = tmp_path / "notes.txt"
     path.write_text("not a database, but a text that is long enough to be one " * 20)
+    path.chmod(0o644)
     with pytest.raises(RunError, match=r"notes\.txt"):
         Learned(path)
     assert path.read_text().startswith("not a database")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_no_file(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    """A folder or a named pipe is refused at once and left as it is."""
+    path = tmp_path / "words"
+    make(path)
+    mode = path.stat().st_mode
+    with pytest.raises(RunError, match="not a file"):
+        Learned(path)
+    assert path.stat().st_mode == mode
+
+
+def test_damaged(learned: Learned) -> None:
+    """Whatever stands in the file, it is used or refused in one line."""
+    learned.learn(" ".join(Path(__file__).read_text().split()))
+    good = learned.path.read_bytes()
+    rng = random.Random(0)
+    refused = 0
+    for _ in range(40):
+        damaged = bytearray(good[: rng.choice([len(good), rng.randrange(len(good))])])
+        for _ in range(rng.choice([1, 30])):
+            damaged[rng.randrange(min(len(damaged), rng.choice([400, len(good)])))] = rng.randrange(
+                256
+            )
+        learned.path.write_bytes(damaged)
+        try:
+            again = Learned(learned.path)
+            again.words()
+            again.forget("test")
+            again.learn("more")
+        except RunError as error:
+            assert "\n" not in str(error)
+            refused += 1
+        for other in learned.path.parent.iterdir():
+            if other != learned.path:
+                other.unlink()
+    assert 0 < refused < 40
+
+
+@pytest.mark.parametrize("word", [b"bytes", "two words", "\x1b[31m", "a\nb"])
+def test_no_words(learned: Learned, word: object) -> None:
+    """What cannot have been learned is damage, and is not shown."""
+    with closing(sqlite3.connect(learned.path)) as connection, connection:
+        connection.execute("INSERT INTO typed (word) VALUES (?)", [word])
+    with pytest.raises(RunError, match="it is damaged"):
+        learned.words()
+    with pytest.raises(RunError, match="it is damaged"):
+        learned.counts()
 
 
 def test_busy(learned: Learned, monkeypatch: pytest.MonkeyPatch) -> None:
