@@ -2,9 +2,9 @@
 
 import json
 import re
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,6 +24,8 @@ from charrnn.words import LETTER, MARKS, UNSPACED, WORD
 LINES = 3  # that are shown
 WIDTH = 70  # characters of each
 CONTEXT = 3  # words before the suggested one that a line may share
+KEPT = 1 << 25  # characters of the training text that are searched, its first ones
+WAIT_SECONDS = 1.0  # for the text to be read; later it is there
 # Between two words, which a line break may part. (It takes all that it can at once: trying less
 # would take hours where a text has long runs of white space.)
 WORD_GAP = rf"[^\w\n{UNSPACED}]*+(?:\n[^\w\n{UNSPACED}]*+)?"
@@ -50,17 +52,47 @@ class Evidence:
         except (KeyError, TypeError, CharrnnError):
             return cls(None)
 
-    @cached_property
+    def __post_init__(self) -> None:
+        self._text = ""
+        self._cut = False
+        self._reader = threading.Thread(target=self._read, daemon=True)
+
+    def ready(self, seconds: float | None = None) -> bool:
+        """Whether the text has been read, after waiting so long at most; None waits for the end.
+
+        It is read in a thread, once.
+        """
+        if self._reader.ident is None:  # not started
+            self._reader.start()
+        self._reader.join(seconds)
+        return not self._reader.is_alive()
+
+    @property
     def text(self) -> str:
-        """Empty if it is not at hand, or has changed since."""
+        """The first KEPT characters; empty if it is not at hand, or has changed since."""
+        self.ready()
+        return self._text
+
+    @property
+    def limits(self) -> str:
+        """What of the text is searched, in words that follow; empty if it is all of it."""
+        return f" in its first {KEPT / 1e6:.0f} million characters" if self._cut else ""
+
+    def _read(self) -> None:
         if not self.source or "-" in self.source.paths:
-            return ""
+            return
         fingerprint = Fingerprint()
+        kept: list[str] = []
+        room = KEPT
         try:
-            text = "".join(fingerprint.follow(self.source.stream()))
-        except CharrnnError:
-            return ""
-        return text if str(fingerprint) == self.fingerprint else ""
+            for block in fingerprint.follow(self.source.stream()):
+                kept.append(block[:room])
+                room -= len(kept[-1])
+        except (CharrnnError, MemoryError):
+            return
+        if str(fingerprint) == self.fingerprint:
+            self._cut = fingerprint.characters > KEPT
+            self._text = "".join(kept)
 
     def lines(self, before: str, word: str) -> tuple[list[str], str]:
         """The lines that have a word after as many of the words before it as any line has.
@@ -76,12 +108,18 @@ class Evidence:
             words = []
         for first in range(max(0, len(words) - CONTEXT), len(words) + 1):
             shared = [*words[first:], word]
-            pattern = rf"(?<!{LETTER}){WORD_GAP.join(map(re.escape, shared))}(?!{LETTER}|[{MARKS}])"
-            found = [*re.finditer(pattern, self.text)]
-            if found:
-                lines = dict.fromkeys(self._around(*match.span()) for match in found)
-                count = "once" if len(found) == 1 else f"{len(found):,} times"
-                return [*lines][:LINES], f"{' '.join(shared)!r} {count}"
+            begin, *rest = map(re.escape, shared)
+            # What is behind the first word is looked at after it, so that it is found quickly.
+            pattern = WORD_GAP.join([f"{begin}(?<!{LETTER}{begin})", *rest])
+            lines: dict[str, None] = {}
+            count = 0
+            for match in re.finditer(rf"{pattern}(?!{LETTER}|[{MARKS}])", self.text):
+                count += 1
+                if len(lines) < LINES:
+                    lines[self._around(*match.span())] = None
+            if count:
+                times = "once" if count == 1 else f"{count:,} times"
+                return [*lines], f"{' '.join(shared)!r} {times}"
         return [], ""
 
     def _around(self, start: int, end: int) -> str:
@@ -118,11 +156,14 @@ def why(model: Model, evidence: Evidence, typed: str, completion: Completion) ->
             f"  the network {reasons.network:.1%}, the trigrams {reasons.trigrams:.1%}; "
             f"{reasons.trained:,} times in the training text, {reasons.recent:,} in this one"
         )
+    if not evidence.ready(WAIT_SECONDS):
+        said.append("  (the training text is being read; ask again in a moment)")
+        return "\n".join(said)
     lines, shared = evidence.lines(typed[: len(typed) - len(half)], word)
     if not evidence.text:
         said.append("  (the training text is gone or has changed)")
     elif lines:
-        said += [f"  it has {shared}:", *(f"  | {line}" for line in lines)]
+        said += [f"  it has {shared}{evidence.limits}:", *(f"  | {line}" for line in lines)]
     else:
-        said.append("  it does not stand in the training text")
+        said.append(f"  it does not stand in the training text{evidence.limits}")
     return "\n".join(said)

@@ -1,13 +1,17 @@
 """Why a word is suggested: sources and lines of the training text."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from charrnn.complete import Completion
 from charrnn.parts import Parts
 from charrnn.source import Source
 from charrnn.text import SHAPES
-from charrnn.why import Evidence
+from charrnn.tokenizer import CharTokenizer
+from charrnn.why import Evidence, why
+from tests.models import random_model
 
 TEXT = "The old fox ran.\nAn old fox sat, and the old\nfox slept.\nfoxes\n"
 
@@ -78,6 +82,33 @@ def test_another_text(shape: str, tmp_path: Path) -> None:
     path.write_text(TEXT.replace("slept", "sleeps"))
     evidence = Evidence(source, evidence.fingerprint)
     assert evidence.lines("the old ", "fox") == ([], "")
+
+
+def test_long_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a long text only the beginning is kept and searched, which is said."""
+    monkeypatch.setattr("charrnn.why.KEPT", 1_000_000)
+    path = tmp_path / "text.txt"
+    path.write_text("the fox ran\n" * 300_000 + "the heron flew\n")
+    evidence = evidence_of(path)
+    assert len(evidence.text) == 1_000_000
+    assert evidence.limits == " in its first 1 million characters"
+    assert evidence.lines("the ", "fox") == (["the fox ran"], "'the fox' 83,333 times")
+    assert evidence.lines("the ", "heron") == ([], "")
+
+
+def test_text_that_does_not_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the text is being read, the rest is said without waiting for it."""
+    monkeypatch.setattr("charrnn.why.WAIT_SECONDS", 0.05)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    evidence = Evidence(Source([str(pipe)]))
+    model = random_model(CharTokenizer.train(TEXT))
+    said = why(model, evidence, "The old f", Completion("ox", 0.5))
+    assert said.splitlines()[0] == "fox: 50.0%"
+    assert "the training text is being read; ask again in a moment" in said
+    pipe.write_text(TEXT)
+    assert evidence.ready()
+    assert "gone or has changed" in why(model, evidence, "The old f", Completion("ox", 0.5))
 
 
 def test_damaged_resume_file(tmp_path: Path) -> None:
