@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from itertools import groupby
+from itertools import groupby, islice
 from typing import NamedTuple
 
 import numpy as np
@@ -70,7 +70,7 @@ def generate(
     engine: Engine,
     tokenizer: Tokenizer,
     start: Array,
-    samples: Sequence[Sample],
+    samples: Iterable[Sample],
     stop: StopConfig,
     random_seed: int,
     scored: bool = False,
@@ -80,7 +80,7 @@ def generate(
 
     Args:
         start: what the engine remembers before a seed, [L, S, 1, H].
-        samples: what to write; their progress is noted in them.
+        samples: what to write, taken BATCH at a time; their progress is noted in them.
         stop: where each one ends; the time is that of all together.
         random_seed: with a sample's key, decides what is drawn.
         scored: whether to find the surprise of what is drawn.
@@ -90,24 +90,30 @@ def generate(
         Parts, those of one sample in order.
     """
     deadline = math.inf if stop.seconds is None else time.monotonic() + stop.seconds
-    for first in range(0, len(samples), BATCH):
-        some = samples[first : first + BATCH]
+    rest = iter(samples)
+    while some := [*islice(rest, BATCH)]:
         batch = _Batch(engine, tokenizer, start, some, stop, random_seed, avoid)
         yield from batch.write(deadline, scored)
 
 
-def in_order(parts: Iterable[Part], samples: Sequence[Sample]) -> Iterator[Part]:
-    """The parts of the first sample as they come, then those of the second, and so on."""
-    waiting: dict[Sample, list[Part]] = {sample: [] for sample in samples}
+def in_order(parts: Iterable[Part], samples: Iterable[Sample]) -> Iterator[Part]:
+    """The parts of the first sample as they come, then those of the second, and so on.
+
+    Of all samples only those are held that have begun before their turn.
+    """
+    turns = iter(samples)
+    current = next(turns, None)
+    waiting: dict[Sample, list[Part]] = {}
     for part in parts:
-        waiting[part.sample].append(part)
-        while waiting:
-            current = next(iter(waiting))
-            ready, waiting[current] = waiting[current], []
+        if part.sample is not current:
+            waiting.setdefault(part.sample, []).append(part)
+            continue
+        yield part
+        ended = part.last
+        while ended and (current := next(turns, None)):
+            ready = waiting.pop(current, [])
             yield from ready
-            if not (ready and ready[-1].last):
-                break
-            del waiting[current]
+            ended = bool(ready) and ready[-1].last
 
 
 class _Seed(NamedTuple):

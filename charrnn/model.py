@@ -78,7 +78,7 @@ class Model:
 
     def write(
         self,
-        samples: Sequence[Sample],
+        samples: Iterable[Sample],
         stop: StopConfig,
         random_seed: int | None = None,
         scored: bool = False,

@@ -16,11 +16,12 @@ from charrnn.decoding import ERRORS, SUFFIXES, Note, decode, is_encoding, unnote
 from charrnn.errors import TextError
 from charrnn.files import room_for, spelled, temporary
 from charrnn.records import records
-from charrnn.text import END, SHAPES, Blocks, gathered, lines, whole_lines
+from charrnn.text import END, SHAPES, Blocks, bounded_lines, gathered, lines, whole_lines
 
 GLOBS = ("*.txt", "*.md")  # what is read of a folder,
 RECORD_GLOBS = ("*.jsonl", "*.ndjson", "*.csv", "*.tsv")  # and with a field
 KEPT_BLOCK = 1 << 20  # characters
+LONGEST_LINE = 1 << 22  # characters of a line that is looked at for itself; scoring it takes 340 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +146,12 @@ class Source:
     def lines(self, note: Note = unnoted) -> Iterator[tuple[int, str]]:
         """The lines of the text and their numbers from 1, without line ends, as they are read.
 
-        See `stream`.
+        Raises:
+            TextError: a line is longer than LONGEST_LINE; the rest as `stream`.
         """
-        return enumerate(lines(chain.from_iterable(self.parts(note))), 1)
+        blocks = chain.from_iterable(self.parts(note))
+        name = ", ".join(map(_called, self.paths))
+        return enumerate(lines(bounded_lines(blocks, LONGEST_LINE, name)), 1)
 
     def files(self) -> Iterator[str]:
         """The files that are read, those of a folder in order of their names."""

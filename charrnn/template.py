@@ -1,7 +1,7 @@
 """Filling the gaps of a template, so that the text after each one fits."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from string import Formatter
 from typing import Any, NamedTuple
 
@@ -56,7 +56,7 @@ def _gap(name: str, count: str) -> StopConfig:
 def fill(
     model: Model,
     pieces: Sequence[Piece],
-    samples: Sequence[Sample],
+    samples: Iterable[Sample],
     tries: int,
     random_seed: int,
     scored: bool = False,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from charrnn.errors import UsageError
+from charrnn.errors import TextError, UsageError
 
 END = "\x03"  # ends a document: a control character that no text needs, and that is taken from it
 SHAPES = {"text": "", "lines": "\n", "documents": END}  # of a corpus, and what ends an item of it
@@ -81,6 +81,29 @@ def whole_lines(blocks: Iterable[str]) -> Iterator[str]:
 def lines(blocks: Iterable[str]) -> Iterator[str]:
     """The lines of a text in blocks, without line ends; after the last one there is none."""
     return chain.from_iterable(text.split("\n") for text in whole_lines(blocks))
+
+
+def bounded_lines(blocks: Iterable[str], most: int, name: str) -> Iterator[str]:
+    """The same blocks, as long as no line outgrows memory.
+
+    Args:
+        most: characters of a line that blocks have in common.
+        name: of the text, for the error.
+
+    Raises:
+        TextError: such a line has more of them.
+    """
+    length, line = 0, 1
+    for block in blocks:
+        start, end, _ = block.partition("\n")
+        if length + len(start) > most:
+            raise TextError(
+                f"{name}: line {line} has more than {most:,} characters",
+                "break it into lines, or score the file with --by file",
+            )
+        length = len(block) - block.rfind("\n") - 1 if end else length + len(block)
+        line += block.count("\n")
+        yield block
 
 
 def chunks(blocks: Iterable[str], size: int = 1 << 16) -> Iterator[str]:

@@ -392,6 +392,18 @@ class TestInOrder:
         parts = in_order(model.write(samples, StopConfig(chars=10**12), 0), samples)
         assert {part.sample for part in itertools.islice(parts, 20)} == {samples[0]}
 
+    def test_as_many_as_are_wanted(self, model: Model) -> None:
+        """Samples are taken a batch at a time: their number costs neither time nor memory."""
+        taken = itertools.count()
+        samples = (Sample("The", key=(next(taken),)) for _ in itertools.count())
+        wanted, turns = itertools.tee(samples)
+        parts = in_order(model.write(wanted, StopConfig(chars=3), 0), turns)
+        ended = (part.sample for part in parts if part.last)
+        assert [sample.key for sample in itertools.islice(ended, BATCH + 2)] == [
+            (i,) for i in range(BATCH + 2)
+        ]
+        assert next(taken) == 2 * BATCH
+
 
 class TestNoted:
     @pytest.mark.parametrize("options", CONTROLS.values(), ids=CONTROLS)

@@ -1,13 +1,14 @@
 """Text as it is: escapes, lines, pieces."""
 
 import itertools
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn import text
-from charrnn.errors import UsageError
+from charrnn.errors import TextError, UsageError
 from tests.strategies import cut, texts
 
 
@@ -17,6 +18,26 @@ class TestLines:
         """They are what split makes of the text, wherever blocks end; no line follows the last."""
         *every, last = s.split("\n")
         assert [*text.lines(data.draw(cut(s)))] == [*every, *([last] if last else [])]
+
+
+class TestBoundedLines:
+    @given(st.data(), texts)
+    def test_short_enough(self, data: st.DataObject, s: str) -> None:
+        """A text whose lines are short enough stays as it is, wherever blocks end."""
+        most = max(map(len, s.split("\n")))
+        assert "".join(text.bounded_lines(data.draw(cut(s)), most, "a.txt")) == s
+
+    @pytest.mark.parametrize("size", [1, 4, 9])
+    def test_too_long(self, size: int) -> None:
+        """A line of many blocks is an error as soon as it is too long, with its number."""
+
+        def endless() -> Iterator[str]:
+            yield from ("a\nb", "c\n", "d\ne")
+            yield from itertools.repeat("f" * size)
+
+        blocks = text.bounded_lines(endless(), 20, "a.txt")
+        with pytest.raises(TextError, match=r"a\.txt: line 4 has more than 20 characters"):
+            len("".join(blocks))
 
 
 @given(st.data(), texts, st.integers(1, 9))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from itertools import chain
+from itertools import chain, tee
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
@@ -181,14 +181,16 @@ def generate(
     items = loaded.shape == "lines"
     if not rules.keys() & {"chars", "tokens", "seconds"}:
         rules["chars"] = LONGEST if rules or loaded.shape != "text" else LENGTH
-    temperatures = _temperatures(temperature)
+    samplings = [replace(sampling, temperature=t) for t in _temperatures(temperature)]
     known = partial(_known, tokenizer=loaded.file.tokenizer, unknown=unknown, ui=ui)
-    wanted = [
-        Sample(s, replace(sampling, temperature=t), (i, j))
-        for i, s in enumerate(map(known, seeds))
-        for t in temperatures
+    seeds = [*map(known, seeds)]
+    # Made as they are written, and put in order as they come: there may be millions.
+    wanted, in_turn = tee(
+        Sample(s, each, (i, j))
+        for i, s in enumerate(seeds)
+        for each in samplings
         for j in range(samples)
-    ]
+    )
     scored = json_lines or highlight
     if template is not None:
         from charrnn.template import fill, parse
@@ -198,7 +200,7 @@ def generate(
         parts = fill(loaded, pieces, wanted, tries, random_seed, scored, avoid_copying)
     else:
         parts = loaded.write(wanted, StopConfig(**rules), random_seed, scored, avoid_copying)
-    parts = in_order(parts, wanted)
+    parts = in_order(parts, in_turn)
     parts = chain([next(parts)], parts)  # what cannot be begun does not empty the output file
     index = (loaded.items if items else loaded.word_runs) if novelty else None
     with _opened(output) as out:
@@ -239,7 +241,7 @@ def _novelty(parts: Iterable["Part"], index: "WordRuns | Items", ui: Ui) -> Iter
     from charrnn.novelty import WordRuns
 
     runs = isinstance(index, WordRuns)
-    text, shares = "", []
+    text, new, count = "", 0.0, 0
     for part in parts:
         yield part
         text += part.text
@@ -250,10 +252,10 @@ def _novelty(parts: Iterable["Part"], index: "WordRuns | Items", ui: Ui) -> Iter
             told = "-" if share is None else f"{share:.1%}"
             ui.note(f"\nnovelty: {told} of its runs of 8 words are not in the training text")
         elif share is not None:
-            shares.append(share)
+            new, count = new + share, count + 1
         text = ""
     if not runs:
-        ui.note(f"\nnovelty: {sum(shares):.0f} of {len(shares)} are not in the training text")
+        ui.note(f"\nnovelty: {new:.0f} of {count} are not in the training text")
 
 
 def _share_new(index: "WordRuns | Items", sample: "Sample", text: str) -> float | None:

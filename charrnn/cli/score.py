@@ -52,7 +52,7 @@ def score(
     """Score each line, or file: its log-probability and bits per character.
 
     On a terminal, characters are coloured by how surprising they are; elsewhere, or with --json,
-    an object is printed for each line.
+    an object is printed for each line. A line may have 4 million characters, a file any number.
     """
     import charrnn
     from charrnn import runs

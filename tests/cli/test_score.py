@@ -47,6 +47,21 @@ def test_lines(call: Call, any_trained: Training, text: Path) -> None:
     assert call("score", "text.txt", "-m", run, "--json") == result
 
 
+def test_line_that_is_too_long(
+    call: Call, trained: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A line that is too long for memory is an error with its number; by file it is scored."""
+    monkeypatch.setattr("charrnn.source.LONGEST_LINE", 1000)
+    monkeypatch.setattr("charrnn.decoding.BLOCK", 100)
+    (tmp_path / "a.txt").write_text("The fox\n" + "slept " * 200)
+    result = call("score", "a.txt", "-m", trained.run)
+    assert result.code == 1
+    assert "a.txt: line 2 has more than 1,000 characters" in result.error
+    assert "--by file" in result.error
+    (record,) = call("score", "a.txt", "-m", trained.run, "--by", "file").events
+    assert record["chars"] == 1208
+
+
 def test_files(call: Call, trained: Training, text: Path, tmp_path: Path) -> None:
     """--by file gives an object for each file, with the score that eval finds."""
     (tmp_path / "other.txt").write_text("A heron laughed.\n")
