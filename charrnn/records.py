@@ -1,86 +1,336 @@
-"""The texts in a file of records: JSON Lines, or a table with commas or tabs (CSV, TSV)."""
+"""The texts in a file of records: JSON Lines, a JSON array, or a table (CSV, TSV)."""
 
 import csv
 import json
+import re
+from collections import deque
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import PurePath
+from typing import Any
 
 from charrnn.errors import TextError
 from charrnn.text import lines
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
-LONGEST_FIELD = 2**31 - 1  # characters; the csv module's own limit is 131,072
+MARK = "\ufeff"  # of byte order, which stands inside a file that was joined from several
+WHITE = re.compile(rf"[ \t\n\r{MARK}]*")
+LONGEST = 1 << 25  # characters of a record; a quotation mark that is not closed ends there
+LISTED = 20  # names of fields or columns in a message, at the most
 
 
-def records(blocks: Iterable[str], path: str, name: str, field: str) -> Iterator[str]:
-    """The text of one field of each record.
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the texts are in a file of records.
+
+    Attributes:
+        field: name of the field or column; in JSON "a.b" is the field b of the object a, unless
+            there is a field of that whole name. Of a table without a header the column's number,
+            from 1.
+        delimiter: between the cells of a table; None for what the file's name says.
+        header: whether a table's first row names its columns.
+        id: field or column that identifies a record, named like `field`; None for none.
+    """
+
+    field: str
+    delimiter: str | None = None
+    header: bool = True
+    id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record.
+
+    Attributes:
+        number: of the record in its file, from 1; broken ones count.
+        line: where it begins, from 1.
+        text: that of the field.
+        id: that of the field that identifies it; None if it has none.
+    """
+
+    number: int
+    line: int
+    text: str
+    id: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A record that cannot be read, or that lacks the field.
+
+    Attributes:
+        number, line: see Record.
+        why: what is wrong.
+    """
+
+    number: int
+    line: int
+    why: str
+
+
+class _BrokenError(Exception):
+    """What is wrong with a record."""
+
+
+def records(
+    blocks: Iterable[str], path: str, name: str, layout: Layout
+) -> Iterator[Record | Broken]:
+    """Yield the records of a file.
+
+    A table with commas or another delimiter may have quoted cells (RFC 4180), one with tabs has no
+    quoting (IANA's text/tab-separated-values). After a row that breaks the rules of quoting, the
+    line behind its first line is read as a row again.
 
     Args:
-        blocks: of the file's text.
-        path: its name's ending tells the format; of another name it is JSON Lines if the first
-            character is a brace, else a table, whose first row names the columns.
+        blocks: the file's text.
+        path: its name's ending tells the format; otherwise it is JSON Lines if the first character
+            is a brace, a JSON array if it is a bracket, else a table.
         name: of the file, for messages.
-        field: of an object, or the name of a column.
+        layout: where the texts are.
 
     Raises:
-        TextError: a record is broken or lacks the field.
+        TextError: a table has no such column, or an array is broken.
     """
-    numbered = enumerate(lines(blocks), 1)
-    first = next(numbered, (1, ""))
-    whole = chain([first], numbered)
+    unread = filter(None, blocks)
+    start = ""
+    while not start.strip(MARK).strip() and (block := next(unread, "")):
+        start += block
+    blocks = chain([start], unread)
     ending = PurePath(path).suffix.lower()
-    if ending in JSON_LINES or (ending not in DELIMITERS and first[1].lstrip().startswith("{")):
-        return _from_json(whole, name, field)
-    rows = (line + "\n" for _, line in whole)
-    return _from_table(rows, DELIMITERS.get(ending, ","), name, field)
+    first = start.strip(MARK).lstrip()[:1]
+    found: Iterator[tuple[int, Any]]
+    if ending in JSON_LINES:
+        found = _json_lines(blocks)
+    elif ending in DELIMITERS or layout.delimiter or first not in ("{", "["):
+        delimiter = layout.delimiter or DELIMITERS.get(ending, ",")
+        found = _table(blocks, delimiter, name, layout)
+    else:
+        found = _json_lines(blocks) if first == "{" else _elements(blocks, name)
+    for number, (line, value) in enumerate(found, 1):
+        try:
+            if isinstance(value, _BrokenError):
+                raise value
+            if isinstance(value, tuple):
+                text, own = value
+            else:
+                text, own = _text(value, layout.field), layout.id and _scalar(value, layout.id)
+        except _BrokenError as error:
+            yield Broken(number, line, str(error))
+        else:
+            yield Record(number, line, text, own)
 
 
-def _from_json(numbered: Iterable[tuple[int, str]], name: str, field: str) -> Iterator[str]:
-    for number, line in numbered:
-        if not line.strip():
+def _text(record: Any, field: str) -> str:
+    """The text of a field of what was read from JSON."""
+    if not isinstance(record, dict):
+        raise _BrokenError("it is no JSON object")
+    text = _at(record, field)
+    if text is None:
+        raise _BrokenError(f"the field {field!r} is null")
+    if not isinstance(text, str):
+        missing = f"is missing; there are {_listed(record)}" if text is _MISSING else "is no text"
+        raise _BrokenError(f"the field {field!r} {missing}")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _BrokenError("half of a surrogate pair is no character") from None
+    return text
+
+
+def _scalar(record: dict[str, Any], field: str) -> Any:
+    """A field that is a text, a number or a truth value; None if it is not."""
+    value = _at(record, field)
+    return value if isinstance(value, str | int | float) else None
+
+
+_MISSING = object()
+
+
+def _at(record: dict[str, Any], field: str) -> Any:
+    """The value of a field, or _MISSING."""
+    if field in record:
+        return record[field]
+    value: Any = record
+    for name in field.split("."):
+        if not isinstance(value, dict) or name not in value:
+            return _MISSING
+        value = value[name]
+    return value
+
+
+def _json_lines(blocks: Iterable[str]) -> Iterator[tuple[int, Any]]:
+    for number, line in enumerate(lines(blocks), 1):
+        if not (text := line.strip(MARK)).strip():
             continue
         try:
-            record = json.loads(line)
+            value = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise TextError(f"{name}: line {number} is not JSON: {error}") from None
-        if not isinstance(record, dict):
-            raise TextError(f"{name}: line {number} is no JSON object")
-        text = record.get(field)
-        if not isinstance(text, str):
-            has = "is no text" if field in record else f"is missing; there are {_listed(record)}"
-            raise TextError(f"{name}: line {number}: the field {field!r} {has}", "see --field")
+            value = _BrokenError(f"it is not JSON: {error}")
+        yield number, value
+
+
+def _elements(blocks: Iterable[str], name: str) -> Iterator[tuple[int, Any]]:
+    """The elements of a JSON array, of which one is in memory at a time."""
+    text = _Json(blocks)
+    text.peek()
+    text.skip()  # the bracket
+    mark = "" if text.peek() == "]" else ","
+    while mark == ",":
+        text.peek()
+        line = text.line
         try:
-            text.encode()
-        except UnicodeEncodeError:
+            yield line, text.value()
+        except (ValueError, RecursionError) as error:
+            said = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
             raise TextError(
-                f"{name}: line {number}: half of a surrogate pair is no character"
+                f"{name}: line {line}: the JSON array is broken in what begins here: {said}",
+                "mend it, or write one object a line (JSON Lines), where a broken one is skipped",
             ) from None
-        yield text
+        if (mark := text.peek()) == ",":
+            text.skip()
+    if text.peek() != "]":
+        found = repr(mark) if mark else "its end"
+        raise TextError(
+            f"{name}: line {text.line}: the JSON array is broken: {found} follows an element",
+            "mend it, or write one object a line (JSON Lines), where a broken one is skipped",
+        )
 
 
-def _from_table(rows: Iterator[str], delimiter: str, name: str, field: str) -> Iterator[str]:
-    csv.field_size_limit(LONGEST_FIELD)
-    reader = csv.reader(rows, delimiter=delimiter, strict=True)
-    try:
-        header = next(reader, [])
-        if field not in header:
+class _Json:
+    """JSON in blocks, of which no more is in memory than is needed.
+
+    Attributes:
+        line: of the next character, from 1.
+    """
+
+    def __init__(self, blocks: Iterable[str]) -> None:
+        self.line = 1
+        self._blocks = iter(blocks)
+        self._text = ""
+        self._place = 0
+
+    def peek(self) -> str:
+        """The next character that is no white space; "" at the end."""
+        while True:
+            self._go(WHITE.match(self._text, self._place).end())  # type: ignore[union-attr]
+            if self._place < len(self._text):
+                return self._text[self._place]
+            if not self._more():
+                return ""
+
+    def skip(self) -> None:
+        """Go on by one character."""
+        self._go(self._place + 1)
+
+    def value(self) -> Any:
+        """The value that begins here.
+
+        Raises:
+            ValueError: there is none, or it is longer than LONGEST.
+            RecursionError: it is nested too deeply.
+        """
+        while True:
+            try:
+                value, stop = json.JSONDecoder().raw_decode(self._text, self._place)
+            except ValueError:
+                if len(self._text) - self._place > LONGEST or not self._more():
+                    raise
+                continue
+            # A number may go on in the next block.
+            if stop < len(self._text) or not self._more():
+                self._go(stop)
+                return value
+
+    def _go(self, place: int) -> None:
+        self.line += self._text.count("\n", self._place, place)
+        self._place = place
+
+    def _more(self) -> bool:
+        block = next(self._blocks, "")
+        self._text = self._text[self._place :] + block
+        self._place = 0
+        return bool(block)
+
+
+def _table(
+    blocks: Iterable[str], delimiter: str, name: str, layout: Layout
+) -> Iterator[tuple[int, Any]]:
+    """The text and the id of each row, or what is wrong with it."""
+    rows = _rows(lines(blocks), delimiter)
+    number, first = next(rows, (1, []))
+    if isinstance(first, _BrokenError):
+        raise TextError(f"{name}: line {number}: {first}", "mend the table's first row")
+    names = first if layout.header else [*map(str, range(1, len(first) + 1))]
+    for wanted in filter(None, (layout.field, layout.id)):
+        if wanted not in names:
             raise TextError(
-                f"{name}: line 1: there is no column {field!r}, only {_listed(header)}",
-                "see --field",
+                f"{name}: line {number}: there is no column {wanted!r}, only {_listed(names)}",
+                "see --field and --delimiter",
             )
-        column = header.index(field)
-        for row in reader:
-            if row and len(row) <= column:
-                raise TextError(
-                    f"{name}: line {reader.line_num}: the row ends before the column {field!r}"
-                )
-            if row:
-                yield row[column]
-    except csv.Error as error:
-        raise TextError(f"{name}: line {reader.line_num}: {error}") from None
+    if not layout.header:
+        rows = chain([(number, first)], rows)
+    column = names.index(layout.field)
+    own = names.index(layout.id) if layout.id else None
+    for number, row in rows:
+        if isinstance(row, _BrokenError):
+            yield number, row
+        elif len(names) == 1:  # what parts no columns is text
+            yield number, (delimiter.join(row), delimiter.join(row) if layout.id else None)
+        elif any(row[len(names) :]):
+            yield (
+                number,
+                _BrokenError(
+                    f"the row has {len(row)} cells, the first one {len(names)}; "
+                    f"a cell that holds {delimiter!r} must be quoted"
+                    if delimiter != "\t"
+                    else f"the row has {len(row)} cells, the first one {len(names)}"
+                ),
+            )
+        elif len(row) <= column:
+            yield number, _BrokenError(f"the row ends before the column {layout.field!r}")
+        else:
+            yield number, (row[column], row[own] if own is not None and own < len(row) else None)
+
+
+def _rows(lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str] | _BrokenError]]:
+    """The cells of each row that is not empty, or what is wrong, and the line where it begins."""
+    if delimiter == "\t":
+        yield from ((number, line.split("\t")) for number, line in enumerate(lines, 1) if line)
+        return
+    csv.field_size_limit(LONGEST)
+    again: deque[str] = deque()  # lines that are to be read once more
+    row: list[str] = []  # the lines of the row
+
+    def read() -> Iterator[str]:
+        while (line := again.popleft() if again else next(lines, None)) is not None:
+            row.append(line)
+            yield line + "\n"
+
+    number = 1
+    reader = csv.reader(read(), delimiter=delimiter, strict=True)
+    while True:
+        try:
+            cells = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            unclosed = "unexpected end" in str(error) or "limit" in str(error)
+            why = "a quotation mark is not closed" if unclosed else str(error)
+            yield number, _BrokenError(f"the row is broken: {why}")
+            again.extendleft(reversed(row[1:]))
+            del row[1:]
+            reader = csv.reader(read(), delimiter=delimiter, strict=True)
+        else:
+            if cells:
+                yield number, cells
+        number += len(row)
+        row.clear()
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(map(repr, names)) or "none"
+    names = iter(names)
+    shown = ", ".join(map(repr, islice(names, LISTED))) or "none"
+    return f"{shown} ..." if next(names, None) is not None else shown

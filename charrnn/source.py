@@ -1,6 +1,7 @@
 """Where texts come from: files, folders and standard input, and how they are read."""
 
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -15,7 +16,7 @@ from charrnn.config import require
 from charrnn.decoding import ERRORS, SUFFIXES, Note, decode, is_encoding, unnoted
 from charrnn.errors import TextError
 from charrnn.files import room_for, spelled, temporary
-from charrnn.records import records
+from charrnn.records import Layout, Record, records
 from charrnn.text import END, SHAPES, Blocks, bounded_lines, gathered, lines, whole_lines
 
 GLOBS = ("*.txt", "*.md")  # what is read of a folder,
@@ -31,10 +32,13 @@ class Source:
     Attributes:
         paths: files and folders; "-" is standard input.
         encoding: any that Python knows; None finds it out.
-        errors: what to do with wrong bytes: strict, replace or skip.
+        errors: what to do with wrong bytes: strict, replace or skip. Strict also stops at a record
+            that is broken or lacks the field; None stops at wrong bytes only.
         glob: which files of folders are read; None stands for GLOBS or RECORD_GLOBS.
-        field: of records, whose text is read; None reads files as they are.
+        field: of records, whose text is read, see records.Layout; None reads files as they are.
         shape: a key of SHAPES: running text, an item in each line, or each file a document.
+        delimiter: between the cells of a table; None for what a file's name says.
+        header: whether a table's first row names its columns.
 
     Raises:
         UsageError: there is no such encoding, or a value makes no sense.
@@ -42,17 +46,28 @@ class Source:
 
     paths: Sequence[str]
     encoding: str | None = None
-    errors: str = "strict"
+    errors: str | None = None
     glob: str | None = None
     field: str | None = None
     shape: str = "text"
+    delimiter: str | None = None
+    header: bool = True
 
     def __post_init__(self) -> None:
         known = self.encoding is None or is_encoding(self.encoding)
         require(known, f"unknown encoding {self.encoding!r}; try utf-8, cp1252 or utf-16")
-        require(self.errors in ERRORS, f"--errors {self.errors!r} is none of {', '.join(ERRORS)}")
+        known = self.errors is None or self.errors in ERRORS
+        require(known, f"--errors {self.errors!r} is none of {', '.join(ERRORS)}")
         require(self.shape in SHAPES, f"{self.shape!r} is none of {', '.join(SHAPES)}")
         require(self.glob != "", "--glob needs a pattern, for example '*.txt'")
+        is_table = self.delimiter is not None or not self.header
+        require(self.field is not None or not is_table, "--delimiter and --no-header need --field")
+        parts = self.delimiter is None or (
+            len(self.delimiter) == 1 and self.delimiter not in '"\n\r'
+        )
+        require(parts, f"--delimiter {self.delimiter!r} is not one character, such as ; or \\t")
+        numbered = self.header or bool(re.fullmatch("[1-9][0-9]*", self.field or ""))
+        require(numbered, f"--field {self.field!r} is no column's number, as --no-header needs it")
 
     @property
     def name(self) -> str:
@@ -139,7 +154,7 @@ class Source:
 
     def _as_lines(self, found: Iterable[Iterable[str]]) -> Iterator[str]:
         for blocks in found:
-            for text in whole_lines(blocks) if self.field is None else [_one_line(blocks)]:
+            for text in whole_lines(blocks) if self.field is None else [one_line("".join(blocks))]:
                 if kept := "\n".join(filter(None, map(str.strip, text.split("\n")))):
                     yield kept + "\n"
 
@@ -152,6 +167,39 @@ class Source:
         blocks = chain.from_iterable(self.parts(note))
         name = ", ".join(map(_called, self.paths))
         return enumerate(lines(bounded_lines(blocks, LONGEST_LINE, name)), 1)
+
+    def records(self, note: Note = unnoted, id: str | None = None) -> Iterator[tuple[str, Record]]:
+        """The records of all files, each after the path of its file.
+
+        Those that are broken or lack the field are left out, unless `errors` is strict.
+
+        Args:
+            note: told in a line how many were left out, and why the first one was.
+            id: field that identifies a record, see records.Layout.
+
+        Raises:
+            TextError: as `stream`; or all records are broken or lack the field.
+        """
+        assert self.field is not None
+        layout = Layout(self.field, self.delimiter, self.header, id)
+        count = skipped = 0
+        first = ""
+        for path in self.files():
+            name = _called(path)
+            for record in records(self._blocks(path, note), unpacked_name(path), name, layout):
+                count += 1
+                if isinstance(record, Record):
+                    yield path, record
+                    continue
+                why = f"{name}: line {record.line}: {record.why}"
+                if self.errors == "strict":
+                    raise TextError(why, "without --errors strict it is skipped")
+                skipped += 1
+                first = first or why
+        if skipped and skipped == count:
+            raise TextError(f"no record of {count:,} can be read; {first}", "see --field")
+        if skipped:
+            note(f"{skipped:,} of {count:,} records are skipped; the first one: {first}")
 
     def files(self) -> Iterator[str]:
         """The files that are read, those of a folder in order of their names."""
@@ -194,20 +242,18 @@ class Source:
 
     def _found(self, note: Note) -> Iterator[Iterator[str]]:
         """The blocks of each file or record."""
-        for path in self.files():
-            blocks = self._blocks(path, note)
-            if self.field is None:
-                yield blocks
-                continue
-            for text in records(blocks, unpacked_name(path), _called(path), self.field):
-                if text:
-                    yield iter([text])
+        if self.field is None:
+            yield from (self._blocks(path, note) for path in self.files())
+            return
+        for _, record in self.records(note):
+            if record.text:
+                yield iter([record.text])
 
     def _blocks(self, path: str, note: Note) -> Iterator[str]:
         name = _called(path)
         try:
             with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
-                yield from decode(file, name, self.encoding, self.errors, note)
+                yield from decode(file, name, self.encoding, self.errors or "strict", note)
         except FileNotFoundError:
             raise TextError(f"{path} does not exist", "check the path") from None
         except OSError as error:
@@ -220,8 +266,9 @@ def unpacked_name(path: str) -> str:
     return root if ending.lower() in SUFFIXES else path
 
 
-def _one_line(blocks: Iterable[str]) -> str:
-    return " ".join("".join(blocks).split("\n"))
+def one_line(text: str) -> str:
+    """Return a record's text as a line: line breaks become spaces."""
+    return " ".join(text.split("\n"))
 
 
 def _comes_once(path: str) -> bool:

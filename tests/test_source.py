@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import pytest
@@ -256,6 +256,61 @@ class TestRecords:
         (tmp_path / "b.csv.gz").write_bytes(gzip.compress(b"x,y\r\nfour,4\r\n"))
         (tmp_path / "c.txt").write_text("not read")
         assert read(tmp_path, field="x") == "one\ntwo\n\nthree\n\nfour"
+
+    def test_skipped(self, tmp_path: Path) -> None:
+        """Broken records of all files are skipped, counted and told in one line."""
+        (tmp_path / "a.jsonl").write_text('{"x": "one"}\n{"x": null}\nbroken\n')
+        (tmp_path / "b.csv").write_text("x,y\ntwo,2\n3,3,3\n")
+        notes: list[str] = []
+        source = Source([str(tmp_path)], field="x")
+        assert source.read(notes.append) == "one\n\ntwo"
+        (note,) = notes
+        assert note.startswith("3 of 5 records are skipped; the first one: ")
+        assert note.endswith("a.jsonl: line 2: the field 'x' is null")
+
+    @pytest.mark.parametrize("errors", [None, "replace", "skip"])
+    def test_strict(self, write: Write, errors: str | None) -> None:
+        """Only strict stops at a broken record, which it names."""
+        path = write(b'{"x": "one"}\n{"y": 1}\n')
+        assert read(path, field="x", errors=errors) == "one"
+        assert "line 2: the field 'x' is missing" in str(error_of(path, field="x", errors="strict"))
+
+    def test_none_left(self, write: Write) -> None:
+        """Where no record has the field, that is an error, as a rule a wrong name."""
+        error = error_of(write(b'{"x": "one"}\n{"x": "two"}\n'), field="y")
+        assert "no record of 2" in str(error)
+        assert "there are 'x'" in str(error)
+
+    def test_numbers(self, tmp_path: Path) -> None:
+        """Each record has its number in its file, which the broken and empty ones count for."""
+        (tmp_path / "a.jsonl").write_text('{"x": "a\\nb"}\n\n{"x": ""}\n{"x": 1}\n{"x": "c"}\n')
+        (tmp_path / "b.csv").write_text('x,y\n"d\ne",1\nf,2\n')
+        found = [*Source([str(tmp_path)], field="x").records(id="y")]
+        assert [(PurePath(path).name, r.number, r.line, r.text, r.id) for path, r in found] == [
+            ("a.jsonl", 1, 1, "a\nb", None),
+            ("a.jsonl", 2, 3, "", None),
+            ("a.jsonl", 4, 5, "c", None),
+            ("b.csv", 1, 2, "d\ne", "1"),
+            ("b.csv", 2, 4, "f", "2"),
+        ]
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            ({"delimiter": ";"}, "need --field"),
+            ({"header": False}, "need --field"),
+            ({"field": "x", "delimiter": ";;"}, "--delimiter"),
+            ({"field": "x", "delimiter": '"'}, "--delimiter"),
+            ({"field": "x", "delimiter": ""}, "--delimiter"),
+            ({"field": "x", "header": False}, "column's number"),
+            ({"field": "0", "header": False}, "column's number"),
+        ],
+    )
+    def test_bad_layout(self, write: Write, options: dict[str, Any], said: str) -> None:
+        """What makes no sense of a table is a usage error."""
+        error = error_of(write(b"a"), **options)
+        assert isinstance(error, UsageError)
+        assert said in str(error)
 
 
 class TestShapes:

@@ -7,10 +7,12 @@ from typer import Option
 
 from charrnn.cli.options import (
     Debug,
+    Delimiter,
     Encoding,
     Errors,
     Field,
     Glob,
+    Header,
     Json,
     ModelOption,
     Quiet,
@@ -40,9 +42,11 @@ def evaluate(
         bool, Option("--keystrokes", help="Also type the text with the model's suggestions.")
     ] = False,
     encoding: Encoding = None,
-    errors: Errors = "strict",
+    errors: Errors = None,
     glob: Glob = None,
     field: Field = None,
+    delimiter: Delimiter = None,
+    header: Header = True,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -61,7 +65,8 @@ def evaluate(
     ui = Ui(quiet)
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
     with Working(ui, "scoring") as work:
-        parts = Source(texts, encoding, errors, glob, field, loaded.shape).parts(work.note)
+        source = Source(texts, encoding, errors, glob, field, loaded.shape, delimiter, header)
+        parts = source.parts(work.note)
         whole = ""
         if keystrokes:
             held = ["".join(part) for part in parts]

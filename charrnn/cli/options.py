@@ -26,6 +26,12 @@ def _refuse_runs(texts: list[str]) -> list[str]:
     return texts
 
 
+def _unescaped(text: str | None) -> str | None:
+    from charrnn.text import unescape
+
+    return None if text is None else unescape(text)
+
+
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 ModelOption = Annotated[
@@ -53,8 +59,13 @@ Encoding = Annotated[
     ),
 ]
 Errors = Annotated[
-    str,
-    typer.Option(metavar="HOW", help="What to do with wrong bytes: strict, replace or skip."),
+    str | None,
+    typer.Option(
+        metavar="HOW",
+        help="What to do about wrong bytes: strict, replace or skip; strict also stops at a broken "
+        "record.  [default: strict for bytes; broken records are skipped]",
+        show_default=False,
+    ),
 ]
 Glob = Annotated[
     str | None,
@@ -65,7 +76,26 @@ Glob = Annotated[
 Field = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="Read this field of each record of JSON Lines, CSV or TSV files."
+        metavar="NAME",
+        help="Read this field of each record of JSON, JSON Lines, CSV or TSV files; user.name is a "
+        "field of the object user.",
+    ),
+]
+Delimiter = Annotated[
+    str | None,
+    typer.Option(
+        metavar="CHAR",
+        help=r"Character between the cells of a table, such as ; or \t.  [default: comma, in .tsv "
+        "files tab]",
+        show_default=False,
+        callback=_unescaped,
+    ),
+]
+Header = Annotated[
+    bool,
+    typer.Option(
+        "--header/--no-header",
+        help="The first row of a table names its columns; with --no-header, --field is a number.",
     ),
 ]
 Dial = Annotated[

@@ -1,19 +1,21 @@
-"""charrnn score: how likely a model finds each line or file."""
+"""charrnn score: how likely a model finds each line, record or file."""
 
 import json
 import sys
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
 from charrnn.cli.options import (
     Debug,
+    Delimiter,
     Encoding,
     Errors,
     Field,
     Glob,
+    Header,
     Json,
     ModelOption,
     Quiet,
@@ -31,37 +33,56 @@ if TYPE_CHECKING:
 
 BATCH = 64  # lines scored side by side,
 BATCH_CHARS = 1 << 17  # or fewer, as soon as they have so many characters
-Record = dict[str, str | int | float]
+Record = dict[str, Any]  # what is printed of a line, record or file
 
 
 def score(
     texts: Texts,
     model: ModelOption = None,
-    by: Annotated[str, Option(help="What is scored, each for itself: line or file.")] = "line",
+    by: Annotated[
+        str | None,
+        Option(
+            help="What is scored, each for itself: line, record or file.  [default: line, with "
+            "--field record]",
+            show_default=False,
+        ),
+    ] = None,
     rank: Annotated[
         bool, Option("--rank", help="The likeliest first, by bits per character.")
     ] = False,
     encoding: Encoding = None,
-    errors: Errors = "strict",
+    errors: Errors = None,
     glob: Glob = None,
     field: Field = None,
+    own: Annotated[
+        str | None,
+        Option("--id", metavar="FIELD", help="Print this field of each record as its id."),
+    ] = None,
+    delimiter: Delimiter = None,
+    header: Header = True,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Score each line, or file: its log-probability and bits per character.
+    """Score each line, record or file: its log-probability and bits per character.
 
     On a terminal, characters are coloured by how surprising they are; elsewhere, or with --json,
-    an object is printed for each line. A line may have 4 million characters, a file any number.
+    an object is printed for each line or record. A line may have 4 million characters, a file any
+    number.
     """
     import charrnn
     from charrnn import runs
     from charrnn.heat import coloured
     from charrnn.source import Source
 
-    if by not in ("line", "file"):
-        raise UsageError(f"--by {by!r} is neither line nor file")
-    source = Source(texts, encoding, errors, glob, field)
+    by = by or ("line" if field is None else "record")
+    if by not in ("line", "record", "file"):
+        raise UsageError(f"--by {by!r} is none of line, record and file")
+    if by != "file" and (by == "record") != (field is not None):
+        raise UsageError(f"--by {by} does not go {'without' if by == 'record' else 'with'} --field")
+    if own is not None and by != "record":
+        raise UsageError("--id identifies records", "name the field to score with --field")
+    source = Source(texts, encoding, errors, glob, field, delimiter=delimiter, header=header)
     ui = Ui(quiet)
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
     shaded = sys.stdout.isatty() and not json_lines
@@ -69,7 +90,13 @@ def score(
     as_json = partial(json.dumps, ensure_ascii=False)
     empty = True
     with Working(ui, "scoring") as work:
-        found = (_lines if by == "line" else _files)(loaded, source, work)
+        match by:
+            case "line":
+                found = _scored(loaded, _lines(source, work), work)
+            case "record":
+                found = _scored(loaded, _records(source, own, loaded.shape, work), work)
+            case _:
+                found = _files(loaded, source, work)
         if rank:
             found = iter(sorted(found, key=lambda pair: pair[0]["bpc"]))
         for record, nats in found:
@@ -81,41 +108,73 @@ def score(
         raise TextError("the text is empty", "give a text to score")
 
 
-def _lines(
-    model: "Model", source: "Source", work: Working
-) -> Iterator[tuple[Record, "Array | None"]]:
-    """Lines that are not empty, and the surprise of their characters."""
+def _lines(source: "Source", work: Working) -> Iterator[tuple[Record, str]]:
+    """Yield each line, and what tells where it is."""
     from charrnn.files import spelled
 
-    tokenizer = model.file.tokenizer
     for path, part in source.by_file():
-        for batch in _batches(part.lines(work.note)):
-            surprises = model.surprise([line for _, line in batch], work.advance)
-            for (n, line), nats in zip(batch, surprises, strict=True):
-                total = float(nats.sum(dtype=float))
-                record: Record = {
-                    "file": spelled(path),
-                    "line": n,
-                    "text": line,
-                    "chars": len(line),
-                    "tokens": len(tokenizer.encode(line)),
-                    "logp": -total,
-                    "bpc": bits(total / len(line)),
-                }
-                yield record, nats
+        for n, line in part.lines(work.note):
+            yield {"file": spelled(path), "line": n}, line
 
 
-def _batches(lines: Iterable[tuple[int, str]]) -> Iterator[list[tuple[int, str]]]:
-    """Yield the lines that are not empty, with their numbers, in batches to score side by side."""
-    batch: list[tuple[int, str]] = []
+def _records(
+    source: "Source", own: str | None, shape: str, work: Working
+) -> Iterator[tuple[Record, str]]:
+    """Yield the text of each record, and what tells which one it is.
+
+    Args:
+        own: field with the record's id, or None.
+        shape: of the model's corpus; a model of lines has read a record as one line.
+    """
+    from charrnn.files import spelled
+    from charrnn.source import one_line
+
+    for path, record in source.records(work.note, own):
+        head: Record = {"file": spelled(path), "record": record.number, "line": record.line}
+        if own is not None:
+            head["id"] = record.id
+        yield head, one_line(record.text).strip() if shape == "lines" else record.text
+
+
+def _scored(
+    model: "Model", units: Iterable[tuple[Record, str]], work: Working
+) -> Iterator[tuple[Record, "Array | None"]]:
+    """Yield the score of each text that is not empty, and the surprisal of its characters."""
+    tokenizer = model.file.tokenizer
+    for batch in _batches(units):
+        surprises = model.surprise([text for _, text in batch], work.advance)
+        for (head, text), nats in zip(batch, surprises, strict=True):
+            total = float(nats.sum(dtype=float))
+            record: Record = {
+                **head,
+                "text": text,
+                "chars": len(text),
+                "tokens": len(tokenizer.encode(text)),
+                "logp": -total,
+                "bpc": bits(total / len(text)),
+            }
+            yield record, nats
+
+
+def _batches(units: Iterable[tuple[Record, str]]) -> Iterator[list[tuple[Record, str]]]:
+    """Yield the texts that are not empty in batches to score side by side.
+
+    What was read before an error is yielded before it is raised.
+    """
+    batch: list[tuple[Record, str]] = []
     chars = 0
-    for n, line in lines:
-        if line:
-            batch.append((n, line))
-            chars += len(line)
-        if len(batch) == BATCH or chars >= BATCH_CHARS:
+    try:
+        for head, text in units:
+            if text:
+                batch.append((head, text))
+                chars += len(text)
+            if len(batch) == BATCH or chars >= BATCH_CHARS:
+                yield batch
+                batch, chars = [], 0
+    except TextError:
+        if batch:
             yield batch
-            batch, chars = [], 0
+        raise
     if batch:
         yield batch
 

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from typer import Option
 
-from charrnn.cli.options import Debug, Encoding, Errors, Field, Glob, Json, Quiet, given, seconds
+from charrnn.cli.options import (
+    Debug,
+    Delimiter,
+    Encoding,
+    Errors,
+    Field,
+    Glob,
+    Header,
+    Json,
+    Quiet,
+    given,
+    seconds,
+)
 from charrnn.errors import UsageError
 from charrnn.ui import Ui, devnull
 
@@ -97,9 +109,11 @@ def train(
     documents: Annotated[
         bool, Option("--documents", help="Each file or record is a document of its own.")
     ] = False,
-    errors: Errors = "strict",
+    errors: Errors = None,
     glob: Glob = None,
     field: Field = None,
+    delimiter: Delimiter = None,
+    header: Header = True,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -125,8 +139,11 @@ def train(
     if lines and documents:
         raise UsageError("--lines and --documents exclude each other", "give one of them")
     shape = "lines" if lines else "documents" if documents else None
-    read = given(encoding=encoding, glob=glob, field=field, shape=shape)
-    if resume and (fixed or level or vocab_size or parent or read or errors != "strict"):
+    read = given(
+        encoding=encoding, errors=errors, glob=glob, field=field, shape=shape, delimiter=delimiter,
+        header=None if header else False,
+    )  # fmt: skip
+    if resume and (fixed or level or vocab_size or parent or read):
         raise UsageError(
             "with --resume only --time, --epochs, --steps, --patience and --threads can change",
             "start a new run for anything else",
@@ -152,7 +169,7 @@ def train(
         output, *paths = paths
     for path in paths:
         runs.refuse(path, "a text", instead)
-    source = Source(paths, errors=errors, **read)
+    source = Source(paths, **read)
     ui = Ui(quiet)
     clock = Clock(BEGAN)
     view = Progress(ui)

@@ -181,7 +181,9 @@ def command(
         model, training: what was chosen. A `parent` decides the shape.
     """
     values: dict[str, Any] = {"--encoding": source.encoding, "--glob": source.glob}
-    values |= {"--field": source.field, "--errors": source.errors}
+    values |= {"--field": source.field, "--delimiter": source.delimiter, "--errors": source.errors}
+    if not source.header:
+        values["--no-header"] = True
     if source.shape != "text":
         values[f"--{source.shape}"] = True
     if parent:

@@ -88,6 +88,89 @@ def test_several(call: Call, trained: Training, tmp_path: Path) -> None:
     ]
 
 
+class TestRecords:
+    @pytest.fixture
+    def posts(self, tmp_path: Path) -> None:
+        """Records of several lines, empty, broken and without an id."""
+        texts: list[object] = ["The fox\nslept.", "", None, "A heron\n\nsang."]
+        records = [{"body": text, "meta": {"key": f"p{i}"}} for i, text in enumerate(texts)]
+        lines = [*map(json.dumps, records), '{"body": "all winter"}']
+        (tmp_path / "posts.jsonl").write_text("\n\n".join(lines))
+
+    def test_units(self, call: Call, trained: Training, posts: None) -> None:
+        """A record is scored as a whole, with its number in the file and the line it begins in."""
+        result = call("score", "posts.jsonl", "--field", "body", "-m", trained.run)
+        assert result.code == 0
+        assert [(r["record"], r["line"], r["text"]) for r in result.events] == [
+            (1, 1, "The fox\nslept."),
+            (4, 7, "A heron\n\nsang."),
+            (5, 9, "all winter"),
+        ]
+        model = charrnn.load(trained.run)
+        for record in result.events:
+            keys = {"file", "record", "line", "text", "chars", "tokens", "logp", "bpc"}
+            assert record.keys() == keys
+            assert record["logp"] == pytest.approx(-model.score(record["text"]).nats, rel=1e-4)
+        assert result.err == (
+            "1 of 5 records are skipped; the first one: posts.jsonl: line 5: "
+            "the field 'body' is null\n"
+        )
+
+    def test_id(self, call: Call, trained: Training, posts: None) -> None:
+        """--id gives each record's own id too."""
+        options = ("--field", "body", "--id", "meta.key", "-m", trained.run)
+        records = call("score", "posts.jsonl", *options).events
+        assert [record["id"] for record in records] == ["p0", "p3", None]
+
+    def test_strict(self, call: Call, trained: Training, posts: None) -> None:
+        """--errors strict stops at a broken record."""
+        options = ("--field", "body", "--errors", "strict", "-m", trained.run)
+        result = call("score", "posts.jsonl", *options)
+        assert result.code == 1
+        assert "posts.jsonl: line 5" in result.error
+
+    def test_table(self, call: Call, trained: Training, tmp_path: Path) -> None:
+        """A table may have another delimiter and no header."""
+        (tmp_path / "a.txt").write_text('7;"The fox; the crow"\n8;slept\n')
+        options = (
+            "--field",
+            "2",
+            "--id",
+            "1",
+            "--no-header",
+            "--delimiter",
+            ";",
+            "-m",
+            trained.run,
+        )
+        records = call("score", "a.txt", *options).events
+        assert [(r["record"], r["id"], r["text"]) for r in records] == [
+            (1, "7", "The fox; the crow"),
+            (2, "8", "slept"),
+        ]
+        (tmp_path / "a.txt").write_text('x\ty\n"The fox\t1\n')
+        table = ("--field", "x", "--delimiter", r"\t")
+        (record,) = call("score", "a.txt", *table, "-m", trained.run).events
+        assert record["text"] == '"The fox'
+
+    def test_files(self, call: Call, trained: Training, posts: None) -> None:
+        """--by file scores all records of a file together."""
+        options = ("--field", "body", "--by", "file", "-m", trained.run)
+        (record,) = call("score", "posts.jsonl", *options).events
+        assert record["chars"] == len("The fox\nslept.\n\nA heron\n\nsang.\n\nall winter")
+
+    @pytest.mark.parametrize(
+        "options", [("--by", "record"), ("--by", "line", "--field", "x"), ("--id", "x")]
+    )
+    def test_wrong_usage(
+        self, call: Call, trained: Training, posts: None, options: tuple[str, ...]
+    ) -> None:
+        """Records need a field, and have no lines."""
+        result = call("score", "posts.jsonl", *options, "-m", trained.run)
+        assert (result.code, result.out) == (2, "")
+        assert options[0] in result.error
+
+
 @pytest.mark.parametrize("by", ["line", "file"])
 def test_rank(call: Call, trained: Training, corpus: Path, tmp_path: Path, by: str) -> None:
     """--rank begins with the likeliest, by bits per character."""

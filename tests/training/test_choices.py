@@ -151,7 +151,11 @@ def test_command_makes_the_same_choices() -> None:
     training = TrainingConfig(seconds=60.0, variational=True, dropout=0.3, seed=7)
     source = Source(["my book.txt"], field="text", shape="lines")
     words = command(source, "word", None, None, model, training)
-    assert words.startswith("charrnn train 'my book.txt' --field text --errors strict --lines ")
+    assert words.startswith("charrnn train 'my book.txt' --field text --lines ")
+    source = Source(["a"], errors="strict", field="2", delimiter="\t", header=False)
+    table = "--field 2 --delimiter '\t' --errors strict --no-header --level char "
+    said = command(source, "char", None, None, model, training)
+    assert said.startswith(f"charrnn train a {table}")
     for option in ("--cell gru", "--embed 96", "--tied", "--variational", "--time 60.0",
                    "--level word", "--random-seed 7", "--dropout 0.3"):  # fmt: skip
         assert f"{option} " in words + " "
