@@ -14,10 +14,19 @@ from typing import Self
 from charrnn import runs
 from charrnn.config import require
 from charrnn.decoding import ERRORS, SUFFIXES, Note, decode, is_encoding, unnoted
-from charrnn.errors import TextError
+from charrnn.errors import TextError, UsageError
 from charrnn.files import room_for, spelled, temporary
 from charrnn.records import Layout, Record, records
-from charrnn.text import END, SHAPES, Blocks, bounded_lines, gathered, lines, whole_lines
+from charrnn.text import (
+    END,
+    SHAPES,
+    Blocks,
+    bounded_lines,
+    gathered,
+    lines,
+    split_documents,
+    whole_lines,
+)
 
 GLOBS = ("*.txt", "*.md")  # what is read of a folder,
 RECORD_GLOBS = ("*.jsonl", "*.ndjson", "*.csv", "*.tsv")  # and with a field
@@ -39,6 +48,8 @@ class Source:
         shape: a key of SHAPES: running text, an item in each line, or each file a document.
         delimiter: between the cells of a table; None for what a file's name says.
         header: whether a table's first row names its columns.
+        split_on: regular expression for the lines that part a file's documents, see
+            text.split_documents; None where each file is one.
 
     Raises:
         UsageError: there is no such encoding, or a value makes no sense.
@@ -52,6 +63,7 @@ class Source:
     shape: str = "text"
     delimiter: str | None = None
     header: bool = True
+    split_on: str | None = None
 
     def __post_init__(self) -> None:
         known = self.encoding is None or is_encoding(self.encoding)
@@ -67,7 +79,26 @@ class Source:
         )
         require(parts, f"--delimiter {self.delimiter!r} is not one character, such as ; or \\t")
         numbered = self.header or bool(re.fullmatch("[1-9][0-9]*", self.field or ""))
+        of_files = self.shape == "documents" and self.field is None
+        require(
+            self.split_on is None or of_files, "--split-on is for documents, not lines or records"
+        )
         require(numbered, f"--field {self.field!r} is no column's number, as --no-header needs it")
+
+        if self.split_on is not None:
+            self._separator()
+
+    def _separator(self) -> re.Pattern[str]:
+        """What parts documents; compiled anew each time, which `re` remembers."""
+        assert self.split_on is not None
+        try:
+            require(self.split_on != "", "--split-on is empty")
+            return re.compile(self.split_on)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise UsageError(
+                f"--split-on {self.split_on!r} is no regular expression: {error}",
+                r"write for example '^From ' or '^\s*$'",
+            ) from None
 
     @property
     def name(self) -> str:
@@ -243,7 +274,12 @@ class Source:
     def _found(self, note: Note) -> Iterator[Iterator[str]]:
         """The blocks of each file or record."""
         if self.field is None:
-            yield from (self._blocks(path, note) for path in self.files())
+            for path in self.files():
+                blocks = self._blocks(path, note)
+                if self.split_on is None:
+                    yield blocks
+                else:
+                    yield from split_documents(blocks, self._separator())
             return
         for _, record in self.records(note):
             if record.text:

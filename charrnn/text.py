@@ -5,7 +5,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, dropwhile, groupby
+from operator import itemgetter
 
 from charrnn.errors import TextError, UsageError
 
@@ -104,6 +105,27 @@ def bounded_lines(blocks: Iterable[str], most: int, name: str) -> Iterator[str]:
         length = len(block) - block.rfind("\n") - 1 if end else length + len(block)
         line += block.count("\n")
         yield block
+
+
+def split_documents(blocks: Iterable[str], separator: re.Pattern[str]) -> Iterator[Iterator[str]]:
+    """Yield the documents of a text, each in blocks, to be read one after the other.
+
+    A line in which the separator is found begins a document; one that it matches as a whole is left
+    out. So are empty lines at the beginning of a document, and documents of nothing else.
+    """
+
+    def numbered() -> Iterator[tuple[int, str]]:
+        number = 0
+        for line in lines(blocks):
+            if separator.search(line):
+                number += 1
+                if separator.fullmatch(line):
+                    continue
+            yield number, line
+
+    for _, document in groupby(numbered(), key=itemgetter(0)):
+        kept = dropwhile(lambda line: not line or line.isspace(), (line for _, line in document))
+        yield gathered(f"{line}\n" for line in kept)
 
 
 def chunks(blocks: Iterable[str], size: int = 1 << 16) -> Iterator[str]:

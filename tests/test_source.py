@@ -340,6 +340,51 @@ class TestShapes:
         """So does each record."""
         assert read(folder, shape="documents", field="x") == "four\nfive \x03six\x03"
 
+    @pytest.mark.parametrize(
+        ("text", "separator", "expected"),
+        [
+            ("From a\nx\n\nFrom b\nFrom c\n", "^From ", ["From a\nx\n\n", "From b\n", "From c\n"]),
+            ("one\n%\n\ntwo\n2%\n%\n%\n", "^%$", ["one\n", "two\n2%\n"]),
+            ("\n\none\n1\n \n\ntwo", r"^\s*$", ["one\n1\n", "two\n"]),
+            ("[A a]\n\n1. e4\n\n[A b]\n", r"^\[A ", ["[A a]\n\n1. e4\n\n", "[A b]\n"]),
+            ("a --- b\n---\nc", "^-+$", ["a --- b\n", "c\n"]),
+            ("one", "%|%%", ["one\n"]),
+            ("one\n%%\ntwo", "%|%%", ["one\n", "two\n"]),
+            ("\n \n%\n", "%", []),
+        ],
+    )  # fmt: skip
+    @pytest.mark.parametrize("block", [3, 1000])
+    def test_split(
+        self, write: Write, text: str, separator: str, expected: list[str], block: int
+    ) -> None:
+        """A line that holds the separator begins a document; one that is it is left out."""
+        source = Source([write(text.encode())], shape="documents", split_on=separator)
+        with blocks_of(block):
+            assert ["".join(part) for part in source.parts()] == [f"{s}\x03" for s in expected]
+            assert source.read() == "".join(f"{s}\x03" for s in expected)
+
+    def test_split_files(self, folder: Path) -> None:
+        """A document never goes on in the next file."""
+        expected = "  one \n\x03two\n \t\n\x03three\n\x03"
+        assert read(folder, shape="documents", split_on="^$") == expected
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"split_on": "^$"},
+            {"split_on": "^$", "shape": "lines"},
+            {"split_on": "^$", "shape": "documents", "field": "x"},
+            {"split_on": "x(", "shape": "documents"},
+            {"split_on": "x{99999999999}", "shape": "documents"},
+            {"split_on": "", "shape": "documents"},
+        ],
+    )
+    def test_bad_separator(self, folder: Path, options: dict[str, str]) -> None:
+        """A separator that is no regular expression, or of what has no documents, is named."""
+        error = error_of(folder, **options)
+        assert isinstance(error, UsageError)
+        assert "--split-on" in str(error)
+
     @pytest.mark.parametrize(("shape", "count"), [("text", 1), ("lines", 1), ("documents", 2)])
     def test_parts(self, folder: Path, shape: str, count: int) -> None:
         """What stands for itself comes alone, and adds up to the text."""

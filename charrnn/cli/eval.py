@@ -16,10 +16,11 @@ from charrnn.cli.options import (
     Json,
     ModelOption,
     Quiet,
+    SplitOn,
     Texts,
     say_which,
 )
-from charrnn.errors import TextError
+from charrnn.errors import TextError, UsageError
 from charrnn.ui import Ui
 from charrnn.working import Working
 
@@ -47,6 +48,7 @@ def evaluate(
     field: Field = None,
     delimiter: Delimiter = None,
     header: Header = True,
+    split_on: SplitOn = None,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -64,8 +66,12 @@ def evaluate(
 
     ui = Ui(quiet)
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
+    if split_on is not None and loaded.shape != "documents":
+        raise UsageError("--split-on is for a model of documents", "leave it out")
     with Working(ui, "scoring") as work:
-        source = Source(texts, encoding, errors, glob, field, loaded.shape, delimiter, header)
+        source = Source(
+            texts, encoding, errors, glob, field, loaded.shape, delimiter, header, split_on
+        )
         parts = source.parts(work.note)
         whole = ""
         if keystrokes:

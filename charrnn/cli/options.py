@@ -98,6 +98,16 @@ Header = Annotated[
         help="The first row of a table names its columns; with --no-header, --field is a number.",
     ),
 ]
+SplitOn = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGEX",
+        help="Part each file into documents: a line in which this is found begins one; a line that "
+        r"it matches as a whole is left out. For example '^From ', '^%$' or, for blank lines, "
+        r"'^\s*$'.",
+        show_default=False,
+    ),
+]
 Dial = Annotated[
     str | None,
     typer.Option(

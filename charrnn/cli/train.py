@@ -19,6 +19,7 @@ from charrnn.cli.options import (
     Header,
     Json,
     Quiet,
+    SplitOn,
     given,
     seconds,
 )
@@ -114,6 +115,7 @@ def train(
     field: Field = None,
     delimiter: Delimiter = None,
     header: Header = True,
+    split_on: SplitOn = None,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -136,12 +138,14 @@ def train(
         bptt=bptt, batch=batch,
         lr=lr, clip=clip, val=val, seed=random_seed,
     )  # fmt: skip
-    if lines and documents:
-        raise UsageError("--lines and --documents exclude each other", "give one of them")
-    shape = "lines" if lines else "documents" if documents else None
+    if lines and (documents or split_on is not None):
+        raise UsageError(
+            "--lines excludes --documents and --split-on, which makes them", "give one of them"
+        )
+    shape = "lines" if lines else "documents" if documents or split_on is not None else None
     read = given(
         encoding=encoding, errors=errors, glob=glob, field=field, shape=shape, delimiter=delimiter,
-        header=None if header else False,
+        header=None if header else False, split_on=split_on,
     )  # fmt: skip
     if resume and (fixed or level or vocab_size or parent or read):
         raise UsageError(

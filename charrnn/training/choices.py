@@ -182,6 +182,7 @@ def command(
     """
     values: dict[str, Any] = {"--encoding": source.encoding, "--glob": source.glob}
     values |= {"--field": source.field, "--delimiter": source.delimiter, "--errors": source.errors}
+    values |= {"--split-on": source.split_on}
     if not source.header:
         values["--no-header"] = True
     if source.shape != "text":

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from charrnn import tokenizer
+from charrnn.advice import advice
 from charrnn.config import ModelConfig, TrainingConfig, require
 from charrnn.decoding import Note, unnoted
 from charrnn.errors import RunError, TextError, UsageError
@@ -77,7 +78,7 @@ def begin(
         options = {"lr": FINE_TUNING_LR} | options | shape
     # Checked before a long text is read; the real ones follow from it.
     _, training = _configure(level, 10**6, 100, options, 1.0)
-    corpus = _prepare(source, training, tokenize, note)
+    corpus = _prepare(source, training, tokenize, note, advise=True)
     if origin:
         corpus = replace(corpus, old=origin.held_out(corpus.tokenizer))
     speed = choices.speed() if where.type == "cpu" else None
@@ -155,11 +156,17 @@ def resume(
 
 
 def _prepare(
-    source: Source, training: TrainingConfig, tokenize: Callable[[str], Tokenizer], note: Note
+    source: Source,
+    training: TrainingConfig,
+    tokenize: Callable[[str], Tokenizer],
+    note: Note,
+    advise: bool = False,
 ) -> Corpus:
     with source.kept(note) as blocks:
         parts = Parts.of(blocks, training.val, source.shape, training.seed, note)
         sample = parts.train.sample(SAMPLE)
+        for hint in advice(source, parts, sample, training.val) if advise else ():
+            note(f"hint: {hint}")
         corpus = Corpus.prepare(parts, tokenize, note, sample)
         indexed = told(parts.train, note, "indexing")
         is_lines = parts.shape == "lines"

@@ -193,3 +193,11 @@ class TestKeystrokes:
 def test_without_torch(tmp_path: Path, trained: Training, corpus: Path) -> None:
     """It never waits for torch."""
     assert "torch" not in modules_loaded("eval", corpus, "-m", trained.run, cwd=tmp_path)
+
+
+def test_split_on(call: Call, trained: Training, tmp_path: Path) -> None:
+    """A separator of documents makes no sense to a model of running text."""
+    (tmp_path / "text.txt").write_text("The fox\n%\nslept.\n")
+    result = call("eval", "text.txt", "-m", trained.run, "--split-on", "^%$")
+    assert (result.code, result.out) == (2, "")
+    assert "--split-on" in result.error

@@ -176,15 +176,37 @@ class TestDocuments:
         Path("b.txt").write_text("The crow sang. " * 30)
         options = ("--documents", "--hidden", 8, "--steps", 2, "--json")
         assert call("train", "a.txt", "b.txt", *options).events[0]["val_chars"] == 451
-        assert call("train", "a.txt", *options).events[0]["val_chars"] == 0
+        result = call("train", "a.txt", *options)
+        assert result.events[0]["val_chars"] == 0
+        assert "hint: the text is one document" in result.err
+
+    def test_split(self, call: Call) -> None:
+        """One file has several documents if a separator says so, also when they are resumed."""
+        fortunes = "".join(f"Dear {name},\nhello.\n%\n" for name in NAMES)
+        Path("a.txt").write_text(fortunes)
+        options = ("--split-on", "^%$", "--hidden", 8, "--steps", 2, "--json", "-o", "run")
+        result = call("train", "a.txt", *options)
+        assert result.code == 0, result.err
+        start = result.events[0]
+        size = len(fortunes.replace("%\n", "\x03"))
+        assert start["train_chars"] + start["val_chars"] == size
+        assert start["val_chars"] > 0
+        assert "--split-on '^%$'" in start["command"]
+        assert call("train", "--resume", "-o", "run", "--steps", 3).code == 0
+        whole, parted = (
+            call("eval", "a.txt", "--json", "-m", "run", *split).events[0]
+            for split in ((), ("--split-on", "^%$"))
+        )
+        assert (whole["chars"], parted["chars"]) == (len(fortunes) + 1, size)
 
 
 def test_one_shape(call: Call) -> None:
     """Lines and documents exclude each other."""
     Path("a.txt").write_text("The fox slept. " * 40)
-    result = call("train", "a.txt", "--lines", "--documents")
-    assert (result.code, result.out) == (2, "")
-    assert "--documents" in result.error
+    for option in (["--documents"], ["--split-on", "^$"]):
+        result = call("train", "a.txt", "--lines", *option)
+        assert (result.code, result.out) == (2, "")
+        assert option[0] in result.error
 
 
 def test_hostile_name(call: Call, tmp_path: Path) -> None:
