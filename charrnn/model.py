@@ -14,6 +14,7 @@ from charrnn.engine import Engine
 from charrnn.errors import ModelFileError
 from charrnn.generate import Part, Sample, generate
 from charrnn.model_file import ModelFile
+from charrnn.normal import normalised
 from charrnn.novelty import Items, WordRuns
 from charrnn.score import Score, Tell, score, surprises, untold
 from charrnn.text import SHAPES
@@ -49,6 +50,15 @@ class Model:
     def shape(self) -> str:
         """Of the corpus, a key of text.SHAPES."""
         return str(self.file.training.get("shape", "text"))
+
+    @property
+    def normalised(self) -> bool:
+        """Whether the corpus was read in one form, see charrnn.normal; then so are seeds."""
+        return self.file.training.get("normalised") is True
+
+    def as_read(self, text: str) -> str:
+        """Return a text in the form in which the corpus was read."""
+        return normalised(text) if self.normalised else text
 
     def generate(
         self,
@@ -89,6 +99,7 @@ class Model:
         A model of lines or documents ends each text where its item ends, at the latest.
 
         Args:
+            samples: their seeds and biases are changed to what `as_read` makes of them.
             avoid_copying: whether to keep away from runs of words in the training text.
 
         Raises:
@@ -98,7 +109,13 @@ class Model:
             random_seed = new_random_seed()
         require(random_seed >= 0, "--random-seed must be 0 or more")
         avoid = self.word_runs if avoid_copying else None
-        stop = replace(stop, item=SHAPES[self.shape])
+        stop = replace(stop, item=SHAPES[self.shape], stop=[*map(self.as_read, stop.stop)])
+        for sample in samples if self.normalised else ():
+            sample.seed = self.as_read(sample.seed)
+            bias = sample.sampling.bias or {}
+            if any(text != self.as_read(text) for text in bias):
+                bias = {self.as_read(text): nats for text, nats in bias.items()}
+                sample.sampling = replace(sample.sampling, bias=bias)
         return generate(
             self.engine, self.file.tokenizer, self._start, samples, stop, random_seed, scored, avoid
         )
@@ -131,15 +148,15 @@ class Model:
         Args:
             attention: of who types, if what was passed over shall be less likely.
         """
-        return self._typing.complete(typed, k, attention)
+        return self._typing.complete(self.as_read(typed), k, attention)
 
     def extend(self, typed: str, k: int = 3) -> "list[Completion]":
         """As `complete`, but only ways to go on without a space."""
-        return self._typing.extend(typed, k)
+        return self._typing.extend(self.as_read(typed), k)
 
     def reasons(self, typed: str, text: str) -> "Reasons | None":
         """What speaks for `text`, which goes on without a space; None if nothing suggests it."""
-        return self._typing.reasons(typed, text)
+        return self._typing.reasons(self.as_read(typed), text)
 
     @property
     def _typing(self) -> "Completer":
@@ -149,7 +166,7 @@ class Model:
 
     def remember(self, words: Sequence[str]) -> None:
         """Count words that were typed earlier, the oldest first, as recent ones."""
-        self._completer = self.completer(earlier=words)
+        self._completer = self.completer(earlier=[*map(self.as_read, words)])
 
     def completer(self, recent: bool = True, earlier: Sequence[str] = ()) -> "Completer":
         """What `complete` asks, anew.

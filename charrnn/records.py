@@ -11,11 +11,11 @@ from pathlib import PurePath
 from typing import Any
 
 from charrnn.errors import TextError
+from charrnn.normal import MARK
 from charrnn.text import lines
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
-MARK = "\ufeff"  # of byte order, which stands inside a file that was joined from several
 WHITE = re.compile(rf"[ \t\n\r{MARK}]*")
 LONGEST = 1 << 25  # characters of a record; a quotation mark that is not closed ends there
 LISTED = 20  # names of fields or columns in a message, at the most

@@ -16,6 +16,7 @@ from charrnn.config import require
 from charrnn.decoding import ERRORS, SUFFIXES, Note, decode, is_encoding, unnoted
 from charrnn.errors import TextError, UsageError
 from charrnn.files import room_for, spelled, temporary
+from charrnn.normal import normalised, normalised_blocks
 from charrnn.records import Layout, Record, records
 from charrnn.text import (
     END,
@@ -50,6 +51,7 @@ class Source:
         header: whether a table's first row names its columns.
         split_on: regular expression for the lines that part a file's documents, see
             text.split_documents; None where each file is one.
+        normalise: whether the text is read in one form, see charrnn.normal.
 
     Raises:
         UsageError: there is no such encoding, or a value makes no sense.
@@ -64,6 +66,7 @@ class Source:
     delimiter: str | None = None
     header: bool = True
     split_on: str | None = None
+    normalise: bool = False
 
     def __post_init__(self) -> None:
         known = self.encoding is None or is_encoding(self.encoding)
@@ -195,9 +198,11 @@ class Source:
         Raises:
             TextError: a line is longer than LONGEST_LINE; the rest as `stream`.
         """
-        blocks = chain.from_iterable(self.parts(note))
+        # Numbers are those of the lines in the file, before other line ends count as such.
+        blocks = chain.from_iterable(replace(self, normalise=False).parts(note))
         name = ", ".join(map(_called, self.paths))
-        return enumerate(lines(bounded_lines(blocks, LONGEST_LINE, name)), 1)
+        read = normalised if self.normalise else str
+        return enumerate(map(read, lines(bounded_lines(blocks, LONGEST_LINE, name))), 1)
 
     def records(self, note: Note = unnoted, id: str | None = None) -> Iterator[tuple[str, Record]]:
         """The records of all files, each after the path of its file.
@@ -220,7 +225,8 @@ class Source:
             for record in records(self._blocks(path, note), unpacked_name(path), name, layout):
                 count += 1
                 if isinstance(record, Record):
-                    yield path, record
+                    text = normalised(record.text) if self.normalise else record.text
+                    yield path, replace(record, text=text)
                     continue
                 why = f"{name}: line {record.line}: {record.why}"
                 if self.errors == "strict":
@@ -276,6 +282,8 @@ class Source:
         if self.field is None:
             for path in self.files():
                 blocks = self._blocks(path, note)
+                if self.normalise:
+                    blocks = normalised_blocks(blocks)
                 if self.split_on is None:
                     yield blocks
                 else:

@@ -70,8 +70,9 @@ def evaluate(
         raise UsageError("--split-on is for a model of documents", "leave it out")
     with Working(ui, "scoring") as work:
         source = Source(
-            texts, encoding, errors, glob, field, loaded.shape, delimiter, header, split_on
-        )
+            texts, encoding, errors, glob, field, loaded.shape, delimiter, header, split_on,
+            loaded.normalised,
+        )  # fmt: skip
         parts = source.parts(work.note)
         whole = ""
         if keystrokes:

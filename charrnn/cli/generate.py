@@ -30,8 +30,8 @@ from charrnn.ui import Ui, printable
 
 if TYPE_CHECKING:
     from charrnn.generate import Part, Sample
+    from charrnn.model import Model
     from charrnn.novelty import Items, WordRuns
-    from charrnn.tokenizer import Tokenizer
 
 LENGTH = 500  # characters, where nothing else says where to end
 LONGEST = 10_000  # characters, where another rule may never be met
@@ -182,7 +182,7 @@ def generate(
     if not rules.keys() & {"chars", "tokens", "seconds"}:
         rules["chars"] = LONGEST if rules or loaded.shape != "text" else LENGTH
     samplings = [replace(sampling, temperature=t) for t in _temperatures(temperature)]
-    known = partial(_known, tokenizer=loaded.file.tokenizer, unknown=unknown, ui=ui)
+    known = partial(_known, model=loaded, unknown=unknown, ui=ui)
     seeds = [*map(known, seeds)]
     # Made as they are written, and put in order as they come: there may be millions.
     wanted, in_turn = tee(
@@ -324,9 +324,10 @@ def _seeds(
     return seeds
 
 
-def _known(text: str, tokenizer: "Tokenizer", unknown: str, ui: Ui) -> str:
+def _known(text: str, model: "Model", unknown: str, ui: Ui) -> str:
     """The text as the model shall read it, where it holds characters never seen."""
-    unseen = tokenizer.unseen(text)
+    text = model.as_read(text)
+    unseen = model.file.tokenizer.unseen(text)
     named = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in unseen)
     match unknown:
         case "warn":

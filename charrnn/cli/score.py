@@ -82,9 +82,12 @@ def score(
         raise UsageError(f"--by {by} does not go {'without' if by == 'record' else 'with'} --field")
     if own is not None and by != "record":
         raise UsageError("--id identifies records", "name the field to score with --field")
-    source = Source(texts, encoding, errors, glob, field, delimiter=delimiter, header=header)
     ui = Ui(quiet)
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
+    source = Source(
+        texts, encoding, errors, glob, field, delimiter=delimiter, header=header,
+        normalise=loaded.normalised,
+    )  # fmt: skip
     shaded = sys.stdout.isatty() and not json_lines
     colours = coloured(sys.stdout)
     as_json = partial(json.dumps, ensure_ascii=False)

@@ -116,6 +116,15 @@ def train(
     delimiter: Delimiter = None,
     header: Header = True,
     split_on: SplitOn = None,
+    normalise: Annotated[
+        bool,
+        Option(
+            "--normalise/--no-normalise",
+            help="Read text in Unicode's NFC, without byte order marks and with LF for U+2028, "
+            "U+2029 and U+0085.  [default: normalise, but at byte level]",
+            show_default=False,
+        ),
+    ] = True,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -146,6 +155,7 @@ def train(
     read = given(
         encoding=encoding, errors=errors, glob=glob, field=field, shape=shape, delimiter=delimiter,
         header=None if header else False, split_on=split_on,
+        normalise=None if normalise else False,
     )  # fmt: skip
     if resume and (fixed or level or vocab_size or parent or read):
         raise UsageError(
@@ -173,7 +183,7 @@ def train(
         output, *paths = paths
     for path in paths:
         runs.refuse(path, "a text", instead)
-    source = Source(paths, **read)
+    source = Source(paths, **({"normalise": True} | read))
     ui = Ui(quiet)
     clock = Clock(BEGAN)
     view = Progress(ui)

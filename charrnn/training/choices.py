@@ -183,8 +183,11 @@ def command(
     values: dict[str, Any] = {"--encoding": source.encoding, "--glob": source.glob}
     values |= {"--field": source.field, "--delimiter": source.delimiter, "--errors": source.errors}
     values |= {"--split-on": source.split_on}
-    if not source.header:
-        values["--no-header"] = True
+    for option, off in (
+        ("--no-header", not source.header),
+        ("--no-normalise", not source.normalise and level != "byte"),
+    ):
+        values |= {option: True} if off else {}
     if source.shape != "text":
         values[f"--{source.shape}"] = True
     if parent:

@@ -137,6 +137,7 @@ class Run:
                 "texts": [spelled(Path(path).name) for path in self.source.paths],
                 "from": self.origin and spelled(self.origin.model),
                 "shape": trainer.corpus.shape,
+                "normalised": self.source.normalise,
                 "opening": trainer.corpus.opening,
                 "train_chars": trainer.corpus.train_chars,
                 "val_chars": trainer.corpus.val_chars,

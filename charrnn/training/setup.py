@@ -50,7 +50,7 @@ def begin(
     """Read and tokenize a text and make a network.
 
     Args:
-        source: the text.
+        source: the text; it is normalised only if the parent's was, and never at byte level.
         path: the run folder, claimed by charrnn.runs.new.
         device: auto, cpu or cuda.
         level: a key of TOKENIZERS; of no account with a parent.
@@ -76,6 +76,11 @@ def begin(
         level, tokenize = old_model.tokenizer.level, old_model.tokenizer.extended
         shape = {name: getattr(old_model.config, name) for name in SHAPE}
         options = {"lr": FINE_TUNING_LR} | options | shape
+        source = replace(
+            source, normalise=source.normalise and old_model.training.get("normalised") is True
+        )
+    if level == "byte":
+        source = replace(source, normalise=False)
     # Checked before a long text is read; the real ones follow from it.
     _, training = _configure(level, 10**6, 100, options, 1.0)
     corpus = _prepare(source, training, tokenize, note, advise=True)

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 import charrnn
+from charrnn.model import Model
 from tests.cli.conftest import Call
 from tests.cli.shell import Result, Training, charrnn_command, event_named, finish, start
 
@@ -609,3 +610,53 @@ def test_absurd_number(call: Call, corpus: Path, option: str) -> None:
     assert (result.code, result.out) == (2, "")
     assert f"{option.strip('-')} must be " in result.error
     assert result.error.endswith("00,000 seconds" if option == "--time" else tuple("0123456789"))
+
+
+class TestNormalised:
+    TEXT = "Cafe\u0301s close at noe\u0308l.\u2028\ufeffThe fox slept.\n"  # decomposed
+
+    def trained(self, call: Call, *options: str) -> Model:
+        Path("text.txt").write_text(self.TEXT * 20, encoding="utf-8")
+        command = ("train", "text.txt", "-o", "run", "--hidden", 8, "--steps", 2, *options)
+        result = call(*command)
+        assert result.code == 0, result.err
+        return charrnn.load("run")
+
+    @pytest.mark.parametrize("level", ["char", "word", "bpe"])
+    def test_default(self, call: Call, level: str) -> None:
+        """Text is learned in one form, and whatever the model reads later is brought into it."""
+        model = self.trained(call, "--level", level)
+        characters = {*"".join(model.file.tokenizer.tokens[:-1])}
+        assert {*"éë\n"} < characters
+        assert not characters & {*"\u0301\u0308\ufeff\u2028"}
+        result = call("generate", "Cafe\u0301", "--ban", "noe\u0308l", "-n", 5, "-m", "run")
+        assert (result.code, result.err) == (0, "")
+        assert result.out.startswith("Café")
+        assert model.complete("cafe\u0301 noe\u0308") == model.complete("café noë")
+        Path("a.txt").write_text("Cafe\u0301 \ufeffnoe\u0308l\n", encoding="utf-8")
+        Path("b.txt").write_text("Café noël\n", encoding="utf-8")
+        decomposed, composed = (
+            [call(command, name, "--json", "-m", "run").events for command in ("eval", "score")]
+            for name in ("a.txt", "b.txt")
+        )
+        assert decomposed[0] == composed[0]
+        assert decomposed[1] == [record | {"file": "a.txt"} for record in composed[1]]
+        assert call("train", "--resume", "-o", "run", "--steps", 3).code == 0
+
+    @pytest.mark.parametrize("options", [["--no-normalise"], ["--level", "byte"]])
+    def test_off(self, call: Call, options: list[str]) -> None:
+        """--no-normalise learns the text as it stands, and so do bytes."""
+        model = self.trained(call, *options)
+        assert not model.normalised
+        seed = "Cafe\u0301\ufeff"
+        (text,) = call("generate", seed, "-n", 0, "--json", "-m", "run").events
+        assert text["seed"] == seed
+        if options[0] == "--no-normalise":
+            assert {*"\u0301\ufeff\u2028"} < {*model.file.tokenizer.tokens}
+
+    def test_fine_tuned(self, call: Call) -> None:
+        """--from reads a text as the parent's was, so that an older run goes on as it was."""
+        self.trained(call, "--no-normalise")
+        options = ("--from", "run", "--steps", 2, "-o", "tuned")
+        assert call("train", "text.txt", *options).code == 0
+        assert not charrnn.load("tuned").normalised
