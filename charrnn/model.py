@@ -220,7 +220,7 @@ class Model:
         """Return how well the model predicts a text, given whole or in blocks.
 
         Args:
-            text: the text.
+            text: the text, scored as it stands; see `as_read`.
             tell: called now and then with the characters scored since the last call.
         """
         blocks = [text] if isinstance(text, str) else text
@@ -230,7 +230,7 @@ class Model:
         """Return the surprisal (nats) of each character of some texts, [len(text)] each.
 
         Args:
-            texts: the texts, which are read side by side.
+            texts: the texts, which are read side by side, as they stand; see `as_read`.
             tell: called now and then with the characters scored since the last call.
         """
         return surprises(self.engine, self.file.tokenizer, self._start, texts, tell)

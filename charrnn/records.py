@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -133,17 +134,28 @@ def _text(record: Any, field: str) -> str:
     if not isinstance(text, str):
         missing = f"is missing; there are {_listed(record)}" if text is _MISSING else "is no text"
         raise _BrokenError(f"the field {field!r} {missing}")
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise _BrokenError("half of a surrogate pair is no character") from None
+    if not _is_valid(text):
+        raise _BrokenError("half of a surrogate pair is no character")
     return text
 
 
 def _scalar(record: dict[str, Any], field: str) -> Any:
-    """A field that is a text, a number or a truth value; None if it is not."""
+    """A field that is a text, a finite number or a truth value; None if it is not."""
     value = _at(record, field)
-    return value if isinstance(value, str | int | float) else None
+    if isinstance(value, str):
+        return value if _is_valid(value) else None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, int) else None
+
+
+def _is_valid(text: str) -> bool:
+    """Whether a text holds no half of a surrogate pair, which JSON can name."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 _MISSING = object()

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import math
 
 import pytest
 from hypothesis import given
@@ -148,14 +149,14 @@ class TestFields:
         assert read(text, "a.jsonl", "user.name.first") == ["a", "b"]
         assert "is missing; there are 'user'" in told(text, "a.jsonl", Layout("user.x"))[0][2]
 
-    @pytest.mark.parametrize("value", ["x", 7, 1.5, True, None, [1]])
+    @pytest.mark.parametrize("value", ["x", 7, 1.5, True, None, [1], math.inf, "\ud83d"])
     def test_id(self, value: object) -> None:
-        """A record's own id is a text, number or truth value; it may be missing."""
+        """A record's own id is a text, finite number or truth value; it may be missing."""
         text = json.dumps([{"text": "a", "meta": {"id": value}}, {"text": "b"}])
         first, second = records([text], "a.json", "a", Layout("text", id="meta.id"))
         assert isinstance(first, Record)
         assert isinstance(second, Record)
-        assert first.id == (None if value == [1] else value)
+        assert first.id == (None if value in ([1], math.inf, "\ud83d") else value)
         assert second.id is None
 
     def test_many(self) -> None:
