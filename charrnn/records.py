@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 from charrnn.errors import TextError
 from charrnn.normal import MARK
@@ -18,6 +18,7 @@ from charrnn.text import lines
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
 WHITE = re.compile(rf"[ \t\n\r{MARK}]*")
+DECODER = json.JSONDecoder()
 LONGEST = 1 << 25  # characters of a record; a quotation mark that is not closed ends there
 LISTED = 20  # names of fields or columns in a message, at the most
 
@@ -41,8 +42,7 @@ class Layout:
     id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One record.
 
     Attributes:
@@ -58,8 +58,7 @@ class Record:
     id: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(NamedTuple):
     """A record that cannot be read, or that lacks the field.
 
     Attributes:
@@ -112,16 +111,15 @@ def records(
         found = _json_lines(blocks) if first == "{" else _elements(blocks, name)
     for number, (line, value) in enumerate(found, 1):
         try:
-            if isinstance(value, _BrokenError):
+            if type(value) is tuple:
+                yield Record(number, line, *value)
+            elif isinstance(value, _BrokenError):
                 raise value
-            if isinstance(value, tuple):
-                text, own = value
             else:
-                text, own = _text(value, layout.field), layout.id and _scalar(value, layout.id)
+                own = None if layout.id is None else _scalar(value, layout.id)
+                yield Record(number, line, _text(value, layout.field), own)
         except _BrokenError as error:
             yield Broken(number, line, str(error))
-        else:
-            yield Record(number, line, text, own)
 
 
 def _text(record: Any, field: str) -> str:
@@ -139,9 +137,9 @@ def _text(record: Any, field: str) -> str:
     return text
 
 
-def _scalar(record: dict[str, Any], field: str) -> Any:
+def _scalar(record: Any, field: str) -> Any:
     """A field that is a text, a finite number or a truth value; None if it is not."""
-    value = _at(record, field)
+    value = _at(record, field) if isinstance(record, dict) else None
     if isinstance(value, str):
         return value if _is_valid(value) else None
     if isinstance(value, float):
@@ -246,7 +244,7 @@ class _Json:
         """
         while True:
             try:
-                value, stop = json.JSONDecoder().raw_decode(self._text, self._place)
+                value, stop = DECODER.raw_decode(self._text, self._place)
             except ValueError:
                 if len(self._text) - self._place > LONGEST or not self._more():
                     raise

@@ -225,8 +225,9 @@ class Source:
             for record in records(self._blocks(path, note), unpacked_name(path), name, layout):
                 count += 1
                 if isinstance(record, Record):
-                    text = normalised(record.text) if self.normalise else record.text
-                    yield path, replace(record, text=text)
+                    if self.normalise:
+                        record = record._replace(text=normalised(record.text))
+                    yield path, record
                     continue
                 why = f"{name}: line {record.line}: {record.why}"
                 if self.errors == "strict":
