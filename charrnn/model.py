@@ -110,15 +110,20 @@ class Model:
         require(random_seed >= 0, "--random-seed must be 0 or more")
         avoid = self.word_runs if avoid_copying else None
         stop = replace(stop, item=SHAPES[self.shape], stop=[*map(self.as_read, stop.stop)])
-        for sample in samples if self.normalised else ():
-            sample.seed = self.as_read(sample.seed)
-            bias = sample.sampling.bias or {}
-            if any(text != self.as_read(text) for text in bias):
-                bias = {self.as_read(text): nats for text, nats in bias.items()}
-                sample.sampling = replace(sample.sampling, bias=bias)
+        if self.normalised:
+            samples = map(self._read, samples)
         return generate(
             self.engine, self.file.tokenizer, self._start, samples, stop, random_seed, scored, avoid
         )
+
+    def _read(self, sample: Sample) -> Sample:
+        """Change a sample's seed and biases to what `as_read` makes of them."""
+        sample.seed = self.as_read(sample.seed)
+        bias = sample.sampling.bias or {}
+        if any(text != self.as_read(text) for text in bias):
+            bias = {self.as_read(text): nats for text, nats in bias.items()}
+            sample.sampling = replace(sample.sampling, bias=bias)
+        return sample
 
     @property
     def word_runs(self) -> WordRuns:
