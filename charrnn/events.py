@@ -101,11 +101,28 @@ class Rollback(Event):
 
 @dataclass(frozen=True, slots=True)
 class Validation(Event):
+    """A score on places of the held-out text.
+
+    Attributes:
+        val_error: standard error of `val_nats`; None if too little was scored to tell.
+        best: whether these weights are to be kept: they are not worse than those of any earlier
+            validation, by more than the standard error of the difference.
+    """
+
     step: int
     epoch: float
     seconds: float
     val_nats: float
     best: bool
+    val_error: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Few(Event):
+    """Too little text is held out to choose weights by: the last ones are kept."""
+
+    step: int
+    val_chars: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +178,8 @@ class Stop(Event):
 class Done(Event):
     """The end: the best model's score on the held-out text (None without one).
 
-    `val_part` is the share of that text, evenly spread, that was scored; `keys_saved` the share of
+    `val_error` is the standard error of `val_nats`, `best_step` the step of that model; `val_part`
+    is the share of that text, evenly spread, that was scored; `keys_saved` the share of
     keys that three suggestions save who types some of it, `keys_saved_by_trigrams` that of the
     trigrams alone (None where there is too little text); `new_items` the share of lines drawn that
     are not in the training text (None where lines are no items).
@@ -178,3 +196,5 @@ class Done(Event):
     keys_saved: float | None = None
     keys_saved_by_trigrams: float | None = None
     new_items: float | None = None
+    val_error: float | None = None
+    best_step: int | None = None

@@ -122,7 +122,8 @@ class _Seed(NamedTuple):
     Attributes:
         ids: of its tokens but for `open_end`.
         open_end: text at its end that may be the start of a longer token.
-        cannot_follow: tokens that do not start with it, [V].
+        cannot_follow: tokens that do not start with it, and those that would end an item before
+            it has begun, [V].
         state: after the ids, [L, S, 1, H].
     """
 
@@ -133,11 +134,18 @@ class _Seed(NamedTuple):
 
 
 def _read(
-    seed: str, engine: Engine, tokenizer: Tokenizer, start: Array, in_word: bool, bias: TextBias
+    seed: str,
+    engine: Engine,
+    tokenizer: Tokenizer,
+    start: Array,
+    in_word: bool,
+    bias: TextBias,
+    item: str,
 ) -> _Seed:
     """Read a seed, but for an end with which a longer token may start.
 
     Args:
+        item: what ends an item of the corpus; "" if there are none.
         in_word: whether that may be more than white space.
         bias: of what comes next; a token that it bans is none to start.
     """
@@ -156,7 +164,17 @@ def _read(
         end = end.removeprefix(tokenizer.decode([token]))
         cannot_follow[:] = False
     ids = tokenizer.known(ids)
+    if item and not seed.rpartition(item)[2].strip():
+        blank = np.array([_is_blank(token, item) for token in tokenizer.tokens])
+        blank[tokenizer.unknown_id] = True  # which is never drawn
+        if not (cannot_follow | blank).all():
+            cannot_follow |= blank
     return _Seed(ids, end, cannot_follow, engine.read(ids[-SEED_TOKENS:], start))
+
+
+def _is_blank(token: str, item: str) -> bool:
+    """Whether an item that begins with a token would be blank; a line begins with no space."""
+    return token.startswith(item) or (item == "\n" and token.isspace())
 
 
 class _Text:
@@ -280,7 +298,13 @@ class _Batch:
         # What may be taken back or banned is not tied to the seed's half word.
         seeds = {
             (seed, key): _read(
-                seed, engine, tokenizer, start, in_word=avoid is None and not key, bias=biases[key]
+                seed,
+                engine,
+                tokenizer,
+                start,
+                in_word=avoid is None and not key,
+                bias=biases[key],
+                item=stop.item,
             )
             for seed, key in dict.fromkeys(wanted)
         }
@@ -298,7 +322,7 @@ class _Batch:
         state = np.concatenate([text.seed.state for text in texts], axis=2)
         self._streams = Streams(engine, state)
         self._cannot_begin: Mask | None = None
-        if any(text.seed.open_end for text in texts):
+        if any(text.seed.cannot_follow.any() for text in texts):
             self._cannot_begin = np.stack([text.seed.cannot_follow for text in texts])
         self._before = state  # before the last step, if a text has a draft
         self._spelling = np.zeros(len(texts), np.int8)  # states of tokenizer.transitions

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from charrnn.events import (
     Done,
     Event,
+    Few,
     Overfit,
     Plan,
     Rollback,
@@ -106,7 +107,13 @@ class Progress:
             case Validation():
                 self._curve.append(event.val_nats)
                 if not self._live:
-                    self._ui.note(validation_line(event))
+                    self._ui.note(validation_line(event, min(self._curve)))
+            case Few():
+                self._ui.note(
+                    f"hint: {event.val_chars:,} held-out characters are too few to choose weights "
+                    "by: the last ones are kept, whatever these say. Give more text, a larger "
+                    "--val, or --steps to train less"
+                )
             case Sample():
                 self._sample = event
             case Skip():
@@ -156,9 +163,14 @@ class Progress:
     def _done(self, event: Done) -> None:
         score = "no text was held out"
         if event.val_nats is not None and event.val_bpc is not None:
-            score = f"held-out text: {event.val_nats:.4f} nats/char = {event.val_bpc:.3f} bits/char"
+            score = (
+                f"held-out text: {_uncertain(event.val_nats, event.val_error)} nats/char "
+                f"= {event.val_bpc:.3f} bits/char"
+            )
             if event.val_part < 1:
                 score += f" ({event.val_part:.2%} of it scored)"
+            if event.best_step not in (None, event.steps):
+                score += f", by the weights of step {event.best_step:,}"
         if event.keys_saved is not None and event.keys_saved_by_trigrams is not None:
             score += (
                 "\nsimulated typing of the held-out text: 3 suggestions save "
@@ -242,9 +254,22 @@ def transfer_line(event: Transfer) -> str:
     return f"old text {old}, new text {new}"
 
 
-def validation_line(event: Validation) -> str:
-    best = " (best)" if event.best else ""
+def validation_line(event: Validation, lowest: float) -> str:
+    """A line for a validation.
+
+    Args:
+        lowest: the lowest score so far, nats per character.
+    """
+    mark = ""
+    if event.best:
+        mark = " (best)" if event.val_nats <= lowest else " (kept)"
     return (
-        f"step {event.step:,}  {duration(event.seconds)}  held out {event.val_nats:.4f} nats "
-        f"= {bits(event.val_nats):.3f} bits/char{best}"
+        f"step {event.step:,}  {duration(event.seconds)}  "
+        f"held out {_uncertain(event.val_nats, event.val_error)} nats "
+        f"= {bits(event.val_nats):.3f} bits/char{mark}"
     )
+
+
+def _uncertain(nats: float, error: float | None) -> str:
+    """A loss with its standard error, if that is known."""
+    return f"{nats:.4f}" + (f" ±{error:.4f}" if error is not None else "")

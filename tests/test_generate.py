@@ -17,6 +17,7 @@ from charrnn.engine import SINGLE_ROWS, Engine
 from charrnn.errors import TextError, UsageError
 from charrnn.generate import BATCH, Part, Sample, in_order
 from charrnn.model import Model
+from charrnn.text import END
 from charrnn.tokenizer import TOKENIZERS, ByteTokenizer, CharTokenizer, WordTokenizer
 from tests.models import CORPUS, WITH_UNSEEN, random_model
 from tests.strategies import LONE_SURROGATES, NASTY, texts
@@ -40,6 +41,37 @@ def one(model: Model, seed: str, stop: StopConfig, **sampling: Any) -> tuple[str
     """A text and what is noted of it."""
     sample = Sample(seed, SamplingConfig(**sampling))
     return texts_of(model, [sample], stop)[0], sample
+
+
+class TestItems:
+    @pytest.mark.parametrize("level", ["char", "word", "bpe", "byte"])
+    @pytest.mark.parametrize("seed", ["", "The fox\n", " "])
+    def test_no_line_is_blank(self, level: str, seed: str) -> None:
+        """A line does not end before it has begun, however likely its end is; nor as a space."""
+        tokenizer = TOKENIZERS[level].train(CORPUS)
+        (end,) = tokenizer.encode("\n").tolist()
+        lines = random_model(tokenizer, favourite=end)
+        lines.file.training["shape"] = "lines"
+        written = texts_of(lines, [Sample(seed, key=(0, i)) for i in range(40)], StopConfig())
+        assert all(text.strip() for text in written)
+        assert texts_of(lines, [Sample("The fox")], StopConfig()) == [""]
+
+    def test_nothing_but_ends(self) -> None:
+        """A model that knows nothing but the end of a line writes a blank one."""
+        model = random_model(CharTokenizer(["\n"]))
+        model.file.training["shape"] = "lines"
+        assert texts_of(model, [Sample("")], StopConfig()) == [""]
+
+    def test_no_document_is_empty(self) -> None:
+        """A document does not end before it has begun, but may begin with a space."""
+        tokenizer = CharTokenizer.train(CORPUS + END)
+        (end,) = tokenizer.encode(END).tolist()
+        model = random_model(tokenizer, favourite=end)
+        model.file.training["shape"] = "documents"
+        samples = [Sample("", key=(0, i)) for i in range(300)]
+        written = texts_of(model, samples, StopConfig())
+        assert all(written)
+        assert not all(text.strip() for text in written)
 
 
 class TestRepeatable:

@@ -14,6 +14,7 @@ import pytest
 from charrnn.events import (
     Done,
     Event,
+    Few,
     Overfit,
     Plan,
     Rollback,
@@ -142,6 +143,36 @@ class TestWithoutTerminal:
         """A validation that is not the best is not called so."""
         shown(Validation(step=300, epoch=2.5, seconds=60.0, val_nats=1.0, best=False))
         assert "best" not in capsys.readouterr().err
+
+    def test_kept_validation(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Weights that are kept, though an earlier score was a little lower, are not the best."""
+        shown(VALIDATION, replace(VALIDATION, val_nats=VALIDATION.val_nats + 0.01))
+        first, second = capsys.readouterr().err.splitlines()
+        assert first.endswith(" (best)")
+        assert second.endswith(" (kept)")
+
+    def test_errors(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Scores come with their standard error, where it is known."""
+        shown(replace(VALIDATION, val_error=0.0123), replace(DONE, val_error=0.0045))
+        validation, done = capsys.readouterr().err.splitlines()
+        assert "held out 2.0794 ±0.0123 nats" in validation
+        assert "held-out text: 0.6931 ±0.0045 nats/char" in done
+        shown(VALIDATION, DONE)
+        assert "±" not in capsys.readouterr().err
+
+    def test_earlier_weights(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """The end tells of which step the weights are, if not of the last one."""
+        shown(replace(DONE, best_step=1200))
+        assert "by the weights of step 1,200" in capsys.readouterr().err
+        shown(replace(DONE, best_step=1500))
+        assert "weights" not in capsys.readouterr().err
+
+    def test_few(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """Too little held-out text to choose weights by is told in a line."""
+        shown(Few(step=13, val_chars=19))
+        text = capsys.readouterr().err
+        assert text.startswith("hint: 19 held-out characters are too few")
+        assert text.count("\n") == 1
 
     def test_skip(self, capsys: pytest.CaptureFixture[str]) -> None:
         """A skipped update is a warning."""

@@ -85,7 +85,7 @@ def train(
         float | None, Option(help="Share of the text held out, its end or some items.")
     ] = None,
     patience: Annotated[
-        int | None, Option(help="Stop after so many validations without a better one.")
+        int | None, Option(help="Stop after so many validations in a row without a better one.")
     ] = None,
     random_seed: Annotated[int | None, Option(help="The same seed, the same model.")] = None,
     threads: Annotated[

@@ -11,6 +11,7 @@ from charrnn.errors import RunError, TrainingError
 from charrnn.events import (
     Done,
     Event,
+    Few,
     Overfit,
     Plan,
     Rollback,
@@ -26,6 +27,7 @@ from charrnn.events import (
     Validation,
 )
 from charrnn.training.clock import Clock
+from charrnn.training.evaluate import tokens_read
 from charrnn.training.interrupts import SecondInterrupt
 from charrnn.training.pace import Pace
 from charrnn.training.run import Run
@@ -89,7 +91,7 @@ def _train(
     yield _start(trainer, run)
     if run.origin and not trainer.step:
         with at_once():
-            scores = trainer.transfer_scores()
+            scores = trainer.old_score(), trainer.new_score()
         yield Transfer(trainer.step, *scores)
     told = clock()
     save_at = told + SAVE_SECONDS
@@ -139,8 +141,8 @@ def _train(
 
 def _finish(trainer: Trainer, run: Run, pace: Pace, at_once: AtOnce) -> Iterator[Event]:
     """Score the best weights, tune the suggestions, save."""
-    with at_once():
-        val = trainer.final_score()
+    score = trainer.final_score(at_once)
+    val = score.nats if score else None
     pace.tick()
     run.save(trainer, val)  # what tuning then adds is worth less than the end of a training
     with at_once():
@@ -151,10 +153,10 @@ def _finish(trainer: Trainer, run: Run, pace: Pace, at_once: AtOnce) -> Iterator
     with at_once():
         text = run.sample(trainer, FINAL_SAMPLE_LENGTH, best=True)
         new_items = run.new_items(trainer)
-        scores = trainer.transfer_scores() if run.origin else None
+        old = trainer.old_score() if run.origin else None
     yield Sample(trainer.step, text)
-    if scores:
-        yield Transfer(trainer.step, *scores)
+    if run.origin:
+        yield Transfer(trainer.step, old, val)
     yield Done(
         val_nats=val,
         val_bpc=None if val is None else val / math.log(2),
@@ -167,6 +169,8 @@ def _finish(trainer: Trainer, run: Run, pace: Pace, at_once: AtOnce) -> Iterator
         keys_saved=tuned.saved,
         keys_saved_by_trigrams=tuned.saved_by_trigrams,
         new_items=new_items,
+        val_error=score.error if score else None,
+        best_step=trainer.best_step,
     )
 
 
@@ -255,15 +259,20 @@ def _step(trainer: Trainer, pace: Pace, largest_norm: float) -> Step:
 
 
 def _validate(trainer: Trainer, run: Run, pace: Pace, at_once: AtOnce) -> Iterator[Event]:
+    first = not trainer.best
     before = pace.clock()
-    val = trainer.validate(at_once)
-    pace.validated(trainer.val_tokens, pace.clock() - before)
-    if (val is not None and not math.isfinite(val)) or not trainer.sound:
+    score = trainer.validate(at_once)
+    pace.validated(tokens_read(trainer.val_tokens), pace.clock() - before)
+    if (score and not math.isfinite(score.nats)) or not trainer.sound:
         yield from _go_back(trainer, run)
         return
     trainer.remember()
-    if val is not None:
-        best = trainer.since_best == 0
-        yield Validation(trainer.step, trainer.epoch, trainer.seconds, val, best)
-        if trainer.begins_to_overfit(val):
-            yield Overfit(trainer.step, val, trainer.best_val, trainer.best_step)
+    if score:
+        best = trainer.best_step == trainer.step
+        yield Validation(
+            trainer.step, trainer.epoch, trainer.seconds, score.nats, best, score.error
+        )
+        if first and score.few:
+            yield Few(trainer.step, trainer.corpus.val_chars)
+        if trainer.begins_to_overfit(score.nats):
+            yield Overfit(trainer.step, score.nats, trainer.best_val, trainer.best_step)

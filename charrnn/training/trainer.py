@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,7 +15,14 @@ from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.training import checkpoint, memory
 from charrnn.training.batching import DocumentStreams, Streams
 from charrnn.training.corpus import Corpus
-from charrnn.training.evaluate import emptied, evaluate, evaluate_documents
+from charrnn.training.evaluate import (
+    BLOCKS,
+    Losses,
+    emptied,
+    evaluate,
+    evaluate_documents,
+    tokens_read,
+)
 from charrnn.training.network import Dropout, Network
 from charrnn.training.optim import Optimizer, schedule
 from charrnn.training.softmax import SAMPLED_FROM, SampledSoftmax
@@ -25,11 +32,45 @@ VALIDATION_SHARE = 0.1  # of the tokens trained between two validations; reading
 FINAL_SHARE = 0.3  # of all tokens trained: the last score, so that it takes a tenth of the time
 FINAL_TOKENS = 1_000_000  # at the most
 TRANSFER_TOKENS = 1 << 16  # of the old text and of the new, before and after fine-tuning
-OVERFITTING = 0.01  # a loss on the held-out text this share above the best is no accident
+OVERFITTING = 0.01  # share above the best from which a loss on the held-out text is worth a hint
+WORSE = 3  # validations in a row that are worse, before that hint
 FAR = 10**9  # steps, while the time that one takes is unknown
 AVERAGED = 8  # the average looks back over about one part in so many of the steps
 
 State = tuple[dict[str, Tensor], dict[str, Any]]
+
+
+class Score(NamedTuple):
+    """How well the held-out text is predicted.
+
+    Attributes:
+        nats: per character.
+        error: its standard error; None if too little was scored to tell.
+        few: whether too little was scored to compare validations by it.
+    """
+
+    nats: float
+    error: float | None
+    few: bool
+
+
+class Candidate(NamedTuple):
+    """Weights that may be the ones to keep.
+
+    Attributes:
+        weights: an average, by name.
+        step: after which it was validated.
+        val: what it scored then, nats per character.
+        loss: the running average of the training loss then, nats per token.
+    """
+
+    weights: dict[str, Tensor]
+    step: int
+    val: float
+    loss: float
+
+
+NO_CANDIDATE = Candidate({}, 0, math.inf, math.nan)
 
 
 class Trainer:
@@ -83,11 +124,12 @@ class Trainer:
         self.clipped = 0.0  # share of updates, running average
         self.validated_at = 0
         self.val_tokens = 0  # looked at in each validation but the last
-        self.best_val = math.inf  # nats per character
-        self.best: dict[str, Tensor] = {}
-        self.best_step = 0
-        self.best_loss = math.nan  # the running average when the best was found
-        self.since_best = 0
+        self._kept = NO_CANDIDATE  # the last one that was no worse than
+        self._lowest = NO_CANDIDATE  # the last one that was better than all before
+        self._reference: Losses | None = None  # of the latter
+        self.last_val = math.inf  # nats per character
+        self.since_best = 0  # validations since it
+        self.worse = 0  # validations in a row that were worse
         self.told_overfitting = False
         by_epochs = training.epochs and math.ceil(training.epochs * self.steps_per_epoch)
         limits = [limit for limit in (by_epochs, training.steps) if limit]
@@ -122,6 +164,20 @@ class Trainer:
         return self.rate * schedule(self.progress)
 
     @property
+    def best(self) -> dict[str, Tensor]:
+        """The average to keep; empty before the first validation."""
+        return self._kept.weights
+
+    @property
+    def best_val(self) -> float:
+        """What it scored, nats per character; inf before the first validation."""
+        return self._kept.val
+
+    @property
+    def best_step(self) -> int:
+        return self._kept.step
+
+    @property
     def best_nats(self) -> float | None:
         """The best validation, nats per character; None before the first."""
         return self.best_val if math.isfinite(self.best_val) else None
@@ -135,8 +191,9 @@ class Trainer:
     @property
     def closing_tokens(self) -> int:
         """Tokens to read after the last step."""
-        transfer = 2 * TRANSFER_TOKENS if self.corpus.old else 0
-        return self.final_tokens + transfer
+        old = self.corpus.old
+        transfer = tokens_read(min(TRANSFER_TOKENS, len(old.val))) if old else 0
+        return len(self._candidates) * tokens_read(self.final_tokens) + transfer
 
     @property
     def out_of_patience(self) -> bool:
@@ -199,68 +256,130 @@ class Trainer:
 
     def validate(
         self, at_once: Callable[[], AbstractContextManager[None]] = nullcontext
-    ) -> float | None:
-        """Nats per character on places of the held-out part; keeps the average if it is best.
+    ) -> Score | None:
+        """Score places of the held-out part; keep the average unless it is worse.
 
-        None, and the average is kept, if nothing was held out.
+        The places are always the same, so that what counts is the standard error of the difference
+        at each of them, which is far less than that of a score.
 
         Args:
             at_once: entered while the text is scored, which changes nothing.
+
+        Returns:
+            The score; None if nothing was held out.
         """
         if not self.val_tokens:
             between = self.steps / VALIDATIONS * self.tokens_per_step
             self.val_tokens = min(max(1024, int(between * VALIDATION_SHARE)), len(self.corpus.val))
+        average = self._weights(best=False)
         with at_once():
-            val = self._score(self._weights(best=False), self.corpus, self.val_tokens)
-        if val is None or val < self.best_val:
-            self.best = checkpoint.clone(self._weights(best=False))
-            self.best_val = math.inf if val is None else val
-            self.best_step, self.best_loss = self.step, self.loss
-            self.since_best = 0
-        else:
-            self.since_best += 1
+            losses = self._losses(average, self.corpus, self.val_tokens)
+            reference = self._reference
+            if self.best and not reference:  # resumed from an older file
+                reference = self._losses(self.best, self.corpus, self.val_tokens)
         self.validated_at = self.step
-        return val
+        score = self._score(losses, self.corpus)
+        self.last_val = score.nats if score else math.inf
+        self._reference = reference
+        if losses and reference:
+            order = losses.compare(reference)
+        else:
+            order = -1 if not losses or math.isfinite(losses.mean) else 1
+        if order <= 0:
+            self._kept = Candidate(checkpoint.clone(average), self.step, self.last_val, self.loss)
+        if order < 0:
+            self._lowest, self._reference = self._kept, losses
+        no_better = order > 0 or (order == 0 and not (score and score.few))
+        self.since_best = self.since_best + 1 if no_better else 0
+        self.worse = self.worse + 1 if order > 0 else 0
+        return score
 
     def begins_to_overfit(self, val: float) -> bool:
         """Whether the held-out text is predicted worse, the training text better; True once."""
         if (
             self.told_overfitting
-            or self.since_best < 3
+            or self.worse < WORSE
             or val < self.best_val * (1 + OVERFITTING)
-            or self.loss > self.best_loss
+            or self.loss > self._kept.loss
         ):
             return False
         self.told_overfitting = True
         return True
 
-    def final_score(self) -> float | None:
-        """Nats per character of the best weights on the held-out part; None if there is none."""
-        return self._score(self._weights(), self.corpus, self.final_tokens)
+    @property
+    def _candidates(self) -> list[Candidate]:
+        """What may be the weights to keep, the oldest first.
 
-    def transfer_scores(self) -> tuple[float | None, float | None]:
-        """What the best weights score on an earlier run's held-out text, and on this one's."""
+        Only one where the scores on the way have read all that the last one reads.
+        """
+        if not self.best or self.val_tokens >= self.final_tokens:
+            return [self._kept]
+        found = {some.step: some for some in (self._lowest, self._kept)}
+        if self.validated_at == self.step not in found and math.isfinite(self.last_val):
+            found[self.step] = Candidate(self.average, self.step, self.last_val, self.loss)
+        return [*found.values()]
+
+    def final_score(
+        self, at_once: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> Score | None:
+        """Score the held-out part, as much as is affordable; keep the last candidate not worse.
+
+        Args:
+            at_once: see `validate`.
+
+        Returns:
+            The kept weights' score; None if nothing was held out.
+        """
+
+        def losses_of(some: Candidate) -> Losses | None:
+            return self._losses(some.weights or self._weights(), self.corpus, self.final_tokens)
+
+        with at_once():
+            scored = [(some, losses_of(some)) for some in self._candidates]
+        known = [(some, losses) for some, losses in scored if losses]
+        if not known:
+            return None
+        lowest = min((losses for _, losses in known), key=lambda losses: losses.mean)
+        kept, losses = [one for one in known if one[1] is lowest or one[1].compare(lowest) <= 0][-1]
+        if kept.step != self.best_step:
+            self._kept = kept._replace(weights=checkpoint.clone(kept.weights))
+        return self._score(losses, self.corpus)
+
+    def old_score(self) -> float | None:
+        """Nats per character of the weights to keep on an earlier run's held-out text, if known."""
         old = self.corpus.old
-        return (
-            None if old is None else self._score(self._weights(), old, TRANSFER_TOKENS),
-            self._score(self._weights(), self.corpus, TRANSFER_TOKENS),
-        )
+        losses = self._losses(self._weights(), old, TRANSFER_TOKENS) if old else None
+        score = self._score(losses, old) if old else None
+        return score.nats if score else None
 
-    def _score(self, weights: Mapping[str, Tensor], corpus: Corpus, tokens: int) -> float | None:
-        """Nats per character with these weights; None if nothing was held out."""
+    def new_score(self) -> float | None:
+        """The same on this run's held-out text, before the first step."""
+        losses = self._losses(self._weights(), self.corpus, TRANSFER_TOKENS)
+        score = self._score(losses, self.corpus)
+        return score.nats if score else None
+
+    @staticmethod
+    def _score(losses: Losses | None, corpus: Corpus) -> Score | None:
+        """The score per character that these losses of the corpus's held-out part give."""
+        if losses is None:
+            return None
+        error = losses.error * len(corpus.val) / corpus.val_chars
+        known = error if math.isfinite(error) else None
+        return Score(corpus.nats_per_char(losses.mean), known, losses.few)
+
+    def _losses(self, weights: Mapping[str, Tensor], corpus: Corpus, tokens: int) -> Losses | None:
+        """The losses on places of the held-out part with these weights; None if there is none."""
         if not len(corpus.val):
             return None
         present = checkpoint.clone(self.network.parameters_by_name())
         try:  # it may be interrupted
             self.network.load(weights)
             if corpus.val_ends is not None:
-                nats = evaluate_documents(self.network, corpus.val, corpus.val_ends, tokens)
-            else:
-                nats = evaluate(self.network, corpus.train, corpus.val, tokens)
+                return evaluate_documents(self.network, corpus.val, corpus.val_ends, tokens)
+            return evaluate(self.network, corpus.train, corpus.val, tokens)
         finally:
             self.network.load(present)
             self.network.train()
-        return corpus.nats_per_char(nats)
 
     @property
     def sound(self) -> bool:
@@ -270,8 +389,8 @@ class Trainer:
     def remember(self) -> None:
         """Keep a copy of everything, to go back to if training diverges."""
         tensors, values = self.state()
-        # The best weights are replaced, never changed: they need no copy.
-        shared = checkpoint.nest("best", self.best)
+        # The candidates' weights are replaced, never changed: they need no copy.
+        shared = {n: t for n, t in tensors.items() if n.startswith(("best.", "lowest."))}
         if self.best_step == self.step:
             shared |= checkpoint.nest("average", self.best)
         changing = {name: tensor for name, tensor in tensors.items() if name not in shared}
@@ -298,20 +417,26 @@ class Trainer:
         return (best and self.best) or self.average or self.network.parameters_by_name()
 
     SCALARS = ("step", "steps", "rate", "skipped", "seconds", "loss", "clipped", "validated_at",
-               "val_tokens", "best_val", "best_step", "best_loss", "since_best",
-               "told_overfitting")  # fmt: skip
+               "val_tokens", "last_val", "since_best", "worse", "told_overfitting")  # fmt: skip
+    CANDIDATE = ("step", "val", "loss")
 
     def state(self) -> State:
         """All that a resume needs, as tensors and JSON values."""
+        same = self._lowest.step == self._kept.step
         tensors = (
             checkpoint.nest("network", self.network.parameters_by_name())
             | checkpoint.nest("average", self.average)
             | checkpoint.nest("best", self.best)
+            | checkpoint.nest("lowest", {} if same else self._lowest.weights)
+            | checkpoint.nest("reference", self._reference._asdict() if self._reference else {})
             | checkpoint.nest("optimizer", self.optimizer.state())
             | checkpoint.nest("hidden", {str(i): h for i, h in enumerate(self.hidden)})
             | {"dropout_generator": self.network.dropout_generator.get_state()}
         )
         values = {name: getattr(self, name) for name in self.SCALARS}
+        for name in self.CANDIDATE:
+            values[f"best_{name}"] = getattr(self._kept, name)
+            values[f"lowest_{name}"] = getattr(self._lowest, name)
         values |= {"position": self.streams.position, "training": asdict(self.config)}
         return tensors, values
 
@@ -323,18 +448,31 @@ class Trainer:
         """
         mine, _ = self.state()
         shapes = {name: tensor.shape for name, tensor in mine.items()}
-        for group in ("average", "best"):  # there are none before the first update or validation
+        # None before the first update or validation; no lowest ones where they are the best.
+        for group in ("average", "best", "lowest"):
             if checkpoint.under(group, tensors):
                 network = checkpoint.under("network", mine)
                 shapes |= {f"{group}.{name}": tensor.shape for name, tensor in network.items()}
+        if reference := checkpoint.under("reference", tensors):
+            shape = reference["nats"].shape
+            if len(shape) != 1 or not 1 <= shape[0] <= BLOCKS:
+                raise ValueError("its losses are not those of a validation")
+            shapes |= {f"reference.{name}": shape for name in Losses._fields}
         if {name: tensor.shape for name, tensor in tensors.items()} != shapes:
             raise ValueError("its tensors are not those of its network")
         if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
             raise ValueError("it holds values that are not finite")
-        for name in ("position", *self.SCALARS):
+        values = self._completed(values)
+        candidates = [f"{which}_{n}" for which in ("best", "lowest") for n in self.CANDIDATE]
+        for name in ("position", *self.SCALARS, *candidates):
             if not isinstance(values[name], int | float):
                 raise ValueError(f"its {name} is not a number")
         torch.Generator(self.device).set_state(tensors["dropout_generator"])
+
+    def _completed(self, values: dict[str, Any]) -> dict[str, Any]:
+        """The values of a file, with those that an older charrnn did not write."""
+        best = {f"lowest_{name}": values[f"best_{name}"] for name in self.CANDIDATE}
+        return best | {"last_val": math.inf, "worse": 0} | values
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Go back to what `state` told; the plan stays if it came from the same limits."""
@@ -342,7 +480,16 @@ class Trainer:
         self.network.load(checkpoint.under("network", tensors))
         average = checkpoint.under("average", tensors)
         self.average = {name: t.to(self.device, copy=True) for name, t in average.items()}
-        self.best = checkpoint.under("best", tensors)
+        values = self._completed(values)
+
+        def candidate(which: str) -> Candidate:
+            told = {name: values[f"{which}_{name}"] for name in self.CANDIDATE}
+            return Candidate(checkpoint.under(which, tensors), **told)
+
+        self._kept, lowest = candidate("best"), candidate("lowest")
+        self._lowest = lowest if lowest.weights else lowest._replace(weights=self.best)
+        reference = checkpoint.under("reference", tensors)
+        self._reference = Losses(**reference) if reference else None
         self.optimizer.restore(checkpoint.under("optimizer", tensors))
         hidden = checkpoint.under("hidden", tensors)
         self.hidden = [hidden[str(i)].to(self.device) for i in range(len(self.hidden))]

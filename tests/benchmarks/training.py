@@ -102,7 +102,7 @@ def plain(corpus: Corpus, start: dict[str, Any], budget: float) -> tuple[float, 
     rate = steps * batch * bptt / (time.perf_counter() - began)
     scored = Network(model, torch.Generator())
     scored.load(dict(zip(model.shapes(), network.parameters(), strict=True)))  # in the same order
-    return rate, corpus.nats_per_char(evaluate(scored, corpus.train, corpus.val))
+    return rate, corpus.nats_per_char(evaluate(scored, corpus.train, corpus.val).mean)
 
 
 def main() -> None:

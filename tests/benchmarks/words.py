@@ -64,7 +64,7 @@ def score(network: Example, corpus: Corpus) -> float:
     model = ModelConfig(vocab_size, layers=LAYERS, hidden=UNITS, embedding=UNITS)
     scored = Network(model, torch.Generator())
     scored.load(dict(zip(model.shapes(), network.parameters(), strict=True)))  # in the same order
-    return evaluate(scored, corpus.train, corpus.val)
+    return evaluate(scored, corpus.train, corpus.val).mean
 
 
 def charrnn(path: str, budget: float) -> tuple[Corpus, float, float]:
@@ -77,7 +77,7 @@ def charrnn(path: str, budget: float) -> tuple[Corpus, float, float]:
             pass
     trainer.network.load(trainer.best)
     corpus = trainer.corpus
-    return corpus, trainer.epoch, evaluate(trainer.network, corpus.train, corpus.val)
+    return corpus, trainer.epoch, evaluate(trainer.network, corpus.train, corpus.val).mean
 
 
 def example(corpus: Corpus, budget: float) -> tuple[float, float]:

@@ -20,7 +20,7 @@ from charrnn.events import Done, Event, Save, Start, Unsaved
 from charrnn.training import checkpoint
 from charrnn.training.clock import Clock
 from charrnn.training.loop import train
-from charrnn.training.trainer import Trainer
+from charrnn.training.trainer import Score, Trainer
 from tests.training.small import finish, run_in, trainer
 
 KILLS = int(os.environ.get("CHARRNN_KILLS", "40"))
@@ -139,7 +139,7 @@ def test_saves_go_by_the_clock(
         pass_time(1.0)
         return Trainer.update(training)
 
-    def validate(*_: object) -> float | None:
+    def validate(*_: object) -> Score | None:
         pass_time(3.0)  # which is no cost of the save that may follow
         return Trainer.validate(training)
 

@@ -8,7 +8,7 @@ import torch
 
 from charrnn import load
 from charrnn.errors import CharrnnError
-from charrnn.events import Transfer
+from charrnn.events import Done, Transfer
 from charrnn.source import Source
 from charrnn.training import setup, transfer
 from charrnn.training.network import Network
@@ -77,6 +77,20 @@ def test_both_texts_are_scored(old: Path) -> None:
     assert after.old_nats is not None
     assert after.new_nats < before.new_nats - 1
     assert load(run.path).file.training["from"] == str(Path("runs/old/model.safetensors"))
+
+
+def test_the_last_lines_agree(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fine-tuning says of the new text in the end is one score, however much is scored."""
+    monkeypatch.setattr("charrnn.training.trainer.TRANSFER_TOKENS", 300)
+    training, run = setup.begin(
+        Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 20}, "runs/old"
+    )
+    events = finish(training, run)
+    assert training.final_tokens > 300
+    _, after = transfers(list(events))
+    done = events[-1]
+    assert isinstance(done, Done)
+    assert after.new_nats == done.val_nats
 
 
 def test_a_fine_tuned_run_resumes(old: Path) -> None:

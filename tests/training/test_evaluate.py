@@ -1,0 +1,65 @@
+"""What is told of held-out tokens: their loss, how sure that is, and whether a change counts."""
+
+import math
+
+import pytest
+import torch
+
+from charrnn.config import ModelConfig
+from charrnn.training.evaluate import FEW, Losses, evaluate
+from charrnn.training.network import Network
+
+
+def noise(count: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(count, generator=torch.Generator().manual_seed(seed))
+
+
+class TestLosses:
+    def test_error(self) -> None:
+        """The standard error of N independent losses is their deviation by the root of N."""
+        losses = Losses.of(2 + noise(64_000))
+        assert losses.mean == pytest.approx(2, abs=0.02)
+        assert losses.error == pytest.approx(1 / math.sqrt(64_000), rel=0.3)
+
+    def test_neighbours(self) -> None:
+        """Where neighbours are alike, they tell less than as many tokens from elsewhere."""
+        assert Losses.of(noise(640).repeat_interleave(100)).error == pytest.approx(
+            1 / math.sqrt(640), rel=0.3
+        )
+
+    def test_compare(self) -> None:
+        """A difference counts if it is larger than its error, however uncertain both means are."""
+        here = 2 + 5 * noise(6400)
+        losses = Losses.of(here)
+        assert losses.compare(losses) == 0
+        assert losses.error > 0.05
+        assert Losses.of(here - 0.05).compare(losses) == -1
+        assert Losses.of(here + 0.05).compare(losses) == 1
+        other = Losses.of(here + noise(6400, 1) - noise(6400, 1).mean() + 0.001)
+        assert other.compare(losses) == 0
+
+    def test_not_finite(self) -> None:
+        """Losses that are not finite are worse than any."""
+        assert Losses.of(torch.full((640,), math.nan)).compare(Losses.of(noise(640))) == 1
+
+    @pytest.mark.parametrize("count", [1, 20, 16 * FEW - 1])
+    def test_few(self, count: int) -> None:
+        """Of some dozen tokens no difference counts; of one there is no error."""
+        losses = Losses.of(noise(count).abs())
+        assert losses.few
+        assert Losses.of(noise(count).abs() + 9).compare(losses) == 0
+        assert math.isnan(losses.error) == (count < 32)
+
+
+def test_how_sure_a_score_is() -> None:
+    """The error told is about how far the score of a few places is from that of a whole text."""
+    network = Network(ModelConfig(2, hidden=4, embedding=2), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        network.output.bias.copy_(torch.tensor([3.0, 0.0]))
+    off = []
+    for seed in range(20):
+        changes = noise(400, seed) > 0.5
+        ids = changes.repeat_interleave(500).to(torch.uint8)
+        whole, some = evaluate(network, ids[:1], ids), evaluate(network, ids[:1], ids, 1024)
+        off.append((some.mean - whole.mean) / some.error)
+    assert 0.5 < math.sqrt(sum(x * x for x in off) / len(off)) < 2
