@@ -1,6 +1,7 @@
 """The filters against plain implementations, and draws against the probabilities."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -220,12 +221,17 @@ def test_penalties_of_nothing() -> None:
         assert np.array_equal(sampling.no_repeat_ngram(logits, nothing, 1), logits)
 
 
+NO_RUN = np.full(1, -1, np.int32)
+
+
 @pytest.mark.parametrize("window", [1, 2, 3, 4, 9])
 def test_window(window: int) -> None:
     """The penalties look at the last ids of the past, as many as the window holds."""
     past = [0, 0, 3, 1]
     logits = np.array([[2, 1, -1, -2]], np.float32)
-    context = Context(np.zeros(4, np.float32), padded([past], 6), window, np.zeros(1, np.float32))
+    context = Context(
+        np.zeros(4, np.float32), padded([past], 6), window, np.zeros(1, np.float32), NO_RUN[:1]
+    )
     kept = FILTERS["repetition_penalty"](logits, 1.5, context)
     assert agrees(kept, logits, lambda _, row: plain_repetition_penalty(row, past[-window:], 1.5))
     kept = FILTERS["frequency_penalty"](logits, 1.5, context)
@@ -412,7 +418,10 @@ def logits_and_context(draw: st.DrawFn) -> tuple[Array, Context]:
     added = draw(biases(logits.shape))
     limits = draw(st.lists(st.floats(-1, 9), min_size=len(logits), max_size=len(logits)))
     window = draw(st.integers(1, 12))
-    return logits, Context(added, past, window, np.array(limits, np.float32))
+    tokens = st.integers(-1, logits.shape[1] - 1)
+    runs = draw(st.lists(tokens, min_size=len(logits), max_size=len(logits)))
+    limit, run = np.array(limits, np.float32), np.array(runs, np.int32)
+    return logits, Context(added, past, window, limit, run)
 
 
 @BATCHES
@@ -420,7 +429,7 @@ def logits_and_context(draw: st.DrawFn) -> tuple[Array, Context]:
 def test_every_filter(case: tuple[Array, Context]) -> None:
     """A filter changes nothing in place, brings no token back and leaves some token."""
     logits, context = case
-    inputs = (logits, context.bias, context.past, context.limit)
+    inputs = (logits, context.bias, context.past, context.limit, context.run)
     before = [array.copy() for array in inputs]
     for name, value, greedy in FILTER_VALUES:
         kept = FILTERS[name](logits, value, context)
@@ -443,7 +452,11 @@ def test_rows_are_independent(case: tuple[Array, Context]) -> None:
         for b in range(len(logits)):
             row = slice(b, b + 1)
             alone = Context(
-                context.bias[row], context.past[row], context.window, context.limit[row]
+                context.bias[row],
+                context.past[row],
+                context.window,
+                context.limit[row],
+                context.run[row],
             )
             assert np.array_equal(FILTERS[name](logits[row], value, alone), kept[row]), name
 
@@ -554,6 +567,71 @@ def test_frequencies_of_one_text() -> None:
     pairs = np.bincount(8 * ids[:-1] + ids[1:], minlength=64) / (DRAWS - 1)
     expected = np.outer(p, p).ravel()
     assert (np.abs(pairs - expected) <= 5 * np.sqrt(expected / DRAWS)).all()
+
+
+SPACES = np.log([0.96, 0.02, 0.015, 0.005]).astype(np.float32)  # 25 on average at temperature 1
+
+
+def longest_run(ids: Sequence[int]) -> int:
+    return max(len([*group]) for _, group in itertools.groupby(ids))
+
+
+class TestRuns:
+    @pytest.mark.parametrize("t", [0.05, 0.2, 0.5, 0.9])
+    def test_length(self, t: float) -> None:
+        """However low the temperature, a run ends about as soon as the model would end it."""
+        as_it_is = longest_run(draw(new_sampler(SamplingConfig(1.0)), SPACES, 4000))
+        assert longest_run(draw(new_sampler(SamplingConfig(t)), SPACES, 4000)) <= 2 * as_it_is
+
+    @pytest.mark.parametrize("t", [0.2, 0.5, 0.9])
+    def test_what_follows_is_sharpened(self, t: float) -> None:
+        """The run goes on with the model's probability; all else is as at the temperature."""
+        tempered = sampling.temperature(SPACES[None], t)
+        (row,) = sampling.runs_end(tempered, SPACES[None], np.zeros(1, np.int32))
+        p, expected = np.exp(row), np.array(probabilities(plain_temperature(SPACES.tolist(), t)))
+        assert p[0] == pytest.approx(0.96)
+        assert p[1:] == pytest.approx(0.04 * expected[1:] / expected[1:].sum())
+
+    @pytest.mark.parametrize("t", [1e-6, 0.2, 1.0, 1.5])
+    def test_never_longer(self, t: float) -> None:
+        """Where the temperature would end a run sooner, it does."""
+        logits = np.log([[0.1, 0.8, 0.1]]).astype(np.float32)
+        zero = np.zeros(1, np.float32)
+        context = Context(zero, NO_RUN[None], 1, zero, np.zeros(1, np.int32))
+        kept = FILTERS["temperature"](logits, t, context)
+        assert np.array_equal(kept, sampling.temperature(logits, t))
+
+    def test_nothing_else(self) -> None:
+        """A run goes on where nothing else may come."""
+        logits = np.array([[-np.inf, 2, -np.inf]], np.float32)
+        tempered = sampling.temperature(logits, 0.5)
+        kept = sampling.runs_end(tempered, logits, np.ones(1, np.int32))
+        assert np.array_equal(kept, tempered)
+
+    def test_other_texts(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A text without such runs is what it was."""
+        ids = draw(new_sampler(SamplingConfig(0.5)), LOGITS, 2000)
+        assert longest_run(ids) < sampling.RUN
+        monkeypatch.setattr(sampling, "RUN", 10**6)
+        assert draw(new_sampler(SamplingConfig(0.5)), LOGITS, 2000) == ids
+
+    @pytest.mark.parametrize(("taken_back", "ended"), [(0, 0.04), (1, 0.0)])
+    def test_a_seed_that_ends_in_one(self, taken_back: int, ended: float) -> None:
+        """What a text begins with counts, but for what is taken back."""
+        past = np.array([1] + [0] * sampling.RUN)
+        sampler = Sampler(SamplingConfig(0.05), [np.random.default_rng(0)] * DRAWS, [past] * DRAWS)
+        for row in range(DRAWS):
+            sampler.take_back(row, taken_back)
+        ids = sampler.draw(np.tile(SPACES, (DRAWS, 1)), np.zeros(4, np.float32))
+        assert (ids != 0).mean() == pytest.approx(ended, abs=0.01)
+
+    def test_ended_texts_are_dropped(self) -> None:
+        """Each text keeps its own run when others end."""
+        pasts = [np.array([token] * sampling.RUN) for token in (1, 0)] * (DRAWS // 2)
+        sampler = Sampler(SamplingConfig(0.05), [np.random.default_rng(0)] * DRAWS, pasts)
+        sampler.keep(np.arange(DRAWS) % 2 == 1)
+        ids = sampler.draw(np.tile(SPACES, (DRAWS // 2, 1)), np.zeros(4, np.float32))
+        assert (ids != 0).mean() == pytest.approx(0.04, abs=0.015)
 
 
 MANY_CONTROLS = [
