@@ -1,7 +1,6 @@
 """The interactive session: text typed with suggestions, and commands that begin with a slash."""
 
 import re
-import sys
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -19,7 +18,7 @@ from charrnn.files import append
 from charrnn.ghost import Hand, InnerGhost, Suggester
 from charrnn.learned import Learned
 from charrnn.model import Model
-from charrnn.ui import Ui
+from charrnn.ui import Ui, in_one_line, write_text
 from charrnn.why import Evidence, why
 
 ESCAPE_SECONDS = 0.1  # a lone Esc is told from the start of an arrow key by this silence
@@ -76,7 +75,7 @@ class Transcript:
             TextError: some lines could not be written; they go to standard output instead.
         """
         if self._waiting:
-            sys.stdout.write(self._waiting)
+            write_text(self._waiting, end="")
             raise TextError(
                 f"cannot write {self._path}: {self.problem}", "the lines it lacks stand above"
             )
@@ -148,7 +147,7 @@ class Session:
             try:
                 reply = slash.call(self, entry)
             except CharrnnError as error:
-                reply = str(error)
+                reply = in_one_line(str(error))
             self._ui.note(reply)
         else:
             entry = slash.plain(entry)

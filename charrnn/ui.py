@@ -1,12 +1,26 @@
-"""The only writer to stderr, and how numbers and text are shown."""
+"""The one way out to the user: what is printed, and how numbers and text are shown.
 
+A text, a file name or a model may come from a stranger, so no command prints by itself: messages go
+through `Ui`, data through `write_text` and `write_json`, and none of them lets a character through
+that steers a terminal. (`generate` alone writes text as it is, where no terminal reads it.)
+"""
+
+import json
 import math
 import os
+import re
 import sys
 from contextlib import suppress
 from typing import Any, TextIO
 
 STDERR = 2
+LONGEST = 1000  # characters of an error or warning; of a longer one both ends are shown,
+ENDS = 600, 300  # so many characters of each
+# What steers a terminal, or turns the text around: all control characters but tab and line feed,
+# the separators of lines and paragraphs, and changes of direction. The others are no characters.
+CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 
 
 class Ui:
@@ -20,11 +34,11 @@ class Ui:
         self.quiet = quiet
 
     def error(self, message: str) -> None:
-        self._print(f"charrnn: error: {message}")
+        self._print(f"charrnn: error: {in_one_line(message)}")
 
     def warn(self, message: str) -> None:
         if not self.quiet:
-            self._print(f"charrnn: warning: {message}")
+            self._print(f"charrnn: warning: {in_one_line(message)}")
 
     def note(self, message: str = "") -> None:
         if not self.quiet:
@@ -33,7 +47,8 @@ class Ui:
     def _print(self, message: str) -> None:
         # A terminal of few characters shows a question mark rather than a traceback.
         encoding = sys.stderr.encoding or "utf-8"
-        print(message.encode(encoding, "replace").decode(encoding), file=sys.stderr, flush=True)
+        shown = printable(message).encode(encoding, "replace").decode(encoding)
+        print(shown, file=sys.stderr, flush=True)
 
 
 class Unbroken:
@@ -98,5 +113,33 @@ def duration(seconds: float) -> str:
 
 
 def printable(text: str) -> str:
-    """The text with control characters, which a model may have learned, shown as a dot."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "·" for c in text)
+    """Return the text with each control character shown as a dot; it stays as long as it was."""
+    return CONTROL.sub("·", text)
+
+
+def in_one_line(message: str) -> str:
+    """Return a message without line breaks, its middle cut out if it is very long."""
+    line = " ".join(message.split())
+    first, last = ENDS
+    return line if len(line) <= LONGEST else f"{line[:first]} ... {line[-last:]}"
+
+
+def to_json(value: Any) -> str:
+    """Return a value as JSON in one line, each control character in it escaped."""
+    line = json.dumps(value, ensure_ascii=False)
+    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+
+
+def write_text(text: str, end: str = "\n") -> None:
+    """Write text for people, or words, to standard output; see `printable`."""
+    print(printable(text), end=end, flush=True)
+
+
+def write_coloured(text: str) -> None:
+    """Write text that holds colours of our own, and is `printable` apart from them."""
+    print(text, flush=True)
+
+
+def write_json(value: Any) -> None:
+    """Write a value to standard output; see `to_json`."""
+    print(to_json(value), flush=True)

@@ -20,7 +20,7 @@ from charrnn.cli.plot import plot
 from charrnn.cli.score import score
 from charrnn.cli.train import train
 from charrnn.errors import PANIC, CharrnnError, is_out_of_memory
-from charrnn.ui import Ui, Unbroken, devnull
+from charrnn.ui import Ui, Unbroken, devnull, write_text
 
 LESS_MEMORY = (
     "close other programs; --hidden, --batch, --bptt and --vocab-size say what training needs"
@@ -46,7 +46,7 @@ app.command()(plot)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        print(f"charrnn {__version__}")
+        write_text(f"charrnn {__version__}")
         raise typer.Exit
 
 
@@ -96,9 +96,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         message, code = _explain(error)
         if meta.get("debug"):
-            traceback.print_exc()
+            Ui().note(traceback.format_exc().rstrip())
         else:
-            Ui().error(" ".join(message.split()))
+            Ui().error(message)
         return code
     finally:
         sys.stderr = stderr

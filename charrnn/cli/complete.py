@@ -1,6 +1,5 @@
 """charrnn complete: next words, as one types."""
 
-import json
 import sys
 from typing import Annotated
 
@@ -8,7 +7,7 @@ from typer import Option
 
 from charrnn.cli.options import Debug, Dial, Json, ModelOption, Quiet, say_which
 from charrnn.errors import UsageError
-from charrnn.ui import Ui
+from charrnn.ui import Ui, write_json, write_text
 
 
 def complete(
@@ -60,8 +59,6 @@ def complete(
         completions = [c for c in loaded.complete(typed, count) if c.p >= least]
         if json_lines:
             found = [{"text": c.text, "p": c.p} for c in completions]
-            print(
-                json.dumps({"typed": typed, "completions": found}, ensure_ascii=False), flush=True
-            )
+            write_json({"typed": typed, "completions": found})
         else:
-            print("\t".join(f"{c.text}\t{c.p:.3f}" for c in completions), flush=True)
+            write_text("\t".join(f"{c.text}\t{c.p:.3f}" for c in completions))

@@ -1,6 +1,5 @@
 """charrnn eval: how well a model predicts a text, and how many keystrokes its suggestions save."""
 
-import json
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
@@ -21,7 +20,7 @@ from charrnn.cli.options import (
     say_which,
 )
 from charrnn.errors import TextError, UsageError
-from charrnn.ui import Ui
+from charrnn.ui import Ui, write_json, write_text
 from charrnn.working import Working
 
 if TYPE_CHECKING:
@@ -84,10 +83,10 @@ def evaluate(
         raise TextError("the text is empty", "give a text to score")
     typed = _type(loaded, whole, ui) if keystrokes else {}
     if json_lines:
-        print(json.dumps(score | _record(typed)))
+        write_json(score | _record(typed))
         return
     for name, value in score.items():
-        print(f"{name.replace('_', ' '):<16} {_shown(value)}")
+        write_text(f"{name.replace('_', ' '):<16} {_shown(value)}")
     if typed:
         _print(typed)
 
@@ -139,28 +138,30 @@ def _print(typed: dict[str, "Keystrokes"]) -> None:
     """Tables for people."""
     keys = typed[MODEL]
     values = keys.to_json()
-    print(f"\nkeys saved, typing {keys.words:,} words")
-    print(f"{'with so many suggestions':<24}      1      3      5   next word  in 3")
+    write_text(f"\nkeys saved, typing {keys.words:,} words")
+    write_text(f"{'with so many suggestions':<24}      1      3      5   next word  in 3")
     for name, row in typed.items():
         each = row.to_json()
         saved = "".join(f"{share:7.1%}" for share in each["ksr"].values())
         first = "".join(f"{share:8.1%}" for share in each["next_word"].values())
-        print(f"{BASELINES.get(name, name):<24}{saved}    {first}")
+        write_text(f"{BASELINES.get(name, name):<24}{saved}    {first}")
     for name, title in (
         ("ksr_repeated", "passed over, shown again"),
         ("ksr_without_space", "typing spaces by hand"),
         ("unseen_words", "in words never seen"),
     ):
         part = values[name].get("saved", values[name])
-        print(f"{title:<24}" + "".join(f"{share:7.1%}" for share in part.values()))
+        write_text(f"{title:<24}" + "".join(f"{share:7.1%}" for share in part.values()))
     ceilings = values["ceilings"]
-    print(
+    write_text(
         f"at the most {ceilings['foresight']:.1%}; with the words it knows "
         f"{ceilings['vocabulary']:.1%}\n"
         f"a suggestion took {values['latency_ms']['p50']:.1f} ms, "
         f"1 in 100 more than {values['latency_ms']['p99']:.1f} ms\n"
     )
-    print("one suggestion, where likely enough:  shown per key   right   keys saved")
+    write_text("one suggestion, where likely enough:  shown per key   right   keys saved")
     for dial in values["dial"]:
         right = "-" if dial["precision"] is None else f"{dial['precision']:.0%}"
-        print(f"{dial['p']:>32.0%}{dial['shown_per_char']:17.2f}{right:>10}{dial['ksr']:13.1%}")
+        write_text(
+            f"{dial['p']:>32.0%}{dial['shown_per_char']:17.2f}{right:>10}{dial['ksr']:13.1%}"
+        )

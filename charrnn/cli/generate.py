@@ -1,6 +1,5 @@
 """charrnn generate: continue seeds, or fill a template."""
 
-import json
 import math
 import os
 import stat
@@ -26,7 +25,7 @@ from charrnn.cli.options import (
     seconds,
 )
 from charrnn.errors import TextError, UsageError
-from charrnn.ui import Ui, printable
+from charrnn.ui import Ui, printable, to_json
 
 if TYPE_CHECKING:
     from charrnn.generate import Part, Sample
@@ -289,7 +288,7 @@ def _print_json(
         }
         if index:
             record["novelty"] = _share_new(index, sample, text)
-        out.write(json.dumps(record, ensure_ascii=False) + "\n")
+        out.write(to_json(record) + "\n")
         out.flush()
         text = ""
 

@@ -1,13 +1,12 @@
 """charrnn info: what a model is."""
 
-import json
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from charrnn.cli.options import Debug, Json, Quiet, say_which
-from charrnn.ui import Ui, bits, duration, printable
+from charrnn.ui import Ui, bits, duration, write_json, write_text
 
 
 def info(
@@ -35,10 +34,10 @@ def info(
     # A file may claim anything of its training, but not what it is.
     facts |= {name: value for name, value in model.training.items() if name not in facts}
     if json_lines:
-        print(json.dumps(facts, ensure_ascii=False))
+        write_json(facts)
         return
     for name, value in facts.items():
-        print(printable(f"{name.replace('_', ' '):<16} {_shown(name, value)}"))
+        write_text(f"{name.replace('_', ' '):<16} {_shown(name, value)}")
 
 
 def _shown(name: str, value: Any) -> str:

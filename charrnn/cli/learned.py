@@ -1,14 +1,12 @@
 """charrnn learned: what was learned from typing, and forgetting it."""
 
-import json
 from typing import Annotated
 
-import typer
 from typer import Option
 
 from charrnn.cli.options import Debug, Json, Quiet
 from charrnn.errors import UsageError
-from charrnn.ui import Ui
+from charrnn.ui import Ui, write_json, write_text
 
 
 def learned(
@@ -45,6 +43,6 @@ def learned(
     else:
         for word, times in store.counts():
             if json_lines:
-                typer.echo(json.dumps({"word": word, "times": times}, ensure_ascii=False))
+                write_json({"word": word, "times": times})
             else:
-                typer.echo(f"{word}\t{times}")
+                write_text(f"{word}\t{times}")

@@ -1,6 +1,5 @@
 """charrnn plot: how runs went."""
 
-import json
 import locale
 import os
 import shutil
@@ -13,7 +12,7 @@ from typer import Option
 
 from charrnn.cli.options import Debug, Json, Quiet, say_which
 from charrnn.errors import UsageError
-from charrnn.ui import Ui
+from charrnn.ui import Ui, printable, write_json, write_text
 
 if TYPE_CHECKING:
     from charrnn.plot.terminal import Piece
@@ -55,7 +54,7 @@ def plot(
     logs = read_logs(runs or [], say_which(ui, "name another one to see it"))
     page = html(logs, by)
     if output == "-":
-        print(page, end="")
+        write_text(page, end="")
         return
     folder = logs[0].path.parent if len(logs) == 1 else Path()
     path = Path(output) if output else folder / PLOT_NAME
@@ -63,7 +62,7 @@ def plot(
     ui.note(f"wrote {path}: open it in a browser")
     if json_lines:
         for log in logs:
-            print(json.dumps(log.to_json(), ensure_ascii=False))
+            write_json(log.to_json())
         return
     width = max(30, min(72, shutil.get_terminal_size().columns))
     _show(curve(logs, by, width, _prints("\u2800│└")))
@@ -84,12 +83,13 @@ def _prints(characters: str) -> bool:
 def _show(pieces: "list[Piece]") -> None:
     """Print, on a terminal in a colour for each run."""
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
-        print("".join(text for text, _ in pieces), end="")
+        write_text("".join(text for text, _ in pieces), end="")
         return
     from rich.console import Console
     from rich.text import Text
 
     styled = [
-        (text, "" if index is None else COLOURS[index % len(COLOURS)]) for text, index in pieces
+        (printable(text), "" if index is None else COLOURS[index % len(COLOURS)])
+        for text, index in pieces
     ]
     Console().print(Text.assemble(*styled), end="")

@@ -1,9 +1,7 @@
 """charrnn score: how likely a model finds each line, record or file."""
 
-import json
 import sys
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
@@ -23,7 +21,7 @@ from charrnn.cli.options import (
     say_which,
 )
 from charrnn.errors import TextError, UsageError
-from charrnn.ui import Ui, bits, printable
+from charrnn.ui import Ui, bits, printable, write_coloured, write_json
 from charrnn.working import Working
 
 if TYPE_CHECKING:
@@ -90,7 +88,6 @@ def score(
     )  # fmt: skip
     shaded = sys.stdout.isatty() and not json_lines
     colours = coloured(sys.stdout)
-    as_json = partial(json.dumps, ensure_ascii=False)
     empty = True
     with Working(ui, "scoring") as work:
         match by:
@@ -104,9 +101,11 @@ def score(
             found = iter(sorted(found, key=lambda pair: pair[0]["bpc"]))
         for record, nats in found:
             empty = False
-            line = _shown(record, nats, colours) if shaded else as_json(record)
             work.clear()
-            print(line, flush=True)
+            if shaded:
+                write_coloured(_shown(record, nats, colours))
+            else:
+                write_json(record)
     if empty:
         raise TextError("the text is empty", "give a text to score")
 
@@ -204,6 +203,7 @@ def _shown(record: Record, nats: "Array | None", colours: bool) -> str:
     from charrnn.heat import shade
 
     if nats is None:
-        return f"{record['bpc']:6.3f} bits/char  {record['chars']:9,} characters  {record['file']}"
+        file = printable(str(record["file"]))
+        return f"{record['bpc']:6.3f} bits/char  {record['chars']:9,} characters  {file}"
     text = str(record["text"])
     return f"{record['bpc']:6.3f}  {shade(text, nats) if colours else printable(text)}"

@@ -1,6 +1,5 @@
 """charrnn train: learn from a text."""
 
-import json
 import sys
 from contextlib import closing, nullcontext
 from time import monotonic
@@ -24,7 +23,7 @@ from charrnn.cli.options import (
     seconds,
 )
 from charrnn.errors import UsageError
-from charrnn.ui import Ui, devnull
+from charrnn.ui import Ui, devnull, write_json
 
 if TYPE_CHECKING:
     from charrnn.events import Event
@@ -253,7 +252,7 @@ def train(
 def _print(event: "Event") -> bool:
     """Print an event as JSON; whether anyone still reads. Training goes on if not."""
     try:
-        print(json.dumps(event.to_json(), ensure_ascii=False), flush=True)
+        write_json(event.to_json())
     except OSError:
         devnull(sys.stdout)
         return False

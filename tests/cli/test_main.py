@@ -1,6 +1,7 @@
 """The command line as a whole: version, help, and how it fails."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -68,6 +69,46 @@ def test_wrong_usage(call: Call, arguments: list[str], wrong: str) -> None:
     result = call(*arguments)
     assert (result.code, result.out) == (2, "")
     assert wrong in result.error
+
+
+ESCAPE = "\x1b[31mred\x9b2J\r"
+
+
+@pytest.mark.parametrize("debug", [[], ["--debug"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["generate", "a", "-m", ESCAPE],
+        ["info", ESCAPE],
+        ["train", ESCAPE],
+        ["plot", ESCAPE],
+        ["complete", "--dial", ESCAPE, "-m", "x"],
+    ],
+)
+def test_escape_sequences(call: Call, arguments: list[str], debug: list[str]) -> None:
+    """An argument that an error repeats does not steer the terminal."""
+    result = call(*arguments, *debug)
+    assert result.code
+    assert "red" in result.err
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", result.out + result.err)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["generate", "a", "-m", "x" * 100_000],
+        ["generate", "-n", "x" * 100_000],
+        ["x" * 100_000],
+        ["generate", "--" + "x" * 100_000],
+        ["complete", "--dial", "x" * 100_000],
+    ],
+    ids=["path", "number", "command", "option", "dial"],
+)
+def test_long_argument(call: Call, arguments: list[str]) -> None:
+    """Of an argument of 100,000 letters an error shows some."""
+    line = call(*arguments).error
+    assert "xxx ... xxx" in line
+    assert len(line) < 1100
 
 
 def test_unknown_command_in_a_shell(tmp_path: Path) -> None:
