@@ -70,10 +70,12 @@ def cached(build: Build, *key: Any) -> Made:
 def _read(path: Path) -> dict[str, Any] | None:
     """The values; None if there is no such file, or a damaged one."""
     try:
+        if os.path.exists(path) and not os.path.isfile(path):  # to read a pipe takes for ever
+            path.unlink()
         with open(path, "rb") as file:
             seal, values = json.loads(file.read(HEADER))
             return values if seal == _seal(file, values) else None
-    except (FileNotFoundError, ValueError, TypeError):
+    except (FileNotFoundError, ValueError, TypeError, RecursionError):
         return None
 
 

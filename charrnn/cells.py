@@ -22,6 +22,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 Step = Callable[[Array], None]
 HALF = np.float32(0.5)
+# What a unit of the cell rnn-relu gives at the most: nothing else bounds it, and a network that
+# amplifies its own output would come to infinity. No network in use comes near it.
+MOST_RELU = np.float32(1e9)
 
 
 class Cell(NamedTuple):
@@ -123,6 +126,7 @@ def rnn_relu(gates: Array, state: Array) -> Step:
     def step(inputs: Array) -> None:
         np.add(gates, inputs, gates)
         np.maximum(gates, 0, out=hidden)
+        np.minimum(hidden, MOST_RELU, out=hidden)
 
     return step
 

@@ -3,22 +3,28 @@
 import errno
 import json
 import os
+import re
 import secrets
 import shlex
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from io import BufferedRandom
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.errors import RunError, TextError
+from charrnn.errors import RunError, TextError, is_out_of_memory
 
 DISK = "/var/tmp"  # where /tmp may be memory
 UNFINISHED = ".tmp"  # ending of a file that is still being written
+MOST_HEADER = 1 << 26  # bytes of a safetensors file's header; a million subwords take half of it
+MOST_STRINGS = 50_000  # in that header; a thousand layers have 20,000, all metadata is one
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 LOCKED_BYTE = 2**31 - 2  # the last that Windows can lock; no file locked here is as long
 
 
@@ -164,16 +170,58 @@ def is_missing(path: str | Path) -> bool:
     return False
 
 
-def check_readable(path: Path) -> None:
-    """Raise the reason why a file cannot be read, if there is one.
+def check_regular(path: str | Path) -> None:
+    """Raise an error if a path is neither a file nor a folder, but a pipe or a device.
 
-    The safetensors library says of every such file that it does not exist.
+    To open a pipe that nobody writes into would take for ever.
 
     Raises:
-        OSError: it cannot be opened.
+        OSError: it is one, or cannot be looked at.
     """
-    with open(path, "rb"):
-        pass
+    mode = os.stat(path).st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "it is a pipe or a device, not a file", str(path))
+
+
+def read_metadata(path: Path, key: str) -> str | None:
+    """Return what a safetensors file, from anyone, says under a key; its tensors are not read.
+
+    Raises:
+        OSError, ValueError: see `open_tensors`.
+    """
+    with open_tensors(path) as file:
+        metadata: dict[str, str] = file.metadata() or {}
+        return metadata.get(key)
+
+
+@contextmanager
+def open_tensors(path: Path) -> Iterator[Any]:
+    """Open a safetensors file, from anyone, as the library's `safe_open` does.
+
+    The header is looked at before the library reads it, which takes many times its size.
+
+    Raises:
+        OSError: it cannot be opened. (The library says of any such file that it does not exist.)
+        ValueError: it is damaged, or what is done with it meanwhile finds it so.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    check_regular(path)
+    with open(path, "rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if size > MOST_HEADER:
+            raise ValueError("its header is larger than that of any model")
+        strings = STRING.finditer(file.read(size))
+        if next(islice(strings, MOST_STRINGS, None), None):
+            raise ValueError("its header lists more than any model has")
+    try:
+        with safe_open(path, "numpy") as tensors:  # unlike "pt" it takes names of any bytes
+            yield tensors
+    # The last two of a tensor whose type NumPy lacks, such as BF16 and F8_E4M3.
+    except (SafetensorError, RecursionError, TypeError, AttributeError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise ValueError(str(error)) from None
 
 
 def spelled(path: str | Path) -> str:

@@ -12,32 +12,61 @@ Nothing in it is executed, and every size is checked before it is used.
 """
 
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
 from charrnn.cells import Array
-from charrnn.config import ModelConfig
-from charrnn.errors import CharrnnError, ModelFileError, is_out_of_memory
-from charrnn.files import check_readable, write_tensors
+from charrnn.checked import check_types, is_of, kinds_of, made, parsed
+from charrnn.config import ModelConfig, TrainingConfig
+from charrnn.errors import CharrnnError, ModelFileError
+from charrnn.files import open_tensors, write_tensors
 from charrnn.mixture import BEGIN, Weights
 from charrnn.novelty import Index, Items, WordRuns
 from charrnn.text import SHAPES
 from charrnn.tokenizer import Tokenizer, code_points, from_json
 
 FORMAT = 1
-SIZES = ("vocab_size", "layers", "hidden", "embedding")  # in a configuration
+MOST_TOKENS = 1_500_000  # in a vocabulary
+MOST_LAYERS = 1000
+LONGEST_OPENING = 2000  # characters; charrnn writes two at the most
+MOST_INDEX = 1 << 20  # bytes of an index; charrnn writes half of them at the most
+# Size that no weight exceeds. From any of that size all numbers that follow are finite, so that
+# neither a probability nor a score can become NaN.
+MOST_WEIGHT = 1e9
+MOST_MIXTURE = 1e6  # size that no weight of a source of suggestions exceeds
 WORD_RUNS = "word_runs"
 ITEMS = "items"
-# From a damaged file; the last two of a tensor whose type NumPy lacks, such as BF16 and F8_E4M3.
-UNREADABLE = (SafetensorError, ValueError, RecursionError, TypeError, AttributeError)
 I = TypeVar("I", bound=Index)  # noqa: E741
 NGRAM = "ngram."  # what the names of the trigram model's tensors begin with
+# The types of the trigram model's tensors.
+NGRAM_TYPES = {"tokens": "U8", "counts": "U32", "one": "F32"} | {
+    f"{order}.{part}": kind
+    for order in ("two", "three")
+    for part, kind in (("contexts", "U16"), ("lengths", "U16"), ("words", "U16"), ("p", "F16"))
+}
+MOST_NGRAM = 1 << 25  # numbers in any of them
+# The types of what a file says of its training; of what is not listed, of any other.
+TRAINED: dict[str, Any] = kinds_of(TrainingConfig) | {
+    "version": str,
+    "texts": Sequence[str],
+    "from": str | None,
+    "shape": str,
+    "opening": str,
+    "train_chars": int,
+    "val_chars": int,
+    "val_nats": float | None,
+    "val_bpb": float | None,
+    "step": int,
+    "tokens": int,
+    "epoch": float,
+    "seconds_spent": float,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,59 +127,56 @@ def load(path: Path) -> ModelFile:
         ModelFileError: it is missing, unreadable, damaged, of a newer format or not a model.
     """
     try:
-        check_readable(path)
-        with safe_open(path, "numpy") as file:
-            description = _description(path, (file.metadata() or {}).get("charrnn"))
-            config = _config(description)
-            tokenizer = from_json(description.get("tokenizer"))
-            if tokenizer.vocab_size != config.vocab_size:
-                raise ValueError("its tokenizer and its network differ in vocabulary size")
-            if config.vocab_size < 2:
-                raise ValueError("its vocabulary is empty")
-            weights = {}
-            shapes = config.shapes()
-            names = {*file.keys()}
-            beside = {name for name in names if name.startswith(NGRAM)}
-            if names - beside - {WORD_RUNS, ITEMS} != {*shapes}:
-                raise ValueError("its tensors are not those of its configuration")
-            for name, shape in shapes.items():
-                stored = file.get_slice(name)
-                if tuple(stored.get_shape()) != shape or stored.get_dtype() != "F32":
-                    raise ValueError(f"tensor {name} is not float32 {list(shape)}")
-                weights[name] = file.get_tensor(name)
-                if not np.isfinite(weights[name]).all():
-                    raise ValueError(f"tensor {name} holds values that are not finite")
-            runs, lines = description.get(WORD_RUNS), description.get(ITEMS)
-            word_runs = _index(file, WORD_RUNS, runs, WordRuns) if WORD_RUNS in names else None
-            items = _index(file, ITEMS, lines, Items) if ITEMS in names else None
-            ngram = {name.removeprefix(NGRAM): file.get_tensor(name) for name in beside}
-            mixture = _mixture(description["mixture"]) if "mixture" in description else None
-            training = description.get("training")
-            if not isinstance(training, dict) or not isinstance(training.get("opening", ""), str):
-                raise ValueError("it does not say how it was trained")
-            if training.get("shape", "text") not in [*SHAPES]:
-                raise ValueError("its corpus is of no known shape")
-            code_points(training.get("opening", ""))
+        with open_tensors(path) as file:
+            return _read(path, file)
     except FileNotFoundError:
         raise ModelFileError(f"{path} does not exist", "train a model first, or give -m") from None
     except ModelFileError:
         raise
     except OSError as error:
         raise ModelFileError(f"cannot read {path}: {error.strerror or error}") from None
-    except (*UNREADABLE, CharrnnError) as error:
-        if is_out_of_memory(error):
-            raise
+    except (ValueError, CharrnnError) as error:
         raise ModelFileError(
             f"{path} is not a whole charrnn model: {error}", "copy it again or train anew"
         ) from None
-    return ModelFile(config, tokenizer, weights, training, word_runs, ngram, mixture, items)
+
+
+def _read(path: Path, file: Any) -> ModelFile:
+    """Check all that an open file holds.
+
+    Raises:
+        ModelFileError: it is of a newer format.
+        ValueError, CharrnnError: it is no model; the message says why.
+    """
+    description = _description(path, (file.metadata() or {}).get("charrnn"))
+    config = _config(description)
+    tokenizer = from_json(description.get("tokenizer"))
+    if tokenizer.vocab_size != config.vocab_size:
+        raise ValueError("its tokenizer and its network differ in vocabulary size")
+    if config.vocab_size < 2:
+        raise ValueError("its vocabulary is empty")
+    shapes, names = config.shapes(), {*file.keys()}
+    beside = {name for name in names if name.startswith(NGRAM)}
+    if names - beside - {WORD_RUNS, ITEMS} != {*shapes}:
+        raise ValueError("its tensors are not those of its configuration")
+    runs, lines = description.get(WORD_RUNS), description.get(ITEMS)
+    return ModelFile(
+        config,
+        tokenizer,
+        {name: _weight(file, name, shape) for name, shape in shapes.items()},
+        _training(description.get("training")),
+        _index(file, WORD_RUNS, runs, WordRuns) if WORD_RUNS in names else None,
+        _ngram(file, beside),
+        _mixture(description["mixture"]) if "mixture" in description else None,
+        _index(file, ITEMS, lines, Items) if ITEMS in names else None,
+    )
 
 
 def _description(path: Path, metadata: str | None) -> dict[str, Any]:
     if metadata is None:
         raise ValueError("it was not written by charrnn")
-    description = json.loads(metadata)
-    if not isinstance(description, dict) or type(description.get("format")) is not int:
+    description = parsed(metadata)
+    if type(description.get("format")) is not int:
         raise ValueError("it names no format")
     if description["format"] > FORMAT:
         raise ModelFileError(
@@ -167,15 +193,54 @@ def _config(description: dict[str, Any]) -> ModelConfig:
     values = {"tied": False} | values  # older files do not say
     if set(values) != {field.name for field in fields(ModelConfig)}:
         raise ValueError("its configuration is incomplete")
-    if not isinstance(values["cell"], str):
-        raise ValueError("its cell has no name")
-    if not isinstance(values["tied"], bool):
-        raise ValueError("it does not say whether its matrices are tied")
-    if not all(type(values[n]) is int and values[n] < 2**31 for n in SIZES):
-        raise ValueError("its configuration holds impossible sizes")
-    if values["layers"] > 1000:
+    config = made(ModelConfig, values)
+    if config.layers > MOST_LAYERS:
         raise ValueError("it has more layers than any network")
-    return ModelConfig(**values)
+    if config.vocab_size > MOST_TOKENS:
+        raise ValueError("it has more tokens than any vocabulary")
+    return config
+
+
+def _weight(file: Any, name: str, shape: tuple[int, ...]) -> Array:
+    stored = file.get_slice(name)
+    if tuple(stored.get_shape()) != shape or stored.get_dtype() != "F32":
+        raise ValueError(f"tensor {name} is not float32 {list(shape)}")
+    weight: Array = file.get_tensor(name)
+    if not (weight.max() <= MOST_WEIGHT and weight.min() >= -MOST_WEIGHT):  # nor is NaN
+        raise ValueError(f"tensor {name} holds values that no network has, or that are no numbers")
+    return weight
+
+
+def _training(values: Any) -> dict[str, Any]:
+    if not isinstance(values, dict):
+        raise ValueError("it does not say how it was trained")
+    check_types(values, TRAINED)
+    if values.get("shape", "text") not in SHAPES:
+        raise ValueError("its corpus is of no known shape")
+    opening = values.get("opening", "")
+    if len(opening) > LONGEST_OPENING:
+        raise ValueError("its opening is longer than any")
+    code_points(opening)
+    return values
+
+
+def _ngram(file: Any, names: set[str]) -> dict[str, NDArray[Any]]:
+    """The trigram model's tensors, of which the header says that they fit together."""
+    stored = {name.removeprefix(NGRAM): file.get_slice(name) for name in sorted(names)}
+    if not stored:
+        return {}
+    if {name: tensor.get_dtype() for name, tensor in stored.items()} != NGRAM_TYPES:
+        raise ValueError("its trigrams are not complete, or of another type")
+    shapes = {name: tuple(tensor.get_shape()) for name, tensor in stored.items()}
+    fit = shapes["counts"] == shapes["one"]
+    for order in ("two", "three"):
+        contexts, words = (shapes[f"{order}.{name}"] for name in ("lengths", "words"))
+        fit &= shapes[f"{order}.contexts"] == (2, *contexts)
+        fit &= shapes[f"{order}.p"] == words and len(contexts) == len(words) == 1
+    fit &= len(shapes["tokens"]) == len(shapes["one"]) == 1
+    if not fit or max(map(math.prod, shapes.values())) > MOST_NGRAM:
+        raise ValueError("its trigrams do not fit together")
+    return {name: file.get_tensor(NGRAM + name) for name in stored}
 
 
 def _index(file: Any, name: str, values: Any, kind: type[I]) -> I:
@@ -183,13 +248,17 @@ def _index(file: Any, name: str, values: Any, kind: type[I]) -> I:
     every = values.get("every") if isinstance(values, dict) else None
     if type(every) is not int or not 0 < every < 2**63:
         raise ValueError(f"it does not say which {name} it holds")
-    if len(stored.get_shape()) != 1 or 0 in stored.get_shape() or stored.get_dtype() != "U8":
+    shape = stored.get_shape()
+    if len(shape) != 1 or not 0 < shape[0] <= MOST_INDEX or stored.get_dtype() != "U8":
         raise ValueError(f"tensor {name} is not uint8 [bytes]")
     return kind(file.get_tensor(name), every)
 
 
 def _mixture(values: Any) -> Weights:
-    weights = np.array(values)
-    if weights.dtype != float or weights.shape != BEGIN.shape or not np.isfinite(weights).all():
+    rows = values if isinstance(values, list) else []
+    sizes = [len(row) if isinstance(row, list) else 0 for row in rows]
+    if sizes != [BEGIN.shape[1]] * len(BEGIN) or not all(
+        is_of(value, float) and abs(value) <= MOST_MIXTURE for row in rows for value in row
+    ):
         raise ValueError("the weights of its suggestions are no numbers")
-    return weights
+    return np.array(rows, float)

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from charrnn.cells import Array
 from charrnn.text import chunks
-from charrnn.words import JOINERS, WORD, is_unspaced
+from charrnn.words import JOINERS, MARKS, UNSPACED, WORD, is_unspaced
 
 TOKEN = re.compile(rf"{WORD.pattern}|[^\w\s]|_|\n")
+NO_WORD = re.compile(rf"[^\w{UNSPACED}{MARKS}{JOINERS}]")  # what stands in none
 LONGEST_WORD = 100  # characters; the longer ones are no words
 MOST_TOKENS = 65_535  # distinct; ids fit 16 bits
 MOST_ENTRIES = 400_000  # of each order, the commonest
@@ -49,6 +50,7 @@ class Order:
         starts: where the words after each one begin, [C + 1].
         words: ids that followed, ascending within a context, uint16 [N].
         p: their probabilities, float16 [N].
+        known: the probability that follows from them in each context, float64 [C].
         rest: the probability left to the next shorter context, float32 [C].
     """
 
@@ -56,12 +58,13 @@ class Order:
     starts: NDArray[np.intp]
     words: NDArray[np.uint16]
     p: NDArray[np.float16]
+    known: NDArray[np.float64] = field(init=False)
     rest: Array = field(init=False)
 
     def __post_init__(self) -> None:
-        known = np.concatenate([[0], np.cumsum(self.p, dtype=np.float64)])[self.starts]
-        rest = np.clip(1 - np.diff(known), 0, 1).astype(np.float32)
-        object.__setattr__(self, "rest", rest)
+        sums = np.concatenate([[0], np.cumsum(self.p, dtype=np.float64)])[self.starts]
+        object.__setattr__(self, "known", np.diff(sums))
+        object.__setattr__(self, "rest", np.clip(1 - self.known, 0, 1).astype(np.float32))
 
     @classmethod
     def estimate(cls, contexts: Keys, words: Keys, counts: Keys, most_words: int) -> Self:
@@ -213,28 +216,40 @@ class NGram:
             raise ValueError("it is incomplete")
         tokens = arrays["tokens"].tobytes().decode().split(" ") if len(arrays["tokens"]) else []
         size = len(tokens)
+        one, counts = arrays["one"], arrays["counts"]
+        if not (one.shape == counts.shape == (size,) and (one >= 0).all() and _is_share(one.sum())):
+            raise ValueError("its words have no probabilities")
+        if not all(map(str.__lt__, tokens, tokens[1:])):
+            raise ValueError("its words are not in order")
+        words_alone = [token for token, p in zip(tokens, one.tolist(), strict=True) if p]
+        if NO_WORD.search("".join(words_alone)) or max(map(len, tokens), default=0) > LONGEST_WORD:
+            raise ValueError("its words are none")
         orders = []
         for name in ("two", "three"):
             contexts, lengths, words, p = (
                 arrays[f"{name}.{part}"] for part in ("contexts", "lengths", "words", "p")
             )
-            keys = contexts[0].astype(np.int64) * (size + 1) + contexts[1]
             starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.intp)])
-            sound = (
+            if not (
                 contexts.shape == (2, len(lengths))
                 and words.shape == p.shape == (starts[-1],)
                 and (words < size).all()
-                and np.isfinite(p).all()
-                and (np.diff(keys) > 0).all()
-            )
-            if not sound:
+                and ((p >= 0) & (p <= 1)).all()
+            ):
                 raise ValueError("its contexts and words do not fit")
-            orders.append(Order(keys, starts, words, p))
-        one, counts = arrays["one"], arrays["counts"]
-        sound = one.shape == counts.shape == (size,) and np.isfinite(one).all()
-        if not sound or sorted(set(tokens)) != tokens:
-            raise ValueError("its words are not in order")
+            keys = contexts[0].astype(np.int64) * (size + 1) + contexts[1]
+            if not (np.diff(keys) > 0).all():
+                raise ValueError("its contexts are not in order")
+            order = Order(keys, starts, words, p)
+            if not _is_share(order.known.max(initial=0)):
+                raise ValueError("its probabilities add up to more than 1")
+            orders.append(order)
         return cls(tokens, counts, one, *orders)
+
+
+def _is_share(p: float) -> bool:
+    """Return whether a sum of rounded probabilities can be one."""
+    return 0 <= p <= 1.01
 
 
 def _tokens(text: str) -> list[str]:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from charrnn.errors import CharrnnError, ModelFileError, RunError, UsageError
-from charrnn.files import is_missing, lock, quoted, tidy
+from charrnn.files import check_regular, is_missing, lock, quoted, tidy
 
 RUNS = Path("runs")
 MODEL_NAME = "model.safetensors"  # the best model so far
@@ -104,8 +104,10 @@ def is_run(folder: str | Path) -> bool:
     """Return whether a folder is a run: it can be resumed, or has a log that begins as ours do."""
     if os.path.exists(os.path.join(folder, RESUME_NAME)):
         return True
+    path = os.path.join(folder, LOG_NAME)
     try:
-        with open(os.path.join(folder, LOG_NAME), "rb") as log:
+        check_regular(path)
+        with open(path, "rb") as log:
             return log.read(len(LOG_BEGINS)) == LOG_BEGINS
     except OSError:
         return False
@@ -172,6 +174,8 @@ class Claim:
         made = [folder for folder in (path, *path.parents) if not os.path.exists(folder)]
         try:
             path.mkdir(parents=True, exist_ok=True)
+            if os.path.exists(path / LOG_NAME):
+                check_regular(path / LOG_NAME)
             log = open(path / LOG_NAME, "ab", buffering=0)  # noqa: SIM115
         except OSError as error:
             _remove(made)

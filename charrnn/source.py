@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import chain
 from pathlib import PurePath
-from typing import Self
+from typing import Any, Self
 
 from charrnn import runs
+from charrnn.checked import made
 from charrnn.config import require
 from charrnn.decoding import ERRORS, SUFFIXES, Note, decode, is_encoding, unnoted
 from charrnn.errors import TextError, UsageError
@@ -111,6 +112,23 @@ class Source:
             return "stdin"
         return spelled(PurePath(unpacked_name(os.path.abspath(first))).stem) or "run"
 
+    @classmethod
+    def from_json(cls, values: Any) -> Self:
+        """Return what `asdict` made of it.
+
+        Raises:
+            ValueError, UsageError: it is none.
+        """
+        source = made(cls, values)
+        if not source.paths or not all(source.paths):
+            raise ValueError("its text has no name")
+        return source
+
+    @property
+    def lasts(self) -> bool:
+        """Whether the texts can be read again: none is standard input, a pipe or a device."""
+        return all(path != "-" and not comes_once(path) for path in self.paths)
+
     def absolute(self) -> Self:
         """The same texts, whatever the current folder."""
         paths = [path if path == "-" else os.path.abspath(path) for path in self.paths]
@@ -146,7 +164,7 @@ class Source:
             TextError: the temporary file cannot be written; the rest as `stream`, when it is read.
         """
         stream = partial(self.stream, cache(note))
-        if all(path != "-" and not _comes_once(path) for path in self.paths):
+        if self.lasts:
             yield Blocks(stream)
             return
         with ExitStack() as stack:
@@ -316,8 +334,8 @@ def one_line(text: str) -> str:
     return " ".join(text.split("\n"))
 
 
-def _comes_once(path: str) -> bool:
-    """Whether it is a pipe or a device."""
+def comes_once(path: str) -> bool:
+    """Return whether a path is a pipe or a device."""
     return os.path.exists(path) and not os.path.isdir(path) and not os.path.isfile(path)
 
 

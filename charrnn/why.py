@@ -1,6 +1,5 @@
 """Why a word is suggested: what each source says, and the lines of the training text behind it."""
 
-import json
 import re
 import threading
 from collections.abc import Mapping
@@ -8,11 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from safetensors import SafetensorError, safe_open
-
+from charrnn.checked import parsed
 from charrnn.complete import Completion
 from charrnn.errors import CharrnnError
-from charrnn.files import check_readable
+from charrnn.files import read_metadata
 from charrnn.model import Model
 from charrnn.ngram import half_word
 from charrnn.parts import Fingerprint
@@ -48,8 +46,8 @@ class Evidence:
         """From the run folder of a model file, if it is in one."""
         values = _resume_values(model.with_name(RESUME_NAME))
         try:
-            return cls(Source(**values["source"]), values["fingerprint"])
-        except (KeyError, TypeError, CharrnnError):
+            return cls(Source.from_json(values["source"]), values["fingerprint"])
+        except (KeyError, ValueError, CharrnnError):
             return cls(None)
 
     def __post_init__(self) -> None:
@@ -79,7 +77,7 @@ class Evidence:
         return f" in its first {KEPT / 1e6:.0f} million characters" if self._cut else ""
 
     def _read(self) -> None:
-        if not self.source or "-" in self.source.paths:
+        if not self.source or not self.source.lasts:
             return
         fingerprint = Fingerprint()
         kept: list[str] = []
@@ -134,12 +132,9 @@ class Evidence:
 def _resume_values(path: Path) -> Mapping[str, Any]:
     """What a run's resume file says, without its tensors; nothing if there is none."""
     try:
-        check_readable(path)
-        with safe_open(path, "numpy") as file:
-            values = json.loads((file.metadata() or {})[RESUME_KEY])
-    except (OSError, SafetensorError, ValueError, KeyError):
+        return parsed(read_metadata(path, RESUME_KEY) or "{}", finite=False)
+    except (OSError, ValueError):
         return {}
-    return values if isinstance(values, dict) else {}
 
 
 def why(model: Model, evidence: Evidence, typed: str, completion: Completion) -> str:

@@ -75,6 +75,21 @@ def test_damage(folder: Path, place: int) -> None:
     assert build.calls == 3
 
 
+@pytest.mark.parametrize("inside", ["nothing", "[", "pipe"])
+def test_no_file_of_ours(folder: Path, inside: str) -> None:
+    """What is no such file, such as a pipe or a header nested too deeply, is made anew."""
+    cached(Builder())
+    (path,) = folder.iterdir()
+    path.unlink()
+    if inside == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_text("" if inside == "nothing" else inside * 10_000)
+    build = Builder()
+    assert holds(cached(build))
+    assert build.calls == 1
+
+
 def test_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk is an error that says what to do, and leaves no file behind."""
 

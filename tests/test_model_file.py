@@ -1,6 +1,8 @@
 """A model file is read back bit for bit, written whole or not at all, and never trusted."""
 
 import json
+import math
+import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,7 +19,7 @@ from charrnn.cells import CELLS
 from charrnn.errors import ModelFileError
 from charrnn.mixture import BEGIN
 from charrnn.model import Model
-from charrnn.model_file import ModelFile, load, save
+from charrnn.model_file import NGRAM_TYPES, ModelFile, load, save
 from charrnn.ngram import NGram
 from charrnn.novelty import Items, WordRuns
 from charrnn.runs import MODEL_NAME
@@ -259,6 +261,25 @@ class TestTensors:
             data = forged(file, description(file), **{name: damaged})
             assert f"tensor {name} holds values" in refused(load_bytes, data)
 
+    @pytest.mark.parametrize("cell", CELLS)
+    @pytest.mark.parametrize("size", [1e9, 1e10, 1e20, 3e38])
+    @pytest.mark.parametrize("level", ["char", "word"])
+    def test_absurd(self, load_bytes: Load, level: str, cell: str, size: float) -> None:
+        """Weights of an absurd size are refused, or all that follows from them is a number."""
+        whole = random_model(TOKENIZERS[level].train(CORPUS), cell).file
+        ngram = NGram.build(CORPUS).tensors()
+        for names in ([*whole.weights], ["output"], ["layers.0.recurrent", "layers.1.input"]):
+            absurd = {name: np.sign(whole.weights[name]) * np.float32(size) for name in names}
+            data = forged(whole, description(whole), **absurd)
+            if size > 1e9:
+                refused(load_bytes, data)
+                continue
+            model = Model(replace(load_bytes(data), ngram=ngram))
+            assert np.isfinite([*model.score(CORPUS).to_json().values()][3:6]).all()
+            json.dumps(model.score(CORPUS).to_json(), allow_nan=False)
+            assert all(0 <= found.p <= 1 for found in model.complete("The f"))
+            assert "".join(model.generate("The f", 20, random_seed=0))
+
     def test_missing_or_added(self, load_bytes: Load, file: ModelFile) -> None:
         """A tensor too few or too many is refused."""
         for change in ({"output_bias": None}, {"more": np.zeros(1, np.float32)}):
@@ -321,6 +342,13 @@ class TestMixture:
         """Weights of suggestions that are none are refused."""
         refused(load_bytes, forged(file, description(file) | {"mixture": values}))
 
+    @pytest.mark.parametrize("value", [1e300, -1e7, float("nan"), True])
+    def test_absurd_mixture(self, load_bytes: Load, file: ModelFile, value: Any) -> None:
+        """Weights of suggestions of an absurd size, or that are no numbers, are refused."""
+        weights = BEGIN.tolist()
+        weights[0][0] = value
+        refused(load_bytes, forged(file, description(file) | {"mixture": weights}))
+
     @pytest.mark.parametrize("name", ["ngram.one", "ngram.two.words", "ngram.more"])
     def test_bad_trigrams(self, file: ModelFile, name: str) -> None:
         """Trigrams that are damaged stop suggestions with an error that says so, nothing else."""
@@ -329,6 +357,128 @@ class TestMixture:
         assert "".join(damaged.generate("The", 5))
         with pytest.raises(ModelFileError, match="trigrams"):
             damaged.complete("The f")
+
+
+class TestTrigrams:
+    @pytest.fixture
+    def arrays(self) -> dict[str, Any]:
+        return {f"ngram.{name}": array for name, array in NGram.build(CORPUS * 3).tensors().items()}
+
+    def test_whole(self, load_bytes: Load, file: ModelFile, arrays: dict[str, Any]) -> None:
+        """The trigrams that the other tests here change are good ones before that."""
+        loaded = load_bytes(forged(file, description(file), **arrays))
+        assert Model(loaded).complete("The f")
+
+    @pytest.mark.parametrize("name", NGRAM_TYPES)
+    def test_other_shapes(
+        self, load_bytes: Load, file: ModelFile, arrays: dict[str, Any], name: str
+    ) -> None:
+        """A tensor of another shape or type, and one too few, are refused on loading."""
+        whole = arrays.pop(f"ngram.{name}")
+        others = [None, whole[None], whole.astype(np.int64)]
+        for other in others if name == "tokens" else [*others, whole[..., :-1]]:
+            changed = arrays | {f"ngram.{name}": other}
+            line = refused(load_bytes, forged(file, description(file), **changed))
+            assert "trigrams" in line
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("one", -0.5), ("one", 1.5), ("one", np.nan), ("two.p", -0.5), ("two.p", np.nan),
+            ("three.p", 1.5), ("two.words", 60_000), ("two.lengths", 500), ("two.contexts", 7),
+        ],
+    )  # fmt: skip
+    def test_bad_numbers(
+        self, load_bytes: Load, file: ModelFile, arrays: dict[str, Any], name: str, value: float
+    ) -> None:
+        """Numbers that no trigrams have stop suggestions with an error, and nothing else."""
+        changed = arrays[f"ngram.{name}"].copy()
+        changed[...] = value
+        arrays[f"ngram.{name}"] = changed
+        self.stops(load_bytes(forged(file, description(file), **arrays)))
+
+    @pytest.mark.parametrize(
+        "tokens", ["\x1b[31m", "b a", "a a", "x" * 101, "a \x9b", "a\nb", "two\u2028"], ids=ascii
+    )
+    def test_bad_tokens(self, load_bytes: Load, file: ModelFile, tokens: str) -> None:
+        """Tokens out of order, and what is no word, such as an escape sequence, are refused."""
+        count = len(tokens.split(" "))
+        arrays = NGram.build("").tensors() | {
+            "tokens": np.frombuffer(tokens.encode(), np.uint8),
+            "counts": np.full(count, 9, np.uint32),
+            "one": np.full(count, 1 / count, np.float32),
+        }
+        named = {f"ngram.{name}": array for name, array in arrays.items()}
+        self.stops(load_bytes(forged(file, description(file), **named)))
+
+    @staticmethod
+    def stops(loaded: ModelFile) -> None:
+        model = Model(loaded)
+        assert "".join(model.generate("The", 5))
+        with pytest.raises(ModelFileError, match="trigrams"):
+            model.complete("The f")
+
+
+class TestTraining:
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("texts", 5), ("texts", [5]), ("texts", None), ("seconds_spent", math.inf),
+            ("seconds_spent", "1"), ("step", 1.5), ("step", 10**30), ("val_nats", math.nan),
+            ("lr", [0.1]), ("version", 1), ("from", {}), ("more", math.inf), ("opening", 5),
+            ("opening", "a" * 1_000_000), ("epoch", True), ("batch", None),
+        ],
+        ids=lambda value: f"{value!r:.12}",
+    )  # fmt: skip
+    def test_bad_field(self, load_bytes: Load, file: ModelFile, name: str, value: Any) -> None:
+        """A field of another type, or a number that is not finite, is refused."""
+        described = description(file)
+        described["training"] |= {name: value}
+        refused(load_bytes, forged(file, described))
+
+    def test_overflow(self, load_bytes: Load, file: ModelFile) -> None:
+        """A number that is written so that it becomes infinite is refused."""
+        described = json.dumps(description(file)).replace('"opening"', '"more": 1e999, "opening"')
+        assert "not finite" in refused(load_bytes, forged(file, described))
+
+
+class TestBounds:
+    def test_large_header(self, load_bytes: Load, file: ModelFile) -> None:
+        """A header larger than any model's, or of more tensors, is refused before it is parsed."""
+        header = b'{"__metadata__": {"charrnn": "' + b" " * (1 << 26) + b'"}}'
+        assert "header" in refused(load_bytes, len(header).to_bytes(8, "little") + header)
+        many = ({"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for _ in range(30_000))
+        header = json.dumps({str(i): tensor for i, tensor in enumerate(many)}).encode()
+        assert "header" in refused(load_bytes, len(header).to_bytes(8, "little") + header)
+
+    def test_many_values(self, load_bytes: Load, file: ModelFile) -> None:
+        """A description of more values than any vocabulary has is refused before it is parsed."""
+        described = '{"format": 1, "more": [' + "0," * 5_000_001 + "0]}"
+        assert "too many values" in refused(load_bytes, forged(file, described))
+
+    @pytest.mark.parametrize("level", WITH_UNSEEN)
+    def test_long_token(self, load_bytes: Load, file: ModelFile, level: str) -> None:
+        """A token longer than any word is refused."""
+        whole = random_model(TOKENIZERS[level].train(CORPUS)).file
+        described = description(whole)
+        described["tokenizer"]["tokens"][0] = "a" * 1001
+        refused(load_bytes, forged(whole, described))
+
+    @pytest.mark.parametrize("name", ["word_runs", "items"])
+    def test_large_index(self, load_bytes: Load, file: ModelFile, name: str) -> None:
+        """An index larger than any that charrnn writes is refused."""
+        described = description(file) | {name: {"every": 1}}
+        bits = np.zeros((1 << 20) + 1, np.uint8)
+        assert name in refused(load_bytes, forged(file, described, **{name: bits}))
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe(tmp_path: Path) -> None:
+    """A pipe or a device in place of a file is refused at once, although nobody writes into it."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(ModelFileError, match="pipe or a device"):
+            load(path)
 
 
 class TestDescription:

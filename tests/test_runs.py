@@ -10,6 +10,7 @@ from typing import BinaryIO
 import pytest
 
 from charrnn.errors import ModelFileError, RunError, UsageError
+from charrnn.plot.log import read_log
 from charrnn.runs import (
     LOG_NAME,
     MODEL_NAME,
@@ -40,6 +41,17 @@ def made(folder: str, *names: str) -> Path:
     for name in names:
         (Path(folder) / name).write_bytes(b'{"event": "start"}\n' if name == LOG_NAME else b"file")
     return Path(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_as_log(tmp_path: Path) -> None:
+    """A folder whose log is a pipe is no run, and cannot become one; nobody waits for the pipe."""
+    os.mkfifo(tmp_path / LOG_NAME)
+    assert not is_run(tmp_path)
+    with pytest.raises(RunError, match="pipe or a device"):
+        new(str(tmp_path), "text")
+    with pytest.raises(RunError, match="pipe or a device"):
+        read_log(tmp_path / LOG_NAME)
 
 
 class TestFindModel:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import RunError
-from charrnn.files import spelled
+from charrnn.files import check_regular, spelled
 from charrnn.runs import LOG_NAME, Chosen, find
 from charrnn.ui import bits, duration, printable
 
@@ -107,6 +107,7 @@ def read_log(path: Path) -> Log:
     """
     hint = f"name a run's folder that holds a {LOG_NAME}"
     try:
+        check_regular(path)
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}", hint) from None

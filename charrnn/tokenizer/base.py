@@ -25,6 +25,7 @@ Ids = NDArray[np.int32]
 CODE_POINTS = 0x110000
 ESCAPE_NATS = math.log(CODE_POINTS)  # any code point, all alike
 MAX_CHARACTERS = 8192  # the commonest are tokens; what a larger script has beyond is escaped
+LONGEST_TOKEN = 1000  # characters; the longest pieces that tokens are made of have fewer
 UNKNOWN = "\x00unknown"  # no level joins NUL with letters, so no text contains this token
 
 
@@ -168,6 +169,8 @@ def checked_tokens(data: dict[str, Any]) -> list[str]:
     tokens = data.get("tokens")
     if not isinstance(tokens, list) or not all(isinstance(t, str) and t for t in tokens):
         raise ValueError("its tokens are not strings")
+    if max(map(len, tokens), default=0) > LONGEST_TOKEN:
+        raise ValueError("a token is longer than any word")
     try:
         "".join(tokens).encode()
     except UnicodeEncodeError:

@@ -62,6 +62,8 @@ class BpeTokenizer(PieceTokenizer):
             for pair in merges
         ):
             raise ValueError("its merges are not pairs of tokens")
+        if len(merges) > 2 * len(tokens):
+            raise ValueError("it has more merges than tokens that they could make")
         if not {*tokens}.issuperset(
             t for left, right in merges for t in (left, right, left + right)
         ):

@@ -1,20 +1,20 @@
 """All that training needs to go on exactly, as one safetensors file beside the model."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from charrnn.cells import CELLS
+from charrnn.checked import is_of, parsed
 from charrnn.config import ModelConfig, TrainingConfig
-from charrnn.errors import RunError, is_out_of_memory
-from charrnn.files import check_readable, write_tensors
-from charrnn.model_file import UNREADABLE
+from charrnn.errors import CharrnnError, RunError, is_out_of_memory
+from charrnn.files import open_tensors, write_tensors
 from charrnn.runs import RESUME_KEY
 from charrnn.tokenizer import Tokenizer
 
@@ -39,12 +39,14 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         RunError: the file is missing, unreadable, damaged or of another format.
     """
     try:
-        check_readable(path)
-        with safe_open(path, "numpy") as file:  # which, other than "pt", takes names of any bytes
-            values = json.loads((file.metadata() or {})[RESUME_KEY])
-            if values["format"] != FORMAT:
+        with open_tensors(path) as file:
+            metadata = file.metadata() or {}
+            if RESUME_KEY not in metadata:
+                raise ValueError("it was not written by charrnn")
+            values = parsed(metadata[RESUME_KEY], finite=False)
+            if values.get("format") != FORMAT:
                 raise RunError(
-                    f"{path} is of format {values['format']!r}, this charrnn resumes {FORMAT}",
+                    f"{path} is of format {values.get('format')!r}, this charrnn resumes {FORMAT}",
                     "start a new run, or use the charrnn that wrote it",
                 )
             names = file.keys()
@@ -56,9 +58,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         ) from None
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror or error}") from None
-    except (*UNREADABLE, KeyError) as error:
-        if is_out_of_memory(error):
-            raise
+    except ValueError as error:
         raise RunError(f"{path} is damaged: {error}", "start a new run") from None
 
 
@@ -71,10 +71,29 @@ def damage(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except KeyError as error:
+        raise RunError(f"{path} is damaged: it lacks {error}", "start a new run") from None
+    except (ValueError, RuntimeError, CharrnnError) as error:
         if is_out_of_memory(error):
             raise
         raise RunError(f"{path} is damaged: {error}", "start a new run") from None
+
+
+def check_number(name: str, value: Any, kind: type, least: float, most: float) -> None:
+    """Find out whether a number that was read is one.
+
+    Args:
+        name: what it is called.
+        value: the number; a float may also be NaN or infinite where `most` is.
+        kind: bool, int or float.
+        least, most: between which it is.
+
+    Raises:
+        ValueError: it is not.
+    """
+    free = kind is float and most == math.inf and isinstance(value, float)
+    if not free and not (is_of(value, kind) and least <= value <= most):
+        raise ValueError(f"its {name} cannot be {value!r:.40}")
 
 
 def check_sizes(

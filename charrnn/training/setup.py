@@ -11,6 +11,7 @@ import torch
 
 from charrnn import tokenizer
 from charrnn.advice import advice
+from charrnn.checked import made
 from charrnn.config import ModelConfig, TrainingConfig, require
 from charrnn.decoding import Note, unnoted
 from charrnn.errors import RunError, TextError, UsageError
@@ -19,7 +20,7 @@ from charrnn.ngram import NGram
 from charrnn.novelty import Items, WordRuns
 from charrnn.parts import Parts
 from charrnn.runs import RESUME_NAME
-from charrnn.source import Source
+from charrnn.source import Source, comes_once
 from charrnn.text import lines, told
 from charrnn.tokenizer import TOKENIZERS, Tokenizer
 from charrnn.training import checkpoint, choices, transfer
@@ -122,16 +123,16 @@ def resume(
     where = _device(device)
     tensors, values = checkpoint.load(path / RESUME_NAME)
     with checkpoint.damage(path / RESUME_NAME):
-        training = values["training"]
-        if limits.keys() & LIMITS:  # given anew, they replace all of them
-            training = training | dict.fromkeys(LIMITS)
-        config = TrainingConfig(**training | limits)
-        network = ModelConfig(**values["model"])
-        source = Source(**values["source"])
-        origin = values["origin"] and Origin.from_json(values["origin"])
+        config = made(TrainingConfig, values["training"])
+        network = made(ModelConfig, values["model"])
+        source = Source.from_json(values["source"])
+        origin = None if values["origin"] is None else Origin.from_json(values["origin"])
         known = tokenizer.from_json(values["tokenizer"])
         fingerprint = values["fingerprint"]
         checkpoint.check_sizes(tensors, network, config, known)
+    if limits.keys() & LIMITS:  # given anew, they replace all of them
+        limits = dict.fromkeys(LIMITS) | limits
+    config = replace(config, **limits)
     if texts:
         source = replace(source, paths=texts)
     for text in source.paths:
@@ -139,6 +140,11 @@ def resume(
             raise TextError(
                 f"{text} does not exist",
                 f"if it has moved: charrnn train TEXT --resume -o {quoted(path)}",
+            )
+        if not texts and comes_once(text):
+            raise TextError(
+                f"{text} is a pipe or a device, which may not give the text again",
+                f"give the text anew: charrnn train TEXT --resume -o {quoted(path)}",
             )
     corpus = _prepare(source, config, lambda _: known, note)
     if corpus.fingerprint != fingerprint:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +35,7 @@ TRANSFER_TOKENS = 1 << 16  # of the old text and of the new, before and after fi
 OVERFITTING = 0.01  # share above the best from which a loss on the held-out text is worth a hint
 WORSE = 3  # validations in a row that are worse, before that hint
 FAR = 10**9  # steps, while the time that one takes is unknown
+MOST_STEPS = 2**40  # updates in any training
 AVERAGED = 8  # the average looks back over about one part in so many of the steps
 
 State = tuple[dict[str, Tensor], dict[str, Any]]
@@ -275,7 +276,8 @@ class Trainer:
         with at_once():
             losses = self._losses(average, self.corpus, self.val_tokens)
             reference = self._reference
-            if self.best and not reference:  # resumed from an older file
+            known = losses and reference and len(reference.nats) == len(losses.nats)
+            if self.best and not known:  # resumed from an older file
                 reference = self._losses(self.best, self.corpus, self.val_tokens)
         self.validated_at = self.step
         score = self._score(losses, self.corpus)
@@ -416,9 +418,27 @@ class Trainer:
         """As `weights`; the network's own before the first update."""
         return (best and self.best) or self.average or self.network.parameters_by_name()
 
-    SCALARS = ("step", "steps", "rate", "skipped", "seconds", "loss", "clipped", "validated_at",
-               "val_tokens", "last_val", "since_best", "worse", "told_overfitting")  # fmt: skip
-    CANDIDATE = ("step", "val", "loss")
+    # The type of each, the least and the most that it can be; see checkpoint.check_number.
+    SCALARS: ClassVar[dict[str, tuple[type, float, float]]] = {
+        "step": (int, 0, MOST_STEPS),
+        "steps": (int, 0, MOST_STEPS),
+        "rate": (float, 0, 1e300),
+        "skipped": (int, 0, MOST_STEPS),
+        "seconds": (float, 0, 1e300),
+        "loss": (float, -math.inf, math.inf),
+        "clipped": (float, 0, 1),
+        "validated_at": (int, 0, MOST_STEPS),
+        "val_tokens": (int, 0, 2**62),
+        "last_val": (float, -math.inf, math.inf),
+        "since_best": (int, 0, MOST_STEPS),
+        "worse": (int, 0, MOST_STEPS),
+        "told_overfitting": (bool, 0, 1),
+    }
+    CANDIDATE: ClassVar[dict[str, tuple[type, float, float]]] = {
+        "step": (int, 0, MOST_STEPS),
+        "val": (float, -math.inf, math.inf),
+        "loss": (float, -math.inf, math.inf),
+    }
 
     def state(self) -> State:
         """All that a resume needs, as tensors and JSON values."""
@@ -447,26 +467,30 @@ class Trainer:
             ValueError, KeyError, RuntimeError: it does not; the message names what is wrong.
         """
         mine, _ = self.state()
-        shapes = {name: tensor.shape for name, tensor in mine.items()}
+        shapes = {name: (tensor.shape, tensor.dtype) for name, tensor in mine.items()}
         # None before the first update or validation; no lowest ones where they are the best.
         for group in ("average", "best", "lowest"):
             if checkpoint.under(group, tensors):
                 network = checkpoint.under("network", mine)
-                shapes |= {f"{group}.{name}": tensor.shape for name, tensor in network.items()}
+                shapes |= {f"{group}.{n}": (t.shape, t.dtype) for n, t in network.items()}
         if reference := checkpoint.under("reference", tensors):
             shape = reference["nats"].shape
-            if len(shape) != 1 or not 1 <= shape[0] <= BLOCKS:
+            if len(shape) != 1 or not 1 <= shape[0] <= BLOCKS or (reference["tokens"] < 1).any():
                 raise ValueError("its losses are not those of a validation")
-            shapes |= {f"reference.{name}": shape for name in Losses._fields}
-        if {name: tensor.shape for name, tensor in tensors.items()} != shapes:
+            shapes |= {f"reference.{name}": (shape, torch.float64) for name in Losses._fields}
+        if {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()} != shapes:
             raise ValueError("its tensors are not those of its network")
         if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
             raise ValueError("it holds values that are not finite")
         values = self._completed(values)
-        candidates = [f"{which}_{n}" for which in ("best", "lowest") for n in self.CANDIDATE]
-        for name in ("position", *self.SCALARS, *candidates):
-            if not isinstance(values[name], int | float):
-                raise ValueError(f"its {name} is not a number")
+        candidates = {
+            f"{which}_{name}": bounds
+            for which in ("best", "lowest")
+            for name, bounds in self.CANDIDATE.items()
+        }
+        for name, bounds in (self.SCALARS | candidates).items():
+            checkpoint.check_number(name, values[name], *bounds)
+        checkpoint.check_number("position", values["position"], int, 0, MOST_STEPS)
         torch.Generator(self.device).set_state(tensors["dropout_generator"])
 
     def _completed(self, values: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from charrnn import model_file, runs
+from charrnn.checked import check_types, made
+from charrnn.config import TrainingConfig
 from charrnn.errors import CharrnnError, RunError, UsageError
 from charrnn.model_file import ModelFile
 from charrnn.parts import Parts
@@ -40,14 +42,27 @@ class Origin:
     fingerprint: str = ""
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> Self:
-        """What `asdict` made of it."""
-        source = values["source"] and Source(**values["source"])
-        return cls(**values | {"source": source})
+    def from_json(cls, values: Any) -> Self:
+        """Return what `asdict` made of it.
+
+        Raises:
+            ValueError, UsageError: it is none.
+        """
+        if not isinstance(values, dict):
+            raise ValueError("it does not say what it was fine-tuned from")
+        values = dict(values)
+        source = values.pop("source", None)
+        kinds = {"model": str, "val": float, "seed": int, "fingerprint": str}
+        if values.keys() - kinds.keys() or "model" not in values:
+            raise ValueError("it does not say what it was fine-tuned from")
+        check_types(values, kinds)
+        if not (0 <= values.get("val", 0) < 1 and values.get("seed", 0) >= 0):
+            raise ValueError("it does not say what of its first text was held out")
+        return cls(**values, source=None if source is None else Source.from_json(source))
 
     def held_out(self, tokenizer: Tokenizer) -> Corpus | None:
         """The held-out part of the old text; None if it is not at hand or has changed."""
-        if not self.source or "-" in self.source.paths:
+        if not self.source or not self.source.lasts:
             return None
         try:
             with self.source.kept() as blocks:
@@ -73,10 +88,11 @@ def find(run: str) -> tuple[Origin, ModelFile]:
     model = model_file.load(path)
     try:
         _, values = checkpoint.load(path.with_name(RESUME_NAME))
-        source, fingerprint = Source(**values["source"]).absolute(), values["fingerprint"]
-        training = values["training"]
-        return Origin(str(path), source, training["val"], training["seed"], fingerprint), model
-    except (RunError, UsageError, KeyError, TypeError):
+        source = Source.from_json(values["source"]).absolute()
+        training = made(TrainingConfig, values["training"])
+        fingerprint = str(values["fingerprint"])
+        return Origin(str(path), source, training.val, training.seed, fingerprint), model
+    except (RunError, UsageError, KeyError, ValueError):
         return Origin(str(path)), model
 
 
