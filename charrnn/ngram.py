@@ -217,7 +217,11 @@ class NGram:
         tokens = arrays["tokens"].tobytes().decode().split(" ") if len(arrays["tokens"]) else []
         size = len(tokens)
         one, counts = arrays["one"], arrays["counts"]
-        if not (one.shape == counts.shape == (size,) and (one >= 0).all() and _is_share(one.sum())):
+        if not (
+            one.shape == counts.shape == (size,)
+            and (one >= 0).all()
+            and _is_share(one.sum(dtype=float))
+        ):
             raise ValueError("its words have no probabilities")
         if not all(map(str.__lt__, tokens, tokens[1:])):
             raise ValueError("its words are not in order")
