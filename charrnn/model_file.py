@@ -149,7 +149,7 @@ def _read(path: Path, file: Any) -> ModelFile:
         ValueError, CharrnnError: it is no model; the message says why.
     """
     description = _description(path, (file.metadata() or {}).get("charrnn"))
-    config = _config(description)
+    config = config_from(description.get("model"))
     tokenizer = from_json(description.get("tokenizer"))
     if tokenizer.vocab_size != config.vocab_size:
         raise ValueError("its tokenizer and its network differ in vocabulary size")
@@ -186,8 +186,12 @@ def _description(path: Path, metadata: str | None) -> dict[str, Any]:
     return description
 
 
-def _config(description: dict[str, Any]) -> ModelConfig:
-    values = description.get("model")
+def config_from(values: Any) -> ModelConfig:
+    """Return the configuration of these fields, as a model file or one to resume from has them.
+
+    Raises:
+        ValueError, UsageError: they are none, or of no network.
+    """
     if not isinstance(values, dict):
         raise ValueError("it has no configuration")
     values = {"tied": False} | values  # older files do not say

@@ -16,6 +16,7 @@ from charrnn.config import ModelConfig, TrainingConfig, require
 from charrnn.decoding import Note, unnoted
 from charrnn.errors import RunError, TextError, UsageError
 from charrnn.files import is_missing, quoted
+from charrnn.model_file import config_from
 from charrnn.ngram import NGram
 from charrnn.novelty import Items, WordRuns
 from charrnn.parts import Parts
@@ -124,7 +125,7 @@ def resume(
     tensors, values = checkpoint.load(path / RESUME_NAME)
     with checkpoint.damage(path / RESUME_NAME):
         config = made(TrainingConfig, values["training"])
-        network = made(ModelConfig, values["model"])
+        network = config_from(values["model"])
         source = Source.from_json(values["source"])
         origin = None if values["origin"] is None else Origin.from_json(values["origin"])
         known = tokenizer.from_json(values["tokenizer"])

@@ -482,6 +482,10 @@ class Trainer:
             raise ValueError("its tensors are not those of its network")
         if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
             raise ValueError("it holds values that are not finite")
+        for name, tensor in tensors.items():  # the optimizer takes roots of variances
+            positive = name.startswith(("optimizer.updates", "optimizer.variance."))
+            if positive and not bool(((tensor >= 0) & (tensor <= MOST_STEPS)).all()):
+                raise ValueError(f"its {name} cannot be")
         values = self._completed(values)
         candidates = {
             f"{which}_{name}": bounds

@@ -100,6 +100,25 @@ def test_other_types_of_tensors(stopped: Stopped, kind: Any) -> None:
                 resume(stopped, described(stopped[1]), **{name: array.astype(kind)})
 
 
+@pytest.mark.parametrize("name", ["layers", "vocab_size", "hidden", "embedding"])
+@pytest.mark.parametrize("size", [2**22, 2**40])
+def test_huge_sizes(stopped: Stopped, name: str, size: int) -> None:
+    """A network of a size that is not that of the tensors takes neither time nor memory."""
+    values = described(stopped[1])
+    values["model"][name] = size
+    with pytest.raises(RunError, match="damaged"):
+        resume(stopped, values)
+
+
+@pytest.mark.parametrize("value", [-1, -(2**63), 2**62])
+def test_impossible_numbers(stopped: Stopped, value: int) -> None:
+    """Counts and variances of the optimizer that cannot be are refused before it uses them."""
+    for name, array in from_bytes(stopped[1]).items():
+        if name.startswith(("optimizer.updates", "optimizer.variance.")):
+            with pytest.raises(RunError, match="cannot be"):
+                resume(stopped, described(stopped[1]), **{name: np.full_like(array, value)})
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_as_text(stopped: Stopped) -> None:
     """A pipe as the text is not waited for: nothing stands in it, and resuming asks for a text."""
