@@ -1,6 +1,6 @@
 """Why a word is suggested: sources and lines of the training text."""
 
-import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -96,17 +96,17 @@ def test_long_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert evidence.lines("the ", "heron") == ([], "")
 
 
-def test_text_that_does_not_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """While the text is being read, the rest is said without waiting for it."""
     monkeypatch.setattr("charrnn.why.WAIT_SECONDS", 0.05)
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    evidence = Evidence(Source([str(pipe)]))
+    come = threading.Event()
+    monkeypatch.setattr(Source, "stream", lambda _: iter([TEXT] if come.wait() else []))
+    evidence = Evidence(Source(["book.txt"]))
     model = random_model(CharTokenizer.train(TEXT))
     said = why(model, evidence, "The old f", Completion("ox", 0.5))
     assert said.splitlines()[0] == "fox: 50.0%"
     assert "the training text is being read; ask again in a moment" in said
-    pipe.write_text(TEXT)
+    come.set()
     assert evidence.ready()
     assert "gone or has changed" in why(model, evidence, "The old f", Completion("ox", 0.5))
 
