@@ -141,7 +141,8 @@ def _train(
 
 def _finish(trainer: Trainer, run: Run, pace: Pace, at_once: AtOnce) -> Iterator[Event]:
     """Score the best weights, tune the suggestions, save."""
-    score = trainer.final_score(at_once)
+    with at_once():
+        score = trainer.final_score()
     val = score.nats if score else None
     pace.tick()
     run.save(trainer, val)  # what tuning then adds is worth less than the end of a training

@@ -321,13 +321,8 @@ class Trainer:
             found[self.step] = Candidate(self.average, self.step, self.last_val, self.loss)
         return [*found.values()]
 
-    def final_score(
-        self, at_once: Callable[[], AbstractContextManager[None]] = nullcontext
-    ) -> Score | None:
+    def final_score(self) -> Score | None:
         """Score the held-out part, as much as is affordable; keep the last candidate not worse.
-
-        Args:
-            at_once: see `validate`.
 
         Returns:
             The kept weights' score; None if nothing was held out.
@@ -336,8 +331,7 @@ class Trainer:
         def losses_of(some: Candidate) -> Losses | None:
             return self._losses(some.weights or self._weights(), self.corpus, self.final_tokens)
 
-        with at_once():
-            scored = [(some, losses_of(some)) for some in self._candidates]
+        scored = [(some, losses_of(some)) for some in self._candidates]
         known = [(some, losses) for some, losses in scored if losses]
         if not known:
             return None

@@ -106,7 +106,7 @@ class TestKeystrokes:
     def test_json(self, call: Call, trained: Training, tmp_path: Path) -> None:
         """The keys saved, by each kind of suggestion, stand beside the scores."""
         (tmp_path / "text.txt").write_text(sentences(1)[:800])
-        result = call("eval", "text.txt", "-m", trained.run, "--keystrokes", "--json")
+        result = call("eval", "text.txt", "-m", trained.run, "--keystrokes", "--json", "-q")
         assert (result.code, result.err) == (0, "")
         (score,) = result.events
         assert score.keys() >= KEYS | {"ksr", "next_word", "latency_ms", "baselines"}
