@@ -157,6 +157,7 @@ class TestAvoidCopying:
         assert avoiding[: len(copied) // 20] == copied[: len(copied) // 20]
 
     @pytest.mark.slow
+    @pytest.mark.parametrize("model", ["char", "word"], indirect=True)
     def test_hopeless(self, write: Write) -> None:
         """Where everything is a copy, the text goes on all the same."""
         index = WordRuns(np.full(8, 255, np.uint8), 1)

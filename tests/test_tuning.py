@@ -29,6 +29,7 @@ def completer(model: Model) -> Completer:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("model", ["char", "word"], indirect=True)
 def test_saved(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is told is what the simulated user saves, with the mixture and with the trigrams."""
     monkeypatch.setattr(tuning, "fit", lambda choices: BEGIN)
@@ -44,6 +45,7 @@ def test_saved(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("model", ["char", "word"], indirect=True)
 def test_better(model: Model) -> None:
     """Where the trigrams are right and the network knows nothing, they come to weigh more."""
     tuned = tuning.tune(completer(model), CORPUS * 6, 1000)
