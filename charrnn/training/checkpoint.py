@@ -19,6 +19,7 @@ from charrnn.runs import RESUME_KEY
 from charrnn.tokenizer import Tokenizer
 
 FORMAT = 4
+MOST_STEPS = 2**40  # updates in any training
 
 
 def save(path: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:

@@ -135,7 +135,7 @@ def _train(
         if stop() and not trainer.finished:
             raise KeyboardInterrupt
     if trainer.out_of_patience:
-        yield Stop(trainer.step, f"no better for {trainer.since_best} validations")
+        yield Stop(trainer.step, f"no better for {trainer.keeper.since_best} validations")
     yield from _finish(trainer, run, pace, at_once)
 
 
@@ -171,7 +171,7 @@ def _finish(trainer: Trainer, run: Run, pace: Pace, at_once: AtOnce) -> Iterator
         keys_saved_by_trigrams=tuned.saved_by_trigrams,
         new_items=new_items,
         val_error=score.error if score else None,
-        best_step=trainer.best_step,
+        best_step=trainer.keeper.kept.step,
     )
 
 
@@ -269,11 +269,12 @@ def _validate(trainer: Trainer, run: Run, pace: Pace, at_once: AtOnce) -> Iterat
         return
     trainer.remember()
     if score:
-        best = trainer.best_step == trainer.step
+        best = trainer.keeper.kept.step == trainer.step
         yield Validation(
             trainer.step, trainer.epoch, trainer.seconds, score.nats, best, score.error
         )
         if first and score.few:
             yield Few(trainer.step, trainer.corpus.val_chars)
-        if trainer.begins_to_overfit(score.nats):
-            yield Overfit(trainer.step, score.nats, trainer.best_val, trainer.best_step)
+        if trainer.keeper.begins_to_overfit(trainer.loss):
+            kept = trainer.keeper.kept
+            yield Overfit(trainer.step, score.nats, kept.val, kept.step)

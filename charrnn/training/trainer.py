@@ -16,13 +16,13 @@ from charrnn.training import checkpoint, memory
 from charrnn.training.batching import DocumentStreams, Streams
 from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import (
-    BLOCKS,
     Losses,
     emptied,
     evaluate,
     evaluate_documents,
     tokens_read,
 )
+from charrnn.training.keeping import Bounds, Candidate, Keeper
 from charrnn.training.network import Dropout, Network
 from charrnn.training.optim import Optimizer, schedule
 from charrnn.training.softmax import SAMPLED_FROM, SampledSoftmax
@@ -32,10 +32,7 @@ VALIDATION_SHARE = 0.1  # of the tokens trained between two validations; reading
 FINAL_SHARE = 0.3  # of all tokens trained: the last score, so that it takes a tenth of the time
 FINAL_TOKENS = 1_000_000  # at the most
 TRANSFER_TOKENS = 1 << 16  # of the old text and of the new, before and after fine-tuning
-OVERFITTING = 0.01  # share above the best from which a loss on the held-out text is worth a hint
-WORSE = 3  # validations in a row that are worse, before that hint
 FAR = 10**9  # steps, while the time that one takes is unknown
-MOST_STEPS = 2**40  # updates in any training
 AVERAGED = 8  # the average looks back over about one part in so many of the steps
 
 State = tuple[dict[str, Tensor], dict[str, Any]]
@@ -53,25 +50,6 @@ class Score(NamedTuple):
     nats: float
     error: float | None
     few: bool
-
-
-class Candidate(NamedTuple):
-    """Weights that may be the ones to keep.
-
-    Attributes:
-        weights: an average, by name.
-        step: after which it was validated.
-        val: what it scored then, nats per character.
-        loss: the running average of the training loss then, nats per token.
-    """
-
-    weights: dict[str, Tensor]
-    step: int
-    val: float
-    loss: float
-
-
-NO_CANDIDATE = Candidate({}, 0, math.inf, math.nan)
 
 
 class Trainer:
@@ -125,13 +103,7 @@ class Trainer:
         self.clipped = 0.0  # share of updates, running average
         self.validated_at = 0
         self.val_tokens = 0  # looked at in each validation but the last
-        self._kept = NO_CANDIDATE  # the last one that was no worse than
-        self._lowest = NO_CANDIDATE  # the last one that was better than all before
-        self._reference: Losses | None = None  # of the latter
-        self.last_val = math.inf  # nats per character
-        self.since_best = 0  # validations since it
-        self.worse = 0  # validations in a row that were worse
-        self.told_overfitting = False
+        self.keeper = Keeper()
         by_epochs = training.epochs and math.ceil(training.epochs * self.steps_per_epoch)
         limits = [limit for limit in (by_epochs, training.steps) if limit]
         self.limit = min(limits) if limits else None  # updates at the most
@@ -167,21 +139,12 @@ class Trainer:
     @property
     def best(self) -> dict[str, Tensor]:
         """The average to keep; empty before the first validation."""
-        return self._kept.weights
-
-    @property
-    def best_val(self) -> float:
-        """What it scored, nats per character; inf before the first validation."""
-        return self._kept.val
-
-    @property
-    def best_step(self) -> int:
-        return self._kept.step
+        return self.keeper.kept.weights
 
     @property
     def best_nats(self) -> float | None:
-        """The best validation, nats per character; None before the first."""
-        return self.best_val if math.isfinite(self.best_val) else None
+        """What it scored, nats per character; None before the first validation."""
+        return self.keeper.kept.val if math.isfinite(self.keeper.kept.val) else None
 
     @property
     def final_tokens(self) -> int:
@@ -198,7 +161,7 @@ class Trainer:
 
     @property
     def out_of_patience(self) -> bool:
-        return self.config.patience is not None and self.since_best >= self.config.patience
+        return self.config.patience is not None and self.keeper.since_best >= self.config.patience
 
     @property
     def finished(self) -> bool:
@@ -275,38 +238,15 @@ class Trainer:
         average = self._weights(best=False)
         with at_once():
             losses = self._losses(average, self.corpus, self.val_tokens)
-            reference = self._reference
-            known = losses and reference and len(reference.nats) == len(losses.nats)
-            if self.best and not known:  # resumed from an older file
+            reference = self.keeper.reference
+            same_places = losses and reference and len(reference.nats) == len(losses.nats)
+            if self.best and not same_places:  # resumed from an older file
                 reference = self._losses(self.best, self.corpus, self.val_tokens)
         self.validated_at = self.step
         score = self._score(losses, self.corpus)
-        self.last_val = score.nats if score else math.inf
-        self._reference = reference
-        if losses and reference:
-            order = losses.compare(reference)
-        else:
-            order = -1 if not losses or math.isfinite(losses.mean) else 1
-        if order <= 0:
-            self._kept = Candidate(checkpoint.clone(average), self.step, self.last_val, self.loss)
-        if order < 0:
-            self._lowest, self._reference = self._kept, losses
-        no_better = order > 0 or (order == 0 and not (score and score.few))
-        self.since_best = self.since_best + 1 if no_better else 0
-        self.worse = self.worse + 1 if order > 0 else 0
+        val = score.nats if score else math.inf
+        self.keeper.consider(Candidate(dict(average), self.step, val, self.loss), losses, reference)
         return score
-
-    def begins_to_overfit(self, val: float) -> bool:
-        """Whether the held-out text is predicted worse, the training text better; True once."""
-        if (
-            self.told_overfitting
-            or self.worse < WORSE
-            or val < self.best_val * (1 + OVERFITTING)
-            or self.loss > self._kept.loss
-        ):
-            return False
-        self.told_overfitting = True
-        return True
 
     @property
     def _candidates(self) -> list[Candidate]:
@@ -314,11 +254,12 @@ class Trainer:
 
         Only one where the scores on the way have read all that the last one reads.
         """
+        keeper = self.keeper
         if not self.best or self.val_tokens >= self.final_tokens:
-            return [self._kept]
-        found = {some.step: some for some in (self._lowest, self._kept)}
-        if self.validated_at == self.step not in found and math.isfinite(self.last_val):
-            found[self.step] = Candidate(self.average, self.step, self.last_val, self.loss)
+            return [keeper.kept]
+        found = {some.step: some for some in (keeper.lowest, keeper.kept)}
+        if self.validated_at == self.step not in found and math.isfinite(keeper.last_val):
+            found[self.step] = Candidate(self.average, self.step, keeper.last_val, self.loss)
         return [*found.values()]
 
     def final_score(self) -> Score | None:
@@ -333,13 +274,7 @@ class Trainer:
 
         scored = [(some, losses_of(some)) for some in self._candidates]
         known = [(some, losses) for some, losses in scored if losses]
-        if not known:
-            return None
-        lowest = min((losses for _, losses in known), key=lambda losses: losses.mean)
-        kept, losses = [one for one in known if one[1] is lowest or one[1].compare(lowest) <= 0][-1]
-        if kept.step != self.best_step:
-            self._kept = kept._replace(weights=checkpoint.clone(kept.weights))
-        return self._score(losses, self.corpus)
+        return self._score(self.keeper.choose(known), self.corpus) if known else None
 
     def old_score(self) -> float | None:
         """Nats per character of the weights to keep on an earlier run's held-out text, if known."""
@@ -387,7 +322,7 @@ class Trainer:
         tensors, values = self.state()
         # The candidates' weights are replaced, never changed: they need no copy.
         shared = {n: t for n, t in tensors.items() if n.startswith(("best.", "lowest."))}
-        if self.best_step == self.step:
+        if self.keeper.kept.step == self.step:
             shared |= checkpoint.nest("average", self.best)
         changing = {name: tensor for name, tensor in tensors.items() if name not in shared}
         self._remembered: State = {}, {}  # the old copies go before new ones come
@@ -413,44 +348,30 @@ class Trainer:
         return (best and self.best) or self.average or self.network.parameters_by_name()
 
     # The type of each, the least and the most that it can be; see checkpoint.check_number.
-    SCALARS: ClassVar[dict[str, tuple[type, float, float]]] = {
-        "step": (int, 0, MOST_STEPS),
-        "steps": (int, 0, MOST_STEPS),
+    SCALARS: ClassVar[dict[str, Bounds]] = {
+        "step": (int, 0, checkpoint.MOST_STEPS),
+        "steps": (int, 0, checkpoint.MOST_STEPS),
         "rate": (float, 0, 1e300),
-        "skipped": (int, 0, MOST_STEPS),
+        "skipped": (int, 0, checkpoint.MOST_STEPS),
         "seconds": (float, 0, 1e300),
         "loss": (float, -math.inf, math.inf),
         "clipped": (float, 0, 1),
-        "validated_at": (int, 0, MOST_STEPS),
+        "validated_at": (int, 0, checkpoint.MOST_STEPS),
         "val_tokens": (int, 0, 2**62),
-        "last_val": (float, -math.inf, math.inf),
-        "since_best": (int, 0, MOST_STEPS),
-        "worse": (int, 0, MOST_STEPS),
-        "told_overfitting": (bool, 0, 1),
-    }
-    CANDIDATE: ClassVar[dict[str, tuple[type, float, float]]] = {
-        "step": (int, 0, MOST_STEPS),
-        "val": (float, -math.inf, math.inf),
-        "loss": (float, -math.inf, math.inf),
     }
 
     def state(self) -> State:
         """All that a resume needs, as tensors and JSON values."""
-        same = self._lowest.step == self._kept.step
+        kept, told = self.keeper.state()
         tensors = (
             checkpoint.nest("network", self.network.parameters_by_name())
             | checkpoint.nest("average", self.average)
-            | checkpoint.nest("best", self.best)
-            | checkpoint.nest("lowest", {} if same else self._lowest.weights)
-            | checkpoint.nest("reference", self._reference._asdict() if self._reference else {})
+            | kept
             | checkpoint.nest("optimizer", self.optimizer.state())
             | checkpoint.nest("hidden", {str(i): h for i, h in enumerate(self.hidden)})
             | {"dropout_generator": self.network.dropout_generator.get_state()}
         )
-        values = {name: getattr(self, name) for name in self.SCALARS}
-        for name in self.CANDIDATE:
-            values[f"best_{name}"] = getattr(self._kept, name)
-            values[f"lowest_{name}"] = getattr(self._lowest, name)
+        values = told | {name: getattr(self, name) for name in self.SCALARS}
         values |= {"position": self.streams.position, "training": asdict(self.config)}
         return tensors, values
 
@@ -467,34 +388,21 @@ class Trainer:
             if checkpoint.under(group, tensors):
                 network = checkpoint.under("network", mine)
                 shapes |= {f"{group}.{n}": (t.shape, t.dtype) for n, t in network.items()}
-        if reference := checkpoint.under("reference", tensors):
-            shape = reference["nats"].shape
-            if len(shape) != 1 or not 1 <= shape[0] <= BLOCKS or (reference["tokens"] < 1).any():
-                raise ValueError("its losses are not those of a validation")
-            shapes |= {f"reference.{name}": (shape, torch.float64) for name in Losses._fields}
+        self.keeper.check(tensors, values)
+        reference = {f"reference.{name}" for name in Losses._fields}
+        shapes |= {n: (t.shape, t.dtype) for n, t in tensors.items() if n in reference}
         if {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()} != shapes:
             raise ValueError("its tensors are not those of its network")
         if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
             raise ValueError("it holds values that are not finite")
         for name, tensor in tensors.items():  # the optimizer takes roots of variances
             positive = name.startswith(("optimizer.updates", "optimizer.variance."))
-            if positive and not bool(((tensor >= 0) & (tensor <= MOST_STEPS)).all()):
+            if positive and not bool(((tensor >= 0) & (tensor <= checkpoint.MOST_STEPS)).all()):
                 raise ValueError(f"its {name} cannot be")
-        values = self._completed(values)
-        candidates = {
-            f"{which}_{name}": bounds
-            for which in ("best", "lowest")
-            for name, bounds in self.CANDIDATE.items()
-        }
-        for name, bounds in (self.SCALARS | candidates).items():
+        for name, bounds in self.SCALARS.items():
             checkpoint.check_number(name, values[name], *bounds)
-        checkpoint.check_number("position", values["position"], int, 0, MOST_STEPS)
+        checkpoint.check_number("position", values["position"], int, 0, checkpoint.MOST_STEPS)
         torch.Generator(self.device).set_state(tensors["dropout_generator"])
-
-    def _completed(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The values of a file, with those that an older charrnn did not write."""
-        best = {f"lowest_{name}": values[f"best_{name}"] for name in self.CANDIDATE}
-        return best | {"last_val": math.inf, "worse": 0} | values
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Go back to what `state` told; the plan stays if it came from the same limits."""
@@ -502,16 +410,7 @@ class Trainer:
         self.network.load(checkpoint.under("network", tensors))
         average = checkpoint.under("average", tensors)
         self.average = {name: t.to(self.device, copy=True) for name, t in average.items()}
-        values = self._completed(values)
-
-        def candidate(which: str) -> Candidate:
-            told = {name: values[f"{which}_{name}"] for name in self.CANDIDATE}
-            return Candidate(checkpoint.under(which, tensors), **told)
-
-        self._kept, lowest = candidate("best"), candidate("lowest")
-        self._lowest = lowest if lowest.weights else lowest._replace(weights=self.best)
-        reference = checkpoint.under("reference", tensors)
-        self._reference = Losses(**reference) if reference else None
+        self.keeper.restore(tensors, values)
         self.optimizer.restore(checkpoint.under("optimizer", tensors))
         hidden = checkpoint.under("hidden", tensors)
         self.hidden = [hidden[str(i)].to(self.device) for i in range(len(self.hidden))]

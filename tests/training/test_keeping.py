@@ -55,7 +55,7 @@ def test_a_difference_counts_above_its_error(
     ):
         told.append(change)
         validated(training)
-        found.append((training.best_step, training.since_best, training.worse))
+        found.append((training.keeper.kept.step, training.keeper.since_best, training.keeper.worse))
     assert found == [(1, 0, 0), (2, 0, 0), (3, 1, 0), (3, 2, 1), (3, 3, 2), (6, 0, 0)]
 
 
@@ -67,8 +67,8 @@ def test_no_drift(scores: Callable[[Trainer, Score], None]) -> None:
     for _ in range(8):
         validated(training)
     assert error < 0.001
-    assert training.best_step == 1
-    assert training.worse == 7
+    assert training.keeper.kept.step == 1
+    assert training.keeper.worse == 7
 
 
 def test_all_candidates_are_scored_again(
@@ -106,7 +106,7 @@ def test_the_same_places(scores: Callable[[Trainer, Score], None]) -> None:
     scores(training, lambda *_: counted.append(1) or NOISE)  # type: ignore[func-returns-value]
     training.final_score()
     assert len(counted) == 1
-    assert training.best_step == 1
+    assert training.keeper.kept.step == 1
 
 
 def test_few_characters_decide_nothing(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_few_characters_decide_nothing(tmp_path: Path) -> None:
     assert not any(isinstance(event, Stop | Overfit) for event in events)
     scores = [event.val_nats for event in events if isinstance(event, Validation)]
     assert scores[-1] > min(scores) + 1
-    assert training.step == training.best_step == 200
+    assert training.step == training.keeper.kept.step == 200
     saved = load(tmp_path).file
     assert torch.equal(torch.from_numpy(saved.weights["output"]), training.average["output"])
 
@@ -141,9 +141,9 @@ def test_an_older_file_is_resumed(tmp_path: Path) -> None:
     again = trainer(text=TEXT + backwards, layers=1, steps=200, dropout=0.0)
     again.check(old, values)
     again.restore(old, values)
-    assert again.best_step == training.best_step
+    assert again.keeper.kept.step == training.keeper.kept.step
     finish(again, run_in(tmp_path))
     whole = trainer(text=TEXT + backwards, layers=1, steps=200, dropout=0.0)
     finish(whole, run_in(tmp_path / "whole"))
     assert torch.equal(again.network.output.weight, whole.network.output.weight)
-    assert again.best_step < 200
+    assert again.keeper.kept.step < 200

@@ -73,7 +73,7 @@ def test_resume_is_exact(
             finish(part, run, stop)
         for name, tensor in everything(whole).items():
             assert torch.equal(tensor, everything(part)[name]), name
-        assert part.best_val == whole.best_val
+        assert part.keeper.kept.val == whole.keeper.kept.val
 
     check()
 
@@ -205,8 +205,8 @@ def test_overfitting_is_told_once(tmp_path: Path) -> None:
     training = trainer(text=noise, layers=1, steps=1500, dropout=0.0)
     hints = [e for e in finish(training, run_in(tmp_path / "noise")) if isinstance(e, Overfit)]
     assert len(hints) == 1
-    assert hints[0].best_step == training.best_step < hints[0].step
-    assert hints[0].best_nats == training.best_val < hints[0].val_nats
+    assert hints[0].best_step == training.keeper.kept.step < hints[0].step
+    assert hints[0].best_nats == training.keeper.kept.val < hints[0].val_nats
     plain = trainer(layers=1, steps=200)
     assert not any(isinstance(e, Overfit) for e in finish(plain, run_in(tmp_path / "plain")))
 
