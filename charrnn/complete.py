@@ -53,8 +53,10 @@ class Reasons(NamedTuple):
     """What speaks for a word.
 
     Attributes:
-        network, trigrams: its probability under each, if the half word goes on.
-        trained, recent: how often it stands in the training text, and in the one being typed.
+        network: its probability under the network, given the partial word.
+        trigrams: its probability under the trigram model, given the partial word.
+        trained: number of its occurrences in the training text.
+        recent: number of its occurrences in the text being typed.
     """
 
     network: float

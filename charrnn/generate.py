@@ -33,7 +33,7 @@ class Sample:
     """A text to write, and how far it has come.
 
     Attributes:
-        seed: what it continues; may be empty, and may hold characters never seen.
+        seed: what it continues; may be empty, and may hold characters outside the vocabulary.
         sampling: how its tokens are drawn.
         key: with the random seed, decides its random numbers.
         tokens: drawn so far.

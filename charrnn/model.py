@@ -72,7 +72,7 @@ class Model:
         """Continue a seed; yields text as it is drawn, without the seed.
 
         Args:
-            seed: text to continue; characters that the model has never seen are allowed.
+            seed: text to continue; characters outside the vocabulary are allowed.
             length: characters to draw; the last word of a word model is finished.
             stop: texts before any of which it ends.
             random_seed: the same one gives the same text; None draws another each time.

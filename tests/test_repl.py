@@ -285,6 +285,7 @@ def test_take_a_word(session: Session, key: str) -> None:
         ("", "The cat sat on the mat"),
     ],
 )
+@pytest.mark.slow
 def test_space(model: Path, tmp_path: Path, keys: str, line: str) -> None:
     """The space that comes with a suggestion gives way to a mark, and to the end of the line."""
     with opened(model, "-o", str(tmp_path / "notes.txt")) as session:

@@ -56,6 +56,7 @@ def counts(score: Score) -> tuple[int, int, int]:
 class TestShort:
     @settings(max_examples=40)
     @given(s=texts)
+    @pytest.mark.slow
     def test_equals_plain(self, model: Model, s: str) -> None:
         """A short text costs what reading it token by token says, unseen characters too."""
         score, plain = model.score(s), plain_score(model, s)
@@ -80,6 +81,7 @@ class TestShort:
 
     @settings(max_examples=40)
     @given(data=st.data(), s=texts)
+    @pytest.mark.slow
     def test_blocks(self, model: Model, data: st.DataObject, s: str) -> None:
         """The score is the same however the text is cut in blocks."""
         assert model.score(iter(data.draw(cut(s)))) == model.score(s)

@@ -115,7 +115,7 @@ def generate(
         Option("-e", "--escapes", help=r"Read \n, \t, \\ and \uXXXX in texts given as options."),
     ] = False,
     unknown: Annotated[
-        str, Option(help="Of characters the model has never seen: warn, error or skip.")
+        str, Option(help="What to do about characters outside the vocabulary: warn, error or skip.")
     ] = "warn",
     template: Annotated[
         str | None,
@@ -324,17 +324,22 @@ def _seeds(
 
 
 def _known(text: str, model: "Model", unknown: str, ui: Ui) -> str:
-    """The text as the model shall read it, where it holds characters never seen."""
+    """Return the text as the model reads it, and deal with characters outside the vocabulary."""
     text = model.as_read(text)
     unseen = model.file.tokenizer.unseen(text)
     named = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in unseen)
     match unknown:
         case "warn":
             if unseen:
-                ui.warn(f"the model has never seen {named}; it guesses on")
+                one = len(unseen) == 1
+                verbs = ("is", "it is") if one else ("are", "they are")
+                ui.warn(
+                    f"{named} {verbs[0]} not in the model's vocabulary; {verbs[1]} treated as "
+                    "unknown"
+                )
         case "error":
             if unseen:
-                raise TextError(f"the model has never seen {named}", "leave it out of the seed")
+                raise TextError(f"the model's vocabulary lacks {named}", "remove it from the seed")
         case "skip":
             return "".join(c for c in text if c not in unseen)
         case _:

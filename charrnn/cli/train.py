@@ -42,21 +42,26 @@ def train(
         Option("-o", "--output", metavar="RUN", help="Run folder.  [default: runs/TEXT]"),
     ] = None,
     level: Annotated[str | None, Option(help="char, word, bpe or byte.  [default: char]")] = None,
-    vocab_size: Annotated[int | None, Option(help="Tokens at the most.")] = None,
+    vocab_size: Annotated[
+        int | None, Option(help="Largest number of tokens in the vocabulary.")
+    ] = None,
     cell: Annotated[str | None, Option(help="lstm, gru, rnn or rnn-relu.  [default: lstm]")] = None,
     hidden: Annotated[int | None, Option(help="Units in each layer.")] = None,
     layers: Annotated[int | None, Option(help="Recurrent layers.  [default: 1]")] = None,
-    embed: Annotated[int | None, Option(help="Size of a token's vector.")] = None,
+    embed: Annotated[int | None, Option(help="Size of the token embeddings.")] = None,
     tied: Annotated[
         bool | None,
         Option("--tied/--no-tied", help="Use the token embedding as the output layer's weights."),
     ] = None,
-    dropout: Annotated[float | None, Option(help="Share of units dropped in training.")] = None,
+    dropout: Annotated[
+        float | None, Option(help="Share of each layer's outputs dropped in training.")
+    ] = None,
     input_dropout: Annotated[
-        float | None, Option(help="Share of the tokens' vectors dropped in training.")
+        float | None, Option(help="Share of the embeddings' values dropped in training.")
     ] = None,
     embedding_dropout: Annotated[
-        float | None, Option(help="Share of the tokens dropped whole in training.")
+        float | None,
+        Option(help="Share of the vocabulary whose embeddings are dropped in training."),
     ] = None,
     weight_drop: Annotated[
         float | None, Option(help="Share of the recurrent weights dropped in training.")
@@ -65,28 +70,33 @@ def train(
         bool | None,
         Option(
             "--variational/--no-variational",
-            help="Keep each dropout mask for a whole window of tokens.",
+            help="Keep each dropout mask for a whole window of --bptt tokens.",
         ),
     ] = None,
     weight_decay: Annotated[
-        float | None, Option(help="Of the recurrent layers' matrices, times the rate a step.")
+        float | None,
+        Option(
+            help="Weight decay of the recurrent matrices (decoupled, scaled by the learning rate)."
+        ),
     ] = None,
-    bptt: Annotated[int | None, Option(help="Tokens that the gradient flows back through.")] = None,
-    batch: Annotated[int | None, Option(help="Places of the text read side by side.")] = None,
+    bptt: Annotated[
+        int | None, Option(help="Tokens that the gradient is propagated back through.")
+    ] = None,
+    batch: Annotated[
+        int | None, Option(help="Batch size: text streams trained in parallel.")
+    ] = None,
     lr: Annotated[float | None, Option(help="Peak learning rate.")] = None,
-    clip: Annotated[float | None, Option(help="Largest norm of the gradient.")] = None,
+    clip: Annotated[float | None, Option(help="Clip the gradient to this norm.")] = None,
     time: Annotated[
         str | None, Option(help="Time to spend: 60s, 5m, 1h.  [default: 5m at the most]")
     ] = None,
-    epochs: Annotated[float | None, Option(help="Passes over the text at the most.")] = None,
-    steps: Annotated[int | None, Option(help="Updates at the most.")] = None,
-    val: Annotated[
-        float | None, Option(help="Share of the text held out, its end or some items.")
-    ] = None,
+    epochs: Annotated[float | None, Option(help="Most epochs to train.")] = None,
+    steps: Annotated[int | None, Option(help="Most updates to make.")] = None,
+    val: Annotated[float | None, Option(help="Share of the text held out for validation.")] = None,
     patience: Annotated[
-        int | None, Option(help="Stop after so many validations in a row without a better one.")
+        int | None, Option(help="Stop after this many validations in a row without improvement.")
     ] = None,
-    random_seed: Annotated[int | None, Option(help="The same seed, the same model.")] = None,
+    random_seed: Annotated[int | None, Option(help="Seed of every random choice.")] = None,
     threads: Annotated[
         int | None,
         Option(
@@ -94,9 +104,9 @@ def train(
             "[default: measured while training]"
         ),
     ] = None,
-    resume: Annotated[bool, Option("--resume", help="Go on with a run.")] = False,
+    resume: Annotated[bool, Option("--resume", help="Continue a run.")] = False,
     parent: Annotated[
-        str | None, Option("--from", metavar="RUN", help="Start from the model of another run.")
+        str | None, Option("--from", metavar="RUN", help="Fine-tune the model of another run.")
     ] = None,
     device: Annotated[str, Option(help="auto, cpu or cuda.")] = "auto",
     tensorboard: Annotated[
@@ -104,10 +114,10 @@ def train(
     ] = False,
     encoding: Encoding = None,
     lines: Annotated[
-        bool, Option("--lines", help="Each line is an item of its own, such as a name.")
+        bool, Option("--lines", help="Treat each line as a text of its own, such as a name.")
     ] = False,
     documents: Annotated[
-        bool, Option("--documents", help="Each file or record is a document of its own.")
+        bool, Option("--documents", help="Treat each file or record as a text of its own.")
     ] = False,
     errors: Errors = None,
     glob: Glob = None,

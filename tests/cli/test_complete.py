@@ -122,6 +122,7 @@ def test_no_model(call: Call) -> None:
     assert "charrnn train" in result.error
 
 
+@pytest.mark.slow
 def test_without_torch(tmp_path: Path, any_trained: Training) -> None:
     """In a pipe it waits for neither torch nor what the interactive session needs."""
     loaded = modules_loaded("complete", "-m", any_trained.run, cwd=tmp_path, stdin="The fo\n")

@@ -62,6 +62,7 @@ class TestBeforeTheFirstStep:
         ("function", "end"),
         [*zip(["Parts.of"] * 3, ENDS, strict=True), ("NGram.build", signal.SIGINT)],
     )
+    @pytest.mark.slow
     def test_ends_at_once(
         self, function: str, end: signal.Signals, corpus: Path, tmp_path: Path
     ) -> None:
@@ -87,6 +88,7 @@ class TestBeforeTheFirstStep:
 
 class TestTraining:
     @pytest.mark.parametrize("end", ENDS[2:])  # tests of train send the others
+    @pytest.mark.slow
     def test_saves(self, end: signal.Signals, corpus: Path, tmp_path: Path) -> None:
         """After a validation, a signal saves the model and the state, and says how to go on."""
         process = start("train", corpus, *LONG, "--json", cwd=tmp_path)
@@ -98,6 +100,7 @@ class TestTraining:
         names = {path.name for path in (tmp_path / "runs" / "corpus").iterdir()}
         assert names - {"samples.txt"} == {"log.jsonl", "model.safetensors", "resume.safetensors"}
 
+    @pytest.mark.slow
     def test_a_model_of_one_step_is_no_model(self, corpus: Path, tmp_path: Path) -> None:
         """Interrupted before it was ever validated, a run can go on but has no model yet."""
         program = interpose("charrnn.training.trainer", "Trainer.update", "kill('SIGINT')")
@@ -107,6 +110,7 @@ class TestTraining:
         names = {path.name for path in (tmp_path / "runs" / "corpus").iterdir()}
         assert names == {"log.jsonl", "resume.safetensors"}
 
+    @pytest.mark.slow
     def test_waits_for_the_step(self, corpus: Path, tmp_path: Path) -> None:
         """In a step the first Ctrl-C is answered at once by a line; a second one ends it there."""
         program = interpose("charrnn.training.trainer", "Trainer.update", "time.sleep(50)")

@@ -170,6 +170,7 @@ class TestRunFolder:
 
 
 class TestInput:
+    @pytest.mark.slow
     def test_standard_input(self, tmp_path: Path, corpus: Path) -> None:
         """- reads the text from standard input."""
         text = corpus.read_text(encoding="utf-8")
@@ -215,6 +216,7 @@ class TestInput:
         assert path in result.error
         assert sorted(os.listdir(tmp_path)) == ["folder", "text.txt"]
 
+    @pytest.mark.slow
     def test_missing_in_a_shell(self, tmp_path: Path) -> None:
         """The process itself says no more than the error's line and ends with its exit code."""
         result = charrnn_command("train", "missing.txt", cwd=tmp_path)
@@ -373,6 +375,7 @@ class TestTensorboard:
 
 
 class TestTime:
+    @pytest.mark.slow
     def test_plan(self, tmp_path: Path, corpus: Path) -> None:
         """With --time the steps that fit are told, and training ends by itself."""
         result = charrnn_command(

@@ -51,6 +51,7 @@ class TestLosses:
         assert math.isnan(losses.error) == (count < 32)
 
 
+@pytest.mark.slow
 def test_how_sure_a_score_is() -> None:
     """The error told is about how far the score of a few places is from that of a whole text."""
     network = Network(ModelConfig(2, hidden=4, embedding=2), torch.Generator().manual_seed(0))

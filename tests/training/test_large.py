@@ -54,6 +54,7 @@ def begin(text: Path, name: str, level: str = "char", shape: str = "text") -> tu
         ("char", "documents"),
     ],
 )
+@pytest.mark.slow
 def test_the_same_model(
     text: Path, level: str, shape: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
