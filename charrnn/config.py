@@ -10,8 +10,8 @@ from charrnn.errors import UsageError
 MOST_THREADS = 1024  # more than any step can use; a system may refuse to start so many
 # The largest values allowed: far more than is of use, and so little that nothing overflows.
 MOST = {
-    "vocab_size": 2**24,
-    "layers": 1024,
+    "vocab_size": 1_500_000,
+    "layers": 1000,
     "hidden": 2**17,
     "embedding": 2**17,
     "bptt": 2**20,

@@ -32,8 +32,6 @@ from charrnn.text import SHAPES
 from charrnn.tokenizer import Tokenizer, code_points, from_json
 
 FORMAT = 1
-MOST_TOKENS = 1_500_000  # in a vocabulary
-MOST_LAYERS = 1000
 LONGEST_OPENING = 2000  # characters; charrnn writes two at the most
 MOST_INDEX = 1 << 20  # bytes of an index; charrnn writes half of them at the most
 # Size that no weight exceeds. From any of that size all numbers that follow are finite, so that
@@ -197,12 +195,7 @@ def config_from(values: Any) -> ModelConfig:
     values = {"tied": False} | values  # older files do not say
     if set(values) != {field.name for field in fields(ModelConfig)}:
         raise ValueError("its configuration is incomplete")
-    config = made(ModelConfig, values)
-    if config.layers > MOST_LAYERS:
-        raise ValueError("it has more layers than any network")
-    if config.vocab_size > MOST_TOKENS:
-        raise ValueError("it has more tokens than any vocabulary")
-    return config
+    return made(ModelConfig, values)
 
 
 def _weight(file: Any, name: str, shape: tuple[int, ...]) -> Array:

@@ -6,6 +6,7 @@ To add a control: a function, a field of SamplingConfig and a row in FILTERS.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -276,14 +277,14 @@ class Context:
         past: the ids so far, newest last, [B, W]; -1 where there is none.
         window: ids that count as recent, at the end of `past`.
         limit: of mirostat, bits, [B].
-        run: the token that the last RUN or more were, [B]; -1 where they differ.
+        run: the token that the last RUN or more were, [B]; -1 where they differ, None if all do.
     """
 
     bias: Array
     past: Ids
     window: int
     limit: Array
-    run: Ids
+    run: Ids | None = None
 
     @property
     def recent(self) -> Ids:
@@ -307,8 +308,9 @@ FILTERS: dict[str, Callable[[Array, Any, Context], Array]] = {
 
 def _temperature(logits: Array, t: float, context: Context) -> Array:
     tempered = temperature(logits, t)
-    in_runs = 0 < t < 1 and (context.run >= 0).any()
-    return runs_end(tempered, logits, context.run) if in_runs else tempered
+    if context.run is None or not 0 < t < 1:
+        return tempered
+    return runs_end(tempered, logits, context.run)
 
 
 class Sampler:
@@ -344,13 +346,14 @@ class Sampler:
             past=self._ids[:, :0],
             window=config.penalty_window,
             limit=np.full(len(rngs), 2 * (config.mirostat or 0.0), np.float32),
-            run=np.full(len(rngs), -1, np.int32),
         )
-        self._last = np.full(len(rngs), -1, np.int32)  # the newest token of each text,
-        self._repeated = np.zeros(len(rngs), np.int32)  # and how often it came in a row
+        # The newest token of each text, and how often it came in a row. (For a single text lists
+        # are faster than arrays.)
+        self._last = [-1] * len(rngs)
+        self._repeated = [0] * len(rngs)
         for row, past in enumerate(pasts):
             for token in past[-RUN:].tolist():
-                self._repeated[row] = self._repeated[row] * (token == self._last[row]) + 1
+                self._repeated[row] = self._repeated[row] + 1 if token == self._last[row] else 1
                 self._last[row] = token
         for row, past in enumerate(pasts):
             known = past[max(0, len(past) - self._kept) :]
@@ -371,7 +374,7 @@ class Sampler:
         """
         context = self._context
         context.bias = bias
-        context.run = np.where(self._repeated >= RUN, self._last, np.int32(-1))
+        context.run = self._runs() if max(self._repeated) >= RUN else None
         if self._depth:
             context.past = self._ids[:, self._end - self._depth : self._end]
         unlimited = logits
@@ -387,18 +390,23 @@ class Sampler:
             ids = (reached >= drawn[:, None]).argmax(axis=-1)
         if self._config.mirostat is not None:
             self._move_limit(unlimited, ids, self._config.mirostat)
-        self._repeated = self._repeated * (ids == self._last) + np.int32(1)
-        self._last = ids.astype(np.int32)
+        drawn_ids = ids.tolist()
+        self._repeated = [
+            count + 1 if token == last else 1
+            for count, token, last in zip(self._repeated, drawn_ids, self._last, strict=True)
+        ]
+        self._last = drawn_ids
         if self._depth:
             self._remember(ids)
         return ids
 
     def keep(self, rows: Mask) -> None:
         """Go on with these texts alone, [B]."""
-        self._rngs = [rng for rng, kept in zip(self._rngs, rows.tolist(), strict=True) if kept]
+        self._rngs = [*compress(self._rngs, rows.tolist())]
         self._uniform = self._uniform[rows]
         self._ids = self._ids[rows]
-        self._last, self._repeated = self._last[rows], self._repeated[rows]
+        self._last = [*compress(self._last, rows.tolist())]
+        self._repeated = [*compress(self._repeated, rows.tolist())]
         self._context.limit = self._context.limit[rows]
 
     def take_back(self, row: int, count: int) -> None:
@@ -409,6 +417,10 @@ class Sampler:
             known = self._ids[row, : self._end]
             known[count:] = known[:-count].copy()
             known[:count] = -1
+
+    def _runs(self) -> Ids:
+        pairs = zip(self._last, self._repeated, strict=True)
+        return np.array([token if count >= RUN else -1 for token, count in pairs], np.int32)
 
     def _next_uniform(self) -> NDArray[np.float64]:
         if self._used == AHEAD:

@@ -180,7 +180,7 @@ def test_a_key_costs_the_same_in_a_long_text(level: type[Tokenizer]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("run", ["a" * 5000, "a-" * 2500, "ab" * 2500])
+@pytest.mark.parametrize("run", ["a" * 5000, "a-" * 2500])
 @pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 def test_run_without_spaces(level: type[Tokenizer], run: str) -> None:
     """In a run of letters that is too long for a word, nothing is looked for, or offered."""

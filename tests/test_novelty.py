@@ -137,6 +137,7 @@ class TestAvoidCopying:
         ids=str,
     )
     @pytest.mark.slow
+    @pytest.mark.parametrize("model", ["char", "word"], indirect=True)
     def test_avoids(self, write: Write, sampling: dict[str, float]) -> None:
         """No run of the text that is to be avoided is written, and the length stays as asked."""
         copied, *_ = write(**sampling)

@@ -429,6 +429,7 @@ def logits_and_context(draw: st.DrawFn) -> tuple[Array, Context]:
 def test_every_filter(case: tuple[Array, Context]) -> None:
     """A filter changes nothing in place, brings no token back and leaves some token."""
     logits, context = case
+    assert context.run is not None
     inputs = (logits, context.bias, context.past, context.limit, context.run)
     before = [array.copy() for array in inputs]
     for name, value, greedy in FILTER_VALUES:
@@ -447,6 +448,7 @@ def test_every_filter(case: tuple[Array, Context]) -> None:
 def test_rows_are_independent(case: tuple[Array, Context]) -> None:
     """A row of a batch becomes what it alone would, bit for bit."""
     logits, context = case
+    assert context.run is not None
     for name, value, _ in FILTER_VALUES:
         kept = FILTERS[name](logits, value, context)
         for b in range(len(logits)):

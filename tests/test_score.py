@@ -134,6 +134,7 @@ class TestShort:
 class TestLong:
     @pytest.mark.parametrize(("words", "streams"), [(2500, 32), (2500, 3)])
     @pytest.mark.slow
+    @pytest.mark.parametrize("model", ["char", "word"], indirect=True)
     def test_close_to_plain(
         self, model: Model, words: int, streams: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -146,6 +147,7 @@ class TestLong:
         assert score.correct == pytest.approx(plain.correct, rel=0.02, abs=5)
 
     @pytest.mark.slow
+    @pytest.mark.parametrize("model", ["char", "word"], indirect=True)
     def test_nothing_is_lost_between_places(self, model: Model) -> None:
         """A model that forgets within what each place reads before it scores as if read plainly."""
         text = sentences(2000)

@@ -123,9 +123,9 @@ def test_no_model(call: Call) -> None:
 
 
 @pytest.mark.slow
-def test_without_torch(tmp_path: Path, any_trained: Training) -> None:
+def test_without_torch(tmp_path: Path, word_trained: Training) -> None:
     """In a pipe it waits for neither torch nor what the interactive session needs."""
-    loaded = modules_loaded("complete", "-m", any_trained.run, cwd=tmp_path, stdin="The fo\n")
+    loaded = modules_loaded("complete", "-m", word_trained.run, cwd=tmp_path, stdin="The fo\n")
     assert not {"torch", "prompt_toolkit", "rich"} & loaded
 
 
