@@ -156,6 +156,7 @@ def _read(
     cannot_follow = np.zeros(tokenizer.vocab_size, bool)
     for token in tokenizer.encode(end).tolist():
         cannot_follow[:] = [not other.startswith(end) for other in tokenizer.tokens]
+        cannot_follow[tokenizer.unknown_id] = True  # which is never drawn
         banned = np.isneginf(bias.after(tokenizer.spelled(seed.removesuffix(end))))
         possible = np.flatnonzero(~(cannot_follow | banned)).tolist()
         if any(tokenizer.tokens[i] != end for i in possible):
@@ -166,7 +167,7 @@ def _read(
     ids = tokenizer.known(ids)
     if item and not seed.rpartition(item)[2].strip():
         blank = np.array([_is_blank(token, item) for token in tokenizer.tokens])
-        blank[tokenizer.unknown_id] = True  # which is never drawn
+        blank[tokenizer.unknown_id] = True
         if not (cannot_follow | blank).all():
             cannot_follow |= blank
     return _Seed(ids, end, cannot_follow, engine.read(ids[-SEED_TOKENS:], start))

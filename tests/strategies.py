@@ -15,6 +15,7 @@ NASTY = {
     "right to left": "\u202bשל\u05d5ם ע\u05d5לם\u202c مرحبا، بالعالم! \u200fabc",
     "NUL": "a\x00b \x00\x00unknown",
     "like the unknown token": "\x00unknown",
+    "NUL at the end": "a\x00",
     "controls": "\x01\x1b[31m\x7f\x85\x1c \x0b\x0c",
     "line ends": "one\r\ntwo\rthree\n\r\nfour\u2028five\u2029",
     "no space": "abcdefghij" * 130,
