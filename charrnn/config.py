@@ -161,8 +161,8 @@ class SamplingConfig:
 
     Attributes:
         temperature: divides the logits; 0 always takes the likeliest token. Below 1 it does not
-            make it likelier that a run of one token, such as the space, goes on; see
-            sampling.runs_end.
+            make it likelier that a run of one token, such as the space, goes on (see
+            sampling.runs_end), nor that a word is made up (see charrnn.spelling).
         top_k: draw from this many of the likeliest tokens only.
         top_p: draw from the smallest set of tokens that reaches this probability.
         min_p: drop tokens less likely than this share of the likeliest one.
@@ -174,6 +174,7 @@ class SamplingConfig:
         penalty_window: tokens that the two penalties look back.
         no_repeat_ngram: no run of this many tokens comes twice.
         bias: nats by which a text is made likelier where it may come; -inf bans it.
+        known_words: of a word model, write no word outside its vocabulary.
     """
 
     temperature: float = 0.8
@@ -188,6 +189,7 @@ class SamplingConfig:
     penalty_window: int = 64
     no_repeat_ngram: int | None = None
     bias: Mapping[str, float] | None = None
+    known_words: bool = False
 
     def __post_init__(self) -> None:
         require(0 <= self.temperature < math.inf, "--temperature must be 0 or more")

@@ -20,7 +20,7 @@ from charrnn.novelty import WordRuns
 from charrnn.sampling import Mask, Sampler
 from charrnn.score import spread
 from charrnn.stopping import Ending
-from charrnn.tokenizer import Ids, Tokenizer
+from charrnn.tokenizer import Ids, Joints, Tokenizer
 
 BATCH = 64  # texts written side by side
 SEED_TOKENS = 1 << 13  # that are read at the end of a seed: what stands before them is forgotten
@@ -195,6 +195,9 @@ class _Text:
         self.seed = seed
         self.draft = draft
         self.ending = Ending(stop, sample.seed)
+        self.begun = False  # whether a token stands
+        self.last = int(seed.ids[-1]) if len(seed.ids) else -1  # token that stands
+        self.held: list[Drawn] = []  # of a word that may be taken back
         self._open_end = seed.open_end
         spelled = tokenizer.spelled
         self._looked_at = max(map(len, map(spelled, sample.sampling.bias or {})), default=0)
@@ -206,7 +209,41 @@ class _Text:
     @property
     def tail(self) -> str:
         """As much of the text as the next token's bias depends on, spelled."""
-        return self._tail + (self._spelled(self.draft.tokens) if self.draft else "")
+        return self._tail + self._spelled(self.unsettled)
+
+    @property
+    def unsettled(self) -> list[int]:
+        """Tokens that may be taken back."""
+        return [*(self.draft.tokens if self.draft else []), *(drawn.token for drawn in self.held)]
+
+    def settle(self, newest: Drawn, held: int) -> tuple[list[Drawn], list[Drawn]]:
+        """Go on with a token.
+
+        Args:
+            held: tokens of its word that may be taken back; -1 where they are taken back.
+
+        Returns:
+            Tokens that stand from now on, and tokens that are taken back.
+        """
+        self.held.append(newest)
+        if held < 0:
+            undone, self.held = self.held, []
+            return [], undone
+        end = len(self.held) - held
+        stands, self.held = self.held[:end], self.held[end:]
+        undone = []
+        if self.draft:
+            whole, stands = stands, []
+            for i, drawn in enumerate(whole, 1):
+                more, undone = self.draft.add(drawn)
+                stands += more
+                if undone:
+                    undone += [*whole[i:], *self.held]
+                    self.held = []
+                    break
+        if stands:
+            self.begun, self.last = True, stands[-1].token
+        return stands, undone
 
     def _spelled(self, ids: list[int]) -> str:
         return "".join([self._vocabulary[i] for i in ids])
@@ -247,32 +284,39 @@ class _Group:
     """Neighbours in a batch that are drawn under one configuration."""
 
     def __init__(
-        self, texts: list[_Text], sampling: SamplingConfig, bias: TextBias, random_seed: int
+        self,
+        texts: list[_Text],
+        sampling: SamplingConfig,
+        bias: TextBias,
+        random_seed: int,
+        joints: Joints | None,
     ) -> None:
         self.texts = texts
         seeds = (np.random.SeedSequence(random_seed, spawn_key=t.sample.key) for t in texts)
         rngs = [np.random.default_rng(seed) for seed in seeds]
-        self._sampler = Sampler(sampling, rngs, [text.seed.ids for text in texts])
+        self.sampler = Sampler(sampling, rngs, [text.seed.ids for text in texts], joints)
         self._bias = bias
-        self.looks_back = not self._bias.constant or any(text.draft for text in texts)
+        self.takes_back = self.sampler.held is not None or any(text.draft for text in texts)
+        self.looks_back = not self._bias.constant
+
+    @property
+    def held(self) -> list[int]:
+        """How many tokens at the end of each text may be taken back; see Sampler."""
+        return self.sampler.held or [0] * len(self.texts)
 
     def draw(self, logits: Array) -> NDArray[np.intp]:
-        if not self.looks_back:
-            return self._sampler.draw(logits, self._bias.anywhere)
         for row, text in enumerate(self.texts):
-            if text.draft:
+            if text.draft and not text.held:
                 logits[row, text.draft.banned] = -np.inf
+        if self._bias.constant:
+            return self.sampler.draw(logits, self._bias.anywhere)
         bias = np.stack([self._bias.after(text.tail) for text in self.texts])
-        return self._sampler.draw(logits, bias)
-
-    def take_back(self, row: int, count: int) -> None:
-        """Forget the last tokens of a text."""
-        self._sampler.take_back(row, count)
+        return self.sampler.draw(logits, bias)
 
     def drop_ended(self) -> None:
         going = [text.ending.why is None for text in self.texts]
         if not all(going):
-            self._sampler.keep(np.array(going, bool))
+            self.sampler.keep(np.array(going, bool))
             self.texts = [text for text, goes in zip(self.texts, going, strict=True) if goes]
 
 
@@ -322,15 +366,16 @@ class _Batch:
         ]
         state = np.concatenate([text.seed.state for text in texts], axis=2)
         self._streams = Streams(engine, state)
-        self._cannot_begin: Mask | None = None
-        if any(text.seed.cannot_follow.any() for text in texts):
-            self._cannot_begin = np.stack([text.seed.cannot_follow for text in texts])
-        self._before = state  # before the last step, if a text has a draft
+        self._beginning = any(text.seed.cannot_follow.any() for text in texts)
         self._spelling = np.zeros(len(texts), np.int8)  # states of tokenizer.transitions
         self._groups = [
-            _Group(list(group), sampling, biases[_key(sampling)], random_seed)
+            _Group(
+                list(group), sampling, biases[_key(sampling)], random_seed, self._tokenizer.joints
+            )
             for sampling, group in groupby(texts, key=lambda text: text.sample.sampling)
         ]
+
+        self._takes_back = any(group.takes_back for group in self._groups)
 
     def write(self, deadline: float, scored: bool) -> Iterator[Part]:
         for text in self._texts():
@@ -341,12 +386,9 @@ class _Batch:
         while texts := self._texts():
             began = time.monotonic()
             with self._engine.threads(len(texts)):
-                ids_tb, nats_tb = self._draw(min(steps, self._room()), scored)
-            for i, text in enumerate(texts):
-                ids = ids_tb[:, i].tolist()
-                nats = None if nats_tb is None else nats_tb[:, i]
-                if text.draft:
-                    ids, nats = self._settle(i, text.draft, ids[0], nats)
+                steps = min(steps, self._room())
+                drawn = self._draw(steps, scored)
+            for text, (ids, nats) in zip(texts, drawn, strict=True):
                 part = text.feed(ids, nats)
                 if part.text or part.last:
                     yield part
@@ -355,24 +397,7 @@ class _Batch:
                 yield from (text.interrupt(scored) for text in self._texts())
                 return
             faster = min(2.0, BLOCK_SECONDS / max(1e-6, time.monotonic() - began))
-            steps = max(1, min(BLOCK, int(len(ids_tb) * faster)))
-
-    def _settle(
-        self, row: int, draft: Draft, token: int, nats: Array | None
-    ) -> tuple[list[int], Array | None]:
-        """Tokens that stand, and their surprise, after one more in the draft of a row."""
-        cost = 0.0 if nats is None else float(nats[0])
-        drawn = Drawn(token, cost, self._before[:, :, row])
-        stands, undone = draft.add(drawn)
-        if undone:
-            self._streams.put(row, undone[0].before)
-            self._spelling[row] = self._spelled(draft.tokens)
-            for group in self._groups:
-                if 0 <= row < len(group.texts):
-                    group.take_back(row, len(undone))
-                row -= len(group.texts)
-        costs = None if nats is None else np.array([drawn.nats for drawn in stands], np.float32)
-        return [drawn.token for drawn in stands], costs
+            steps = max(1, min(BLOCK, int(steps * faster)))
 
     def _spelled(self, ids: list[int]) -> int:
         """The state of tokenizer.transitions after these tokens, from a whole character on."""
@@ -390,32 +415,77 @@ class _Batch:
             return 1
         return int(min(BLOCK, max(text.ending.room for text in self._texts())))
 
-    def _draw(self, steps: int, scored: bool) -> tuple[NDArray[np.intp], Array | None]:
-        """The next tokens of each text, [steps, B], and their surprise (nats) if asked for."""
+    def _draw(self, steps: int, scored: bool) -> list[tuple[list[int], Array | None]]:
+        """The next tokens that stand in each text, and their surprise (nats) if asked for."""
         engine, streams, unknown = self._engine, self._streams, self._tokenizer.unknown_id
-        drafts = any(text.draft for text in self._texts())
         transitions = self._tokenizer.transitions
         impossible = None if transitions is None else transitions < 0
-        drawn, surprises = [], []
+        texts = self._texts()
+        stands: list[list[Drawn]] = [[] for _ in texts]
+        ids_tb, costs_tb = [], []
         for _ in range(steps):
             logits = engine.logits(streams.state)
             logp = log_softmax(logits) if scored else None
             logits[:, unknown] = -np.inf
-            if self._cannot_begin is not None:
-                logits[self._cannot_begin] = -np.inf
-                self._cannot_begin = None
+            self._begin(logits)
             if impossible is not None:
                 logits[impossible[self._spelling]] = -np.inf
             ids = self._draw_from(logits)
             if transitions is not None:
                 self._spelling = transitions[self._spelling, ids]
-            drawn.append(ids)
+            ids_tb.append(ids)
             if logp is not None:
-                surprises.append(-np.take_along_axis(logp, ids[:, None], 1)[:, 0])
-            if drafts:
-                self._before = streams.state.copy()
+                costs_tb.append(-np.take_along_axis(logp, ids[:, None], 1)[:, 0])
+            before = streams.state.copy() if self._takes_back else None
             streams.step(ids)
-        return np.stack(drawn), np.stack(surprises) if scored else None
+            if before is not None:
+                costs = costs_tb[-1] if scored else np.zeros(len(ids))
+                for row, settled in enumerate(self._settle(ids, costs, before)):
+                    stands[row] += settled
+        if not self._takes_back:
+            rows = np.stack(ids_tb, axis=1).tolist()
+            nats = [*np.stack(costs_tb, axis=1)] if scored else [None] * len(rows)
+        else:
+            rows = [[drawn.token for drawn in some] for some in stands]
+            nats = [
+                np.array([drawn.nats for drawn in some], np.float32) if scored else None
+                for some in stands
+            ]
+        return [*zip(rows, nats, strict=True)]
+
+    def _settle(
+        self, ids: NDArray[np.intp], costs: NDArray[np.floating], before: Array
+    ) -> Iterator[list[Drawn]]:
+        """Tokens of each text that stand from now on; others are taken back.
+
+        Args:
+            ids: the newest tokens, [B], that have been read.
+            costs: their surprise, [B].
+            before: the state before them, [L, S, B, H].
+        """
+        row = 0
+        for group in self._groups:
+            held = group.held
+            for i, text in enumerate(group.texts):
+                newest = Drawn(int(ids[row]), float(costs[row]), before[:, :, row])
+                stands, undone = text.settle(newest, held[i])
+                if undone:
+                    self._streams.put(row, undone[0].before)
+                    self._spelling[row] = self._spelled(text.unsettled)
+                    last = [text.last, *text.unsettled][-1]
+                    group.sampler.take_back(i, len(undone), last, spelled=held[i] < 0)
+                yield stands
+                row += 1
+
+    def _begin(self, logits: Array) -> None:
+        """Leave out what does not follow a seed, until that stands which does."""
+        if not self._beginning:
+            return
+        self._beginning = False
+        for row, text in enumerate(self._texts()):
+            if not (text.begun or text.unsettled):
+                logits[row, text.seed.cannot_follow] = -np.inf
+                self._beginning = self._takes_back
 
     def _draw_from(self, logits: Array) -> NDArray[np.intp]:
         if len(self._groups) == 1:

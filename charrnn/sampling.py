@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from charrnn.cells import Array
 from charrnn.config import SamplingConfig
 from charrnn.engine import log_softmax
-from charrnn.errors import ModelFileError
-from charrnn.tokenizer import Ids
+from charrnn.errors import ModelFileError, UsageError
+from charrnn.spelling import Spelling
+from charrnn.tokenizer import Ids, Joints
 
 Mask = NDArray[np.bool_]
 
@@ -36,6 +37,19 @@ def bias(logits: Array, added: Array) -> Array:
         added: nats, float [V] or [B, V]; -inf allowed.
     """
     return _unless_empty(logits, logits + added)
+
+
+def known_words(logits: Array, joints: Joints, last: NDArray[np.integer]) -> Array:
+    """Ban what would spell a word outside the vocabulary. A row with nothing left stays as it is.
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        joints: where tokens join to words.
+        last: the token before, [B]; -1 if there is none.
+    """
+    within = (last >= 0) & joints.open[last]
+    banned = joints.parts | (within[:, None] & joints.goes_on)
+    return _unless_empty(logits, _where(~banned, logits))
 
 
 def repetition_penalty(logits: Array, recent: Ids, penalty: float) -> Array:
@@ -278,6 +292,8 @@ class Context:
         window: ids that count as recent, at the end of `past`.
         limit: of mirostat, bits, [B].
         run: the token that the last RUN or more were, [B]; -1 where they differ, None if all do.
+        spelling: of words, where they are drawn as wholes.
+        last: the newest token of each text, -1 if there is none, [B].
     """
 
     bias: Array
@@ -285,6 +301,8 @@ class Context:
     window: int
     limit: Array
     run: Ids | None = None
+    spelling: Spelling | None = None
+    last: Sequence[int] = ()
 
     @property
     def recent(self) -> Ids:
@@ -294,6 +312,7 @@ class Context:
 # Applied in this order, each one whose field in SamplingConfig is not None.
 FILTERS: dict[str, Callable[[Array, Any, Context], Array]] = {
     "bias": lambda logits, _, context: bias(logits, context.bias),
+    "known_words": lambda logits, joints, at: known_words(logits, joints, np.array(at.last)),
     "repetition_penalty": lambda logits, x, at: repetition_penalty(logits, at.recent, x),
     "frequency_penalty": lambda logits, x, at: frequency_penalty(logits, at.recent, x),
     "no_repeat_ngram": lambda logits, n, at: no_repeat_ngram(logits, at.past, n),
@@ -304,10 +323,15 @@ FILTERS: dict[str, Callable[[Array, Any, Context], Array]] = {
     "min_p": lambda logits, p, _: min_p(logits, p),
     "mirostat": lambda logits, _, at: mirostat(logits, at.limit),
 }
+LIMITS = ("top_k", "typical_p", "top_p", "min_p", "mirostat")  # filters that leave tokens out
 
 
 def _temperature(logits: Array, t: float, context: Context) -> Array:
+    if context.spelling:
+        logits = context.spelling.narrow(logits)
     tempered = temperature(logits, t)
+    if context.spelling:
+        tempered = context.spelling.ends_as_one(tempered, logits)
     if context.run is None or not 0 < t < 1:
         return tempered
     return runs_end(tempered, logits, context.run)
@@ -320,6 +344,11 @@ class Sampler:
         config: the controls.
         rngs: draw the tokens, one for each text.
         pasts: the ids that each text begins with.
+        joints: of words that are drawn as wholes, if tokens are that.
+
+    Attributes:
+        held: how many tokens at the end of each text may be taken back; -1 where those before and
+            the newest now are. None if none ever is.
     """
 
     def __init__(
@@ -327,9 +356,13 @@ class Sampler:
         config: SamplingConfig,
         rngs: Sequence[np.random.Generator],
         pasts: Sequence[NDArray[np.integer]],
+        joints: Joints | None = None,
     ) -> None:
-        values = ((keep, getattr(config, name)) for name, keep in FILTERS.items())
-        self._filters = [(keep, value) for keep, value in values if value is not None]
+        values = {name: getattr(config, name) for name in FILTERS}
+        if config.known_words and not joints:
+            raise UsageError("--known-words needs a model of words", "train with --level word")
+        values["known_words"] = joints if config.known_words else None
+        self._filters = [(FILTERS[n], value) for n, value in values.items() if value is not None]
         self._config = config
         self._rngs = list(rngs)
         self._uniform = np.empty((len(rngs), AHEAD))
@@ -347,6 +380,10 @@ class Sampler:
             window=config.penalty_window,
             limit=np.full(len(rngs), 2 * (config.mirostat or 0.0), np.float32),
         )
+        limited = any(getattr(config, name) is not None for name in LIMITS)
+        if joints and not config.known_words and (config.temperature < 1 or limited):
+            last = [int(past[-1]) if len(past) else -1 for past in pasts]
+            self._context.spelling = Spelling(joints, config.temperature, limited, last)
         # The newest token of each text, and how often it came in a row. (For a single text lists
         # are faster than arrays.)
         self._last = [-1] * len(rngs)
@@ -374,6 +411,7 @@ class Sampler:
         """
         context = self._context
         context.bias = bias
+        context.last = self._last
         context.run = self._runs() if max(self._repeated) >= RUN else None
         if self._depth:
             context.past = self._ids[:, self._end - self._depth : self._end]
@@ -398,7 +436,13 @@ class Sampler:
         self._last = drawn_ids
         if self._depth:
             self._remember(ids)
+        if spelling := self._context.spelling:
+            spelling.judge(ids, logits, reached, self._next_uniform())
         return ids
+
+    @property
+    def held(self) -> list[int] | None:
+        return self._context.spelling.held if self._context.spelling else None
 
     def keep(self, rows: Mask) -> None:
         """Go on with these texts alone, [B]."""
@@ -408,11 +452,21 @@ class Sampler:
         self._last = [*compress(self._last, rows.tolist())]
         self._repeated = [*compress(self._repeated, rows.tolist())]
         self._context.limit = self._context.limit[rows]
+        if self._context.spelling:
+            self._context.spelling.keep(rows)
 
-    def take_back(self, row: int, count: int) -> None:
-        """Forget the last `count` tokens of a text; its random numbers are spent."""
-        # What stood before a shorter run is not known any more.
-        self._repeated[row] = max(0, self._repeated[row] - count)
+    def take_back(self, row: int, count: int, last: int, spelled: bool = False) -> None:
+        """Forget the last `count` tokens of a text; its random numbers are spent.
+
+        Args:
+            last: the token before them; -1 if there is none.
+            spelled: whether that follows from `held`.
+        """
+        # How often it came before a shorter run is not known any more.
+        self._repeated[row] = max(self._repeated[row] - count, int(last >= 0))
+        self._last[row] = last
+        if self._context.spelling and not spelled:
+            self._context.spelling.take_back(row, last)
         if self._depth and count:
             known = self._ids[row, : self._end]
             known[count:] = known[:-count].copy()

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, StopConfig
+from charrnn.generate import Sample
 from charrnn.model import Model
 from charrnn.model_file import ModelFile
 from charrnn.tokenizer import Tokenizer
@@ -21,11 +22,13 @@ def random_model(
     *,
     opening: str = "\n",
     favourite: str | int | None = None,
+    by: float = 1000,
 ) -> Model:
     """A model of random weights.
 
     Args:
-        favourite: a token, or its id, that it always finds by far the likeliest.
+        favourite: a token, or its id, that it finds likelier than it would,
+        by: so many nats; by default it always is the likeliest.
     """
     config = ModelConfig(tokenizer.vocab_size, cell, layers=2, hidden=12, embedding=6)
     rng = np.random.default_rng(0)
@@ -40,5 +43,15 @@ def random_model(
     if isinstance(favourite, str):
         favourite = tokenizer.tokens.index(favourite)
     if favourite is not None:
-        weights["output_bias"][favourite] += 1000
+        weights["output_bias"][favourite] += by
     return Model(ModelFile(config, tokenizer, weights, {"opening": opening}))
+
+
+def texts_of(
+    model: Model, samples: list[Sample], stop: StopConfig, random_seed: int = 0
+) -> list[str]:
+    """What each sample says."""
+    texts = {id(sample): "" for sample in samples}
+    for part in model.write(samples, stop, random_seed):
+        texts[id(part.sample)] += part.text
+    return [*texts.values()]

@@ -19,22 +19,12 @@ from charrnn.generate import BATCH, Part, Sample, in_order
 from charrnn.model import Model
 from charrnn.text import END
 from charrnn.tokenizer import TOKENIZERS, ByteTokenizer, CharTokenizer, WordTokenizer
-from tests.models import CORPUS, WITH_UNSEEN, random_model
+from tests.models import CORPUS, WITH_UNSEEN, random_model, texts_of
 from tests.strategies import LONE_SURROGATES, NASTY, texts
 
 
 def written(model: Model, seed: str = "", length: int = 60, **options: Any) -> str:
     return "".join(model.generate(seed, length, **({"random_seed": 0} | options)))
-
-
-def texts_of(
-    model: Model, samples: list[Sample], stop: StopConfig, random_seed: int = 0
-) -> list[str]:
-    """What each sample says."""
-    texts = {id(sample): "" for sample in samples}
-    for part in model.write(samples, stop, random_seed):
-        texts[id(part.sample)] += part.text
-    return [*texts.values()]
 
 
 def one(model: Model, seed: str, stop: StopConfig, **sampling: Any) -> tuple[str, Sample]:
@@ -152,8 +142,8 @@ class TestSeeds:
         """Without a seed every cell writes on from the opening."""
         tokenizer = TOKENIZERS[level].train(CORPUS)
         assert len(written(random_model(tokenizer, cell))) >= 60
-        the = written(random_model(tokenizer, cell, opening="The"))
-        assert the == written(random_model(tokenizer, cell, opening=""), "The")
+        after = written(random_model(tokenizer, cell, opening="The,"))
+        assert after == written(random_model(tokenizer, cell, opening=""), "The,")
 
     @pytest.mark.parametrize("s", NASTY.values(), ids=NASTY)
     def test_nasty(self, model: Model, s: str) -> None:

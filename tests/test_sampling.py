@@ -623,7 +623,7 @@ class TestRuns:
         past = np.array([1] + [0] * sampling.RUN)
         sampler = Sampler(SamplingConfig(0.05), [np.random.default_rng(0)] * DRAWS, [past] * DRAWS)
         for row in range(DRAWS):
-            sampler.take_back(row, taken_back)
+            sampler.take_back(row, taken_back, last=0)
         ids = sampler.draw(np.tile(SPACES, (DRAWS, 1)), np.zeros(4, np.float32))
         assert (ids != 0).mean() == pytest.approx(ended, abs=0.01)
 
@@ -877,8 +877,8 @@ def test_taking_back(
             assert i == greedy(config, row, text, memory)
             text.append(i)
         count = min(count, len(texts[0]) - begun)
-        sampler.take_back(0, count)
         del texts[0][len(texts[0]) - count :]
+        sampler.take_back(0, count, last=[-1, *texts[0]][-1])
 
 
 def test_no_token_twice() -> None:

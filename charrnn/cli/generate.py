@@ -95,6 +95,9 @@ def generate(
     no_repeat_ngram: Annotated[
         int | None, Option(metavar="N", help="No N tokens in a row come twice.")
     ] = None,
+    known_words: Annotated[
+        bool, Option("--known-words", help="Make up no words; of a word model.")
+    ] = False,
     ban: Annotated[
         list[str] | None, Option(metavar="TEXT", help="Never write this; may be repeated.")
     ] = None,
@@ -167,6 +170,7 @@ def generate(
             mirostat=mirostat, mirostat_rate=mirostat_rate, repetition_penalty=repetition_penalty,
             frequency_penalty=frequency_penalty, penalty_window=penalty_window,
             no_repeat_ngram=no_repeat_ngram, bias=_biases(bias or [], ban or [], meant) or None,
+            known_words=known_words,
         )
     )  # fmt: skip
     if template is not None and (seed is not None or file is not None or rules):

@@ -2,7 +2,15 @@
 
 from typing import Any
 
-from charrnn.tokenizer.base import ESCAPE_NATS, UNKNOWN, Ids, Tokenizer, code_points, is_half
+from charrnn.tokenizer.base import (
+    ESCAPE_NATS,
+    UNKNOWN,
+    Ids,
+    Joints,
+    Tokenizer,
+    code_points,
+    is_half,
+)
 from charrnn.tokenizer.bpe import BpeTokenizer
 from charrnn.tokenizer.characters import ByteTokenizer, CharTokenizer
 from charrnn.tokenizer.pieces import PieceTokenizer
@@ -16,6 +24,7 @@ __all__ = [
     "ByteTokenizer",
     "CharTokenizer",
     "Ids",
+    "Joints",
     "PieceTokenizer",
     "Tokenizer",
     "WordTokenizer",

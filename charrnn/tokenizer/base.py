@@ -12,7 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,20 @@ def is_half(character: str) -> bool:
     return "\udc80" <= character <= "\udcff"
 
 
+class Joints(NamedTuple):
+    """Where tokens join to one word.
+
+    Attributes:
+        open: tokens after which a word may go on, bool [V];
+        goes_on: tokens with which it then does, bool [V];
+        parts: tokens that are no words of the vocabulary, but parts of other words, bool [V].
+    """
+
+    open: NDArray[np.bool_]
+    goes_on: NDArray[np.bool_]
+    parts: NDArray[np.bool_]
+
+
 class Tokenizer(ABC):
     """Text to ids and back, so that decode(encode(text)) == text for every text.
 
@@ -78,6 +92,7 @@ class Tokenizer(ABC):
     # Where not every token may follow any other: the state after a token in each state, the first
     # one being 0, and -1 if it may not come there, [S, V].
     transitions: NDArray[np.int8] | None = None
+    joints: Joints | None = None  # of words, where tokens are whole ones but for rare words
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self.tokens = [*tokens, UNKNOWN]

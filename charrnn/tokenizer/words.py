@@ -1,12 +1,15 @@
 """Tokens that are words."""
 
+import unicodedata
+from functools import cached_property
 from itertools import islice, zip_longest
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from charrnn.tokenizer.base import MAX_CHARACTERS, UNKNOWN, Ids, common_characters
+from charrnn.tokenizer.base import MAX_CHARACTERS, UNKNOWN, Ids, Joints, common_characters
 from charrnn.tokenizer.pieces import RARE, UNSPACED, PieceTokenizer, learn, tokens_by_id
+from charrnn.words import is_unspaced
 
 if TYPE_CHECKING:
     import tokenizers
@@ -40,6 +43,20 @@ class WordTokenizer(PieceTokenizer):
         by_rank = zip_longest(tokens_by_id(counter), tokens_by_id(cls._unspaced(text, room)))
         words = dict.fromkeys(word for both in by_rank for word in both if word and len(word) > 1)
         return cls(sorted([*characters, *islice(words, max(0, room - len(characters)))]))
+
+    @cached_property
+    def joints(self) -> Joints:  # type: ignore[override]
+        """Letters go on with a word that ends with letters, and with a space."""
+        known = self.tokens[:-1]
+        words = set(known)
+        begins = [_is_letter(token[0]) for token in known]
+        ends = [token == " " or _is_letter(token[-1]) for token in known]
+        # A letter is a token in any case, and a word if it is one with a space, too.
+        parts = [
+            token == " " or (letter and len(token) == 1 and f" {token}" not in words)
+            for token, letter in zip(known, begins, strict=True)
+        ]
+        return Joints(*(np.array([*kind, False]) for kind in (ends, begins, parts)))
 
     @staticmethod
     def _unspaced(text: str, size: int) -> "tokenizers.Tokenizer":
@@ -78,3 +95,9 @@ class WordTokenizer(PieceTokenizer):
             parts += [ids[done:i], self.spell(text[start:end])]
             done = i + 1
         return np.concatenate([*parts, ids[done:]])
+
+
+def _is_letter(character: str) -> bool:
+    """Whether it is of what pieces.LETTER is: a letter, digit, mark or joiner of no width."""
+    category = unicodedata.category(character)
+    return (category[0] in "LNM" or character in "\u200c\u200d") and not is_unspaced(character)

@@ -1,0 +1,283 @@
+"""Words that a word model spells from several tokens are drawn as often as whole words would be.
+
+The first token of such a word, often the space alone, has the probability of all words that begin
+so. A temperature below 1, or a limit such as top_k, would take it for one likely word: the lower
+the temperature, the more words would be invented. So a word is held back until it ends, and then it
+is kept or taken back.
+
+- A temperature T draws a word of probability p in proportion to p^(1/T). Token by token it is drawn
+  in proportion to that divided by a product: for each token after the first, the sum of p^(1/T)
+  over all that could stand there. Below T = 1 this product is at most 1; a word is kept with that
+  probability (rejection sampling), or a larger one where the first token has few alternatives.
+- Where a limit left tokens out, a word is kept that is as likely as the likeliest of those.
+
+What was taken back is not tried again at the same place. Where a word may go on, all tokens that do
+not go on with it count together as its end.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import compress, pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.cells import Array
+from charrnn.tokenizer import Joints
+
+LONGEST = 40  # tokens that are held back; what is longer is no word
+MOST = 8  # words taken back at one place; then the next one is kept
+ROUNDING = 1e-4  # nats
+NEGLIGIBLE = 1e-3  # of the likeliest token: no word goes on so seldom, also when sharpened
+FAR = 30.0  # nats by which the likeliest token may be lowered without underflow
+SMALL = 1e-12  # share below which a sum is computed for itself, as it may have been rounded to 0
+
+Mask = NDArray[np.bool_]
+Wide = NDArray[np.float64]
+
+
+@dataclass(slots=True)
+class _Word:
+    """The word at the end of a text, as long as it may be taken back, and the place before it.
+
+    Attributes:
+        before: the token before it; -1 if there is none.
+        last: the last token.
+        tokens: of the word; 0 if there is none that may be taken back.
+        first: token.
+        an_end: whether the word before might have gone on, and it was decided that it does not.
+        tried: first tokens of the words that were taken back here.
+        weight: the logarithm of the product.
+        least: what it has to be.
+        logp: of the word as far as it goes, nats.
+        floor: what it has to be.
+    """
+
+    before: int
+    last: int
+    tokens: int = 0
+    first: int = -1
+    an_end: bool = False
+    tried: list[int] = field(default_factory=list)
+    weight: float = 0.0
+    least: float = -math.inf
+    logp: float = 0.0
+    floor: float = -math.inf
+
+
+class Spelling:
+    """The words at the ends of B texts.
+
+    Args:
+        joints: where tokens join to words.
+        temperature: at which the tokens are drawn.
+        limited: whether some may be left out.
+        last: the token before, of each text; -1 where there is none.
+
+    Attributes:
+        held: how many tokens at the end of each text may be taken back; -1 where those before and
+            the newest now are, [B].
+    """
+
+    def __init__(
+        self, joints: Joints, temperature: float, limited: bool, last: Sequence[int]
+    ) -> None:
+        self._t = temperature
+        self._limited = limited or temperature == 0
+        self._open = [*joints.open.tolist(), False]  # the last one for a token of -1
+        self._goes_on = joints.goes_on
+        self._kinds = [kind.astype(np.float32) for kind in (joints.goes_on, ~joints.goes_on)]
+        # A sorted vocabulary has few runs of tokens that go on.
+        starts = np.flatnonzero(np.diff(joints.goes_on, prepend=~joints.goes_on[:1])).tolist()
+        runs = pairwise([*starts, len(joints.goes_on)])
+        self._runs = [slice(*run) for run in runs if joints.goes_on[run[0]]]
+        self._words = [_Word(before=token, last=token) for token in last]
+        self.held = [0] * len(last)
+        # Of the newest logits: the largest of each row, the sums of the exponentials (from the
+        # largest down) over the two kinds, and the logarithm of what is drawn's sum of p^(1/T).
+        self._logits: Array
+        self._largest: list[float]
+        self._masses: list[tuple[float, float]]
+        self._log_powers: list[float]
+
+    def narrow(self, logits: Array) -> Array:
+        """Leave out what was taken back here; a row with nothing left stays as it is.
+
+        Args:
+            logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        """
+        narrowed = logits
+        for row, word in enumerate(self._words):
+            if word.tokens or not (word.tried or word.an_end):
+                continue
+            left = logits[row].copy()
+            left[word.tried] = -np.inf
+            if word.an_end:
+                left[self._goes_on] = -np.inf
+            if left.max() > -np.inf:
+                narrowed = logits.copy() if narrowed is logits else narrowed
+                narrowed[row] = left
+        return narrowed
+
+    def ends_as_one(self, tempered: Array, logits: Array) -> Array:
+        """Where a word may go on, let the tokens that end it count as one.
+
+        Args:
+            tempered: logits divided by the temperature, from the largest down, float [B, V]; -inf
+                allowed. Changed.
+            logits: the same as they were, float [B, V].
+        """
+        t = self._t
+        self._logits = logits
+        self._largest = logits.max(axis=-1).tolist()
+        from_largest = logits - np.array(self._largest, np.float32)[:, None]
+        self._masses = self._sums(from_largest)
+        if t >= 1:
+            return tempered
+        rows = [row for row, word in enumerate(self._words) if self._may_go_on(word)]
+        rows = [row for row in rows if self._masses[row][0] > NEGLIGIBLE]
+        if t == 0:
+            for row in rows:
+                tempered[row] = self._likeliest(row)
+            return tempered
+        self._log_powers = [_log(end) / t for _, end in self._masses]
+        if not rows:
+            return tempered
+        some = tempered if len(rows) == len(tempered) else tempered[rows]
+        for row, sums in zip(rows, self._sums(some), strict=True):
+            as_one = self._log_powers[row]
+            if min(sums) > SMALL:
+                going_on, end = map(_log, sums)
+            else:
+                ends = from_largest[row, ~self._goes_on]
+                as_one = _log_sum(ends) / t
+                going_on = _log_sum(from_largest[row, self._goes_on] / np.float32(t))
+                end = _log_sum(ends / np.float32(t))
+            self._log_powers[row] = float(np.logaddexp(as_one, going_on))
+            if end > -math.inf:
+                for run in self._runs:
+                    tempered[row, run] -= as_one - end
+                if as_one - end > FAR:
+                    tempered[row] -= tempered[row].max()
+        return tempered
+
+    def _likeliest(self, row: int) -> Array:
+        """At a temperature of 0, the likeliest end if to end is likelier than to go on, [V]."""
+        going_on, end = (
+            np.where(kind, self._logits[row], -np.inf) for kind in (self._goes_on, ~self._goes_on)
+        )
+        ended = self._log_end(row) >= going_on.max() - self._largest[row]
+        result = np.full_like(end, -np.inf)
+        result[(end if ended else going_on).argmax()] = 0
+        return result
+
+    def judge(self, drawn: NDArray[np.intp], narrowed: Array, reached: Wide, uniform: Wide) -> None:
+        """Go on with a token in each text, and find in `held` which words are kept.
+
+        Args:
+            drawn: token ids, [B].
+            narrowed: the logits that they were drawn from, 0 at most, float [B, V]; -inf allowed.
+            reached: the sums of the exponentials of these up to each token, [B, V].
+            uniform: random numbers above 0, at most 1, [B].
+        """
+        for row, (token, u) in enumerate(zip(drawn.tolist(), uniform.tolist(), strict=True)):
+            word = self._words[row]
+            inside = self._may_go_on(word)
+            ended = not (inside and self._goes_on[token])
+            if word.tokens and not self._kept(word, row, inside, None if ended else token):
+                word.tried.append(word.first)
+                word.tokens, word.last = 0, word.before
+                self.held[row] = -1
+                continue
+            if word.tokens and not ended and word.tokens < LONGEST:
+                word.tokens += 1
+                word.last = token
+            elif (word.tokens and not ended) or not self._open[token]:
+                self._words[row] = _Word(before=token, last=token)
+            else:
+                again = not word.tokens and (word.tried or word.an_end)
+                begun = _Word(before=word.last, last=token, tokens=1, first=token)
+                begun.an_end = word.an_end if again else inside and ended
+                begun.tried = word.tried if again else []
+                self._need(begun, row, narrowed[row], reached[row], u)
+                self._words[row] = begun
+            self.held[row] = self._words[row].tokens
+
+    def _kept(self, word: _Word, row: int, inside: bool, token: int | None) -> bool:
+        """Whether a word is kept that goes on with a token, or ends if that is None."""
+        total = _log(sum(self._masses[row]))
+        if inside and 0 < self._t < 1:
+            word.weight += self._log_powers[row] - total / self._t
+        word.logp += self._log_end(row) if token is None else self._log(row, token)
+        word.logp -= total
+        likely = word.weight >= word.least and word.logp >= word.floor - ROUNDING
+        return likely or len(word.tried) >= MOST
+
+    def _need(self, word: _Word, row: int, narrowed: Array, reached: Wide, u: float) -> None:
+        """Find how likely a word has to be that begins with this token."""
+        base = self._log_end(row) if word.an_end else _log(sum(self._masses[row]))
+        word.logp = self._log(row, word.first) - base
+        if 0 < self._t < 1:
+            own = math.exp(narrowed[word.first])
+            others = float(reached[-1]) - own
+            if word.an_end:
+                before = (float(reached[run.start - 1]) if run.start else 0 for run in self._runs)
+                others -= sum(float(reached[run.stop - 1]) for run in self._runs) - sum(before)
+            if others < SMALL * own:
+                rest = narrowed.copy()
+                rest[word.first] = -np.inf
+                if word.an_end:
+                    rest[self._goes_on] = -np.inf
+                log_others = _log_sum(rest)
+            else:
+                log_others = math.log(others)
+            share = own / (own + math.exp(log_others))
+            least = log_others - math.log(own + math.exp(log_others)) + math.log(u)
+            word.least = least - math.log1p(-u * share) if u * share < 1 else 0.0
+        if self._limited:
+            logits = self._logits[row]
+            left_out = (narrowed == -np.inf) & (logits <= logits[word.first])
+            if word.an_end:
+                left_out &= ~self._goes_on
+            if left_out.any():
+                word.floor = float(logits[left_out].max()) - self._largest[row] - base
+
+    def _may_go_on(self, word: _Word) -> bool:
+        return self._open[word.last] and (word.tokens > 0 or not word.an_end)
+
+    def _log(self, row: int, token: int) -> float:
+        """A logit, from the largest of its row down."""
+        return float(self._logits[row, token]) - self._largest[row]
+
+    def _log_end(self, row: int) -> float:
+        """The logarithm of the sum over all tokens that end a word, as `_log` is."""
+        return _log(self._masses[row][1])
+
+    def _sums(self, logits: Array) -> list[tuple[float, float]]:
+        """Sums of exponentials, over the tokens that go on with a word and those that do not."""
+        masses = np.exp(logits)
+        going_on, end = ((masses @ kind).tolist() for kind in self._kinds)
+        return [*zip(going_on, end, strict=True)]
+
+    def keep(self, rows: Mask) -> None:
+        """Go on with these texts alone, [B]."""
+        self._words = [*compress(self._words, rows.tolist())]
+        self.held = [*compress(self.held, rows.tolist())]
+
+    def take_back(self, row: int, last: int) -> None:
+        """Go on in one text after another token, -1 if there is none."""
+        self._words[row] = _Word(before=last, last=last)
+        self.held[row] = 0
+
+
+def _log(x: float) -> float:
+    return math.log(x) if x > 0 else -math.inf
+
+
+def _log_sum(logits: Array) -> float:
+    """The logarithm of the sum of the exponentials, without underflow; of none it is -inf."""
+    largest = logits.max(initial=-np.inf)
+    if largest == -np.inf:
+        return -math.inf
+    return float(largest + np.log(np.exp(logits - largest).sum(dtype=np.float64)))
