@@ -156,9 +156,10 @@ class Spelling:
                 end = _log_sum(ends / np.float32(t))
             self._log_powers[row] = float(np.logaddexp(as_one, going_on))
             if end > -math.inf:
+                less = max(0.0, as_one - end)  # as it is but for rounding
                 for run in self._runs:
-                    tempered[row, run] -= as_one - end
-                if as_one - end > FAR:
+                    tempered[row, run] -= less
+                if less > FAR:
                     tempered[row] -= tempered[row].max()
         return tempered
 

@@ -467,7 +467,7 @@ def test_filters_are_the_configuration() -> None:
     """Every filter is a field of SamplingConfig, and this is their order."""
     assert {*FILTERS} <= {field.name for field in dataclasses.fields(SamplingConfig)}
     assert " ".join(FILTERS) == (
-        "bias repetition_penalty frequency_penalty no_repeat_ngram "
+        "bias known_words repetition_penalty frequency_penalty no_repeat_ngram "
         "temperature top_k typical_p top_p min_p mirostat"
     )
     assert {name for name, *_ in FILTER_VALUES} == {*FILTERS}
