@@ -24,7 +24,8 @@ class Attention:
         # How often the word that was meant was shown: to begin with, it is as likely as not seen.
         self._taken = self._overlooked = 1
         self._typed = ""  # when something was shown last,
-        self._shown: list[str] = []  # and what
+        self._shown: list[str] = []  # and what,
+        self._taken_text = ""  # and what of it was taken
         # How often a word was passed over, by where in the text it would stand.
         self._passed: Counter[tuple[int, str]] = Counter()
 
@@ -37,6 +38,11 @@ class Attention:
         """Note what is shown after a text: what would be inserted."""
         self._follow(typed)
         self._shown = [*texts]
+
+    def take(self, typed: str, text: str) -> None:
+        """Note that a text that is shown is taken."""
+        self._follow(typed)
+        self._taken_text = text
 
     def factors(self, typed: str, texts: Sequence[str | None]) -> NDArray[np.float64]:
         """How much less likely each text is since it was passed over, [len(texts)]."""
@@ -51,16 +57,15 @@ class Attention:
         """Learn what became of what was shown."""
         if typed == self._typed:
             return
-        before, shown = self._typed, self._shown
-        self._typed, self._shown = typed, []
+        before, shown, taken = self._typed, self._shown, self._taken_text
+        self._typed, self._shown, self._taken_text = typed, [], ""
         if not typed.startswith(before):  # who goes back thinks again
             self._passed.clear()
             return
-        new = typed[len(before) :]
-        # A key types one letter; what comes at once was taken.
-        taken = next((text for text in shown if len(new) > 1 and new.startswith(text)), None)
-        self._taken += taken is not None
-        self._passed.update(_words(before, [text for text in shown if text != taken]))
+        self._taken += bool(taken)
+        # (Of what is taken, a phrase may be more than was shown as a word, a word of it less.)
+        passed = [text for text in shown if not (taken and _begins(text, taken))]
+        self._passed.update(_words(before, passed))
         here = len(typed) - len(half_word(typed))
         for place in [place for place in self._passed if place[0] < here]:
             times = self._passed.pop(place)
@@ -75,3 +80,8 @@ def _words(typed: str, texts: Iterable[str]) -> list[tuple[int, str]]:
     half = half_word(typed)
     here, there = len(typed) - len(half), len(typed) + 1
     return [(there, text[1:]) if text[:1].isspace() else (here, half + text) for text in texts]
+
+
+def _begins(one: str, other: str) -> bool:
+    """Whether one of two texts begins with the other."""
+    return one.startswith(other) or other.startswith(one)

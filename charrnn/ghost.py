@@ -1,8 +1,9 @@
 """What would come next, shown in grey after the cursor, and the hand that takes it."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
-from prompt_toolkit.auto_suggest import AutoSuggest, Suggestion
+from prompt_toolkit.auto_suggest import Suggestion
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
@@ -16,8 +17,40 @@ from charrnn.words import is_unspaced
 SHOWN_FROM = 0.005  # a smaller probability is no suggestion: it would be shown as 0 %
 
 
-class Suggester(AutoSuggest):
-    """Asks the model for what may follow; called in another thread, so that typing never waits.
+class Answer(NamedTuple):
+    """What may follow a text.
+
+    Attributes:
+        typed: the text.
+        completions: the likeliest first.
+        phrase: the first one, run on to more words.
+    """
+
+    typed: str
+    completions: list[Completion]
+    phrase: str
+
+    def after(self, more: str) -> list[Completion]:
+        """What is left of each completion, once that has been typed of it.
+
+        Where the first one has been typed to its end, the rest of the phrase takes its place.
+        """
+        first = self.completions[0] if self.completions else None
+        if first and len(more) >= len(first.text) and self.phrase.startswith(more):
+            rest = self.phrase[len(more) :]
+            return [Completion(rest, first.p)] if rest else []
+        return [
+            Completion(completion.text[len(more) :], completion.p)
+            for completion in self.completions
+            if completion.text.startswith(more) and completion.text != more
+        ]
+
+
+NOTHING = Answer("", [], "")
+
+
+class Suggester:
+    """Asks the model for what may follow; in another thread, so that typing never waits.
 
     Args:
         model: completes.
@@ -28,6 +61,7 @@ class Suggester(AutoSuggest):
     Attributes:
         before: the text that was entered before the one being typed.
         shown: how often something was.
+        off: whether nothing is suggested for now.
     """
 
     def __init__(
@@ -38,21 +72,20 @@ class Suggester(AutoSuggest):
         self.least = least
         self.before = ""
         self.shown = 0
+        self.off = False
         self._silent = silent
         self._attention = Attention()
         self._hushed: int | None = None  # where the word starts that gets no suggestions
-        self._typed = ""  # what the rest is about
-        self._phrase = ""
-        self._completions: list[Completion] = []
+        self._answer = NOTHING
         self._chosen = 0
 
-    def get_suggestion(self, buffer: Buffer, document: Document) -> Suggestion | None:
-        if self._silent(document.text):
-            self._completions = []  # a command may change what follows
-            return None
-        if not document.is_cursor_at_the_end_of_line:
-            return None
-        typed = self.before + document.text_before_cursor
+    def ask(self, document: Document) -> None:
+        """Find what may follow the text before the cursor."""
+        text = document.text_before_cursor
+        if self.off or self._silent(document.text) or not document.is_cursor_at_the_end_of_line:
+            self._answer = NOTHING  # (a command may change what follows)
+            return
+        typed = self.before + text
         phrase, completions = "", []
         if _word_start(typed) != self._hushed:
             found = self.model.complete(typed, self.count, self._attention)
@@ -63,44 +96,53 @@ class Suggester(AutoSuggest):
         else:
             completions = []
         self._attention.show(typed, [completion.text for completion in completions])
-        # The screen is drawn meanwhile: it finds what belongs together, or nothing.
-        self._completions = []
-        self._typed, self._phrase, self._chosen = typed, phrase, 0
-        self._completions = completions
-        return self.suggestion(document.text_before_cursor)
+        # The screen is drawn meanwhile: it finds what belongs together.
+        self._answer, self._chosen = Answer(typed, completions, phrase), 0
 
     def completions(self, text: str) -> list[Completion]:
-        """Those for the text before the cursor; none if they are about another one."""
-        return self._completions if self.before + text == self._typed else []
+        """Those for the text before the cursor; of what was typed since, those that still fit."""
+        answer, typed = self._answer, self.before + text
+        return answer.after(typed[len(answer.typed) :]) if typed.startswith(answer.typed) else []
 
     def chosen(self, text: str) -> Completion | None:
         """The one that is shown."""
         completions = self.completions(text)
-        return completions[self._chosen] if completions else None
+        return completions[min(self._chosen, len(completions) - 1)] if completions else None
 
     def suggestion(self, text: str) -> Suggestion | None:
         """What is shown after it."""
-        completion = self.chosen(text)
+        answer, completion = self._answer, self.chosen(text)
         if not completion:
             return None
-        return Suggestion(completion.text if self._chosen else self._phrase)
+        phrase = answer.phrase[len(self.before + text) - len(answer.typed) :]
+        whole = self._chosen == 0 and phrase.startswith(completion.text)
+        return Suggestion(phrase if whole else completion.text)
 
     @property
     def rank(self) -> int:
         """Which one is shown, from 0."""
         return self._chosen
 
-    def next(self, text: str) -> Suggestion | None:
-        """Choose the following suggestion, the first again after the last."""
+    def choose(self, text: str, rank: int) -> Suggestion | None:
+        """Choose a suggestion; after the last comes the first, and before it the last."""
         completions = self.completions(text)
         if completions:
-            self._chosen = (self._chosen + 1) % len(completions)
+            self._chosen = rank % len(completions)
         return self.suggestion(text)
+
+    def took(self, text: str, taken: str) -> None:
+        """Learn that a suggestion after a text was taken."""
+        self._attention.take(self.before + text, taken)
 
     def hush(self, text: str) -> None:
         """Suggest nothing until the next word begins."""
         self._hushed = _word_start(self.before + text)
-        self._completions = []
+        self._answer = NOTHING
+
+    def wake(self) -> None:
+        """Suggest again where it was asked not to."""
+        self._hushed = None
+        self.off = False
 
 
 def _word_start(text: str) -> int:
@@ -120,15 +162,15 @@ class InnerGhost(Processor):
 
 
 class Hand:
-    """Takes suggestions, and counts the keys that this saves.
+    """Takes suggestions, and counts the keys.
 
     Attributes:
-        saved: keys.
+        keys: pressed for text; what is pasted counts as if it were typed.
         taken: suggestions.
     """
 
     def __init__(self) -> None:
-        self.saved = 0
+        self.keys = 0
         self.taken = 0
         self._loose: Document | None = None  # while its last space is one that nobody typed
 
@@ -136,7 +178,6 @@ class Hand:
         """Insert a suggestion and the space after it, if its script has spaces."""
         space = "" if is_unspaced(text[-1]) else " "
         buffer.insert_text(text + space)
-        self.saved += len(text + space) - 1
         self.taken += 1
         self._loose = buffer.document if space else None
 
@@ -147,5 +188,4 @@ class Hand:
     def drop_space(self, buffer: Buffer) -> None:
         """Take back the space that came with a suggestion."""
         buffer.delete_before_cursor()
-        self.saved -= 1
         self._loose = None

@@ -91,6 +91,8 @@ def type_word(
             user.foreseen += there and place == start
             if there and worth_it:
                 waiting.remove(user)
+                if user.attention:
+                    user.attention.take(typed, rest)
                 user.saved += gain + space
                 user.saved_spaceless += gain
                 user.unseen_saved += 0 if seen else gain + space

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 PHRASE_FLOOR = 0.05  # probability under which no phrase runs on, however eager
 PHRASE_WORDS = 8  # at the most, after the first
+PHRASE_CHOICES = 3  # of which one may go on after the word
+PHRASE_LONGEST = 80  # characters
 
 T = TypeVar("T")
 
@@ -212,10 +214,19 @@ class Model:
         Args:
             least: the probability that all of it has at least.
         """
+        from charrnn.words import is_unspaced
+
         phrase, p = first.text, first.p
         for _ in range(PHRASE_WORDS):
-            following = self.complete(typed + phrase, 1)
+            # What goes on inside the word would contradict that it ends there.
+            following = [
+                completion
+                for completion in self.complete(typed + phrase, PHRASE_CHOICES)
+                if completion.text.startswith(" ") or is_unspaced(completion.text)
+            ]
             if not following or p * following[0].p < max(least, PHRASE_FLOOR):
+                break
+            if len(phrase + following[0].text) > PHRASE_LONGEST:
                 break
             phrase += following[0].text
             p *= following[0].p

@@ -1,5 +1,6 @@
 """Commands typed in the session, which begin with a slash."""
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -16,19 +17,25 @@ if TYPE_CHECKING:
     from charrnn.repl import Session
 
 COMMAND = re.compile(r"/[A-Za-z]*(?= |\Z)")
-KEYS = """\
-→ End Ctrl-E      take all of the grey text
-Ctrl-→ Alt-F      take a word of it
-Tab               show the next suggestion
-Esc               show none until the next word
-F1                say why this one is shown
-Ctrl-_            undo; what was taken goes at one stroke
-Enter             enter the text
-Alt-Enter         start a new line in it
-Ctrl-O            edit it in $EDITOR
-↑ ↓               what was entered before
-Ctrl-D            leave
-//                begin a text with a slash"""
+KEYS = {
+    "→ End Ctrl-E": "take all of the grey text",
+    "Tab Ctrl-→ Alt-F": "take a word of it (with --tab cycle, Tab shows the next suggestion)",
+    "Shift-Tab Alt-]": "show the next suggestion; Alt-[ the one before",
+    "Alt-1 Alt-2 ...": "take one of the words below",
+    "Esc": "show none until the next word",
+    "Ctrl-Space": "suggest something here",
+    "F2": "suggestions off and on",
+    "F1": "say why this one is shown",
+    "Ctrl-_ Alt-/": "undo, at one stroke what was taken; redo",
+    "Enter": "enter the text",
+    "Alt-Enter": "start a new line in it",
+    "Ctrl-O": "edit it in $EDITOR",
+    "↑ ↓ Ctrl-R": "what was entered before; look for it",
+    "Ctrl-C": "clear what is typed (↑ brings it back); where there is nothing, leave",
+    "Ctrl-D": "leave",
+    "Ctrl-Z": "suspend",
+    "//": "begin a text with a slash",
+}
 
 
 def is_command(text: str) -> bool:
@@ -60,10 +67,24 @@ def in_words(least: float) -> str:
     return f"right at least {least:.0%} of the time" if least else "whatever is likeliest"
 
 
+def complete(text: str) -> tuple[str, list[str]]:
+    """What goes on with a command that is being typed, and what it may be if that is not clear."""
+    begun, space, last = text.rpartition(" ")
+    choices = ARGUMENTS.get(begun, []) if space else [*COMMANDS]
+    if begun == "/save":
+        choices = [str(path) for path in Path(last).parent.glob("*") if str(path).startswith(last)]
+    if begun == "/model":
+        choices = [folder.name for folder in runs.RUNS.glob("*") if folder.is_dir()]
+    found = sorted(choice for choice in choices if choice.startswith(last.lower()))
+    common = os.path.commonprefix(found)
+    more = common[len(last) :] + (" " if len(found) == 1 else "")
+    return more, found if len(found) > 1 else []
+
+
 def _help(session: "Session", argument: str) -> str:
-    commands = [f"{name} {command.usage}".ljust(18) + command.help for name, command in
-                COMMANDS.items()]  # fmt: skip
-    return "\n".join([KEYS, *commands])
+    lines = KEYS | {f"{name} {some.usage}": some.help for name, some in COMMANDS.items()}
+    width = max(map(len, lines)) + 2
+    return "\n".join(f"{name:{width}}{help}" for name, help in lines.items())
 
 
 def _set(session: "Session", argument: str) -> str:
@@ -81,7 +102,7 @@ def _set(session: "Session", argument: str) -> str:
 def _model(session: "Session", argument: str) -> str:
     if argument:
         path = runs.find(argument)
-        session.use(load(path))
+        session.use(load(path), argument)
         session.evidence = Evidence.find(path)
     training = session.suggester.model.file.training
     return f"trained on {', '.join(training.get('texts', [])) or 'an unknown text'}"
@@ -90,16 +111,16 @@ def _model(session: "Session", argument: str) -> str:
 def _save(session: "Session", argument: str) -> str:
     if not argument:
         raise UsageError("/save needs a file", "name one: /save notes.txt")
-    write_new(Path(argument), session.transcript.text)
+    write_new(Path(argument).expanduser(), session.transcript.text)
     return f"{len(session.transcript.text):,} characters in {argument}"
 
 
 def _stats(session: "Session", argument: str) -> str:
     hand, chars = session.hand, len(session.transcript.text)
+    times = "suggestion" if hand.taken == 1 else "suggestions"
     return (
-        f"{chars:,} characters entered with {max(0, chars - hand.saved):,} keys: "
-        f"{hand.saved / max(1, chars):.0%} saved; "
-        f"{hand.taken:,} suggestions taken, {session.suggester.shown:,} shown"
+        f"{chars:,} characters entered with {hand.keys:,} keys: {session.saved(chars):.0%} saved; "
+        f"{hand.taken:,} {times} taken, {session.suggester.shown:,} shown"
     )
 
 
@@ -110,8 +131,10 @@ def _learn(session: "Session", argument: str) -> str:
     name, _, word = argument.partition(" ")
     if name == "forget" and word:
         times = learned.forget(word.strip())
-        session.use(session.suggester.model)
-        return f"{word.strip()}: forgotten, was there {times:,} times"
+        session.use(session.suggester.model, session.name)
+        return (
+            f"{word.strip()}: forgotten, was there {'once' if times == 1 else f'{times:,} times'}"
+        )
     if name in ("on", "off"):
         learned.paused = name == "off"
     elif argument:
@@ -146,4 +169,10 @@ COMMANDS = {
     "/save": Command("FILE", "write the text that was entered to a new file", _save),
     "/stats": Command("", "keys typed and saved", _stats),
     "/quit": Command("", "leave, as Ctrl-D does", _quit),
+}
+
+ARGUMENTS = {
+    "/set": ["dial", "count"],
+    "/set dial": ["quiet", "normal", "eager"],
+    "/learn": ["on", "off", "forget"],
 }

@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 
 from charrnn.attention import Attention
@@ -55,6 +54,7 @@ def test_learned(followed: str) -> None:
         for place in range(4):
             types.show(before + "fox"[:place], ["fox"[place:]][: 3 - place])
         takes.show(before, ["fox"])
+        takes.take(before, "fox")
         before += "fox" + followed
     takes.show(before, ["fox"])
     types.show(before, ["fox"])
@@ -67,11 +67,11 @@ def test_learned(followed: str) -> None:
 def test_session(model: Model) -> None:
     """In a session, what stood there while a letter was typed is less likely after it."""
     suggester = Suggester(model, 5, 0.0, silent=lambda _: False)
-    suggester.get_suggestion(Buffer(), Document("The "))
+    suggester.ask(Document("The "))
     for shown in suggester.completions("The "):
         typed = "The " + shown.text[0]
-        suggester.get_suggestion(Buffer(), Document("The "))
-        suggester.get_suggestion(Buffer(), Document(typed))
+        suggester.ask(Document("The "))
+        suggester.ask(Document(typed))
         now = {word.text: word.p for word in suggester.completions(typed)}
         alone = {word.text: word.p for word in model.complete(typed, 5)}
         assert now.get(shown.text[1:], 0.0) < alone.get(shown.text[1:], 1.0)

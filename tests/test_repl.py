@@ -5,6 +5,7 @@ import os
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -32,6 +33,14 @@ LINGER = 0.5  # seconds; a suggestion takes some hundredths of that
 PATIENCE = 30.0  # seconds after which what is awaited counts as not coming
 
 RIGHT, TAB, ESCAPE, ENTER = "\x1b[C", "\t", "\x1b", "\r"
+SHIFT_TAB, CTRL_SPACE, CTRL_Z, F2, ALT_1, ALT_SLASH = (
+    "\x1b[Z",
+    "\x00",
+    "\x1a",
+    "\x1bOQ",
+    "\x1b1",
+    "\x1b/",
+)
 ALT_F, CTRL_C, CTRL_D, CTRL_E, CTRL_RIGHT = "\x1bf", "\x03", "\x04", "\x05", "\x1b[1;5C"
 END, LEFT, BACKSPACE = "\x1b[F", "\x1b[D", "\x7f"
 UP, DOWN, F1, ALT_ENTER, CTRL_O = "\x1b[A", "\x1b[B", "\x1bOP", "\x1b\r", "\x0f"
@@ -137,6 +146,19 @@ class Session:
     def type(self, keys: str) -> None:
         os.write(self._controller, keys.encode())
 
+    def type_bytes(self, keys: bytes) -> None:
+        os.write(self._controller, keys)
+
+    def end(self, ending: signal.Signals) -> None:
+        self._process.send_signal(ending)
+
+    def hang_up(self) -> None:
+        """Close the terminal, and look until the session has ended."""
+        os.close(self._controller)
+        self._controller = os.open(os.devnull, os.O_RDWR)
+        self._process.send_signal(signal.SIGHUP)  # as the kernel does to a window's processes
+        self._process.wait(PATIENCE)
+
     def paste(self, text: str) -> None:
         """As a terminal does it, reading what is shown meanwhile."""
         keys = f"\x1b[200~{text}\x1b[201~"
@@ -218,12 +240,12 @@ def opened(
     os.close(terminal)
     session = Session(controller, process)
     try:
-        session.wait(lambda screen: screen.text(screen.row).startswith(">"))
+        session.wait(lambda screen: any(line.startswith(">") for line in screen.lines))
         yield session
     finally:
         process.kill()
         process.wait()
-        os.close(controller)
+        os.close(session._controller)
 
 
 @pytest.fixture(scope="module")
@@ -263,9 +285,9 @@ def test_take_all(session: Session, key: str) -> None:
     session.wait(lambda screen: screen.typed == "The cat sat on the mat")
 
 
-@pytest.mark.parametrize("key", [ALT_F, CTRL_RIGHT], ids=["Alt-F", "Ctrl-right"])
+@pytest.mark.parametrize("key", [TAB, ALT_F, CTRL_RIGHT], ids=["Tab", "Alt-F", "Ctrl-right"])
 def test_take_a_word(session: Session, key: str) -> None:
-    """Alt-F takes the next word of the grey text, and so does Ctrl-right."""
+    """Tab takes the next word of the grey text, and so do Alt-F and Ctrl-right."""
     session.type("The d")
     session.wait_for("The d", "og ran to the house")
     session.type(key)
@@ -357,30 +379,206 @@ class TestOutput:
 
 
 def test_next_suggestion(session: Session) -> None:
-    """Tab shows the other suggestions in turn, the first again after the last."""
+    """Shift-Tab shows the other suggestions in turn, the first again after the last."""
     session.type("The ")
     phrases = {"c": "at sat on the mat", "d": "og ran to the house"}
     session.wait(lambda screen: screen.ghost[1:] in phrases.values())
     first = session.screen.ghost
     second = {"c": "dog", "d": "cat"}[first[0]]
-    session.type(TAB)
+    session.type(SHIFT_TAB)
     session.wait(lambda screen: screen.ghost == second)
-    session.type(TAB)
+    session.type(SHIFT_TAB)
     session.wait(lambda screen: screen.ghost not in (first, second))
-    session.type(TAB)
+    session.type(SHIFT_TAB)
     session.wait(lambda screen: screen.ghost == first)
     assert session.screen.typed == "The"
 
 
-def test_take_the_next_suggestion(session: Session) -> None:
-    """What Tab has shown is what the right arrow takes."""
+def test_tab_cycles(model: Path) -> None:
+    """With --tab cycle it is Tab that shows the next one, and the right arrow takes it."""
+    with opened(model, "--tab", "cycle") as session:
+        session.type("The ")
+        session.wait(lambda screen: len(screen.ghost) > 10)
+        second = {"c": "dog", "d": "cat"}[session.screen.ghost[0]]
+        session.type(TAB)
+        session.wait(lambda screen: screen.ghost == second)
+        session.type(RIGHT)
+        session.wait(lambda screen: screen.typed == f"The {second}")
+
+
+def test_pick(session: Session) -> None:
+    """Alt and a number take a word of those below."""
     session.type("The ")
     session.wait(lambda screen: len(screen.ghost) > 10)
-    second = {"c": "dog", "d": "cat"}[session.screen.ghost[0]]
-    session.type(TAB)
-    session.wait(lambda screen: screen.ghost == second)
+    first = {"c": "cat", "d": "dog"}[session.screen.ghost[0]]
+    session.type(ALT_1)
+    session.wait(lambda screen: screen.typed == f"The {first}")
+
+
+def test_along_the_ghost(session: Session) -> None:
+    """While what is shown is typed it stays, and may be taken at any moment."""
+    session.type("The c")
+    session.wait_for("The c", "at sat on the mat")
+    session.type("at s" + RIGHT)  # before the model has answered
+    session.wait(lambda screen: screen.typed == "The cat sat on the mat")
+
+
+def test_off_and_on(session: Session) -> None:
+    """F2 switches suggestions off and on; Ctrl-Space asks for one."""
+    session.type("The c")
+    session.wait_for("The c", "at sat on the mat")
+    session.type(F2)
+    session.wait_for("The c", "")
+    session.wait(lambda screen: "off (F2)" in screen.lines[-1])
+    session.type("a")
+    session.wait(lambda screen: screen.typed == "The ca")
+    session.linger()
+    assert not session.screen.ghost
+    session.type(CTRL_SPACE)
+    session.wait_for("The ca", "t sat on the mat")
+    session.type(BACKSPACE)
+    session.wait_for("The c", "")
+    session.type(CTRL_SPACE)
+    session.wait_for("The c", "at sat on the mat")
+
+
+def test_redo(session: Session) -> None:
+    """Alt-/ does again what was undone."""
+    session.type("The c")
+    session.wait_for("The c", "at sat on the mat")
+    session.type(RIGHT + "\x1f")
+    session.wait(lambda screen: screen.typed == "The c")
+    session.type(ALT_SLASH)
+    session.wait(lambda screen: screen.typed == "The cat sat on the mat")
+
+
+@pytest.mark.parametrize(
+    ("keys", "line"),
+    [('"x', 'The cat sat on the mat "x'), ('"', 'say "The cat sat on the mat"'), ("-", "mat-")],
+)
+def test_quotes(session: Session, keys: str, line: str) -> None:
+    """An opening quote keeps the space that came with a word; a closing one and a hyphen do not."""
+    session.type('say "' if line.startswith("say") else "")
+    session.type("The c")
+    session.wait(lambda screen: screen.ghost == "at sat on the mat")
     session.type(RIGHT)
-    session.wait(lambda screen: screen.typed == f"The {second}")
+    session.wait(lambda screen: screen.typed.endswith("on the mat"))
+    session.type(keys)
+    session.wait(lambda screen: screen.typed.endswith(line[-4:]))
+    assert session.screen.typed.endswith(line)
+
+
+def test_search(session: Session) -> None:
+    """Ctrl-R finds what was entered, and Enter takes it."""
+    session.type("A zebra." + ENTER + "A line." + ENTER)
+    session.wait(lambda screen: screen.row == 2 and screen.text(2) == ">")
+    session.type("\x12zeb")
+    session.wait(lambda screen: any("A zebra" in line for line in screen.lines[2:]))
+    session.type(ENTER)
+    session.wait(lambda screen: screen.row == 2 and screen.typed == "A zebra.")
+
+
+def test_vi(model: Path, tmp_path: Path) -> None:
+    """Keys are those of vi if that is asked for, by the option or the user's settings."""
+    (tmp_path / "inputrc").write_text("set editing-mode vi\n")
+    for options, settings in ((["--vi"], "/dev/null"), ([], str(tmp_path / "inputrc"))):
+        with opened(model, *options, INPUTRC=settings) as session:
+            session.type("one two")
+            session.wait(lambda screen: screen.typed == "one two")
+            session.type(ESCAPE)
+            time.sleep(2 * LINGER)
+            session.type("0x")
+            session.wait(lambda screen: screen.typed == "ne two")
+
+
+class TestClean:
+    @pytest.mark.parametrize(
+        ("typed", "kept"),
+        [
+            ("a\x07b\x1b]0;t\x1b\\c\u202ed", "ab]0;t\\cd"),
+            ("one\r\ntwo\u2028three\x85four", "one\ntwo\nthree\nfour"),
+            ("tab\tbed", "tab\tbed"),
+        ],
+    )
+    def test_pasted(self, model: Path, tmp_path: Path, typed: str, kept: str) -> None:
+        """Control characters of what is pasted reach neither the file nor the terminal."""
+        with opened(model, "-o", str(tmp_path / "notes.txt")) as session:
+            session.paste(typed)
+            session.type("." + ENTER)
+            session.wait(lambda screen: screen.row > 0 and screen.text(screen.row) == ">")
+            assert (tmp_path / "notes.txt").read_text() == kept + ".\n"
+            assert not session.said("\x07")
+
+    def test_no_utf_8(self, model: Path, tmp_path: Path) -> None:
+        """A byte that is no UTF-8 becomes a replacement character, typed or pasted."""
+        with opened(model, "-o", str(tmp_path / "notes.txt")) as session:
+            session.type_bytes(b"caf\xe9 ")
+            session.type_bytes(b"\x1b[200~na\xefve\x1b[201~")
+            session.type(ENTER)
+            session.wait(lambda screen: screen.row > 0 and screen.text(screen.row) == ">")
+            assert (tmp_path / "notes.txt").read_text() == "caf\ufffd na\ufffdve\n"
+
+    def test_editor(self, model: Path) -> None:
+        """What an editor saves as something else than UTF-8 is read all the same."""
+        with opened(model, VISUAL="", EDITOR=r"sed -i 's/A/\xe9/'") as session:
+            session.type("A line.")
+            session.wait(lambda screen: screen.typed == "A line.")
+            session.type(CTRL_O)
+            session.wait(lambda screen: screen.typed == "\ufffd line.")
+
+
+class TestEnded:
+    @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+    def test_kept(self, model: Path, tmp_path: Path, ending: signal.Signals) -> None:
+        """What is being typed when a session is ended is offered by the next one, once."""
+        notes = str(tmp_path / "notes.txt")
+        with opened(model, "-o", notes) as session:
+            session.type("A line that" + ALT_ENTER + "goes on")
+            session.wait(lambda screen: screen.typed.strip() == "goes on")
+            session.end(ending)
+            assert session.exit_code() == 130
+        unsent = tmp_path / "notes.txt.unsent"
+        assert unsent.stat().st_mode & 0o077 == 0
+        with opened(model, "-o", notes) as session:
+            session.wait(lambda screen: screen.typed.strip() == "goes on")
+            assert not unsent.exists()
+            session.type(ENTER)
+            session.wait(lambda screen: screen.text(screen.row) == ">")
+            assert Path(notes).read_text() == "A line that\ngoes on\n"
+            session.end(ending)
+            assert session.exit_code() == 130
+        assert not unsent.exists()
+
+    def test_closed_terminal(self, model: Path, tmp_path: Path) -> None:
+        """So it is when the terminal is closed, and without -o in the user's own folder."""
+        with opened(model, XDG_STATE_HOME=str(tmp_path), HOME=str(tmp_path)) as session:
+            session.type("A line")
+            session.wait(lambda screen: screen.typed == "A line")
+            session.hang_up()
+        (kept,) = tmp_path.rglob("*.unsent")
+        assert kept.read_text() == "A line"
+
+    def test_suspended(self, session: Session) -> None:
+        """Ctrl-Z writes nothing into the text."""
+        session.type("The c" + CTRL_Z + "x")
+        session.wait(lambda screen: screen.typed == "The cx")
+
+
+class TestInterrupt:
+    def test_clears(self, session: Session) -> None:
+        """Ctrl-C clears what is typed, which the up arrow brings back; a second one leaves."""
+        session.type("The c")
+        session.wait_for("The c", "at sat on the mat")
+        session.type(CTRL_C)
+        session.wait(lambda screen: screen.text(screen.row) == ">")
+        session.type(UP)
+        session.wait(lambda screen: screen.typed == "The c")
+        session.type(CTRL_C)
+        session.wait(lambda screen: screen.text(screen.row) == ">")
+        session.type(CTRL_C)
+        assert session.exit_code() == 130
+        assert "Traceback" not in session.output
+        assert "error" not in session.output
 
 
 def test_hide(session: Session) -> None:
@@ -428,7 +626,7 @@ def test_toolbar(session: Session) -> None:
     session.type("The ")
     session.wait(lambda screen: "cat" in screen.lines[-1] and "dog" in screen.lines[-1])
     assert re.search(r"(cat|dog) \d+% +(cat|dog) \d+%", session.screen.lines[-1])
-    for key in ("→", "Alt-F", "Tab", "F1", "Esc", "/help"):
+    for key in ("→", "Alt-]", "Tab", "F1", "Esc", "/help"):
         assert key in session.screen.lines[-1]
 
 
@@ -590,7 +788,7 @@ class TestCommands:
         session.type("The c")
         session.wait_for("The c", "at sat on the mat")
         session.type(RIGHT + ENTER + "/stats" + ENTER)
-        session.wait(lambda screen: any("1 suggestions taken" in line for line in screen.lines))
+        session.wait(lambda screen: any("1 suggestion taken" in line for line in screen.lines))
         assert session.said("23 characters entered with 7 keys: 70% saved")
 
     def test_model(self, session: Session, model: Path) -> None:
@@ -631,7 +829,7 @@ class TestLearn:
             session.type("A quagga." + ENTER + "/learn off" + ENTER + "A zebra." + ENTER)
             session.wait(lambda screen: session.said("nothing is learned for now; 2 words"))
             session.type("/learn on" + ENTER + "/learn forget quagga" + ENTER)
-            session.wait(lambda screen: session.said("quagga: forgotten, was there 1 times"))
+            session.wait(lambda screen: session.said("quagga: forgotten, was there once"))
         assert Learned(Path(store)).words() == ["A"]
 
     def test_without(self, session: Session) -> None:
@@ -657,16 +855,6 @@ def test_end(session: Session) -> None:
     session.type(CTRL_D)
     assert session.exit_code() == 0
     assert "Traceback" not in session.output
-
-
-def test_interrupt(session: Session) -> None:
-    """Ctrl-C ends the session with exit code 130 and no traceback."""
-    session.type("The c")
-    session.wait_for("The c", "at sat on the mat")
-    session.type(CTRL_C)
-    assert session.exit_code() == 130
-    assert "Traceback" not in session.output
-    assert "error" not in session.output
 
 
 def test_no_color(model: Path) -> None:

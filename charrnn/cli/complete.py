@@ -1,6 +1,10 @@
 """charrnn complete: next words, as one types."""
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Annotated
 
 from typer import Option
@@ -22,38 +26,52 @@ def complete(
         bool,
         Option("--learn", help="Learn from what is typed; see charrnn learned."),
     ] = False,
+    tab: Annotated[
+        str, Option(help="What Tab does: take a word, or cycle through the suggestions.")
+    ] = "take",
+    vi: Annotated[
+        bool, Option("--vi", help="Keys as in vi.  [default: as ~/.inputrc says]")
+    ] = False,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:  # fmt: skip
     """Complete words as you type; from a pipe, one line in, its completions out.
 
-    On a terminal: the right arrow takes the grey text, Ctrl-right or Alt-F a word of it, Tab
-    shows the next suggestion, Esc hides it, Enter never takes it, Ctrl-D ends. The space that
-    comes with a word gives way to a comma or a full stop. From a pipe, a line comes out for each
-    one: completion, probability, completion, probability, ... parted by tabs; a completion is what
-    would be inserted after the typed text.
+    On a terminal: the right arrow takes the grey text, Tab a word of it, Shift-Tab shows the next
+    suggestion, Esc hides it, Enter never takes it, Ctrl-D ends; /help lists all keys. The space
+    that comes with a word gives way to a comma or a full stop. From a pipe, a line comes out for
+    each one: completion, probability, completion, probability, ... parted by tabs; a completion is
+    what would be inserted after the typed text.
     """
     import charrnn
     from charrnn import config, runs
 
+    if tab not in ("take", "cycle"):
+        raise UsageError(f"no --tab {tab!r}", "use take or cycle")
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not json_lines
     # On a terminal a wrong suggestion disturbs.
     least = config.dial(dial or ("normal" if on_terminal else "eager"))
-    path = runs.find(model, chosen=say_which(Ui(quiet)))
-    loaded = charrnn.load(path)
     if on_terminal:
-        from charrnn.learned import Learned
-        from charrnn.repl import Session
-        from charrnn.why import Evidence
+        with unechoed():
+            path = runs.find(model, chosen=say_which(Ui(quiet)))
+            loaded = charrnn.load(path)
 
-        learned = Learned.of_user() if learn else None
-        Session(loaded, Evidence.find(path), count, least, output, learned).run()
+            from charrnn.learned import Learned
+            from charrnn.repl import Session, model_name
+            from charrnn.why import Evidence
+
+            learned = Learned.of_user() if learn else None
+            Session(
+                loaded, model_name(path), Evidence.find(path), count, least, output, learned,
+                cycle=tab == "cycle", vi=vi or _inputrc_says_vi(),
+            ).run()  # fmt: skip
         return
     if output is not None:
         raise UsageError("-o is for a session on a terminal", "redirect standard output instead")
     if learn:
         raise UsageError("--learn is for a session on a terminal", "leave it out")
+    loaded = charrnn.load(runs.find(model, chosen=say_which(Ui(quiet))))
     for line in sys.stdin:
         typed = line.rstrip("\r\n")
         completions = [c for c in loaded.complete(typed, count) if c.p >= least]
@@ -62,3 +80,34 @@ def complete(
             write_json({"typed": typed, "completions": found})
         else:
             write_text("\t".join(f"{c.text}\t{c.p:.3f}" for c in completions))
+
+
+@contextmanager
+def unechoed() -> Iterator[None]:
+    """Within, the terminal does not show what is typed: a session that begins does so itself."""
+    try:
+        import termios
+    except ImportError:  # Windows has none, and shows nothing
+        yield
+        return
+    number = sys.stdin.fileno()
+    before = termios.tcgetattr(number)
+    quiet = [*before]
+    quiet[3] &= ~termios.ECHO
+    termios.tcsetattr(number, termios.TCSANOW, quiet)
+    try:
+        yield
+    finally:
+        with suppress(termios.error):  # it may be closed
+            termios.tcsetattr(number, termios.TCSANOW, before)
+
+
+def _inputrc_says_vi() -> bool:
+    """Whether the user's settings for lines of input ask for the keys of vi."""
+    path = Path(os.environ.get("INPUTRC") or Path.home() / ".inputrc")
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    settings = [line.split()[2:3] for line in lines if line.split()[:2] == ["set", "editing-mode"]]
+    return settings[-1:] == [["vi"]]
