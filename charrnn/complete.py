@@ -21,6 +21,7 @@ BEAM = 8  # texts that the network pursues at once
 FIRST, LATER = 12, 8  # candidates of the trigrams before a word's first letter, and after it
 COMMON = 4  # candidates that are merely common, after it
 RECENT = 8
+LONGEST_OFFERED = 40  # characters of a word; nobody waits for a longer one
 LEARNING_RATE = 0.01  # of the network's output layer
 LEAST_SPACE = 0.05  # probability of a space from which the word after it is looked for
 RUN_ON = 6  # characters at the most that a suggestion has in a script without spaces,
@@ -200,7 +201,8 @@ class Completer:
             self._recent.read(before)
         suggested = self._suggested(half)
         network = self._network.search(typed, half, suggested, k)
-        texts = [text for text in dict.fromkeys([*suggested, *network]) if text]
+        room = LONGEST_OFFERED - len(half)
+        texts = [t for t in dict.fromkeys([*suggested, *network]) if 0 < len(t) <= room]
         if half:
             texts.append("")
         whole = self._ngram.id(half)

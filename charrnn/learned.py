@@ -1,7 +1,7 @@
 """What was typed in earlier sessions, for those who ask for it: one SQLite file of words.
 
-Words are kept in the order in which they were typed, the last KEPT of them. What looks like a
-secret is not: addresses, numbers, mixtures of letters and digits, and lines that name one.
+Words are kept in the order in which they were typed, the last KEPT of them, but for those that look
+like secrets (charrnn.private).
 """
 
 import os
@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Self
 
 from charrnn.errors import RunError
-from charrnn.words import WORD
+from charrnn.private import public_words
 
 KEPT = 20_000  # words
-LONGEST = 24  # characters of a word; what is longer is rather a key
 BUSY_SECONDS = 5.0  # that another session may take
 FILE = "learned.sqlite"
 PRIVATE = 0o600  # the mode of a file that its owner alone can read
@@ -27,34 +26,7 @@ CREATE TABLE IF NOT EXISTS typed (place INTEGER PRIMARY KEY AUTOINCREMENT, word 
 CREATE INDEX IF NOT EXISTS typed_word ON typed (word);
 CREATE TABLE IF NOT EXISTS paused (since INTEGER);
 """
-# What stands between white space and is no word of a text: addresses, paths, anything with a digit.
-SECRET = re.compile(r"[@\d\\/_=]|://|www\.", re.IGNORECASE)
 NO_WORD = re.compile(r"[\0-\x20\x7f-\xa0]")  # white space and control characters
-# A line that says one: "password: ...", "my PIN is ...", "Bearer ...".
-NAMES_SECRET = re.compile(
-    r"\b(?:pass(?:word|phrase|code|wort)?|pwd|pin|secret|token|(?:api|access|private)[ -]?key"
-    r"|credentials?|iban|cvv|cvc|ssn|username|login)\b(?:\s+\w+)?\s*(?:[:=]|\bis\b|\bare\b)"
-    r"|\bbearer\s|-----BEGIN",
-    re.IGNORECASE,
-)
-
-
-def learnable(text: str) -> list[str]:
-    """The words of a text but for those that look like secrets, in order."""
-    return [
-        word
-        for line in text.splitlines()
-        if not NAMES_SECRET.search(line)
-        for chunk in line.split()
-        if not SECRET.search(chunk)
-        for word in WORD.findall(chunk)
-        if len(word) <= LONGEST and not _mixed_case(word)
-    ]
-
-
-def _mixed_case(word: str) -> bool:
-    """Whether capitals stand within a word, as in a random string; McCoy and NATO are words."""
-    return len(re.findall(r"[a-z][A-Z]", word)) > 1
 
 
 def _checked(word: object) -> str:
@@ -117,7 +89,7 @@ class Learned:
 
     def learn(self, text: str) -> int:
         """Add the words of a text, unless learning is paused; how many."""
-        words = learnable(text)
+        words = [word[0] for word in public_words(text)]
         if not words or self.paused:
             return 0
         with self._connection() as connection:

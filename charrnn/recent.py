@@ -1,18 +1,19 @@
 """The words of the text being typed: people repeat themselves, and soon.
 
 Grave et al. 2017, arXiv:1612.04426, keep a cache of what came before; in this one a word counts
-half as much after HALF_LIFE more words.
+half as much after HALF_LIFE more words. What looks like a secret (charrnn.private) does not count.
 """
 
 import math
+import re
 from bisect import bisect_left, insort
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from heapq import nlargest
 from typing import NamedTuple
 
-from charrnn.ngram import LAST_CODE_POINT, LONGEST_WORD
-from charrnn.words import WORD
+from charrnn.ngram import LAST_CODE_POINT
+from charrnn.private import LINE, public_words
 
 HALF_LIFE = 200.0  # words
 NEVER = -math.inf
@@ -53,12 +54,13 @@ class Recent:
     def read(self, text: str) -> None:
         """Take in a text that does not end within a word; only what is new is read."""
         same = _shared(text, self._text)
-        # With what follows, a word may have become part of a longer one: by a letter, or a joiner.
+        # With what follows, a word may have become part of a longer one, or of a secret.
+        same -= len(re.split(r"\s", text[max(0, same - LINE) : same])[-1])
         while self._read and self._read[-1].end >= same - 1:
             self._forget()
         start = max(0, self._read[-1].end) if self._read else 0
-        for match in WORD.finditer(text, start):
-            self._add(match[0][:LONGEST_WORD], match.end())
+        for match in public_words(text, start):
+            self._add(match[0], match.end())
         self._text = text
 
     def _add(self, word: str, end: int) -> None:

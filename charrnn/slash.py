@@ -75,8 +75,8 @@ def complete(text: str) -> tuple[str, list[str]]:
         choices = [str(path) for path in Path(last).parent.glob("*") if str(path).startswith(last)]
     if begun == "/model":
         choices = [folder.name for folder in runs.RUNS.glob("*") if folder.is_dir()]
-    found = sorted(choice for choice in choices if choice.startswith(last.lower()))
-    common = os.path.commonprefix(found)
+    found = sorted(choice for choice in choices if choice.lower().startswith(last.lower()))
+    common = os.path.commonprefix(found)  # noqa: RUF071 (of letters, not of folders)
     more = common[len(last) :] + (" " if len(found) == 1 else "")
     return more, found if len(found) > 1 else []
 

@@ -20,7 +20,7 @@ import numpy as np
 from charrnn import load
 from charrnn.complete import Completer
 from charrnn.keystrokes import type_text
-from charrnn.learned import learnable
+from charrnn.private import public_words
 from charrnn.source import Source
 from charrnn.words import WORD
 
@@ -76,7 +76,10 @@ def main() -> None:
     for name, completer in (
         ("nothing remembered", model.completer(recent=False)),
         ("this half", model.completer()),
-        ("learned from the first half", model.completer(earlier=learnable(first))),
+        (
+            "learned from the first half",
+            model.completer(earlier=[word[0] for word in public_words(first)]),
+        ),
     ):
         print(f"  {name:<28}{saved(completer, second):7.1%}", flush=True)
 
