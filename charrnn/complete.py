@@ -1,6 +1,7 @@
 """From what was typed to ranked next words: the network's, the training text's and recent ones."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,6 +26,9 @@ LONGEST_OFFERED = 40  # characters of a word; nobody waits for a longer one
 LEARNING_RATE = 0.01  # of the network's output layer
 LEAST_SPACE = 0.05  # probability of a space from which the word after it is looked for
 RUN_ON = 6  # characters at the most that a suggestion has in a script without spaces,
+WORTH = 2  # keys that a suggestion saves at least, where one disturbs
+MADE_UP = 0.7  # probability from which a word is shown that stands in no text
+AFTER_ABBREVIATION = re.compile(r"[^\W\d_]\.\Z")  # or after a sentence without its space
 LIKELY = 0.5  # each after the first of at least this probability
 RECENT_SHARE = 0.07  # of the words are merely repeated
 NEW_WORD, NEW_LETTER = 1e-3, 0.05  # of them are new, and how likely a letter of theirs is
@@ -161,6 +165,11 @@ class Completer:
         """As `complete`, but no space comes first."""
         return self._ranked(typed, k, attention)[:k]
 
+    def knows(self, word: str) -> bool:
+        """Whether a word stands in the training text, or was typed before."""
+        recent = self._recent is not None and self._recent.share(word) > 0
+        return recent or self._ngram.id(word) is not None
+
     def reasons(self, typed: str, text: str) -> Reasons | None:
         """What speaks for `text`, which goes on without a space; None if nothing suggests it."""
         options = self.options(typed, 1)
@@ -286,3 +295,27 @@ def best(p: Array, k: int) -> NDArray[np.intp]:
     some = np.sort(np.argpartition(-p, k)[:k]) if len(p) > k else np.arange(len(p))
     some = some[np.argsort(-p[some], kind="stable")]
     return some[p[some] > 0]
+
+
+def worth_showing(
+    typed: str, completion: Completion, least: float, knows: Callable[[str], bool]
+) -> bool:
+    """Whether a suggestion is worth the look that it takes, at this setting of the dial.
+
+    Args:
+        least: its probability at the least; of 0, whatever is likeliest is shown.
+        knows: whether a word stands in some text.
+    """
+    half, text = half_word(typed), completion.text
+    within = not text[0].isspace()
+    if completion.p < least or any(c.isdigit() for c in half):
+        return False
+    if within and not half and AFTER_ABBREVIATION.search(typed[-LONGEST_OFFERED:]):
+        return False
+    if not least:
+        return True
+    space = not is_unspaced(text[-1])
+    if len(text) + space - 1 < WORTH:
+        return False
+    word = half + text if within else text.strip()
+    return completion.p >= MADE_UP or is_unspaced(word) or knows(word) or knows(word.lower())

@@ -23,7 +23,7 @@ MOST = {
     "steps": 10**12,
     "patience": 10**9,
 }
-DIAL = {"quiet": 0.5, "normal": 0.1, "eager": 0.0}  # in plain words; see `dial`
+DIAL = {"quiet": 0.7, "normal": 0.4, "eager": 0.0}  # in plain words; see `dial`
 
 
 def require(condition: bool, message: str) -> None:

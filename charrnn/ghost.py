@@ -9,7 +9,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 
 from charrnn.attention import Attention
-from charrnn.complete import Completion
+from charrnn.complete import Completion, worth_showing
 from charrnn.model import Model
 from charrnn.ngram import half_word
 from charrnn.words import is_unspaced
@@ -90,7 +90,7 @@ class Suggester:
         if _word_start(typed) != self._hushed:
             found = self.model.complete(typed, self.count, self._attention)
             completions = [completion for completion in found if completion.p >= SHOWN_FROM]
-        if completions and completions[0].p >= self.least:
+        if completions and self._worth(typed, completions[0]):
             phrase = self.model.phrase(typed, completions[0], self.least)
             self.shown += 1
         else:
@@ -98,6 +98,9 @@ class Suggester:
         self._attention.show(typed, [completion.text for completion in completions])
         # The screen is drawn meanwhile: it finds what belongs together.
         self._answer, self._chosen = Answer(typed, completions, phrase), 0
+
+    def _worth(self, typed: str, first: Completion) -> bool:
+        return worth_showing(typed, first, self.least, self.model.knows)
 
     def completions(self, text: str) -> list[Completion]:
         """Those for the text before the cursor; of what was typed since, those that still fit."""

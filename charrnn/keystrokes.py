@@ -16,7 +16,7 @@ import numpy as np
 
 from charrnn.attention import Attention
 from charrnn.cells import Array
-from charrnn.complete import Completion, best, ranked
+from charrnn.complete import Completion, best, ranked, worth_showing
 from charrnn.ngram import LONGEST_WORD, NGram, half_word
 from charrnn.words import WORD
 
@@ -40,6 +40,7 @@ class User:
         count: candidates that are looked at.
         least: probability that the first one has, or none is shown.
         attention: followed by who suggests; None if what was passed over comes again.
+        knows: whether a word stands in some text; None to look at whatever is likely enough.
         saved: keys.
         saved_spaceless: the same if the space after a word is typed by hand.
         unseen_saved: keys saved in words outside the vocabulary.
@@ -50,6 +51,7 @@ class User:
     count: int
     least: float = 0.0
     attention: Attention | None = field(default_factory=Attention)
+    knows: Callable[[str], bool] | None = None
     saved: int = 0
     saved_spaceless: int = 0
     unseen_saved: int = 0
@@ -61,6 +63,8 @@ class User:
         """Look at what is suggested, once; whether the rest of the word is there."""
         found = suggest(typed, max(SHOWN), self.attention)[: self.count]
         if not found or found[0].p < self.least:
+            return False
+        if self.knows and not worth_showing(typed, found[0], self.least, self.knows):
             return False
         if self.attention:
             self.attention.show(typed, [completion.text for completion in found])
@@ -175,6 +179,8 @@ def type_text(text: str, suggest: Suggest, vocabulary: Sequence[str]) -> Iterato
     """
     known = set(vocabulary)
     keys = Keystrokes()
+    for user in keys.dials:
+        user.knows = known.__contains__
     users = [*keys.repeated.values(), *keys.users.values(), *keys.dials]
     asked = -1
 

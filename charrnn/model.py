@@ -165,6 +165,10 @@ class Model:
         """What speaks for `text`, which goes on without a space; None if nothing suggests it."""
         return self._typing.reasons(self.as_read(typed), text)
 
+    def knows(self, word: str) -> bool:
+        """Whether a word stands in the training text, or was typed before."""
+        return self._typing.knows(word)
+
     @property
     def _typing(self) -> "Completer":
         if self._completer is None:

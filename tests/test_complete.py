@@ -348,3 +348,34 @@ def test_half_characters_are_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
     for text in found:
         assert WORD.fullmatch("na" + text)
     assert sum(found.values()) <= 1 + 1e-4
+
+
+@pytest.mark.parametrize(
+    ("typed", "text", "p", "least", "shown"),
+    [
+        ("the f", "ox", 0.5, 0.4, True),
+        ("the f", "ox", 0.3, 0.4, False),
+        ("the f", "ox", 0.3, 0.0, True),
+        ("the fo", "x", 0.9, 0.4, False),  # a key and a space are no more than the key to take it
+        ("the fo", "x", 0.9, 0.0, True),
+        ("the", " fox", 0.5, 0.4, True),
+        ("The f", "ox", 0.5, 0.4, True),
+        ("F", "ox", 0.5, 0.4, True),
+        ("the f", "oxen", 0.5, 0.4, False),  # in no text
+        ("the f", "oxen", 0.8, 0.4, True),
+        ("the f", "oxen", 0.1, 0.0, True),
+        ("in 198", "ties", 0.9, 0.4, False),
+        ("in 198", "ties", 0.9, 0.0, False),
+        ("the U.", "fox", 0.9, 0.4, False),
+        ("It ends.", " The", 0.9, 0.4, True),
+        ("(", "the", 0.9, 0.4, True),
+        ("吾輩は", "猫", 0.9, 0.4, False),
+        ("吾輩は", "猫で", 0.9, 0.4, False),
+        ("吾輩は", "猫である", 0.9, 0.4, True),
+    ],
+)
+def test_worth_showing(typed: str, text: str, p: float, least: float, shown: bool) -> None:
+    """What disturbs more than it helps is not shown."""
+    known = {"the", "fox"}
+    completion = complete.Completion(text, p)
+    assert complete.worth_showing(typed, completion, least, known.__contains__) == shown

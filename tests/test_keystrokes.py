@@ -109,7 +109,7 @@ def test_run_without_spaces(length: int) -> None:
 @pytest.mark.parametrize(("p", "shown"), [(0.05, 1), (0.35, 4), (0.99, 10)])
 def test_dial(p: float, shown: int) -> None:
     """A candidate is shown where it is likely enough."""
-    keys = typed("fox", always("fox", p=p))
+    keys = typed("fox", always("fox", p=p), ["fox"])
     assert sum(dial.shown > 0 for dial in keys.dials) == shown
     assert all(dial.right == dial.shown for dial in keys.dials)
     assert {dial.saved for dial in keys.dials if dial.shown} == {2}

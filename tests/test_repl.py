@@ -744,10 +744,10 @@ class TestCommands:
     def test_set(self, session: Session) -> None:
         """/set says how eager suggestions are, and changes it."""
         session.type("/set" + ENTER)
-        session.wait(lambda screen: "dial 0.1: right at least 10% of the time; count 3" in
+        session.wait(lambda screen: "dial 0.4: right at least 40% of the time; count 3" in
                      screen.lines)  # fmt: skip
         session.type("/set dial quiet" + ENTER)
-        session.wait(lambda screen: "dial 0.5: right at least 50% of the time; count 3" in
+        session.wait(lambda screen: "dial 0.7: right at least 70% of the time; count 3" in
                      screen.lines)  # fmt: skip
         session.type("/set count 1" + ENTER + "/set dial 1" + ENTER)
         session.wait(lambda screen: "dial 1: right at least 100% of the time; count 1" in

@@ -112,7 +112,7 @@ Dial = Annotated[
     str | None,
     typer.Option(
         metavar="quiet|normal|eager|P",
-        help="What is shown: quiet is right at least half the time, normal one time in ten, "
+        help="What is shown: quiet is what is right four times of five, normal three of five, "
         "eager whatever is likeliest; or a probability.",
         show_default=False,
     ),
