@@ -36,6 +36,7 @@ UNSEEN = 1e-4, 1e-3  # shares of recent words, and of followers, that count like
 CONTEXT = 20_000  # characters before the cursor that count, at least; then up to twice as many,
 LONGEST = 200_000  # and more while the text is typed on,
 NEAR = 500  # or changed no further back; after a jump back half as many may do
+OTHER = {"'": "’", "’": "'"}  # of the two apostrophes
 SMALLEST = 1e-30
 TINY = 1e-5  # the probability that a source gives to what it does not know
 
@@ -61,13 +62,15 @@ class Reasons(NamedTuple):
         network: its probability under the network, given the partial word.
         trigrams: its probability under the trigram model, given the partial word.
         trained: number of its occurrences in the training text.
-        recent: number of its occurrences in the text being typed.
+        recent: number of its occurrences in the text being typed,
+        earlier: and among the words that were typed before it.
     """
 
     network: float
     trigrams: float
     trained: int
     recent: int
+    earlier: int
 
 
 class Options(NamedTuple):
@@ -127,6 +130,8 @@ class Completer:
         self._trigrams = ngram.one
         self._recent = Recent(earlier) if recent else None
         self._asked: tuple[str, int, str] | None = None
+        curly = sum(OTHER["'"] in token for token in ngram.tokens)
+        self._apostrophe = "'" if 2 * curly <= sum("'" in t for t in ngram.tokens) + curly else "’"
         self._typed, self._begin = "", 0
 
     def complete(
@@ -167,6 +172,7 @@ class Completer:
 
     def knows(self, word: str) -> bool:
         """Whether a word stands in the training text, or was typed before."""
+        word = self._apostrophes(word)
         recent = self._recent is not None and self._recent.share(word) > 0
         return recent or self._ngram.id(word) is not None
 
@@ -175,7 +181,7 @@ class Completer:
         options = self.options(typed, 1)
         if text not in options.texts:
             return None
-        word = half_word(typed) + text
+        word = self._apostrophes(half_word(typed) + text)
         network, trigrams = np.exp(options.features[options.texts.index(text), :2]).tolist()
         known = self._ngram.id(word)
         return Reasons(
@@ -183,6 +189,7 @@ class Completer:
             trigrams,
             0 if known is None else int(self._ngram.counts[known]),
             self._recent.count(word) if self._recent else 0,
+            self._recent.count(word, earlier=True) if self._recent else 0,
         )
 
     def _ranked(
@@ -198,7 +205,15 @@ class Completer:
 
     def options(self, typed: str, k: int) -> Options:
         """The candidates and what each source says of them; the network's are `k` at least."""
-        typed = self._window(typed)
+        curly = typed.rfind(OTHER[self._apostrophe]) > typed.rfind(self._apostrophe)
+        options = self._options(self._window(typed), k)
+        if not curly:
+            return options
+        # As the writer writes them, whatever the training text has.
+        texts = [text and self._apostrophes(text, back=True) for text in options.texts]
+        return options._replace(texts=texts)
+
+    def _options(self, typed: str, k: int) -> Options:
         half = half_word(typed)
         if len(half) == LONGEST_WORD:  # no word is longer
             others = self._features(half, [], {}, 1.0)
@@ -209,6 +224,13 @@ class Completer:
         if self._recent:
             self._recent.read(before)
         suggested = self._suggested(half)
+        lower = half.lower()
+        if not suggested and lower != half and len(lower) == len(half) and self._suggested(lower):
+            options = self._options(before + lower, k)
+            if half.isupper() and len(half) > 1:
+                capitals = [text and text.upper() for text in options.texts]
+                return options._replace(texts=capitals)
+            return options
         network = self._network.search(typed, half, suggested, k)
         room = LONGEST_OFFERED - len(half)
         texts = [t for t in dict.fromkeys([*suggested, *network]) if 0 < len(t) <= room]
@@ -222,6 +244,7 @@ class Completer:
 
     def _window(self, text: str) -> str:
         """The end of a text, from a place that seldom moves, so that little is read again."""
+        text = self._apostrophes(text)
         new = len(text) - len(self._typed)
         same = text.startswith(self._typed[:-NEAR]) or self._typed.startswith(text)
         counts = len(text) - self._begin
@@ -229,6 +252,11 @@ class Completer:
             self._begin = max(0, len(text) // CONTEXT - 1) * CONTEXT
         self._typed = text
         return text[self._begin :]
+
+    def _apostrophes(self, text: str, back: bool = False) -> str:
+        """A text with the apostrophe that the training text has, or back with the other one."""
+        trained, other = self._apostrophe, OTHER[self._apostrophe]
+        return text.replace(trained, other) if back else text.replace(other, trained)
 
     def _suggested(self, half: str) -> list[str]:
         """How the half word goes on in the training text and in recent words."""

@@ -110,9 +110,9 @@ class Recent:
         weight = 2 ** (self._weights.get(word, NEVER) - self._now)
         return float(weight) * (1 - 2 ** (-1 / HALF_LIFE))
 
-    def count(self, word: str) -> int:
-        """How often a word stands in the text."""
-        return sum(read.word == word and read.end > 0 for read in self._read)
+    def count(self, word: str, earlier: bool = False) -> int:
+        """How often a word stands in the text, or stood before it."""
+        return sum(read.word == word and (read.end == EARLIER) == earlier for read in self._read)
 
     def share_after_last(self, word: str) -> float:
         """What part of the words that followed the last one is this one."""

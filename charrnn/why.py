@@ -116,8 +116,7 @@ class Evidence:
                 if len(lines) < LINES:
                     lines[self._around(*match.span())] = None
             if count:
-                times = "once" if count == 1 else f"{count:,} times"
-                return [*lines], f"{' '.join(shared)!r} {times}"
+                return [*lines], f"{' '.join(shared)!r} {_times(count)}"
         return [], ""
 
     def _around(self, start: int, end: int) -> str:
@@ -137,6 +136,10 @@ def _resume_values(path: Path) -> Mapping[str, Any]:
         return {}
 
 
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count:,} times"
+
+
 def why(model: Model, evidence: Evidence, typed: str, completion: Completion) -> str:
     """What speaks for a completion, in some lines."""
     rest = completion.text
@@ -147,9 +150,11 @@ def why(model: Model, evidence: Evidence, typed: str, completion: Completion) ->
     said = [f"{word}: {completion.p:.1%}"]
     reasons = model.reasons(typed, rest)
     if reasons:
+        typed_before = f", {reasons.earlier:,} in earlier sessions" if reasons.earlier else ""
         said.append(
             f"  the network {reasons.network:.1%}, the trigrams {reasons.trigrams:.1%}; "
-            f"{reasons.trained:,} times in the training text, {reasons.recent:,} in this one"
+            f"{_times(reasons.trained)} in the training text, {reasons.recent:,} in this one"
+            f"{typed_before}"
         )
     if not evidence.ready(WAIT_SECONDS):
         said.append("  (the training text is being read; ask again in a moment)")

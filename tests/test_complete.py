@@ -20,6 +20,7 @@ from charrnn.reader import Reader
 from charrnn.search import WordSearch
 from charrnn.tokenizer import TOKENIZERS, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
 from charrnn.words import WORD, is_unspaced
+from tests.models import CORPUS, random_model
 from tests.strategies import texts
 
 
@@ -379,3 +380,27 @@ def test_worth_showing(typed: str, text: str, p: float, least: float, shown: boo
     known = {"the", "fox"}
     completion = complete.Completion(text, p)
     assert complete.worth_showing(typed, completion, least, known.__contains__) == shown
+
+
+@pytest.mark.parametrize(
+    ("typed", "text"),
+    [
+        ("They don'", "t"),
+        ("They don’", "t"),
+        ("It’s so. They do", "n’t"),
+        ("It's so. They do", "n't"),
+        ("They DO", "N'T"),
+        ("ZEB", "RA"),
+        ("Zeb", "ra"),
+    ],
+)
+def test_as_the_writer_writes(typed: str, text: str) -> None:
+    """Both apostrophes are one, and so are small letters and capitals that no text has."""
+    ngram = NGram.build("they don't see the zebra, and the zebra doesn't see them. " * 9)
+    tokenizer = CharTokenizer.train(CORPUS)
+    model = random_model(tokenizer)
+    suggest = Completer(model.engine, tokenizer, model.engine.zero_state(), ngram)
+    assert text in suggest.options(typed, 9).texts
+    reasons = suggest.reasons(typed, text)
+    assert reasons
+    assert reasons.trained in (0, 9, 18)
