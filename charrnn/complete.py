@@ -326,13 +326,18 @@ def best(p: Array, k: int) -> NDArray[np.intp]:
 
 
 def worth_showing(
-    typed: str, completion: Completion, least: float, knows: Callable[[str], bool]
+    typed: str,
+    completion: Completion,
+    least: float,
+    knows: Callable[[str], bool],
+    phrase: str = "",
 ) -> bool:
     """Whether a suggestion is worth the look that it takes, at this setting of the dial.
 
     Args:
         least: its probability at the least; of 0, whatever is likeliest is shown.
         knows: whether a word stands in some text.
+        phrase: that is shown, if it is more than the word.
     """
     half, text = half_word(typed), completion.text
     within = not text[0].isspace()
@@ -343,7 +348,7 @@ def worth_showing(
     if not least:
         return True
     space = not is_unspaced(text[-1])
-    if len(text) + space - 1 < WORTH:
+    if len(phrase or text) + space - 1 < WORTH:
         return False
     word = half + text if within else text.strip()
     return completion.p >= MADE_UP or is_unspaced(word) or knows(word) or knows(word.lower())

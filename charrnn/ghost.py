@@ -90,17 +90,16 @@ class Suggester:
         if _word_start(typed) != self._hushed:
             found = self.model.complete(typed, self.count, self._attention)
             completions = [completion for completion in found if completion.p >= SHOWN_FROM]
-        if completions and self._worth(typed, completions[0]):
+        if completions and completions[0].p >= self.least:
             phrase = self.model.phrase(typed, completions[0], self.least)
+        knows = self.model.knows
+        if phrase and worth_showing(typed, completions[0], self.least, knows, phrase):
             self.shown += 1
         else:
-            completions = []
+            phrase, completions = "", []
         self._attention.show(typed, [completion.text for completion in completions])
         # The screen is drawn meanwhile: it finds what belongs together.
         self._answer, self._chosen = Answer(typed, completions, phrase), 0
-
-    def _worth(self, typed: str, first: Completion) -> bool:
-        return worth_showing(typed, first, self.least, self.model.knows)
 
     def completions(self, text: str) -> list[Completion]:
         """Those for the text before the cursor; of what was typed since, those that still fit."""

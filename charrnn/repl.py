@@ -31,7 +31,7 @@ from charrnn.model import Model
 from charrnn.ngram import half_word
 from charrnn.runs import MODEL_NAME
 from charrnn.transcript import Transcript, Unsent, clean
-from charrnn.ui import Ui, in_one_line
+from charrnn.ui import Ui, in_one_line, write_raw
 from charrnn.why import Evidence, why
 
 ESCAPE_SECONDS = 0.1  # a lone Esc is told from the start of an arrow key by this silence
@@ -115,6 +115,8 @@ class Session:
         """
         if os.environ.get("TERM") == "dumb":
             self._ui.note("this terminal (TERM=dumb) cannot show suggestions; it takes lines alone")
+        else:
+            write_raw("\r\x1b[K")  # over what was typed too early: it comes again
         unsent = self._unsent.take()
         if unsent:
             self._ui.note("what was being typed when the last session was ended; Ctrl-C clears it")
@@ -187,7 +189,7 @@ class Session:
 
     def saved(self, chars: int) -> float:
         """What share of the keys for so many characters was saved."""
-        return max(0.0, 1 - self.hand.keys / max(1, chars))
+        return max(0.0, 1 - self.hand.keys / chars) if chars else 0.0
 
     def _count(self, _: KeyProcessor) -> None:
         self.hand.keys += 1
@@ -234,7 +236,7 @@ class Session:
 
     def _toolbar(self) -> StyleAndTextTuples:
         """What may be taken and how likely it is, the keys saved, and the keys to press."""
-        shown: StyleAndTextTuples = [("", "  ".join(self._offered))]
+        shown: StyleAndTextTuples = [("", f"{word}  ") for word in self._offered]
         text = get_app().current_buffer.document.text_before_cursor
         half = half_word(text)
         for i, completion in enumerate(self.suggester.completions(text)):
@@ -321,7 +323,7 @@ class Session:
                 take(buffer, completions[number].text)
 
         for number in "123456789":
-            keys.add("escape", number, filter=suggested & alt)(pick)
+            keys.add("escape", number, filter=alt)(pick)
 
         @keys.add("tab", filter=command & typing)
         def complete_command(event: KeyPressEvent) -> None:
