@@ -40,7 +40,7 @@ ModelOption = Annotated[
         "-m",
         "--model",
         metavar="RUN",
-        help="Run folder or model file.  [default: $CHARRNN_MODEL, else the newest run]",
+        help="Run, run folder or model file.  [default: $CHARRNN_MODEL, else the newest run]",
         show_default=False,
     ),
 ]
@@ -130,16 +130,12 @@ def given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def say_which(ui: Ui, how: str = "choose with -m") -> "Chosen":
-    """Return what tells on a terminal which of several runs a command uses, for runs.find.
-
-    Args:
-        how: what to do to use another one.
-    """
+def say_which(ui: Ui) -> "Chosen":
+    """Return what tells on a terminal which of several runs a command uses, for runs.find."""
 
     def say(run: Path, count: int) -> None:
         if sys.stderr.isatty():
-            ui.note(f"using {run} (newest of {count} runs; {how})")
+            ui.note(f"using {run} (newest of {count} runs; choose with -m)")
 
     return say
 

@@ -23,7 +23,17 @@ COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "red")
 def plot(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Run folders or logs.  [default: the newest run]"),
+        typer.Argument(metavar="[RUN]...", help="Runs, run folders or logs; the same as -m."),
+    ] = None,
+    models: Annotated[
+        list[str] | None,
+        Option(
+            "-m",
+            "--model",
+            metavar="RUN",
+            help="Run; may be repeated.  [default: $CHARRNN_MODEL, else the newest run]",
+            show_default=False,
+        ),
     ] = None,
     output: Annotated[
         str | None,
@@ -51,7 +61,7 @@ def plot(
     if json_lines and output == "-":
         raise UsageError("--json and -o - both mean standard output", "name a file with -o")
     ui = Ui(quiet)
-    logs = read_logs(runs or [], say_which(ui, "name another one to see it"))
+    logs = read_logs([*(runs or []), *(models or [])], say_which(ui))
     page = html(logs, by)
     if output == "-":
         write_text(page, end="")

@@ -140,12 +140,12 @@ def resume(
         if text != "-" and not texts and is_missing(text):
             raise TextError(
                 f"{text} does not exist",
-                f"if it has moved: charrnn train TEXT --resume -o {quoted(path)}",
+                f"if it has moved: charrnn train TEXT --resume -m {quoted(path)}",
             )
         if not texts and comes_once(text):
             raise TextError(
                 f"{text} is a pipe or a device, which may not give the text again",
-                f"give the text anew: charrnn train TEXT --resume -o {quoted(path)}",
+                f"give the text anew: charrnn train TEXT --resume -m {quoted(path)}",
             )
     corpus = _prepare(source, config, lambda _: known, note)
     if corpus.fingerprint != fingerprint:
