@@ -1,13 +1,14 @@
 """charrnn complete: next words, as one types."""
 
 import sys
+from itertools import chain, islice
 from typing import Annotated
 
 from typer import Option
 
 from charrnn.cli.options import Debug, Dial, Json, ModelOption, Quiet, say_which
 from charrnn.errors import UsageError
-from charrnn.ui import Ui, write_json, write_text
+from charrnn.ui import Ui, waiting, write_json, write_text
 
 
 def complete(
@@ -40,7 +41,8 @@ def complete(
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not json_lines
     # On a terminal a wrong suggestion disturbs.
     least = config.dial(dial or ("normal" if on_terminal else "eager"))
-    path = runs.find(model, chosen=say_which(Ui(quiet)))
+    ui = Ui(quiet)
+    path = runs.find(model, chosen=say_which(ui))
     loaded = charrnn.load(path)
     if on_terminal:
         from charrnn.learned import Learned
@@ -54,7 +56,9 @@ def complete(
         raise UsageError("-o is for a session on a terminal", "redirect standard output instead")
     if learn:
         raise UsageError("--learn is for a session on a terminal", "leave it out")
-    for line in sys.stdin:
+    with waiting("standard input", ui.note, sys.stdin):
+        first = [*islice(sys.stdin, 1)]
+    for line in chain(first, sys.stdin):
         typed = line.rstrip("\r\n")
         completions = [c for c in loaded.complete(typed, count) if c.p >= least]
         if json_lines:

@@ -40,7 +40,7 @@ BEST_OF = 16  # tries for each gap of a template
 def generate(
     seed: Annotated[
         str | None,
-        typer.Argument(metavar="[SEED]", help="Text to continue; - reads it from a pipe."),
+        typer.Argument(metavar="[SEED]", help="Text to continue; - is standard input."),
     ] = None,
     model: ModelOption = None,
     length: Annotated[
@@ -314,7 +314,11 @@ def _seeds(
         runs.refuse(seed, "a seed", "name the model with -m {}")
     if seed is not None and file is not None:
         raise UsageError("both a SEED and --file are given", "give one of them")
-    piped = seed == "-" or (seed is None and _is_piped(sys.stdin))
+    piped = seed == "-"
+    if seed is None and file is None and _is_piped(sys.stdin):
+        piped = not _is_shared(sys.stdin)
+        if not piped:
+            ui.note("standard input is not read, since others read it too; - takes it as the seed")
     if file is None and not piped:
         return [meant(seed or "")]
     from charrnn.source import Source
@@ -384,6 +388,23 @@ def _is_piped(stream: TextIO | None) -> bool:
     except (OSError, ValueError):
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+
+
+def _is_shared(stream: TextIO) -> bool:
+    """Whether others read a pipe or file too, such as the shell whose loop calls this command.
+
+    Of a file something was read then already; a pipe is also our parent's standard input, which
+    only Linux tells.
+    """
+    number = stream.fileno()
+    try:
+        theirs = os.stat(f"/proc/{os.getppid()}/fd/0")
+    except OSError:
+        pass
+    else:
+        if os.path.samestat(theirs, os.fstat(number)):
+            return True
+    return stat.S_ISREG(os.fstat(number).st_mode) and os.lseek(number, 0, os.SEEK_CUR) > 0
 
 
 @contextmanager

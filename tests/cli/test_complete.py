@@ -79,6 +79,16 @@ def test_answers_while_the_pipe_is_open(tmp_path: Path, trained: Training) -> No
     assert (result.code, result.out, result.err) == (0, "", "")
 
 
+def test_waits(tmp_path: Path, trained: Training) -> None:
+    """Where nothing comes, it says that it waits; a line that comes later is answered."""
+    process = start("complete", "--json", "-m", trained.run, cwd=tmp_path)
+    assert process.stdin and process.stderr
+    assert process.stderr.readline() == "waiting for standard input\n"
+    process.stdin.write("The fo\n")
+    result = finish(process)
+    assert (result.code, result.events[0]["typed"], result.err) == (0, "The fo", "")
+
+
 def test_nothing_typed(tmp_path: Path, trained: Training) -> None:
     """Nothing in, nothing out."""
     result = charrnn_command("complete", "-m", trained.run, cwd=tmp_path)
