@@ -68,17 +68,18 @@ def plot(
         return
     folder = logs[0].path.parent if len(logs) == 1 else Path()
     path = Path(output) if output else folder / PLOT_NAME
-    write_atomically(path, page.encode())
-    ui.note(f"wrote {path}: open it in a browser")
     if json_lines:
         for log in logs:
             write_json(log.to_json())
-        return
-    width = max(30, min(72, shutil.get_terminal_size().columns))
-    _show(curve(logs, by, width, _prints("\u2800│└")))
-    for index, log in enumerate(logs):
-        number = f"{digit(index)}  " if len(logs) > 1 else ""
-        _show([(f"{number}{summary(log)}\n", index)])
+    else:
+        width = max(30, min(72, shutil.get_terminal_size().columns))
+        _show(curve(logs, by, width, _prints("\u2800│└")))
+        for index, log in enumerate(logs):
+            number = f"{digit(index)}  " if len(logs) > 1 else ""
+            _show([(f"{number}{summary(log)}\n", index)])
+    # Last, since the folder may be someone else's: the curve is shown in any case.
+    write_atomically(path, page.encode())
+    ui.note(f"wrote {path}: open it in a browser")
 
 
 def _prints(characters: str) -> bool:
