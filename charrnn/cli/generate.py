@@ -54,7 +54,7 @@ def generate(
     stop: Annotated[
         list[str] | None, Option(metavar="TEXT", help="End before this text; may be repeated.")
     ] = None,
-    time: Annotated[str | None, Option(help="Time to write for: 10s, 1m.")] = None,
+    time: Annotated[str | None, Option(help="Time to write for: 10s, 1m30s, 1:30.")] = None,
     temperature: Annotated[
         str | None,
         Option(
@@ -184,6 +184,11 @@ def generate(
     items = loaded.shape == "lines"
     if not rules.keys() & {"chars", "tokens", "seconds"}:
         rules["chars"] = LONGEST if rules or loaded.shape != "text" else LENGTH
+    if items and lines is not None and lines > 1:
+        ui.warn(
+            f"each text of this model is one line, so --lines {lines} writes one; "
+            f"for {lines} lines give -N {lines}"
+        )
     samplings = [replace(sampling, temperature=t) for t in _temperatures(temperature)]
     known = partial(_known, model=loaded, unknown=unknown, ui=ui)
     seeds = [*map(known, seeds)]
@@ -258,7 +263,8 @@ def _novelty(parts: Iterable["Part"], index: "WordRuns | Items", ui: Ui) -> Iter
             new, count = new + share, count + 1
         text = ""
     if not runs:
-        ui.note(f"\nnovelty: {new:.0f} of {count} are not in the training text")
+        told = f"{new:.0f} of {count} are not in the training text" if count else "-, no line ended"
+        ui.note(f"\nnovelty: {told}")
 
 
 def _share_new(index: "WordRuns | Items", sample: "Sample", text: str) -> float | None:
@@ -267,6 +273,8 @@ def _share_new(index: "WordRuns | Items", sample: "Sample", text: str) -> float 
 
     if isinstance(index, WordRuns):
         return index.novelty(text)
+    if sample.why == "template":  # which may have several lines
+        return index.novelty([line for line in text.splitlines() if line.strip()])
     line = (sample.seed + text).rpartition("\n")[2]
     return index.novelty([line]) if sample.why == "item" else None
 

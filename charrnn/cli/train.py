@@ -88,7 +88,8 @@ def train(
     lr: Annotated[float | None, Option(help="Peak learning rate.")] = None,
     clip: Annotated[float | None, Option(help="Clip the gradient to this norm.")] = None,
     time: Annotated[
-        str | None, Option(help="Time to spend: 60s, 5m, 1h.  [default: 5m at the most]")
+        str | None,
+        Option(help="Time to spend: 60s, 5min, 1h30m, 1:30:00.  [default: 5m at the most]"),
     ] = None,
     epochs: Annotated[float | None, Option(help="Most epochs to train.")] = None,
     steps: Annotated[int | None, Option(help="Most updates to make.")] = None,

@@ -1,0 +1,31 @@
+"""What values of options mean."""
+
+import pytest
+
+from charrnn.cli.options import seconds
+from charrnn.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("90", 90), ("90s", 90), ("0.5s", 0.5), ("90 seconds", 90), ("5m", 300), ("5min", 300),
+        ("1.5h", 5400), ("1h30m", 5400), ("1 h 30 min", 5400), ("1H30M", 5400), ("1h 5s", 3605),
+        ("2 hours", 7200), ("1d", 86400), ("1d12h", 129600), ("1:30", 90),
+        ("90:00", 5400), ("0:05.5", 5.5), ("1:30:00", 5400), ("10:00:01", 36001),
+    ],
+)  # fmt: skip
+def test_seconds(text: str, expected: float) -> None:
+    """A time may be written in units, as a clock shows it, or as seconds."""
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "soon", "m", "5x", "5ms", "30m1h", "1h1h", "-5m", "1:", ":30", "1:60", "1:99:00",
+     "1:2:3:4", "1:30m", "1h30", "nan", "inf", "1e3", "1,5h", "٣m"],
+)  # fmt: skip
+def test_no_time(text: str) -> None:
+    """Anything else is refused, with examples."""
+    with pytest.raises(UsageError, match="1h30m"):
+        seconds(text)
