@@ -18,10 +18,11 @@ from charrnn.cli.generate import generate
 from charrnn.cli.info import info
 from charrnn.cli.learned import learned
 from charrnn.cli.lsp import lsp
+from charrnn.cli.options import named
 from charrnn.cli.plot import plot
 from charrnn.cli.score import score
 from charrnn.cli.train import train
-from charrnn.errors import PANIC, CharrnnError, is_out_of_memory
+from charrnn.errors import PANIC, CharrnnError, UsageError, is_out_of_memory
 from charrnn.ui import Ui, Unbroken, devnull, write_text
 
 LESS_MEMORY = (
@@ -133,6 +134,8 @@ def _dashed(message: str, arguments: Sequence[str]) -> str:
 def _explain(error: BaseException) -> tuple[str, int]:
     """What an error is called, and its exit code."""
     match error:
+        case UsageError():
+            message, code = named(error), error.exit_code
         case CharrnnError():
             message, code = str(error), error.exit_code
         case typer.TyperException():

@@ -133,6 +133,25 @@ Debug = Annotated[
 ]
 
 
+# Options that are not called as the field that they set.
+OPTIONS = {
+    "bias": "--bias or --ban",
+    "chars": "--length",
+    "embedding": "--embed",
+    "seconds": "--time",
+    "seed": "--random-seed",
+}
+
+
+def named(error: UsageError) -> str:
+    """Return what an error says, with the options' names in place of the fields'."""
+    message = str(error)
+    for field in error.fields:
+        option = OPTIONS.get(field, "--" + field.replace("_", "-"))
+        message = re.sub(rf"(?<![\w-]){field}\b", option, message, count=1)
+    return message
+
+
 def given(**options: Any) -> dict[str, Any]:
     """The options that the user has set."""
     return {name: value for name, value in options.items() if value is not None}

@@ -68,7 +68,8 @@ def begin(
     require(level in TOKENIZERS, f"no level named {level!r}; use one of {', '.join(TOKENIZERS)}")
     require(
         vocab_size is None or 2 <= vocab_size <= MAX_VOCAB_SIZE,
-        f"--vocab-size must be from 2 to {MAX_VOCAB_SIZE:,}",
+        f"vocab_size must be from 2 to {MAX_VOCAB_SIZE:,}",
+        "vocab_size",
     )
     where = _device(device)
     tokenize: Callable[[str], Tokenizer] = partial(TOKENIZERS[level].train, vocab_size=vocab_size)

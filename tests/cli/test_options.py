@@ -2,7 +2,7 @@
 
 import pytest
 
-from charrnn.cli.options import seconds
+from charrnn.cli.options import named, seconds
 from charrnn.errors import UsageError
 
 
@@ -29,3 +29,18 @@ def test_no_time(text: str) -> None:
     """Anything else is refused, with examples."""
     with pytest.raises(UsageError, match="1h30m"):
         seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("message", "fields", "told"),
+    [
+        ("top_k must be 1 or more", ["top_k"], "--top-k must be 1 or more"),
+        ("top_k must be 1 or more", [], "top_k must be 1 or more"),
+        ("seconds must be at most 9 seconds", ["seconds"], "--time must be at most 9 seconds"),
+        ("give epochs or steps", ["epochs", "steps"], "give --epochs or --steps"),
+        ("chars must be 0 or more", ["chars"], "--length must be 0 or more"),
+    ],
+)
+def test_named(message: str, fields: list[str], told: str) -> None:
+    """The command line names options where Python names fields."""
+    assert named(UsageError(message, fields=fields)) == told
