@@ -50,7 +50,7 @@ class TextBias:
                 if added.any():
                     self._begun.append((text[:begun], starts_word, added))
         if np.isneginf(self.anywhere[:-1]).all():
-            raise UsageError("--ban leaves no token to draw", "ban less")
+            raise UsageError("bias bans every token", "ban less", ["bias"])
 
     @property
     def constant(self) -> bool:

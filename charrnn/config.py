@@ -26,9 +26,19 @@ MOST = {
 DIAL = {"quiet": 0.7, "normal": 0.4, "eager": 0.0}  # in plain words; see `dial`
 
 
-def require(condition: bool, message: str) -> None:
+def require(condition: bool, message: str, *fields: str) -> None:
+    """Raise an error unless a condition holds.
+
+    Args:
+        condition: what must hold.
+        message: what is wrong if it does not.
+        fields: names of fields in the message, see UsageError.
+
+    Raises:
+        UsageError: it does not hold.
+    """
     if not condition:
-        raise UsageError(message)
+        raise UsageError(message, fields=fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +67,10 @@ class ModelConfig:
         for name in ("vocab_size", "layers", "hidden", "embedding"):
             size = getattr(self, name)
             allowed = type(size) is int and 1 <= size <= MOST[name]
-            require(allowed, f"{name} must be a whole number from 1 to {MOST[name]:,}")
+            require(allowed, f"{name} must be a whole number from 1 to {MOST[name]:,}", name)
         same = self.embedding == self.hidden
-        require(same or not self.tied, "tied, the tokens' vectors must be of the hidden size")
+        fields = ("tied", "embedding", "hidden")
+        require(same or not self.tied, "tied needs embedding to be as large as hidden", *fields)
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Name and shape of every tensor in a model file; G is the cell's gates times H."""
@@ -130,29 +141,32 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name in ("bptt", "batch"):
-            require(
-                1 <= getattr(self, name) <= MOST[name], f"--{name} must be from 1 to {MOST[name]:,}"
-            )
+            allowed = 1 <= getattr(self, name) <= MOST[name]
+            require(allowed, f"{name} must be from 1 to {MOST[name]:,}", name)
         for name in ("dropout", "input_dropout", "embedding_dropout", "weight_drop"):
             share = getattr(self, name)
-            require(0 <= share < 1, f"{_option(name)} must be at least 0 and under 1")
+            require(0 <= share < 1, f"{name} must be at least 0 and under 1", name)
         require(
             self.weight_decay >= 0 and self.weight_decay * self.lr < 1,
-            "--weight-decay must be at least 0 and under 1 / --lr, for example 0.1",
+            "weight_decay must be at least 0 and under 1 / lr, for example 0.1",
+            "weight_decay",
+            "lr",
         )
-        require(0 <= self.val < 1, "--val must be at least 0 and under 1, for example 0.1")
+        require(0 <= self.val < 1, "val must be at least 0 and under 1, for example 0.1", "val")
         for name in ("lr", "clip", "seconds", "epochs", "steps", "patience"):
             value = getattr(self, name)
             unit = " seconds" if name == "seconds" else ""
             require(
                 value is None or 0 < value <= MOST[name],
-                f"{_option(name)} must be above 0 and at most {MOST[name]:,.0f}{unit}",
+                f"{name} must be above 0 and at most {MOST[name]:,.0f}{unit}",
+                name,
             )
-        limits = (self.seconds, self.epochs, self.steps)
-        require(any(limit is not None for limit in limits), "give --time, --epochs or --steps")
-        require(0 <= self.seed < 2**63, "--random-seed must be from 0 to 2^63-1")
+        limits = ("seconds", "epochs", "steps")
+        limited = any(getattr(self, name) is not None for name in limits)
+        require(limited, "give seconds, epochs or steps", *limits)
+        require(0 <= self.seed < 2**63, "seed must be from 0 to 2^63-1", "seed")
         known = self.threads is None or 1 <= self.threads <= MOST_THREADS
-        require(known, f"--threads must be from 1 to {MOST_THREADS}")
+        require(known, f"threads must be from 1 to {MOST_THREADS}", "threads")
 
 
 @dataclass(frozen=True)
@@ -192,15 +206,17 @@ class SamplingConfig:
     known_words: bool = False
 
     def __post_init__(self) -> None:
-        require(0 <= self.temperature < math.inf, "--temperature must be 0 or more")
+        require(0 <= self.temperature < math.inf, "temperature must be 0 or more", "temperature")
         for name in ("top_k", "no_repeat_ngram"):
             count = getattr(self, name)
-            require(count is None or count >= 1, f"{_option(name)} must be 1 or more")
-        require(1 <= self.penalty_window <= 16_384, "--penalty-window must be from 1 to 16384")
+            require(count is None or count >= 1, f"{name} must be 1 or more", name)
+        window = 1 <= self.penalty_window <= 16_384
+        require(window, "penalty_window must be from 1 to 16384", "penalty_window")
         for name in ("top_p", "typical_p"):
             p = getattr(self, name)
-            require(p is None or 0 < p <= 1, f"{_option(name)} must be above 0 and at most 1")
-        require(self.min_p is None or 0 <= self.min_p <= 1, "--min-p must be from 0 to 1")
+            require(p is None or 0 < p <= 1, f"{name} must be above 0 and at most 1", name)
+        share = self.min_p is None or 0 <= self.min_p <= 1
+        require(share, "min_p must be from 0 to 1", "min_p")
         for name, low, high in (
             ("mirostat", 0.01, 100),
             ("repetition_penalty", 0.01, 100),
@@ -208,11 +224,13 @@ class SamplingConfig:
         ):
             value = getattr(self, name)
             allowed = value is None or low <= value <= high
-            require(allowed, f"{_option(name)} must be from {low} to {high}")
-        require(0 < self.mirostat_rate <= 1, "--mirostat-rate must be above 0 and at most 1")
+            require(allowed, f"{name} must be from {low} to {high}", name)
+        rate = 0 < self.mirostat_rate <= 1
+        require(rate, "mirostat_rate must be above 0 and at most 1", "mirostat_rate")
         for text, nats in (self.bias or {}).items():
-            require(text != "", "--bias and --ban need some text")
-            require(nats <= 1000 and not -math.inf < nats < -1000, "--bias goes up to 1000 nats")
+            require(text != "", "bias needs some text", "bias")
+            allowed = nats <= 1000 and not -math.inf < nats < -1000
+            require(allowed, "bias must be from -1000 to 1000 nats, or -inf", "bias")
 
 
 @dataclass(frozen=True)
@@ -240,14 +258,16 @@ class StopConfig:
     item: str = ""
 
     def __post_init__(self) -> None:
-        for name, option in (("chars", "--length"), ("tokens", "--tokens")):
+        for name in ("chars", "tokens"):
             count = getattr(self, name)
-            require(count is None or count >= 0, f"{option} must be 0 or more")
+            require(count is None or count >= 0, f"{name} must be 0 or more", name)
         for name in ("words", "lines", "sentences"):
             count = getattr(self, name)
-            require(count is None or count >= 1, f"{_option(name)} must be 1 or more")
-        require(not isinstance(self.stop, str) and all(self.stop), "--stop needs texts, not empty")
-        require(self.seconds is None or 0 < self.seconds < math.inf, "--time must be above 0")
+            require(count is None or count >= 1, f"{name} must be 1 or more", name)
+        texts = not isinstance(self.stop, str) and all(self.stop)
+        require(texts, "stop needs texts, not empty", "stop")
+        allowed = self.seconds is None or 0 < self.seconds < math.inf
+        require(allowed, "seconds must be above 0", "seconds")
 
 
 def dial(value: str) -> float:
@@ -267,7 +287,3 @@ def dial(value: str) -> float:
         words = ", ".join(DIAL)
         raise UsageError(f"no dial {value!r}", f"use {words} or a number from 0 to 1")
     return least
-
-
-def _option(name: str) -> str:
-    return "--" + {"seconds": "time", "embedding": "embed"}.get(name, name).replace("_", "-")

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from charrnn.errors import TextError
 
 BLOCK = 1 << 20
+FIRST = 16  # bytes that tell whether a file is compressed
 BOMS = {  # UTF-32's before UTF-16's, which one of them begins with
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
@@ -239,8 +240,8 @@ def _read_as(data: bytes, encoding: str) -> str | None:
 
 def _blocks(file: BinaryIO, name: str) -> Iterator[bytes]:
     """The bytes of a file in blocks, unpacked if it is compressed."""
-    start = file.read(16)
-    whole = io.BufferedReader(_Resumed(start, file))
+    start = file.read(FIRST)
+    whole = io.BufferedReader(_Resumed(start, file, len(start) < FIRST))
     kind = next((kind for kind, pattern in COMPRESSED.items() if pattern.match(start)), "")
     unpacked, damage = _unpacked(kind, whole)
     try:
@@ -283,17 +284,29 @@ def _unpacked(
 
 
 class _Resumed(io.RawIOBase):
-    """A file whose first bytes, which were read, come again."""
+    """A file whose first bytes, which were read, come again.
 
-    def __init__(self, start: bytes, file: BinaryIO) -> None:
+    Once it has ended it is not read again: a terminal would go on, and want another Ctrl-D.
+
+    Args:
+        start: what was read.
+        file: the file.
+        ended: whether that was all of it.
+    """
+
+    def __init__(self, start: bytes, file: BinaryIO, ended: bool) -> None:
         self._start = start
         self._file = file
+        self._ended = ended
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._start[: len(buffer)] or self._file.read(len(buffer))
+        data = self._start[: len(buffer)]
         self._start = self._start[len(data) :]
+        if not data and not self._ended:
+            data = self._file.read(len(buffer))
+            self._ended = len(data) < len(buffer)
         buffer[: len(data)] = data
         return len(data)

@@ -10,6 +10,7 @@ CharrnnError            exit code 1
 
 import errno
 import re
+from collections.abc import Sequence
 
 PANIC = "PanicException"  # of libraries in Rust; no Exception, and not to be imported
 OUT_OF_MEMORY = re.compile(r"memory|bad_alloc|allocator|failed to map segment", re.IGNORECASE)
@@ -37,7 +38,20 @@ class CharrnnError(Exception):
 
 
 class UsageError(CharrnnError):
+    """An option, argument or field makes no sense.
+
+    Args:
+        message: what is wrong, and where.
+        hint: what the user can do about it.
+        fields: names of fields or arguments in the message; the command line names the options
+            that stand for them.
+    """
+
     exit_code = 2
+
+    def __init__(self, message: str, hint: str = "", fields: Sequence[str] = ()) -> None:
+        super().__init__(message, hint)
+        self.fields = fields
 
 
 class TextError(CharrnnError):

@@ -181,8 +181,8 @@ class Done(Event):
     `val_error` is the standard error of `val_nats`, `best_step` the step of that model; `val_part`
     is the share of that text, evenly spread, that was scored; `keys_saved` the share of
     keys that three suggestions save who types some of it, `keys_saved_by_trigrams` that of the
-    trigrams alone (None where there is too little text); `new_items` the share of lines drawn that
-    are not in the training text (None where lines are no items).
+    trigrams alone (None if too few words were typed, `words_typed`); `new_items` the share of
+    lines drawn that are not in the training text (None where lines are no items).
     """
 
     val_nats: float | None
@@ -198,3 +198,4 @@ class Done(Event):
     new_items: float | None = None
     val_error: float | None = None
     best_step: int | None = None
+    words_typed: int | None = None

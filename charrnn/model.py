@@ -84,6 +84,7 @@ class Model:
             UsageError: a value is out of its range.
             TextError: the seed is not valid Unicode.
         """
+        require(length >= 0, "length must be 0 or more", "length")
         samples = [Sample(seed, SamplingConfig(**sampling))]
         parts = self.write(samples, StopConfig(chars=length, stop=stop), random_seed)
         return (part.text for part in parts)
@@ -109,7 +110,7 @@ class Model:
         """
         if random_seed is None:
             random_seed = new_random_seed()
-        require(random_seed >= 0, "--random-seed must be 0 or more")
+        require(random_seed >= 0, "random_seed must be 0 or more", "random_seed")
         avoid = self.word_runs if avoid_copying else None
         stop = replace(stop, item=SHAPES[self.shape], stop=[*map(self.as_read, stop.stop)])
         if self.normalised:

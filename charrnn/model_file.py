@@ -128,7 +128,7 @@ def load(path: Path) -> ModelFile:
         with open_tensors(path) as file:
             return _read(path, file)
     except FileNotFoundError:
-        raise ModelFileError(f"{path} does not exist", "train a model first, or give -m") from None
+        raise ModelFileError(f"{path} does not exist", "check the path") from None
     except ModelFileError:
         raise
     except OSError as error:

@@ -177,6 +177,11 @@ class Progress:
                 f"{event.keys_saved:.0%} of keystrokes "
                 f"(n-gram baseline: {event.keys_saved_by_trigrams:.0%})"
             )
+        elif event.words_typed is not None and event.val_nats is not None:
+            score += (
+                "\nsimulated typing of the held-out text: not measured, since only "
+                f"{event.words_typed:,} words were typed (train longer, or hold out more text)"
+            )
         if event.new_items is not None:
             score += f"\nof the lines that it writes {event.new_items:.0%} are new"
         self._ui.note(

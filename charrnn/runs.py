@@ -16,6 +16,7 @@ from charrnn.errors import CharrnnError, ModelFileError, RunError, UsageError
 from charrnn.files import check_regular, is_missing, lock, quoted, tidy
 
 RUNS = Path("runs")
+VARIABLE = "CHARRNN_MODEL"  # of the environment: the model that is meant where none is named
 MODEL_NAME = "model.safetensors"  # the best model so far
 RESUME_NAME = "resume.safetensors"  # all that training needs to go on exactly
 RESUME_KEY = "charrnn-resume"  # key of that file's metadata that holds JSON
@@ -26,6 +27,8 @@ PLOT_NAME = "plot.html"
 # Beginnings of all file names in a run folder; the last one is TensorBoard's.
 OWN = (MODEL_NAME, RESUME_NAME, LOG_NAME, SAMPLES_NAME, PLOT_NAME, "events.out.tfevents.")
 
+NAMED = 5  # runs that an error lists
+
 Chosen = Callable[[Path, int], None]
 
 
@@ -33,7 +36,7 @@ def find(named: str | None = None, name: str = MODEL_NAME, chosen: Chosen | None
     """Return a file of the run that the user means; by default the model of the newest run.
 
     Args:
-        named: a run folder, the name of a run under runs/, or a file; None or "" stands for
+        named: the name of a run under runs/, a run folder, or a file; None or "" stands for
             $CHARRNN_MODEL, else the newest run.
         name: the file wanted of a run folder, MODEL_NAME or LOG_NAME.
         chosen: called with the newest run's folder and the number of runs, if it was taken from
@@ -41,18 +44,23 @@ def find(named: str | None = None, name: str = MODEL_NAME, chosen: Chosen | None
 
     Raises:
         UsageError: nothing was named and no run under runs/ has such a file.
-        ModelFileError, RunError: the folder named has no such file.
+        ModelFileError, RunError: what is named does not exist, or is a folder without such a file;
+            the error names runs that have one.
         OSError: runs/ cannot be read.
     """
-    named = named or os.environ.get("CHARRNN_MODEL")
-    if not named:
+    meant = named or os.environ.get(VARIABLE)
+    if not meant:
         return _newest(name, chosen)
-    path = _located(named)
+    path = _located(meant)
     if os.path.isdir(path):
         path /= name
-    elif name != MODEL_NAME and path.suffix == ".safetensors":
+    elif name != MODEL_NAME and path.suffix == ".safetensors" and os.path.isdir(path.parent):
         path = path.with_name(name)  # a run may be named by its model
     elif path.name != name or not os.path.isdir(path.parent):
+        if is_missing(path):
+            kind = ModelFileError if name == MODEL_NAME else RunError
+            origin = "" if named else f", which ${VARIABLE} names,"
+            raise kind(f"{path}{origin} does not exist", _instead(path, name))
         return path
     if is_missing(path):
         raise _lacking(path)
@@ -82,22 +90,63 @@ def _of_all_runs(name: str) -> list[Path]:
 
 
 def _located(named: str) -> Path:
-    """Return the path meant, which may be the name of a run under runs/."""
+    """Return the path meant: a run under runs/, unless what has the name here is one of ours.
+
+    A folder of texts, or a text, may be called as the run that was trained on it.
+    """
     path = Path(named)
-    return RUNS / path if not os.path.exists(path) and os.path.isdir(RUNS / path) else path
+    if os.path.exists(path) and (_is_ours(path) or not _holds_a_run(RUNS / path)):
+        return path
+    return RUNS / path if os.path.isdir(RUNS / path) else path
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether a path is a run folder, or a file that may be a model or a log.
+
+    What cannot be read may be one.
+    """
+    if os.path.isdir(path):
+        return _holds_a_run(path)
+    try:
+        check_regular(path)
+        with open(path, "rb") as file:
+            start = file.read(9)
+    except OSError:
+        return True
+    return b"{" in (start[:1], start[8:])  # a log; a model, after eight bytes with a size
+
+
+def _instead(path: Path, name: str) -> str:
+    """Return what to do where a run is not found: runs of a like name, else the newest ones.
+
+    Args:
+        path: what was looked for.
+        name: the file that a run must have.
+    """
+    from difflib import get_close_matches
+
+    names = [found.parent.name for found in reversed(_of_all_runs(name))]
+    wanted = path.parent.name if is_own(path.name) else path.name
+    near = [found for found in get_close_matches(wanted, names) if found != wanted]
+    if near:
+        return f"did you mean {' or '.join(map(quoted, near))}?"
+    if names:
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        return f"{RUNS}/ holds {', '.join(map(quoted, names[:NAMED]))}{more}"
+    return "train one with charrnn train TEXT"
 
 
 def _lacking(path: Path) -> CharrnnError:
     """Return the error that a run folder has no such file."""
     run = path.parent
     if path.name != MODEL_NAME:
-        return RunError(f"{run} holds no {path.name}", "name a run that has one")
+        return RunError(f"{run} holds no {path.name}", _instead(run, path.name))
     if os.path.exists(run / RESUME_NAME):
         return ModelFileError(
             f"{run} has no model yet: its training has not reached the first validation",
-            f"continue it with charrnn train --resume -o {quoted(run)}",
+            f"continue it with charrnn train --resume -m {quoted(run)}",
         )
-    return ModelFileError(f"{run} holds no {MODEL_NAME}", "name a run that has one")
+    return ModelFileError(f"{run} holds no {MODEL_NAME}", _instead(run, MODEL_NAME))
 
 
 def is_run(folder: str | Path) -> bool:
@@ -119,8 +168,12 @@ def is_own(name: str) -> bool:
 
 
 def is_resumable(named: str) -> bool:
-    """Return whether that is a run folder, or the name of a run, that `resumed` can claim."""
-    return os.path.exists(_located(named) / RESUME_NAME)
+    """Return whether that is a run folder, or the name of a run, that `resumed` can claim.
+
+    A text that is called as a run is the text.
+    """
+    path = _located(named)
+    return os.path.exists(path / RESUME_NAME) and (path == Path(named) or is_missing(named))
 
 
 def refuse(path: str, meant: str, instead: str) -> None:
@@ -267,13 +320,11 @@ def resumed(named: str | None, text: str | None) -> Claim:
         wanted = re.compile(rf"{re.escape(text)}(-\d+)?" if text else ".*", re.DOTALL)
         found = [p.parent for p in _of_all_runs(RESUME_NAME) if wanted.fullmatch(p.parent.name)]
         if not found:
-            raise RunError(f"nothing to resume under {RUNS}/", "name the run with -o")
+            raise RunError(f"nothing to resume under {RUNS}/", "name the run with -m")
         path = found[-1]
     if is_missing(path / RESUME_NAME):
-        raise RunError(
-            f"nothing to resume: {path / RESUME_NAME} does not exist",
-            "start without --resume, or name a run with -o",
-        )
+        lacking = path if is_missing(path) else path / RESUME_NAME
+        raise RunError(f"nothing to resume: {lacking} does not exist", _instead(path, RESUME_NAME))
     claim = Claim.of(path)
     if not claim:
         raise RunError(f"{path} is still being trained", "wait until it ends, or stop it first")

@@ -360,7 +360,9 @@ class Sampler:
     ) -> None:
         values = {name: getattr(config, name) for name in FILTERS}
         if config.known_words and not joints:
-            raise UsageError("--known-words needs a model of words", "train with --level word")
+            raise UsageError(
+                "known_words needs a model of words", "train one at level word", ["known_words"]
+            )
         values["known_words"] = joints if config.known_words else None
         self._filters = [(FILTERS[n], value) for n, value in values.items() if value is not None]
         self._config = config

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
-from itertools import chain
+from itertools import chain, islice
 from pathlib import PurePath
 from typing import Any, Self
 
@@ -29,6 +29,7 @@ from charrnn.text import (
     split_documents,
     whole_lines,
 )
+from charrnn.ui import waiting
 
 GLOBS = ("*.txt", "*.md")  # what is read of a folder,
 RECORD_GLOBS = ("*.jsonl", "*.ndjson", "*.csv", "*.tsv")  # and with a field
@@ -314,9 +315,15 @@ class Source:
 
     def _blocks(self, path: str, note: Note) -> Iterator[str]:
         name = _called(path)
+        stream = sys.stdin if path == "-" else None
         try:
-            with nullcontext(sys.stdin.buffer) if path == "-" else open(path, "rb") as file:
-                yield from decode(file, name, self.encoding, self.errors or "strict", note)
+            with ExitStack() as stack:
+                # (Opening a named pipe waits too.)
+                with waiting(name, note, stream) if stream or comes_once(path) else nullcontext():
+                    file = stream.buffer if stream else stack.enter_context(open(path, "rb"))
+                    blocks = decode(file, name, self.encoding, self.errors or "strict", note)
+                    first = [*islice(blocks, 1)]
+                yield from chain(first, blocks)
         except FileNotFoundError:
             raise TextError(f"{path} does not exist", "check the path") from None
         except OSError as error:

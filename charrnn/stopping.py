@@ -13,7 +13,23 @@ SENTENCE_END = re.compile(
     r"[.!?…]{1,7}[\"'”’»)\]]{0,8}(?=\s)"
     r"|[。！？]{1,7}[」』”’）]{0,8}(?=[^。！？」』”’）])"
 )  # fmt: skip
-SENTENCE_CONTEXT = 16  # characters in which a mark and its quotes are found
+SENTENCE_CONTEXT = 16  # characters in which a mark and its quotes, or an abbreviation, are found
+# Before a full stop that ends no sentence: initials, what has stops inside as "z.B.", "e.g." and
+# "Ph.D." have, and words that hardly end a sentence. Left out are "etc." and "No.", which often do.
+LAST_WORD = re.compile(r"[^\W\d_]+(?:\.[^\W\d_]+)*\Z")
+NO_INITIALS = ("I", "я")  # words, which end many a sentence
+_LISTED = (
+    # English
+    "Mr Mrs Ms Dr Prof Rev Hon St Mt Messrs Capt Col Gen Lt Maj Sgt Cpl Gov Sen Rep Pres Supt Esq "
+    "Jr Sr vs viz approx cf Fig Figs Vol Vols pp "
+    # German
+    "Hr Fr Hrn Frl Nr bzw bspw ca evtl ggf inkl vgl sog Abb Bd Hrsg Dipl Str "
+    # French, Spanish, Italian, Portuguese
+    "MM Mme Mlle Mgr Ste Sra Srta Dra Ud Uds Vd Vds Sto Sta Sig Sigg Dott Avv Exmo Exma pág núm "
+    # Dutch, Polish, Russian
+    "dhr mevr bijv ul np tzn tzw prof ул стр см св проф"
+)
+ABBREVIATIONS = frozenset(_LISTED.split())
 
 
 class Ending:
@@ -38,7 +54,8 @@ class Ending:
         self._last_word = ""  # what may still become longer,
         self._joiner = 0  # with a character that may join it to more, or end it
         self._in_line = bool(seed.rpartition("\n")[2].strip())
-        self._before = ""  # the last characters, for the sentences
+        self._before = seed[-SENTENCE_CONTEXT:]  # the last characters, for the sentences,
+        self._of_seed = len(self._before)  # of which so many are the seed's
         checks = (
             (self._stop, rules.stop),
             (self._word, rules.words),
@@ -130,12 +147,16 @@ class Ending:
 
     def _sentence(self, new: str) -> tuple[int, int, str] | None:
         before = len(self._before)
-        for match in SENTENCE_END.finditer(self._before + new):
+        text = self._before + new
+        for match in SENTENCE_END.finditer(text, self._of_seed):
             end = match.end() - before
-            self._sentences += end >= 0  # the character that shows it is new
+            if end < 0 or (match[0] == "." and _is_abbreviated(text[: match.start()])):
+                continue  # the character that shows it is not new, or it is no end
+            self._sentences += 1
             if self._sentences == self._rules.sentences:
                 return end + 1, end, "sentences"
-        self._before = (self._before + new)[-SENTENCE_CONTEXT:]
+        self._before = text[-SENTENCE_CONTEXT:]
+        self._of_seed = max(0, self._of_seed - len(text) + len(self._before))
         return None
 
     def _item(self, new: str) -> tuple[int, int, str] | None:
@@ -153,3 +174,15 @@ class Ending:
             ),
             default=0,
         )
+
+
+def _is_abbreviated(text: str) -> bool:
+    """Return whether a full stop after a text belongs to its last word and ends no sentence."""
+    found = LAST_WORD.search(text[-SENTENCE_CONTEXT:])
+    if not found:
+        return False
+    word = found[0]
+    parts = word.split(".")
+    if len(parts) == 1:
+        return word in ABBREVIATIONS or (len(word) == 1 and word not in NO_INITIALS)
+    return max(map(len, parts)) <= 2

@@ -28,11 +28,13 @@ class Tuned(NamedTuple):
         weights: of the sources.
         saved: share of the keys that SHOWN suggestions save, None if there was too little text.
         saved_by_trigrams: the same for the trigrams alone.
+        words: that were typed, and can save keys.
     """
 
     weights: Weights
     saved: float | None
     saved_by_trigrams: float | None
+    words: int
 
 
 class _Word(NamedTuple):
@@ -78,11 +80,12 @@ def tune(
         words.append(word)
     first, second = words[: len(words) // 2], words[len(words) // 2 :]
     weights = _fit(words)
-    if sum(len(word.options) > 1 for word in words) < LEAST_WORDS:  # the others save no keys
-        return Tuned(weights, None, None)
+    count = sum(len(word.options) > 1 for word in words)  # the others save no keys
+    if count < LEAST_WORDS:
+        return Tuned(weights, None, None, count)
     saved = _saved(text, first, _by(_fit(second))) + _saved(text, second, _by(_fit(first)))
     chars = words[-1].end - words[0].start
-    return Tuned(weights, saved / chars, _saved(text, words, _by_trigrams) / chars)
+    return Tuned(weights, saved / chars, _saved(text, words, _by_trigrams) / chars, count)
 
 
 def _type(

@@ -8,7 +8,8 @@ from typing import Self
 from charrnn.ui import Ui, duration
 
 REWRITE_SECONDS = 0.5  # between two states of the line on a terminal
-LINE_SECONDS = 10.0  # between two lines elsewhere
+LINE_SECONDS = 10.0  # between two lines elsewhere,
+FIRST_SECONDS = 2.0  # and before the first one, if it will take long
 
 
 class Working:
@@ -47,11 +48,14 @@ class Working:
         """Count so many more characters as done; parts of one are allowed."""
         self.done += chars
         now = time.monotonic()
+        left = self._left(now)
         pause = REWRITE_SECONDS if self._on_terminal else LINE_SECONDS
+        if self._told == self._began and left and left > LINE_SECONDS:
+            pause = min(pause, FIRST_SECONDS)
         if self._ui.quiet or now - self._told < pause:
             return
         self._told = now
-        line = f"{self._doing}: {self._state(now - self._began)}"
+        line = f"{self._doing}: {self._state(left)}"
         if self._on_terminal:
             # Spaces cover what a longer line leaves; the cursor waits where the next one begins.
             self._write(line.ljust(len(self._line)))
@@ -59,12 +63,17 @@ class Working:
         else:
             self._ui.note(line)
 
-    def _state(self, seconds: float) -> str:
+    def _left(self, now: float) -> float | None:
+        """Seconds that the rest will take; None if that is not known."""
+        if not self._total or not self.done:
+            return None
+        return (now - self._began) * (self._total / self.done - 1)
+
+    def _state(self, left: float | None) -> str:
         if not self._total:
             return f"{self.done:,.0f} characters"
-        share = self.done / self._total
-        left = f", {duration(seconds * (1 - share) / share)} left" if share else ""
-        return f"{share:.0%} done{left}"
+        end = "" if left is None else f", {duration(left)} left"
+        return f"{self.done / self._total:.0%} done{end}"
 
     def note(self, message: str) -> None:
         """Say something else."""

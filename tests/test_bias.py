@@ -78,7 +78,7 @@ class TestBan:
     def test_everything(self, model: Model) -> None:
         """To ban every token is wrong usage."""
         every = dict.fromkeys(model.file.tokenizer.tokens[:-1], -math.inf)
-        with pytest.raises(UsageError, match="--ban"):
+        with pytest.raises(UsageError, match="bias bans every token"):
             written(model, "The", every)
 
     def test_all_but_one(self, char_model: Model) -> None:

@@ -35,7 +35,7 @@ class TestModelConfig:
     def test_tied(self) -> None:
         """Tied to the tokens' vectors, the output layer has no matrix of its own; sizes agree."""
         assert "output" not in ModelConfig(11, hidden=5, embedding=5, tied=True).shapes()
-        with pytest.raises(UsageError, match="hidden size"):
+        with pytest.raises(UsageError, match="as large as hidden"):
             ModelConfig(11, hidden=5, embedding=3, tied=True)
 
     def test_parameters(self) -> None:
@@ -68,8 +68,8 @@ class TestTrainingConfig:
         assert TrainingConfig(**limit)
 
     def test_no_limit(self) -> None:
-        """A training without an end is refused, and the options that end it are named."""
-        with pytest.raises(UsageError, match="--time, --epochs or --steps"):
+        """A training without an end is refused, and the limits that end it are named."""
+        with pytest.raises(UsageError, match="give seconds, epochs or steps"):
             TrainingConfig()
 
     @pytest.mark.parametrize(
@@ -90,13 +90,11 @@ class TestTrainingConfig:
         ],
     )
     def test_out_of_range(self, name: str, values: list[Any]) -> None:
-        """A value out of its range is refused by the name of its option."""
-        option = {"seconds": "--time", "seed": "--random-seed"}.get(
-            name, f"--{name.replace('_', '-')}"
-        )
+        """A value out of its range is refused by the name of its field."""
         for value in values:
-            with pytest.raises(UsageError, match=option):
+            with pytest.raises(UsageError, match=rf"\b{name}\b") as caught:
                 TrainingConfig(**({"steps": 1} | {name: value}))
+            assert name in caught.value.fields
 
     @pytest.mark.parametrize(
         "values", [{"val": 0}, {"dropout": 0}, {"seed": 0}, {"seed": 2**63 - 1}, {"bptt": 1}]
@@ -125,10 +123,11 @@ class TestSamplingConfig:
         ],
     )
     def test_out_of_range(self, name: str, values: list[Any]) -> None:
-        """A value out of its range is refused by the name of its option."""
+        """A value out of its range is refused by the name of its field."""
         for value in values:
-            with pytest.raises(UsageError, match=f"--{name.replace('_', '-')}"):
+            with pytest.raises(UsageError, match=rf"^{name} (must|needs)") as caught:
                 SamplingConfig(**{name: value})
+            assert [*caught.value.fields] == [name]
 
     @pytest.mark.parametrize(
         "values",
@@ -158,22 +157,23 @@ class TestSamplingConfig:
 
 class TestStopConfig:
     @pytest.mark.parametrize(
-        ("name", "option", "values"),
+        ("name", "values"),
         [
-            ("chars", "--length", [-1]),
-            ("tokens", "--tokens", [-1]),
-            ("words", "--words", [0, -1]),
-            ("lines", "--lines", [0, -1]),
-            ("sentences", "--sentences", [0, -1]),
-            ("stop", "--stop", [[""], ["a", ""]]),
-            ("seconds", "--time", [0, -1, NAN, INF]),
+            ("chars", [-1]),
+            ("tokens", [-1]),
+            ("words", [0, -1]),
+            ("lines", [0, -1]),
+            ("sentences", [0, -1]),
+            ("stop", [[""], ["a", ""]]),
+            ("seconds", [0, -1, NAN, INF]),
         ],
     )
-    def test_out_of_range(self, name: str, option: str, values: list[Any]) -> None:
-        """A value out of its range is refused by the name of its option."""
+    def test_out_of_range(self, name: str, values: list[Any]) -> None:
+        """A value out of its range is refused by the name of its field."""
         for value in values:
-            with pytest.raises(UsageError, match=option):
+            with pytest.raises(UsageError, match=rf"^{name} (must|needs)") as caught:
                 StopConfig(**{name: value})
+            assert [*caught.value.fields] == [name]
 
     @pytest.mark.parametrize(
         "values",

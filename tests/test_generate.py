@@ -130,6 +130,12 @@ class TestLength:
             assert one(word_model, s, StopConfig(tokens=sample.tokens))[0] == text
             assert len(one(word_model, s, StopConfig(tokens=sample.tokens - 1))[0]) < length
 
+    @pytest.mark.parametrize(("name", "value"), [("length", -1), ("random_seed", -1), ("top_k", 0)])
+    def test_out_of_range(self, char_model: Model, name: str, value: int) -> None:
+        """An error of the Python interface names its argument, not an option."""
+        with pytest.raises(UsageError, match=f"^{name} must be"):
+            char_model.generate(**{name: value})  # type: ignore[arg-type]
+
     def test_nothing(self, model: Model) -> None:
         """A length of 0 writes nothing."""
         assert written(model, "The fox", 0) == ""

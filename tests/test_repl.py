@@ -765,7 +765,7 @@ class TestCommands:
             ("/set dial loud", "no dial 'loud'; use quiet, normal, eager or a number from 0 to 1"),
             ("/set dial nan", "no dial 'nan'; use quiet, normal, eager or a number from 0 to 1"),
             ("/set count 0", "/set count 0 sets nothing; try /set dial quiet or /set count 5"),
-            ("/model nowhere", "nowhere does not exist; train a model first, or give -m"),
+            ("/model nowhere", "nowhere does not exist; train one with charrnn train TEXT"),
             ("/save", "/save needs a file; name one: /save notes.txt"),
             ("/save /", "/ exists already; name another file"),
         ],

@@ -19,6 +19,7 @@ from charrnn.runs import (
     SAMPLES_NAME,
     Claim,
     find,
+    is_resumable,
     is_run,
     new,
     refuse,
@@ -118,6 +119,54 @@ class TestFindModel:
         with pytest.raises(ModelFileError, match=f"notes holds no {MODEL_NAME}"):
             find("notes")
 
+    @pytest.mark.parametrize("named", ["nosuch", "runs/boko", "notes", "boko/model.safetensors"])
+    def test_not_found(self, named: str) -> None:
+        """What is no run is told by name, with the runs that there are, the newest first."""
+        for age in range(7):
+            self.run(f"runs/run{age}", age)
+        Path("notes").mkdir()
+        with pytest.raises(ModelFileError, match=named) as caught:
+            find(named)
+        assert caught.value.exit_code == 1
+        assert caught.value.hint == "runs/ holds run0, run1, run2, run3, run4 and 2 more"
+
+    @pytest.mark.parametrize("named", ["boko", "runs/boko", "runs/boko/model.safetensors", "Book"])
+    def test_near(self, named: str) -> None:
+        """Runs of a like name are named, but only those that have what is wanted."""
+        for name in ("book", "book-2", "other"):
+            self.run(f"runs/{name}")
+        made("runs/books", LOG_NAME)
+        with pytest.raises(ModelFileError, match="does not exist; did you mean book ") as caught:
+            find(named)
+        assert "books" not in caught.value.hint
+        assert "other" not in caught.value.hint
+
+    def test_not_found_in_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If $CHARRNN_MODEL names no run, the error says where the name comes from."""
+        monkeypatch.setenv("CHARRNN_MODEL", "nosuch")
+        with pytest.raises(ModelFileError, match=r"nosuch, which \$CHARRNN_MODEL names, does not"):
+            find(None)
+
+    def test_called_as_a_folder_or_text(self) -> None:
+        """A folder of texts or a text does not hide the run that was trained on it."""
+        path = self.run("runs/book")
+        made("book", "chapter.txt")
+        assert find("book") == path
+        (Path("book") / "chapter.txt").rename("chapter")
+        assert find("./book/") == path
+        Path("book").rmdir()
+        Path("book").write_text("It was a dark and stormy night.")
+        assert find("book") == path
+
+    def test_called_as_a_run(self) -> None:
+        """A run folder, or what may be a model file, is meant before a run under runs/."""
+        self.run("runs/book")
+        path = self.run("book")
+        assert find("book") == path
+        self.run("runs/model")
+        Path("model").write_bytes(b"\x02" + bytes(7) + b"{}")
+        assert find("model") == Path("model")
+
     def test_default_is_relative(self) -> None:
         """Runs are looked for under runs/ of the folder where the user is."""
         assert not RUNS.is_absolute()
@@ -145,7 +194,7 @@ class TestFindModel:
         made("runs/book", RESUME_NAME, LOG_NAME)
         with pytest.raises(ModelFileError, match="book has no model yet") as caught:
             find(named)
-        assert "charrnn train --resume -o runs/book" in caught.value.hint
+        assert "charrnn train --resume -m runs/book" in caught.value.hint
 
     def test_no_model_yet_is_not_the_newest(self) -> None:
         """A run without a model is not taken before one that has a model."""
@@ -182,6 +231,12 @@ class TestFindLog:
         made("notes", "notes.txt")
         with pytest.raises(RunError, match=f"notes holds no {LOG_NAME}"):
             find("notes", LOG_NAME)
+
+    @pytest.mark.parametrize("named", ["odl", "odl/log.jsonl", "odl/model.safetensors"])
+    def test_near(self, named: str) -> None:
+        """A name that is not found is answered with those like it."""
+        with pytest.raises(RunError, match=r"odl.* does not exist; did you mean old\?"):
+            find(named, LOG_NAME)
 
 
 class TestIsRun:
@@ -353,6 +408,20 @@ class TestClaim:
             resumed(named, None)
         assert os.listdir("runs/empty") == []
         assert os.listdir() == ["runs"]
+
+    def test_resumed_near(self) -> None:
+        """A name that is not found is answered with that of a run that can be resumed."""
+        made("runs/book", RESUME_NAME, LOG_NAME)
+        with pytest.raises(RunError, match=r"boko does not exist; did you mean book\?"):
+            resumed("boko", None)
+
+    def test_resumed_called_as_its_text(self) -> None:
+        """A folder of texts does not hide the run that was trained on it."""
+        made("runs/book", RESUME_NAME, LOG_NAME)
+        made("book", "chapter.txt")
+        with resumed("book", None) as path:
+            assert path == Path("runs/book")
+        assert not is_resumable("book")  # in the place of a text it is one
 
     def test_resumed_while_trained(self) -> None:
         """A run that another process trains cannot be resumed."""

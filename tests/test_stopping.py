@@ -101,10 +101,17 @@ def lines_met(text: str, count: int, seed: str) -> Met | None:
     return None
 
 
-def sentences_met(text: str, count: int) -> Met | None:
+def is_initial(text: str) -> bool:
+    """A single letter with a full stop; the letters here are no words such as I."""
+    return text[-1:] == "." and text[-2:-1].isalpha() and not text[-3:-2].isalpha()
+
+
+def sentences_met(text: str, count: int, seed: str) -> Met | None:
     """After a mark and closing quotes, at white space; after a CJK mark, at anything else."""
     for end, after in enumerate(text):
         before = text[:end]
+        if is_initial(seed + before):
+            continue
         western = before.rstrip("\"'”’»)]")[-1:] in (*".!?…",) and after.isspace()
         cjk = before.rstrip("」』”’）")[-1:] in (*"。！？",) and after not in "。！？」』”’）"
         if western or cjk:
@@ -138,7 +145,7 @@ def expected(rules: StopConfig, seed: str, tokens: Sequence[str]) -> Outcome:
         stop_met(text, rules.stop),
         rules.words and words_met(text, rules.words),
         rules.lines and lines_met(text, rules.lines, seed),
-        rules.sentences and sentences_met(text, rules.sentences),
+        rules.sentences and sentences_met(text, rules.sentences, seed),
         item_met(text, rules.item) if rules.item else None,
     ]
     first = min((m for m in met if m), default=None)
@@ -342,7 +349,7 @@ class TestSentences:
             (1, "(Why?!) Then", "(Why?!)"),
             (1, "«Non…» Puis", "«Non…»"),
             (1, "Well... So", "Well..."),
-            (1, "a.b.c.\nd", "a.b.c."),
+            (1, "abc.def.ghi.\nd", "abc.def.ghi."),
             (1, "吾輩は猫である。名前は", "吾輩は猫である。"),
             (1, "「何だ！？」と", "「何だ！？」"),
             (2, "猫。犬。鳥", "猫。犬。"),
@@ -353,6 +360,30 @@ class TestSentences:
         """It ends after the mark and its closing quotes, once it is known that none follows."""
         for cut in ([[text]], singly(text)):
             assert fed(StopConfig(sentences=count), "", cut)[:2] == (shown, "sentences")
+
+    @pytest.mark.parametrize(
+        "text",
+        ["Dr. Who came.", "Here is Mr.\nDarcy.", "It is so, e.g. here.", "Das ist z.B. hier.",
+         "z. B. so.", "J. R. R. Tolkien wrote.", "She has a Ph.D. in it.", "M. X et Mme. Y y vont.",
+         "El Sr. Pérez viene.", "Так, т.д. вот."],
+    )  # fmt: skip
+    def test_abbreviations(self, text: str) -> None:
+        """The stop of an abbreviation or an initial ends no sentence."""
+        for cut in ([[text + " Then"]], singly(text + " Then")):
+            assert fed(StopConfig(sentences=1), "", cut)[:2] == (text, "sentences")
+
+    @pytest.mark.parametrize(
+        "text", ["So do I.", "He said no.", "We met Drs.", "That is all, etc."]
+    )
+    def test_no_abbreviations(self, text: str) -> None:
+        """The stop of a word that looks alike, or often ends a sentence, ends one."""
+        assert fed(StopConfig(sentences=1), "", singly(text + " Then")).text == text
+
+    @pytest.mark.parametrize(("seed", "text"), [("I met Dr", ". Who."), ("I met D", "r. Who.")])
+    def test_abbreviation_of_the_seed(self, seed: str, text: str) -> None:
+        """An abbreviation may begin in the seed."""
+        for cut in ([[text + " So"]], singly(text + " So")):
+            assert fed(StopConfig(sentences=1), seed, cut).text == text
 
     @pytest.mark.parametrize("text", ["One.", "One.)", "3.14", "猫。", "猫。」", "and so on"])
     def test_not_known(self, text: str) -> None:

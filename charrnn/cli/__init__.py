@@ -2,9 +2,11 @@
 
 import io
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Annotated, TextIO, cast
 
 import typer
@@ -16,15 +18,17 @@ from charrnn.cli.generate import generate
 from charrnn.cli.info import info
 from charrnn.cli.learned import learned
 from charrnn.cli.lsp import lsp
+from charrnn.cli.options import named
 from charrnn.cli.plot import plot
 from charrnn.cli.score import score
 from charrnn.cli.train import train
-from charrnn.errors import PANIC, CharrnnError, is_out_of_memory
+from charrnn.errors import PANIC, CharrnnError, UsageError, is_out_of_memory
 from charrnn.ui import Ui, Unbroken, devnull, write_text
 
 LESS_MEMORY = (
     "close other programs; --hidden, --batch, --bptt and --vocab-size say what training needs"
 )
+TAKE_TEXT = ("train", "generate", "eval", "score")  # a text, or its name, as an argument
 
 app = typer.Typer(
     name="charrnn",
@@ -95,6 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not isinstance(error, Exception) and type(error).__name__ != PANIC:
             raise
         message, code = _explain(error)
+        if arguments and arguments[0] in TAKE_TEXT:
+            message += _dashed(message, arguments)
         if meta.get("debug"):
             Ui().note(traceback.format_exc().rstrip())
         else:
@@ -105,9 +111,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _dashed(message: str, arguments: Sequence[str]) -> str:
+    """Return how to give a text that begins with a dash, if one may have been read as options.
+
+    An option that does not exist may be one, and so may what holds a space, such as "-no way",
+    which is read as -n with a value.
+    """
+    from charrnn.files import quoted  # not above: it would slow every command's start
+
+    unknown = re.fullmatch(r"No such option: (.*)\. Try -h\.", message, re.DOTALL)
+    for argument in takewhile(lambda argument: argument != "--", arguments):
+        spaced = " " in argument and argument[2:] in message
+        if argument.startswith("-") and (spaced or (unknown and argument.startswith(unknown[1]))):
+            end = "" if message.endswith(".") else "."
+            return (
+                f"{end} Text that begins with a dash goes after --: "
+                f"charrnn {arguments[0]} -- {quoted(argument)}"
+            )
+    return ""
+
+
 def _explain(error: BaseException) -> tuple[str, int]:
     """What an error is called, and its exit code."""
     match error:
+        case UsageError():
+            message, code = named(error), error.exit_code
         case CharrnnError():
             message, code = str(error), error.exit_code
         case typer.TyperException():

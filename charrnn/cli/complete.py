@@ -1,17 +1,25 @@
 """charrnn complete: next words, as one types."""
 
+import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
 from charrnn.cli.options import Debug, Dial, Json, ModelOption, Quiet, say_which
-from charrnn.errors import UsageError
-from charrnn.ui import Ui, write_json, write_text
+from charrnn.errors import CharrnnError, UsageError
+from charrnn.ui import Ui, waiting, write_json, write_text
+
+if TYPE_CHECKING:
+    from charrnn.complete import Completion
+
+KEYS = ("id", "typed", "k")  # of an object that is read with --json-in
+MOST = 1000  # completions that it can ask for
 
 
 def complete(
@@ -32,6 +40,14 @@ def complete(
     vi: Annotated[
         bool, Option("--vi", help="Keys as in vi.  [default: as ~/.inputrc says]")
     ] = False,
+    json_in: Annotated[
+        bool,
+        Option(
+            "--json-in",
+            help='Read one JSON object a line, {"id": ..., "typed": ..., "k": ...}, and print one '
+            "for each; id and k may be left out, typed may hold several lines.",
+        ),
+    ] = False,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -49,12 +65,13 @@ def complete(
 
     if tab not in ("take", "cycle"):
         raise UsageError(f"no --tab {tab!r}", "use take or cycle")
-    on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not json_lines
+    on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not (json_lines or json_in)
     # On a terminal a wrong suggestion disturbs.
     least = config.dial(dial or ("normal" if on_terminal else "eager"))
+    ui = Ui(quiet)
     if on_terminal:
         with unechoed():
-            path = runs.find(model, chosen=say_which(Ui(quiet)))
+            path = runs.find(model, chosen=say_which(ui))
             loaded = charrnn.load(path)
 
             from charrnn.learned import Learned
@@ -71,13 +88,22 @@ def complete(
         raise UsageError("-o is for a session on a terminal", "redirect standard output instead")
     if learn:
         raise UsageError("--learn is for a session on a terminal", "leave it out")
-    loaded = charrnn.load(runs.find(model, chosen=say_which(Ui(quiet))))
-    for line in sys.stdin:
+    loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
+    with waiting("standard input", ui.note, sys.stdin):
+        first = [*islice(sys.stdin, 1)]
+    lines = chain(first, sys.stdin)
+
+    def likely(typed: str, k: int) -> list["Completion"]:
+        return [c for c in loaded.complete(typed, k) if c.p >= least]
+
+    if json_in:
+        _answer(lines, likely, count)
+        return
+    for line in lines:
         typed = line.rstrip("\r\n")
-        completions = [c for c in loaded.complete(typed, count) if c.p >= least]
+        completions = likely(typed, count)
         if json_lines:
-            found = [{"text": c.text, "p": c.p} for c in completions]
-            write_json({"typed": typed, "completions": found})
+            write_json(_record(typed, completions))
         else:
             write_text("\t".join(f"{c.text}\t{c.p:.3f}" for c in completions))
 
@@ -111,3 +137,57 @@ def _inputrc_says_vi() -> bool:
         return False
     settings = [line.split()[2:3] for line in lines if line.split()[:2] == ["set", "editing-mode"]]
     return settings[-1:] == [["vi"]]
+
+
+def _answer(
+    lines: Iterable[str], likely: "Callable[[str, int], list[Completion]]", count: int
+) -> None:
+    """Answer each line, an object as KEYS has it, with an object: completions, or an error.
+
+    Raises:
+        CharrnnError: some lines were answered with an error.
+    """
+    asked = failed = 0
+    for line in lines:
+        asked += 1
+        answer: dict[str, Any] = {}
+        try:
+            question = _question(line)
+            answer |= {key: question[key] for key in ("id",) if key in question}
+            typed, k = question.get("typed"), question.get("k", count)
+            if unknown := question.keys() - KEYS:
+                raise UsageError(f"unknown key {min(unknown)!r}", f"use {', '.join(KEYS)}")
+            if not isinstance(typed, str):
+                raise UsageError('"typed" must be a string')
+            if type(k) is not int or not 1 <= k <= MOST:
+                raise UsageError(f'"k" must be a whole number from 1 to {MOST:,}')
+            answer |= _record(typed, likely(typed, k))
+        except CharrnnError as error:
+            failed += 1
+            answer["error"] = str(error)
+        write_json(answer)
+    if failed:
+        raise CharrnnError(
+            f"{failed:,} of {asked:,} lines were answered with an error", "see what they say"
+        )
+
+
+def _question(line: str) -> dict[str, Any]:
+    """Return the object in a line.
+
+    Raises:
+        UsageError: it holds none.
+    """
+    try:
+        question = json.loads(line)
+        json.dumps(question, allow_nan=False)  # it must be possible to pass its id through
+    except (ValueError, RecursionError):
+        question = None
+    if not isinstance(question, dict):
+        raise UsageError("the line is not a JSON object", 'write for example {"typed": "The fo"}')
+    return question
+
+
+def _record(typed: str, completions: "list[Completion]") -> dict[str, Any]:
+    found = [{"text": c.text, "p": c.p} for c in completions]
+    return {"typed": typed, "completions": found}

@@ -40,7 +40,7 @@ BEST_OF = 16  # tries for each gap of a template
 def generate(
     seed: Annotated[
         str | None,
-        typer.Argument(metavar="[SEED]", help="Text to continue; - reads it from a pipe."),
+        typer.Argument(metavar="[SEED]", help="Text to continue; - is standard input."),
     ] = None,
     model: ModelOption = None,
     length: Annotated[
@@ -54,7 +54,7 @@ def generate(
     stop: Annotated[
         list[str] | None, Option(metavar="TEXT", help="End before this text; may be repeated.")
     ] = None,
-    time: Annotated[str | None, Option(help="Time to write for: 10s, 1m.")] = None,
+    time: Annotated[str | None, Option(help="Time to write for: 10s, 1m30s, 1:30.")] = None,
     temperature: Annotated[
         str | None,
         Option(
@@ -184,6 +184,11 @@ def generate(
     items = loaded.shape == "lines"
     if not rules.keys() & {"chars", "tokens", "seconds"}:
         rules["chars"] = LONGEST if rules or loaded.shape != "text" else LENGTH
+    if items and lines is not None and lines > 1:
+        ui.warn(
+            f"each text of this model is one line, so --lines {lines} writes one; "
+            f"for {lines} lines give -N {lines}"
+        )
     samplings = [replace(sampling, temperature=t) for t in _temperatures(temperature)]
     known = partial(_known, model=loaded, unknown=unknown, ui=ui)
     seeds = [*map(known, seeds)]
@@ -258,7 +263,8 @@ def _novelty(parts: Iterable["Part"], index: "WordRuns | Items", ui: Ui) -> Iter
             new, count = new + share, count + 1
         text = ""
     if not runs:
-        ui.note(f"\nnovelty: {new:.0f} of {count} are not in the training text")
+        told = f"{new:.0f} of {count} are not in the training text" if count else "-, no line ended"
+        ui.note(f"\nnovelty: {told}")
 
 
 def _share_new(index: "WordRuns | Items", sample: "Sample", text: str) -> float | None:
@@ -267,6 +273,8 @@ def _share_new(index: "WordRuns | Items", sample: "Sample", text: str) -> float 
 
     if isinstance(index, WordRuns):
         return index.novelty(text)
+    if sample.why == "template":  # which may have several lines
+        return index.novelty([line for line in text.splitlines() if line.strip()])
     line = (sample.seed + text).rpartition("\n")[2]
     return index.novelty([line]) if sample.why == "item" else None
 
@@ -314,7 +322,11 @@ def _seeds(
         runs.refuse(seed, "a seed", "name the model with -m {}")
     if seed is not None and file is not None:
         raise UsageError("both a SEED and --file are given", "give one of them")
-    piped = seed == "-" or (seed is None and _is_piped(sys.stdin))
+    piped = seed == "-"
+    if seed is None and file is None and _is_piped(sys.stdin):
+        piped = not _is_shared(sys.stdin)
+        if not piped:
+            ui.note("standard input is not read, since others read it too; - takes it as the seed")
     if file is None and not piped:
         return [meant(seed or "")]
     from charrnn.source import Source
@@ -384,6 +396,23 @@ def _is_piped(stream: TextIO | None) -> bool:
     except (OSError, ValueError):
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
+
+
+def _is_shared(stream: TextIO) -> bool:
+    """Whether others read a pipe or file too, such as the shell whose loop calls this command.
+
+    Of a file something was read then already; a pipe is also our parent's standard input, which
+    only Linux tells.
+    """
+    number = stream.fileno()
+    try:
+        theirs = os.stat(f"/proc/{os.getppid()}/fd/0")
+    except OSError:
+        pass
+    else:
+        if os.path.samestat(theirs, os.fstat(number)):
+            return True
+    return stat.S_ISREG(os.fstat(number).st_mode) and os.lseek(number, 0, os.SEEK_CUR) > 0
 
 
 @contextmanager

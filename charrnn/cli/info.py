@@ -5,15 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn.cli.options import Debug, Json, Quiet, say_which
+from charrnn.cli.options import Debug, Json, ModelOption, Quiet, say_which
+from charrnn.errors import UsageError
 from charrnn.ui import Ui, bits, duration, write_json, write_text
 
 
 def info(
     run: Annotated[
         str | None,
-        typer.Argument(metavar="[RUN]", help="Run folder or model file.  [default: the newest]"),
+        typer.Argument(metavar="[RUN]", help="The same as -m."),
     ] = None,
+    model: ModelOption = None,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -22,17 +24,19 @@ def info(
     from charrnn import model_file, runs
     from charrnn.files import spelled
 
-    path = runs.find(run, chosen=say_which(Ui(quiet), "name another one to see it"))
-    model = model_file.load(path)
+    if run and model:
+        raise UsageError("both RUN and -m are given", "give one of them")
+    path = runs.find(run or model, chosen=say_which(Ui(quiet)))
+    found = model_file.load(path)
     facts: dict[str, Any] = {
         "path": spelled(path),
         "bytes": path.stat().st_size,
-        "level": model.tokenizer.level,
-        **asdict(model.config),
-        "parameters": model.config.parameters,
+        "level": found.tokenizer.level,
+        **asdict(found.config),
+        "parameters": found.config.parameters,
     }
     # A file may claim anything of its training, but not what it is.
-    facts |= {name: value for name, value in model.training.items() if name not in facts}
+    facts |= {name: value for name, value in found.training.items() if name not in facts}
     if json_lines:
         write_json(facts)
         return

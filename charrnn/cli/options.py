@@ -32,7 +32,15 @@ def _unescaped(text: str | None) -> str | None:
     return None if text is None else unescape(text)
 
 
-UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
+# Times as they are written: 1h30m, 5 min; 90 (seconds); 1:30 and 1:30:00. What "1h30" means is not
+# guessed.
+UNITS = re.compile(
+    rf"(?:{_NUMBER}\s*d(?:ays?)?)?\s*(?:{_NUMBER}\s*h(?:(?:ou)?rs?)?)?\s*"
+    rf"(?:{_NUMBER}\s*m(?:in(?:ute)?s?)?)?\s*(?:{_NUMBER}\s*s(?:ec(?:ond)?s?)?)?"
+)
+PLAIN = re.compile(_NUMBER)
+CLOCK = re.compile(r"(?:([0-9]+):(?=[0-5]?[0-9]:))?([0-9]+):([0-5]?[0-9](?:\.[0-9]+)?)")
 
 ModelOption = Annotated[
     str | None,
@@ -40,7 +48,7 @@ ModelOption = Annotated[
         "-m",
         "--model",
         metavar="RUN",
-        help="Run folder or model file.  [default: $CHARRNN_MODEL, else the newest run]",
+        help="Run, run folder or model file.  [default: $CHARRNN_MODEL, else the newest run]",
         show_default=False,
     ),
 ]
@@ -125,32 +133,52 @@ Debug = Annotated[
 ]
 
 
+# Options that are not called as the field that they set.
+OPTIONS = {
+    "bias": "--bias or --ban",
+    "chars": "--length",
+    "embedding": "--embed",
+    "seconds": "--time",
+    "seed": "--random-seed",
+}
+
+
+def named(error: UsageError) -> str:
+    """Return what an error says, with the options' names in place of the fields'."""
+    message = str(error)
+    for field in error.fields:
+        option = OPTIONS.get(field, "--" + field.replace("_", "-"))
+        message = re.sub(rf"(?<![\w-]){field}\b", option, message, count=1)
+    return message
+
+
 def given(**options: Any) -> dict[str, Any]:
     """The options that the user has set."""
     return {name: value for name, value in options.items() if value is not None}
 
 
-def say_which(ui: Ui, how: str = "choose with -m") -> "Chosen":
-    """Return what tells on a terminal which of several runs a command uses, for runs.find.
-
-    Args:
-        how: what to do to use another one.
-    """
+def say_which(ui: Ui) -> "Chosen":
+    """Return what tells on a terminal which of several runs a command uses, for runs.find."""
 
     def say(run: Path, count: int) -> None:
         if sys.stderr.isatty():
-            ui.note(f"using {run} (newest of {count} runs; {how})")
+            ui.note(f"using {run} (newest of {count} runs; choose with -m)")
 
     return say
 
 
 def seconds(text: str) -> float:
-    """The seconds that a time such as 90, 60s, 5m or 1.5h means.
+    """Return the seconds that a time such as 90, 5min, 1h30m or 1:30 (minutes:seconds) means.
 
     Raises:
         UsageError: it is not a time.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip().lower())
-    if not match:
-        raise UsageError(f"--time {text!r} is not a time", "write for example 60s, 5m or 1h")
-    return float(match[1]) * UNITS[match[2]]
+    plain = text.strip().lower()
+    if clock := CLOCK.fullmatch(plain):
+        hours, minutes, rest = clock.groups()
+        return 3600 * float(hours or 0) + 60 * float(minutes) + float(rest)
+    units = UNITS.fullmatch(f"{plain}s" if PLAIN.fullmatch(plain) else plain)
+    if not units or not plain:
+        raise UsageError(f"--time {text!r} is not a time", "write for example 60s, 5m or 1h30m")
+    found = zip(units.groups(), (86400, 3600, 60, 1), strict=True)
+    return sum(float(number) * unit for number, unit in found if number)

@@ -23,7 +23,17 @@ COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "red")
 def plot(
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RUN]...", help="Run folders or logs.  [default: the newest run]"),
+        typer.Argument(metavar="[RUN]...", help="Runs, run folders or logs; the same as -m."),
+    ] = None,
+    models: Annotated[
+        list[str] | None,
+        Option(
+            "-m",
+            "--model",
+            metavar="RUN",
+            help="Run; may be repeated.  [default: $CHARRNN_MODEL, else the newest run]",
+            show_default=False,
+        ),
     ] = None,
     output: Annotated[
         str | None,
@@ -51,24 +61,25 @@ def plot(
     if json_lines and output == "-":
         raise UsageError("--json and -o - both mean standard output", "name a file with -o")
     ui = Ui(quiet)
-    logs = read_logs(runs or [], say_which(ui, "name another one to see it"))
+    logs = read_logs([*(runs or []), *(models or [])], say_which(ui))
     page = html(logs, by)
     if output == "-":
         write_text(page, end="")
         return
     folder = logs[0].path.parent if len(logs) == 1 else Path()
     path = Path(output) if output else folder / PLOT_NAME
-    write_atomically(path, page.encode())
-    ui.note(f"wrote {path}: open it in a browser")
     if json_lines:
         for log in logs:
             write_json(log.to_json())
-        return
-    width = max(30, min(72, shutil.get_terminal_size().columns))
-    _show(curve(logs, by, width, _prints("\u2800│└")))
-    for index, log in enumerate(logs):
-        number = f"{digit(index)}  " if len(logs) > 1 else ""
-        _show([(f"{number}{summary(log)}\n", index)])
+    else:
+        width = max(30, min(72, shutil.get_terminal_size().columns))
+        _show(curve(logs, by, width, _prints("\u2800│└")))
+        for index, log in enumerate(logs):
+            number = f"{digit(index)}  " if len(logs) > 1 else ""
+            _show([(f"{number}{summary(log)}\n", index)])
+    # Last, since the folder may be someone else's: the curve is shown in any case.
+    write_atomically(path, page.encode())
+    ui.note(f"wrote {path}: open it in a browser")
 
 
 def _prints(characters: str) -> bool:

@@ -88,7 +88,8 @@ def train(
     lr: Annotated[float | None, Option(help="Peak learning rate.")] = None,
     clip: Annotated[float | None, Option(help="Clip the gradient to this norm.")] = None,
     time: Annotated[
-        str | None, Option(help="Time to spend: 60s, 5m, 1h.  [default: 5m at the most]")
+        str | None,
+        Option(help="Time to spend: 60s, 5min, 1h30m, 1:30:00.  [default: 5m at the most]"),
     ] = None,
     epochs: Annotated[float | None, Option(help="Most epochs to train.")] = None,
     steps: Annotated[int | None, Option(help="Most updates to make.")] = None,
@@ -105,6 +106,10 @@ def train(
         ),
     ] = None,
     resume: Annotated[bool, Option("--resume", help="Continue a run.")] = False,
+    model: Annotated[
+        str | None,
+        Option("-m", "--model", metavar="RUN", help="The run to continue.  [default: the newest]"),
+    ] = None,
     parent: Annotated[
         str | None, Option("--from", metavar="RUN", help="Fine-tune the model of another run.")
     ] = None,
@@ -176,6 +181,12 @@ def train(
             "with --from the level, its vocabulary and the network's shape are those of that run",
             "leave out --level, --vocab-size, --cell, --hidden, --layers, --embed and --tied",
         )
+    if model and not resume:
+        raise UsageError(
+            "-m names the run that --resume continues", "to start from its model, give --from"
+        )
+    if model and output:
+        raise UsageError("with --resume, -m and -o both name the run", "give -m alone")
     if not resume and not texts:
         raise UsageError("no text to train on", "name a file, for example charrnn train book.txt")
     from charrnn import runs
@@ -187,9 +198,11 @@ def train(
     from charrnn.training.interrupts import Interrupts, SecondInterrupt
 
     paths = texts or []
-    instead = "start from it with --from {0}; continue a run with --resume -o {0}"
-    if resume and paths and not output and runs.is_resumable(paths[0]):
-        output, *paths = paths
+    instead = "start from it with --from {0}; continue a run with --resume -m {0}"
+    if resume:
+        model = model or output
+        if paths and not model and runs.is_resumable(paths[0]):
+            model, *paths = paths
     for path in paths:
         runs.refuse(path, "a text", instead)
     source = Source(paths, **({"normalise": True} | read))
@@ -208,7 +221,7 @@ def train(
     with (
         Interrupts(view.interrupted, stopping, resumed) as interrupts,
         (
-            runs.resumed(output, source.name if paths else None)
+            runs.resumed(model, source.name if paths else None)
             if resume
             else runs.new(output, source.name)
         ) as folder,
@@ -230,7 +243,7 @@ def train(
         except KeyboardInterrupt:
             ui.note("stopped before the first step; nothing was saved")
             raise typer.Exit(130) from None
-        go_on = f"charrnn train --resume -o {quoted(folder)}"
+        go_on = f"charrnn train --resume -m {quoted(folder)}"
         try:
             with (
                 interrupts.held(),

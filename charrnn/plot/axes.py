@@ -73,12 +73,16 @@ def x_axis(runs: Sequence[Log], by: str, count: int = 5) -> Axis:
 
 
 def loss_axis(runs: Sequence[Log], by: str, count: int, others: Sequence[float] = ()) -> Axis:
-    """Bits: down to the lowest, and up to where one in 40 of a run, the first, are higher."""
+    """Bits: down to the lowest, and up to where one in 40 of a run, the first, are higher.
+
+    The lowest of each run is on the axis, so that none is left out.
+    """
     lines = [np.r_[run.losses(by)[1], bits(run.best_nats)] for run in runs]
     known = [line[np.isfinite(line)] for line in lines]
     low = -largest(-np.concatenate([*known, others]))
     high = largest([np.sort(line)[-1 - len(line) // 40] for line in known if line.size])
-    high = min(high, low + 4)  # where training comes apart, losses know no end
+    lowest = largest([line.min() for line in known if line.size])
+    high = max(lowest, min(high, low + 4))  # where training comes apart, losses know no end
     pad = 0.04 * (high - low)
     return even_axis(low - pad, high + pad, count)
 

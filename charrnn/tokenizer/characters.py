@@ -67,7 +67,11 @@ class ByteTokenizer(Tokenizer):
 
     @classmethod
     def train(cls, text: str, vocab_size: int | None = None) -> Self:
-        require(vocab_size is None, "--vocab-size is of no account with bytes, which are 256")
+        require(
+            vocab_size is None,
+            "vocab_size is of no account with bytes, which are 256",
+            "vocab_size",
+        )
         code_points(text)
         return cls()
 

@@ -55,7 +55,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except FileNotFoundError:
         raise RunError(
             f"nothing to resume: {path} does not exist",
-            "start without --resume, or name a run with -o",
+            "start without --resume, or name a run with -m",
         ) from None
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror or error}") from None

@@ -169,6 +169,7 @@ def _finish(trainer: Trainer, run: Run, pace: Pace, at_once: AtOnce) -> Iterator
         run=run.name,
         keys_saved=tuned.saved,
         keys_saved_by_trigrams=tuned.saved_by_trigrams,
+        words_typed=tuned.words,
         new_items=new_items,
         val_error=score.error if score else None,
         best_step=trainer.keeper.kept.step,

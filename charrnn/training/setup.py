@@ -68,7 +68,8 @@ def begin(
     require(level in TOKENIZERS, f"no level named {level!r}; use one of {', '.join(TOKENIZERS)}")
     require(
         vocab_size is None or 2 <= vocab_size <= MAX_VOCAB_SIZE,
-        f"--vocab-size must be from 2 to {MAX_VOCAB_SIZE:,}",
+        f"vocab_size must be from 2 to {MAX_VOCAB_SIZE:,}",
+        "vocab_size",
     )
     where = _device(device)
     tokenize: Callable[[str], Tokenizer] = partial(TOKENIZERS[level].train, vocab_size=vocab_size)
@@ -140,12 +141,12 @@ def resume(
         if text != "-" and not texts and is_missing(text):
             raise TextError(
                 f"{text} does not exist",
-                f"if it has moved: charrnn train TEXT --resume -o {quoted(path)}",
+                f"if it has moved: charrnn train TEXT --resume -m {quoted(path)}",
             )
         if not texts and comes_once(text):
             raise TextError(
                 f"{text} is a pipe or a device, which may not give the text again",
-                f"give the text anew: charrnn train TEXT --resume -o {quoted(path)}",
+                f"give the text anew: charrnn train TEXT --resume -m {quoted(path)}",
             )
     corpus = _prepare(source, config, lambda _: known, note)
     if corpus.fingerprint != fingerprint:

@@ -2,11 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.cli.conftest import Call
 from tests.cli.shell import (
+    Result,
     Training,
     charrnn_command,
     finish,
@@ -77,6 +79,84 @@ def test_answers_while_the_pipe_is_open(tmp_path: Path, trained: Training) -> No
         assert json.loads(process.stdout.readline())["typed"] == line
     result = finish(process)
     assert (result.code, result.out, result.err) == (0, "", "")
+
+
+class TestJsonIn:
+    def ask(self, folder: Path, model: Path, *questions: object, options: str = "") -> Result:
+        """Ask these questions, objects or lines as they stand."""
+        lines = [q if isinstance(q, str) else json.dumps(q) for q in questions]
+        return charrnn_command(
+            "complete", "--json-in", "-m", model, *options.split(),
+            cwd=folder, stdin="".join(f"{line}\n" for line in lines),
+        )  # fmt: skip
+
+    def test_answers(self, tmp_path: Path, trained: Training) -> None:
+        """Each object is answered in turn, with its id as it was and as many as it asks for."""
+        ids: list[Any] = ["a", 7, None, {"row": [1, 2.5]}]
+        questions = [{"id": id, "typed": "The fo", "k": k} for k, id in enumerate(ids, 1)]
+        result = self.ask(tmp_path, trained.run, *questions, {"typed": ""}, options="-k 2")
+        assert (result.code, result.err) == (0, "")
+        assert [answer.get("id", "none") for answer in result.events] == [*ids, "none"]
+        assert [len(answer["completions"]) for answer in result.events] == [1, 2, 3, 4, 2]
+        assert result.events[0].keys() == {"id", "typed", "completions"}
+        assert result.events[-1].keys() == {"typed", "completions"}
+
+    def test_same_as_a_line(self, tmp_path: Path, trained: Training) -> None:
+        """What was typed is completed as a line is."""
+        line = charrnn_command(
+            "complete", "--json", "-m", trained.run, cwd=tmp_path, stdin="A heron s\n"
+        )
+        assert self.ask(tmp_path, trained.run, {"typed": "A heron s"}) == line
+
+    def test_context(self, tmp_path: Path, trained: Training) -> None:
+        """Several lines may be typed: those before count."""
+        typed = "Zebulon slept.\nZebulon sang.\nZeb"
+        alone, after = self.ask(tmp_path, trained.run, {"typed": "Zeb"}, {"typed": typed}).events
+        assert after["typed"] == typed
+        assert after["completions"][0]["text"] == "ulon"
+        assert alone["completions"][0]["text"] != "ulon"
+
+    @pytest.mark.parametrize(
+        ("line", "wrong"),
+        [
+            ("", "not a JSON object"),
+            ("The fo", "not a JSON object"),
+            ('["The fo"]', "not a JSON object"),
+            ('{"typed": "The fo", "id": NaN}', "not a JSON object"),
+            ("[" * 100_000, "not a JSON object"),
+            ({}, '"typed"'),
+            ({"typed": ["The fo"]}, '"typed"'),
+            ({"typed": "The fo", "k": 0}, '"k"'),
+            ({"typed": "The fo", "k": True}, '"k"'),
+            ({"typed": "The fo", "k": 10**30}, '"k"'),
+            ({"typed": "The fo", "n": 2}, "'n'; use id, typed, k"),
+            ({"typed": "\ud800"}, ""),
+        ],
+        ids=str,
+    )
+    def test_mistake(self, tmp_path: Path, trained: Training, line: object, wrong: str) -> None:
+        """A line that cannot be answered is told in its place, and by the exit code at the end."""
+        good = {"id": 1, "typed": "The fo"}
+        line = {**line, "id": 0} if isinstance(line, dict) else line
+        result = self.ask(tmp_path, trained.run, line, good)
+        first, second = result.events
+        assert second["completions"]
+        if "error" not in first:  # a lone surrogate is a character like any other
+            assert (result.code, wrong) == (0, "")
+            return
+        assert (result.code, result.error.count("1 of 2 lines")) == (1, 1)
+        assert wrong in first["error"]
+        assert first.keys() == ({"id", "error"} if isinstance(line, dict) else {"error"})
+
+
+def test_waits(tmp_path: Path, trained: Training) -> None:
+    """Where nothing comes, it says that it waits; a line that comes later is answered."""
+    process = start("complete", "--json", "-m", trained.run, cwd=tmp_path)
+    assert process.stdin and process.stderr
+    assert process.stderr.readline() == "waiting for standard input\n"
+    process.stdin.write("The fo\n")
+    result = finish(process)
+    assert (result.code, result.events[0]["typed"], result.err) == (0, "The fo", "")
 
 
 def test_nothing_typed(tmp_path: Path, trained: Training) -> None:

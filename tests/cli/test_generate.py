@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from charrnn.model_file import ModelFile, save
 from charrnn.tokenizer import CharTokenizer
 from tests.cli.conftest import Call
 from tests.cli.shell import (
+    COMMAND,
+    ENVIRONMENT,
     Training,
     charrnn_command,
     finish,
@@ -23,6 +27,8 @@ from tests.cli.shell import (
     start,
 )
 from tests.models import CORPUS
+
+posix = pytest.mark.skipif(os.name != "posix", reason="needs POSIX")
 
 
 def test_output(tmp_path: Path, trained: Training) -> None:
@@ -77,6 +83,79 @@ def test_no_seed(tmp_path: Path, trained: Training) -> None:
     """Without a seed, and with nothing in the pipe, text comes all the same."""
     result = charrnn_command("generate", "-n", 30, "-m", trained.run, cwd=tmp_path)
     assert (result.code, len(result.out)) == (0, 31)
+
+
+class TestStandardInput:
+    @pytest.mark.parametrize("seed", [[], ["-"]])
+    def test_silent_pipe(self, tmp_path: Path, trained: Training, seed: list[str]) -> None:
+        """If nothing comes, it says that it waits, and goes on once the seed has come."""
+        process = start("generate", *seed, "-n", 5, "-m", trained.run, cwd=tmp_path)
+        assert process.stdin and process.stderr
+        assert process.stderr.readline() == "waiting for standard input\n"
+        process.stdin.write("The fox\n")
+        result = finish(process)
+        assert (result.code, result.out[:7], result.err) == (0, "The fox", "")
+
+    @posix
+    @pytest.mark.parametrize(
+        "command", ["generate - -n 5", "score -", "eval - -q", "complete", "complete --json"]
+    )
+    def test_terminal(self, tmp_path: Path, trained: Training, command: str) -> None:
+        """On a terminal it says so from the start, and how to end; with -q it says nothing."""
+        import pty
+
+        controller, terminal = pty.openpty()
+        os.write(controller, b"The fox\n\x04")
+        process = subprocess.run(
+            [*COMMAND, *command.split(), "-m", trained.model],
+            cwd=tmp_path,
+            stdin=terminal,
+            capture_output=True,
+            env=ENVIRONMENT,
+            encoding="utf-8",
+        )
+        os.close(terminal)
+        os.close(controller)
+        quiet = command.endswith("-q")
+        assert process.stderr == ("" if quiet else "waiting for standard input; Ctrl-D ends it\n")
+        assert process.returncode == 0
+        assert process.stdout
+
+    @posix
+    def test_loop_over_a_file(self, tmp_path: Path, trained: Training) -> None:
+        """In a shell's loop over the lines of a file it leaves the list alone, but for -."""
+        (tmp_path / "list").write_text("0.5\n0.6\n0.7\n")
+        loop = 'while read t; do "$@" generate -t $t -n 5 -m {} --json {}; done < list'
+        for dash, seeds in (("-q", ["", "", ""]), ("-", ["0.6\n0.7"])):
+            result = charrnn_command(
+                "-c", loop.format(trained.run, dash), "sh", *COMMAND,
+                cwd=tmp_path, program=["/bin/sh"],
+            )  # fmt: skip
+            assert [record["seed"] for record in result.events] == seeds
+            assert "standard input" not in result.err
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+    def test_loop_over_a_pipe(self, tmp_path: Path, trained: Training) -> None:
+        """So it does in a loop over the lines of a pipe; a line says why, and what reads it."""
+        loop = f'while read t; do "$@" generate -t $t -n 5 -m {trained.run} --json; done'
+        result = charrnn_command(
+            "-c", loop, "sh", *COMMAND, cwd=tmp_path, program=["/bin/sh"], stdin="0.5\n0.6\n"
+        )
+        assert [record["temperature"] for record in result.events] == [0.5, 0.6]
+        assert result.err.count("standard input is not read") == 2
+        assert "- takes it as the seed" in result.err
+
+
+@pytest.mark.parametrize(
+    "seed", ["- item", "-- Dear Sir", "-5 degrees", "-no way", "-from the sea"]
+)
+def test_seed_with_a_dash(call: Call, trained: Training, seed: str) -> None:
+    """If a seed begins with a dash, the error shows how to give it; so given, it is continued."""
+    result = call("generate", seed, "-m", trained.run)
+    assert result.out == ""
+    assert f"charrnn generate -- '{seed}'" in result.error
+    result = call("generate", "-m", trained.run, "-qn", 5, "--", seed)
+    assert result.out.startswith(seed)
 
 
 @pytest.mark.parametrize(

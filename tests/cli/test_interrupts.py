@@ -105,7 +105,7 @@ class TestTraining:
         process.send_signal(end)
         result = finish(process)
         assert result.code == 130
-        assert "charrnn train --resume -o runs/corpus" in result.err
+        assert "charrnn train --resume -m runs/corpus" in result.err
         names = {path.name for path in (tmp_path / "runs" / "corpus").iterdir()}
         assert names - {"samples.txt"} == {"log.jsonl", "model.safetensors", "resume.safetensors"}
 
@@ -115,7 +115,7 @@ class TestTraining:
         program = interpose("charrnn.training.trainer", "Trainer.update", "kill('SIGINT')")
         result = run(program, "train", corpus, "--hidden", 8, "--steps", 500, cwd=tmp_path)
         assert result.returncode == 130
-        assert "charrnn train --resume -o runs/corpus" in result.stderr
+        assert "charrnn train --resume -m runs/corpus" in result.stderr
         names = {path.name for path in (tmp_path / "runs" / "corpus").iterdir()}
         assert names == {"log.jsonl", "resume.safetensors"}
 

@@ -91,6 +91,23 @@ class TestLines:
         assert new <= told <= 10
         assert "10 are not in the training text" in result.err.replace("of ", "")
 
+    def test_novelty_unknown(self, names: Training, call: Call) -> None:
+        """Of no line that has ended it is not told that 0 of 0 are new; a template's lines end."""
+        result = call("generate", "-n", 2, "--novelty", "-m", names.model)
+        assert result.err == "\nnovelty: -, no line ended\n"
+        template = f"{NAMES[0]}\n{NAMES[1]}\nZzz{{chars:3}}"
+        options = ("--template", template, "--novelty", "-q", "--json", "-m", names.model)
+        assert call("generate", *options).events[0]["novelty"] == pytest.approx(1 / 3)
+        result = call("generate", "--template", "Zzz{chars:3}", "--novelty", "-m", names.model)
+        assert "1 of 1 are not" in result.err
+
+    def test_lines(self, names: Training, call: Call) -> None:
+        """If more lines are asked of a text than it can have, a warning says what gives them."""
+        result = call("generate", "--lines", 5, "-m", names.model)
+        assert (result.code, result.out.count("\n")) == (0, 1)
+        assert "for 5 lines give -N 5" in result.err
+        assert call("generate", "--lines", 1, "-m", names.model).err == ""
+
     def test_score(self, names: Training, call: Call) -> None:
         """eval reads items as train did, so that empty lines and space change nothing."""
         Path("plain.txt").write_text("Megadon\nTritops\n")

@@ -121,7 +121,7 @@ def test_unknown_command_in_a_shell(tmp_path: Path) -> None:
 def test_unexpected_exception(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     """An exception that nobody foresaw is one line too, and says how to see more."""
     monkeypatch.setattr(charrnn, "load", raise_surprise, raising=False)
-    result = call("generate", "a", "-m", "model")
+    result = call("generate", "a", "-m", __file__)
     assert (result.code, result.out) == (1, "")
     assert result.err.count("\n") == 1
     assert result.err.startswith("charrnn: error: ZeroDivisionError: first line second line;")

@@ -70,6 +70,16 @@ def test_several_runs(call: Call, tmp_path: Path) -> None:
     assert [line[:6] for line in result.out.splitlines()[-2:]] == ["1  one", "2  two"]
 
 
+def test_runs_far_apart(call: Call, book: Path, tmp_path: Path) -> None:
+    """A run whose loss is far above the best one's is drawn too, here and on the page."""
+    rows: list[Row] = [start(), *trained(0, 1000), done(1000, val_nats=9.0)]
+    rows = [row | {"val_nats": 9.0} if "val_nats" in row else row for row in rows]
+    write(tmp_path / "runs" / "worse" / "log.jsonl", *rows)
+    curve = [line.partition("│")[2] for line in call("plot", "book", "worse").out.splitlines()]
+    assert [number for number in "12" if any(number in line for line in curve)] == ["1", "2"]
+    assert "worse, final score" in Path("plot.html").read_text(encoding="utf-8")
+
+
 def test_output(call: Call, book: Path) -> None:
     """-o names the page's file."""
     result = call("plot", "book", "-o", "page.html")
@@ -164,10 +174,12 @@ def test_unknown_axis(call: Call, book: Path) -> None:
 
 
 def test_cannot_write(call: Call, book: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A folder that cannot be written is an error that says what to do; no part is left."""
+    """If the page cannot be written, the curve is shown before an error says what to do."""
     (book / "plot.html").mkdir()  # as good as read-only, for root too
-    result = call("plot", "book")
-    assert (result.code, result.out) == (1, "")
+    for options in ([], ["--json"]):
+        result = call("plot", "book", *options)
+        assert result.code == 1
+        assert result.out == call("plot", "book", *options, "-o", "page.html").out != ""
     assert str(Path("runs", "book", "plot.html")) in result.error
     assert "-o" in result.error
     assert sorted(os.listdir(book)) == ["log.jsonl", "plot.html"]

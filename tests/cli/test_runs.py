@@ -1,5 +1,6 @@
 """Run folders, as the commands claim, find, read and name them."""
 
+import io
 import json
 import os
 import shutil
@@ -121,7 +122,7 @@ class TestNotRead:
     @pytest.mark.parametrize(
         ("arguments", "instead"),
         [
-            ("train PATH", "--resume -o PATH"),
+            ("train PATH", "--resume -m PATH"),
             ("train PATH", "--from PATH"),
             ("eval PATH", "-m PATH"),
             ("score PATH", "-m PATH"),
@@ -170,8 +171,7 @@ class TestWhich:
         count = 3 if command == "plot" else 2
         assert said.startswith(f"using runs/new (newest of {count} runs; ")
         assert "using" not in on_terminal([*command.split(), "-q"], several, stream="stderr")
-        named = ["old"] if command in ("info", "plot") else ["-m", "old"]
-        assert "using" not in on_terminal([*command.split(), *named], several, stream="stderr")
+        assert "using" not in on_terminal([*command.split(), "-m", "old"], several, stream="stderr")
 
     def test_not_said(self, several: Path) -> None:
         """It is not said to a pipe, of a run that the environment names, or of a single one."""
@@ -180,13 +180,37 @@ class TestWhich:
         shutil.rmtree(several / "runs" / "new")
         assert on_terminal(["info"], several, stream="stderr") == ""
 
+    @pytest.mark.parametrize("option", ["-m", "--model"])
+    @pytest.mark.parametrize(
+        "command",
+        ["generate A -n 2", "complete", "eval text.txt", "score text.txt", "info", "plot",
+         "train --resume --steps 61"],
+    )  # fmt: skip
+    def test_named(
+        self, several: Path, call: Call, command: str, option: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Every command takes -m, and names a run that is like one that is not found."""
+        monkeypatch.setattr("sys.stdin", io.StringIO("The fo\n"))
+        assert call(*command.split(), "-q", option, "old").code == 0
+        result = call(*command.split(), option, "odl")
+        assert (result.code, result.out) == (1, "")
+        assert "odl does not exist; did you mean old?" in result.error
+
+    def test_named_twice(self, several: Path, call: Call) -> None:
+        """A run is named once; `plot` draws all that are named in either way."""
+        assert "give one of them" in call("info", "old", "-m", "new").error
+        assert "give -m alone" in call("train", "--resume", "-o", "old", "-m", "new").error
+        assert "give --from" in call("train", "text.txt", "-m", "new").error
+        result = call("plot", "old", "-m", "new", "-m", "begun", "--json")
+        assert [run["name"] for run in result.events] == ["old", "new", "begun"]
+
     @pytest.mark.parametrize("named", ["runs/begun", "begun", "runs/begun/model.safetensors"])
     def test_no_model_yet(self, several: Path, call: Call, named: str) -> None:
         """A run without a model is told as such, with the way to go on."""
         result = call("generate", "A", "-m", named)
         assert (result.code, result.out) == (1, "")
         assert "runs/begun has no model yet" in result.error
-        assert "charrnn train --resume -o runs/begun" in result.error
+        assert "charrnn train --resume -m runs/begun" in result.error
 
 
 class TestElsewhere:

@@ -446,7 +446,7 @@ class TestInterrupted:
         """Ctrl-C ends with exit code 130 and says how to go on, without a traceback."""
         assert interrupted.result.code == 130
         last = interrupted.result.err.splitlines()[-1]
-        assert f"charrnn train --resume -o {Path('runs', 'corpus')}" in last
+        assert f"charrnn train --resume -m {Path('runs', 'corpus')}" in last
         assert "Traceback" not in interrupted.result.err
         assert interrupted.events[-1]["event"] == "stop"
 
@@ -509,7 +509,7 @@ class TestInterrupted:
             text.with_name("hidden").rename(text)
         assert (lost.code, lost.out) == (1, "")
         assert "corpus.txt does not exist; if it has moved" in lost.error
-        assert f"charrnn train TEXT --resume -o {copy}" in lost.error
+        assert f"charrnn train TEXT --resume -m {copy}" in lost.error
         steps = interrupted.events[-1]["step"] + 3
         result = call("train", "moved.txt", "--resume", "-o", copy, "--steps", steps)
         assert result.code == 0, result.err
