@@ -20,9 +20,9 @@ from charrnn.learned import Learned
 from charrnn.model import Model
 from charrnn.ui import Ui, in_one_line, write_text
 from charrnn.why import Evidence, why
+from charrnn.words import CLOSING
 
 ESCAPE_SECONDS = 0.1  # a lone Esc is told from the start of an arrow key by this silence
-CLOSING = ",.;:!?)]}…\"'”’»"  # stand next to the word before them
 NOTHING = "nothing is suggested here"
 STYLE = Style.from_dict(
     {
