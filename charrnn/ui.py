@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from contextlib import suppress
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 STDERR = 2
 LONGEST = 1000  # characters of an error or warning; of a longer one both ends are shown,
@@ -81,7 +81,7 @@ class Unbroken:
         return getattr(self._stream, name)
 
 
-def devnull(stream: TextIO) -> None:
+def devnull(stream: IO[Any]) -> None:
     """Send what a stream holds back, and all that is written to it later, nowhere."""
     try:
         number = stream.fileno()
