@@ -23,7 +23,7 @@ SENTENCES = 0.3  # share of the lines of a list that hold punctuation of sentenc
 
 TAG = re.compile(r"</?[A-Za-z][^<>]{0,1000}>")
 JSON = re.compile(r'\s*(?:\[\s*)?(?=\{\s*"[^"\n]*"\s*:)')
-PUNCTUATION = re.compile(r"[.,;!?](?:\s|$)|[。，；！？]")  # noqa: RUF001
+PUNCTUATION = re.compile(r"[.,;!?](?:\s|$)|[。，；！？]")
 # Up to the next book, or as long as the licence is.
 LICENCE = re.compile(
     r"\*\*\* ?END OF TH(?:E|IS) PROJECT GUTENBERG(?:(?!\*\*\* ?START OF TH).){0,20000}", re.DOTALL

@@ -1,7 +1,7 @@
 """From what was typed to ranked next words: the network's, the training text's and recent ones."""
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,6 +38,8 @@ LONGEST = 200_000  # and more while the text is typed on,
 NEAR = 500  # or changed no further back; after a jump back half as many may do
 OTHER = {"'": "’", "’": "'"}  # of the two apostrophes
 SMALLEST = 1e-30
+SHOWN_FROM = 0.005  # a smaller probability is no suggestion: it would be shown as 0 %
+WEIGHED = 16  # of the likeliest are weighed by what follows the cursor
 TINY = 1e-5  # the probability that a source gives to what it does not know
 
 
@@ -135,7 +137,12 @@ class Completer:
         self._typed, self._begin = "", 0
 
     def complete(
-        self, typed: str, k: int = 3, attention: Attention | None = None
+        self,
+        typed: str,
+        k: int = 3,
+        attention: Attention | None = None,
+        after: str = "",
+        spaces: bool = True,
     ) -> list[Completion]:
         """The `k` likeliest ways to end the word being typed, or the next one, the best first.
 
@@ -143,23 +150,37 @@ class Completer:
             typed: all the text so far; its last word may be half typed.
             k: completions at the most.
             attention: of who types, if what was passed over shall be less likely.
+            after: some of the text that already stands behind what is typed.
+            spaces: whether a completion may begin with a space.
         """
         found = self._ranked(typed, k, attention)
-        if typed and not typed[-1].isspace():
+        if spaces and typed and not typed[-1].isspace():
             rest = 1 - sum(word.p for word in found)
             space = min(self._network.space(self._window(typed)), rest)
             if space >= LEAST_SPACE:
                 next_words = self._ranked(typed, k, attention, " ")
                 found += [Completion(word.text, space * word.p) for word in next_words]
-        found = sorted(found, key=lambda completion: -completion.p)[:k]
-        found = [self._run_on(typed, completion) for completion in found]
-        return sorted(found, key=lambda completion: -completion.p)
+        found = sorted(found, key=_unlikely)
+        if after and found:
+            found = self._weighed(typed, found[:WEIGHED], after)
+        found = [self._run_on(typed, completion) for completion in found[:k]]
+        return sorted(found, key=_unlikely)
+
+    def _weighed(self, typed: str, found: list[Completion], after: str) -> list[Completion]:
+        """Some completions weighed by how well `after` follows; their sum stays the same."""
+        texts = [word.text for word in found]
+        logp = self._network.followed(self._window(typed), texts, after)
+        p = np.array([word.p for word in found])
+        weighed = p * np.exp(logp - logp.max())
+        weighed *= p.sum() / weighed.sum()
+        found = [Completion(*each) for each in zip(texts, weighed.tolist(), strict=True)]
+        return sorted(found, key=_unlikely)
 
     def _run_on(self, typed: str, completion: Completion) -> Completion:
         """In a script without spaces, as many characters as are likely to come together."""
         text, p = completion.text, completion.p
         while is_unspaced(text) and len(text) < RUN_ON:
-            following = self.extend(typed + text, 1)
+            following = self._ranked(typed + text, 1, None)[:1]
             if not following or following[0].p < LIKELY or not is_unspaced(following[0].text):
                 break
             text += following[0].text
@@ -167,7 +188,7 @@ class Completer:
         return Completion(text, p)
 
     def extend(self, typed: str, k: int, attention: Attention | None = None) -> list[Completion]:
-        """As `complete`, but no space comes first."""
+        """As `complete`, but no space comes first, and in no script is more than a word found."""
         return self._ranked(typed, k, attention)[:k]
 
     def knows(self, word: str) -> bool:
@@ -175,6 +196,13 @@ class Completer:
         word = self._apostrophes(word)
         recent = self._recent is not None and self._recent.share(word) > 0
         return recent or self._ngram.id(word) is not None
+
+    def read_ahead(self, typed: str) -> Iterator[None]:
+        """Read a text before anything is asked about it, some of it for each item.
+
+        Whoever asks about it meanwhile does not go on with this.
+        """
+        return self._network.read_ahead(self._window(typed))
 
     def reasons(self, typed: str, text: str) -> Reasons | None:
         """What speaks for `text`, which goes on without a space; None if nothing suggests it."""
@@ -316,6 +344,10 @@ def ranked(
         p /= p.sum()
     order = np.argsort(-p, kind="stable").tolist()
     return [Completion(text, float(p[i])) for i in order if (text := texts[i]) and p[i]]
+
+
+def _unlikely(completion: Completion) -> float:
+    return -completion.p
 
 
 def best(p: Array, k: int) -> NDArray[np.intp]:

@@ -9,12 +9,10 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 
 from charrnn.attention import Attention
-from charrnn.complete import Completion, worth_showing
+from charrnn.complete import SHOWN_FROM, Completion, worth_showing
 from charrnn.model import Model
 from charrnn.ngram import half_word
 from charrnn.words import is_unspaced
-
-SHOWN_FROM = 0.005  # a smaller probability is no suggestion: it would be shown as 0 %
 
 
 class Answer(NamedTuple):

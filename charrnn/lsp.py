@@ -1,75 +1,428 @@
-"""A language server: the model's suggestions in any editor that speaks the protocol."""
+"""A language server: the model's suggestions in any editor that speaks the protocol.
 
-import asyncio
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+The few messages that matter are read and written here: to import a library of the whole protocol
+takes longer than all the rest of the start.
+"""
 
-from lsprotocol import types
-from pygls.lsp.server import LanguageServer
-from pygls.workspace import TextDocument
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import Any, BinaryIO
 
-from charrnn import __version__
-from charrnn.complete import Completion
+from charrnn import __version__, jsonrpc
+from charrnn.complete import SHOWN_FROM, worth_showing
+from charrnn.document import UNITS, Document, Position
 from charrnn.model import Model
 from charrnn.ngram import half_word
+from charrnn.ui import devnull
+from charrnn.words import CLOSING, WORD, is_unspaced
+
+LISTED = 0.25  # of the dial's probability is enough for a list, which disturbs less than grey text
+KEPT = 4  # documents whose states are kept, each in some tens of megabytes
+FOLLOWING = 20  # characters behind the cursor that suggestions are weighed by
+# Behind these a word may begin. No letters: before and within words editors ask by themselves.
+TRIGGERS = [*" \"'([{“‘«„¿¡—-"]
+PLAIN_TEXT = 1  # the protocol's number for a completion that is no code
+INCREMENTAL = 2  # and for documents whose changes are sent, not they themselves
+
+Json = dict[str, Any]
+Answer = Callable[[], Any]
 
 
-def serve(model: Model, count: int, least: float) -> None:
+class Refusal(Exception):
+    """A request that cannot be answered.
+
+    Args:
+        code: of the error; see charrnn.jsonrpc.
+        reason: for people.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place for which an editor wants suggestions.
+
+    Attributes:
+        uri: names the document.
+        before: the end of the text before the cursor; its lines end with LF.
+        half: the part before the cursor of the word in which it is.
+        rest: the part after it.
+        after: the rest of the line, behind that word.
+        start: where the word begins, as the protocol has it.
+        here: where the cursor is.
+        end: where the word ends.
+    """
+
+    uri: str
+    before: str
+    half: str
+    rest: str
+    after: str
+    start: Json
+    here: Json
+    end: Json
+
+    @property
+    def following(self) -> str:
+        """What suggestions are weighed by: whole words of what follows, if one is short enough."""
+        after = self.after.rstrip()
+        if len(after) > FOLLOWING:
+            after = after[:FOLLOWING].rpartition(" ")[0].rstrip() or after[:FOLLOWING]
+        return after
+
+    @property
+    def is_between_words(self) -> bool:
+        """Whether text may be shown here: no word goes on or begins right after the cursor."""
+        first = self.after[:1]
+        return not self.rest and (not first or first.isspace() or first in CLOSING)
+
+
+class Server:
+    """Follows an editor's documents and answers its requests.
+
+    One thread listens, so that changes and cancelled requests are noticed while another one thinks;
+    where nobody waits, that one reads the documents that were opened.
+
+    Args:
+        model: suggests.
+        count: suggestions to choose from.
+        least: probability under which nothing is suggested.
+        output: where the answers go.
+    """
+
+    def __init__(self, model: Model, count: int, least: float, output: BinaryIO) -> None:
+        self._model = model
+        self._count = count
+        self._least = least
+        self._output = output
+        self._writing = Lock()
+        self._requests: dict[str, Callable[[Any], Answer]] = {
+            "initialize": self._initialize,
+            "shutdown": self._shut_down,
+            "textDocument/completion": self._completion,
+            "textDocument/inlineCompletion": self._inline_completion,
+        }
+        self._notifications: dict[str, Callable[[Any], None]] = {
+            "textDocument/didOpen": self._open,
+            "textDocument/didChange": self._change,
+            "textDocument/didClose": self._close,
+            "$/cancelRequest": self._cancel,
+        }
+        self._initialized = self._ended = False
+        self._encoding = "utf-16"
+        self._replaces = False  # whether the editor lets its user choose what is replaced
+        self._documents: dict[str, Document] = {}
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._waiting: set[int | str] = set()  # requests that may still be cancelled
+        # The rest belongs to the thread that thinks: for each document what was read of it,
+        self._models: dict[str, Model] = {}
+        self._readings: dict[str, Iterator[None]] = {}  # and what reads on.
+
+    def run(self, source: BinaryIO) -> int:
+        """Listen until the editor says goodbye, or nothing more comes.
+
+        Returns:
+            The exit code: 0 after a shutdown, else 1, as the protocol has it.
+        """
+        thinking = Thread(target=self._think)
+        thinking.start()
+        try:
+            for body in jsonrpc.bodies(source):
+                if not self._hear(body):
+                    break
+        finally:
+            self._waiting.clear()
+            self._jobs.put(None)
+            thinking.join()
+        return 0 if self._ended else 1
+
+    def _hear(self, body: bytes) -> bool:
+        """Take in a message; False if it was the last one."""
+        try:
+            message = json.loads(body)
+        except (ValueError, RecursionError):
+            message = None
+            self._refuse(None, jsonrpc.PARSE_ERROR, "this is not JSON")
+        match message:
+            case None:
+                pass
+            case {"method": str(method), "id": int() | str() as name}:
+                try:
+                    answer = self._request(method, message.get("params"))
+                except Refusal as refusal:
+                    self._refuse(name, refusal.code, str(refusal))
+                else:
+                    self._waiting.add(name)
+                    self._jobs.put(partial(self._answer, name, answer))
+            case {"method": "exit"}:
+                return False
+            case {"method": str(method)} if "id" not in message:
+                try:
+                    if method in self._notifications:
+                        self._notifications[method](message.get("params"))
+                except Refusal:  # to a notification there is no answer
+                    pass
+            case {"id": _} if "method" not in message:
+                pass  # an answer, though nothing was asked
+            case _:
+                self._refuse(None, jsonrpc.INVALID_REQUEST, "this is no request")
+        return True
+
+    def _request(self, method: str, params: Any) -> Answer:
+        """What finds the answer to a request.
+
+        Raises:
+            Refusal: there is none.
+        """
+        if not self._initialized and method != "initialize":
+            raise Refusal(jsonrpc.NOT_INITIALIZED, "initialize comes first")
+        if self._ended:
+            raise Refusal(jsonrpc.INVALID_REQUEST, "the server was shut down")
+        if method not in self._requests:
+            raise Refusal(jsonrpc.METHOD_NOT_FOUND, f"no method {method}")
+        return self._requests[method](params)
+
+    def _initialize(self, params: Any) -> Answer:
+        if self._initialized:
+            raise Refusal(jsonrpc.INVALID_REQUEST, "the server is initialized already")
+        match params:
+            case {"capabilities": {"general": {"positionEncodings": [*encodings]}}}:
+                known = [encoding for encoding in encodings if encoding in [*UNITS]]
+                self._encoding = known[0] if known else self._encoding
+            case {"capabilities": {}}:
+                pass
+            case _:
+                raise Refusal(jsonrpc.INVALID_PARAMS, "the editor's capabilities are missing")
+        match params["capabilities"].get("textDocument"):
+            case {"completion": {"completionItem": {"insertReplaceSupport": True}}}:
+                self._replaces = True
+        self._initialized = True
+        return lambda: {
+            "capabilities": {
+                "positionEncoding": self._encoding,
+                "textDocumentSync": {"openClose": True, "change": INCREMENTAL},
+                "completionProvider": {"triggerCharacters": TRIGGERS},
+                "inlineCompletionProvider": True,
+            },
+            "serverInfo": {"name": "charrnn", "version": __version__},
+        }
+
+    def _shut_down(self, params: Any) -> Answer:
+        for name in [*self._waiting]:
+            self._cancel({"id": name})
+        self._ended = True
+        return lambda: None
+
+    def _cancel(self, params: Any) -> None:
+        match params:
+            case {"id": int() | str() as name}:
+                with suppress(KeyError):  # it was answered
+                    self._waiting.remove(name)
+                    self._refuse(name, jsonrpc.CANCELLED, "cancelled")
+
+    def _open(self, params: Any) -> None:
+        match params:
+            case {"textDocument": {"uri": str(uri), "text": str(text)}}:
+                document = self._documents[uri] = Document(text, self._encoding)
+                self._jobs.put(partial(self._begin, uri, document.before(document.end)))
+
+    def _change(self, params: Any) -> None:
+        match params:
+            case {"textDocument": {"uri": str(uri)}, "contentChanges": [*changes]}:
+                for change in changes:
+                    self._apply(uri, change)
+
+    def _apply(self, uri: str, change: Any) -> None:
+        document = self._documents.get(uri)
+        match change:
+            case {"range": {"start": start, "end": end}, "text": str(text)} if document:
+                document.change(_position(document, start), _position(document, end), text)
+            case {"text": str(text)} if document and "range" not in change:
+                self._documents[uri] = Document(text, self._encoding)
+
+    def _close(self, params: Any) -> None:
+        match params:
+            case {"textDocument": {"uri": str(uri)}}:
+                self._documents.pop(uri, None)
+                self._jobs.put(partial(self._forget, uri))
+
+    def _completion(self, params: Any) -> Answer:
+        return partial(self._words, self._cursor(params))
+
+    def _inline_completion(self, params: Any) -> Answer:
+        return partial(self._ghosts, self._cursor(params))
+
+    def _cursor(self, params: Any) -> Cursor:
+        """The place that a request is about.
+
+        Raises:
+            Refusal: there is none.
+        """
+        match params:
+            case {"textDocument": {"uri": str(uri)}, "position": position}:
+                pass
+            case _:
+                raise Refusal(jsonrpc.INVALID_PARAMS, "a document and a position are missing")
+        document = self._documents.get(uri)
+        if not document:
+            raise Refusal(jsonrpc.INVALID_PARAMS, f"{uri} is not open")
+        here = _position(document, position)
+        before, line = document.before(here), document.line(here.line)
+        half = half_word(before)
+        start = here._replace(column=here.column - len(half))
+        word = WORD.match(line, start.column)
+        # Where each character is a word, the next one is another.
+        goes_on = word and word.end() > here.column and not is_unspaced(word[0])
+        end = here._replace(column=word.end()) if word and goes_on else here
+        places = (
+            {"line": place.line, "character": document.units(place)} for place in (start, here, end)
+        )
+        rest, after = line[here.column : end.column], line[end.column :]
+        return Cursor(uri, before, half, rest, after, *places)
+
+    def _words(self, cursor: Cursor) -> Json:
+        """What the word at the cursor may become, for a list."""
+        model = self._typing(cursor.uri)
+        typed = _readable(cursor.before)
+        half = half_word(model.as_read(typed))  # as the suggestions go on
+        present = model.as_read(cursor.half + cursor.rest)
+        items: list[Json] = []
+        for word in model.extend(typed, self._count, cursor.following):
+            text = half + word.text
+            if word.p < max(SHOWN_FROM, LISTED * self._least) or text == present:
+                continue
+            items.append(
+                {
+                    "label": text,
+                    "kind": PLAIN_TEXT,
+                    "detail": f"{word.p:.0%}",
+                    "sortText": f"{len(items):04}",
+                    "filterText": cursor.half + word.text,
+                    "textEdit": self._edit(cursor, text),
+                }
+            )
+        return {"isIncomplete": True, "items": items}
+
+    def _edit(self, cursor: Cursor, text: str) -> Json:
+        """What puts a text in the place of the word at the cursor."""
+        whole = {"start": cursor.start, "end": cursor.end}
+        if self._replaces and cursor.half and cursor.rest:
+            half = {"start": cursor.start, "end": cursor.here}
+            return {"newText": text, "insert": half, "replace": whole}
+        return {"newText": text, "range": whole}
+
+    def _ghosts(self, cursor: Cursor) -> Json:
+        """What may stand at the cursor in grey."""
+        texts: list[str] = []
+        if cursor.is_between_words:
+            model = self._typing(cursor.uri)
+            typed, following = _readable(cursor.before), cursor.following
+            found = model.complete(typed, self._count, after=following)
+            phrase = found[0].text if found else ""
+            if found and found[0].p >= self._least and not following:
+                phrase = model.phrase(typed, found[0], self._least)
+            if found and worth_showing(typed, found[0], self._least, model.knows, phrase):
+                texts = [phrase, *(word.text for word in found[1:] if word.p >= SHOWN_FROM)]
+        here = {"start": cursor.here, "end": cursor.here}
+        return {"items": [{"insertText": text, "range": here} for text in dict.fromkeys(texts)]}
+
+    def _think(self) -> None:
+        """Do what is to be done, one after the other."""
+        while True:
+            while self._readings and self._jobs.empty():
+                self._read_on()
+            job = self._jobs.get()
+            if job is None:
+                return
+            job()
+
+    def _answer(self, name: int | str, answer: Answer) -> None:
+        try:
+            self._waiting.remove(name)
+        except KeyError:  # it was cancelled
+            return
+        try:
+            result = answer()
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}; this is a bug"
+            self._refuse(name, jsonrpc.INTERNAL_ERROR, reason)
+        else:
+            self._send(id=name, result=result)
+
+    def _typing(self, uri: str) -> Model:
+        """The model that has read a document; what else it was to read of it, it need not."""
+        self._readings.pop(uri, None)
+        model = self._models.pop(uri, None) or self._model.anew()
+        self._models[uri] = model
+        if len(self._models) > KEPT:
+            self._forget(next(iter(self._models)))
+        return model
+
+    def _begin(self, uri: str, text: str) -> None:
+        """Read a document as soon as there is nothing else to do."""
+        self._readings[uri] = self._typing(uri).read_ahead(_readable(text))
+
+    def _read_on(self) -> None:
+        """Read some of the document that was opened last."""
+        uri, reading = self._readings.popitem()
+        for _ in reading:
+            self._readings[uri] = reading
+            break
+
+    def _forget(self, uri: str) -> None:
+        self._models.pop(uri, None)
+        self._readings.pop(uri, None)
+
+    def _refuse(self, name: int | str | None, code: int, reason: str) -> None:
+        self._send(id=name, error={"code": code, "message": reason})
+
+    def _send(self, **values: Any) -> None:
+        with self._writing:
+            try:
+                self._output.write(jsonrpc.message(**values))
+                self._output.flush()
+            except OSError:  # the editor is gone, which the listening thread will notice
+                devnull(self._output)
+
+
+def _position(document: Document, position: Any) -> Position:
+    match position:
+        case {"line": int(line), "character": int(units)} if line >= 0 and units >= 0:
+            return document.position(line, units)
+    raise Refusal(jsonrpc.INVALID_PARAMS, "a position has a line and a character, from 0")
+
+
+def _readable(text: str) -> str:
+    """Return a text as a corpus is read: with LF alone at its lines' ends, and no half characters.
+
+    (Some editors send the two halves of a character as UTF-16 has it one after the other.)
+    """
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.encode(errors="replace").decode()
+
+
+def serve(model: Model, count: int, least: float) -> int:
     """Answer an editor on standard input and output until it says goodbye.
 
     Args:
+        model: suggests.
         count: suggestions to choose from.
-        least: probability under which nothing is shown at the cursor.
+        least: probability under which nothing is suggested.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        ModelFileError: the trigrams in the model's file are damaged.
     """
-    server = LanguageServer("charrnn", __version__)
-    # One question after the other, while the server listens: those that wait can be cancelled.
-    worker = ThreadPoolExecutor(max_workers=1)
-
-    def place(
-        params: types.CompletionParams | types.InlineCompletionParams,
-    ) -> tuple[TextDocument, int]:
-        """The document, and how many of its characters stand before the cursor."""
-        document = server.workspace.get_text_document(params.text_document.uri)
-        return document, document.offset_at_position(params.position)
-
-    @server.feature(types.TEXT_DOCUMENT_COMPLETION, types.CompletionOptions())
-    async def completion(params: types.CompletionParams) -> types.CompletionList:
-        document, end = place(params)
-        text = document.source[:end]
-        half = half_word(text)
-        start = document.client_position_at_offset(end - len(half)) if half else params.position
-        loop = asyncio.get_running_loop()
-        words: Sequence[Completion] = await loop.run_in_executor(worker, model.extend, text, count)
-        items = [
-            types.CompletionItem(
-                label=half + word.text,
-                kind=types.CompletionItemKind.Text,
-                detail=f"{word.p:.0%}",
-                sort_text=f"{rank:04}",
-                text_edit=types.TextEdit(types.Range(start, params.position), half + word.text),
-            )
-            for rank, word in enumerate(words)
-        ]
-        return types.CompletionList(is_incomplete=True, items=items)
-
-    @server.feature(types.TEXT_DOCUMENT_INLINE_COMPLETION, types.InlineCompletionOptions())
-    async def inline_completion(params: types.InlineCompletionParams) -> types.InlineCompletionList:
-        document, end = place(params)
-        here = types.Range(params.position, params.position)
-        loop = asyncio.get_running_loop()
-        texts = await loop.run_in_executor(worker, ghosts, document.source[:end])
-        return types.InlineCompletionList(
-            [types.InlineCompletionItem(insert_text=text, range=here) for text in texts]
-        )
-
-    def ghosts(text: str) -> list[str]:
-        """What may stand at the cursor in grey."""
-        found = model.complete(text, count)
-        if not found or found[0].p < least:
-            return []
-        return [model.phrase(text, found[0], least), *(word.text for word in found[1:])]
-
-    try:
-        server.start_io()
-    finally:
-        worker.shutdown(cancel_futures=True)
+    _ = model.ngram  # what is wrong with it had better be said now
+    return Server(model, count, least, sys.stdout.buffer).run(sys.stdin.buffer)

@@ -3,7 +3,9 @@
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -147,7 +149,7 @@ class Model:
         return _known(self.file.items)
 
     def complete(
-        self, typed: str, k: int = 3, attention: "Attention | None" = None
+        self, typed: str, k: int = 3, attention: "Attention | None" = None, after: str = ""
     ) -> "list[Completion]":
         """The `k` likeliest ways to end the word being typed, or the next one, the best first.
 
@@ -155,12 +157,26 @@ class Model:
 
         Args:
             attention: of who types, if what was passed over shall be less likely.
+            after: some of the text that already stands behind what is typed.
         """
-        return self._typing.complete(self.as_read(typed), k, attention)
+        return self._typing.complete(self.as_read(typed), k, attention, self.as_read(after))
 
-    def extend(self, typed: str, k: int = 3) -> "list[Completion]":
+    def extend(self, typed: str, k: int = 3, after: str = "") -> "list[Completion]":
         """As `complete`, but only ways to go on without a space."""
-        return self._typing.extend(self.as_read(typed), k)
+        return self._typing.complete(self.as_read(typed), k, None, self.as_read(after), False)
+
+    def read_ahead(self, typed: str) -> Iterator[None]:
+        """Read a text before anything is asked about it, some of it for each item.
+
+        Whoever asks about it meanwhile does not go on with this.
+        """
+        return self._typing.read_ahead(self.as_read(typed))
+
+    def anew(self) -> "Model":
+        """Return the same model for another text being typed, of which it has read nothing."""
+        other = copy(self)
+        other._completer = None
+        return other
 
     def reasons(self, typed: str, text: str) -> "Reasons | None":
         """What speaks for `text`, which goes on without a space; None if nothing suggests it."""
@@ -194,7 +210,7 @@ class Model:
             self.engine, self.file.tokenizer, self._start, self.ngram, weights, recent, earlier
         )
 
-    @property
+    @cached_property
     def ngram(self) -> "NGram":
         """The trigrams of the training text; empty if the file has none.
 

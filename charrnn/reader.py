@@ -8,6 +8,7 @@ points at once, and after a jump in it no more than what follows the nearest pla
 """
 
 from collections import deque
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -85,23 +86,45 @@ class Reader:
         engine = self.engine.with_own_output() if self._rate else self.engine
         self._places.append(Place(ids, self._states[-1], engine))
 
-    def state(self, ids: Ids) -> Array:
-        """The state after a text, [L, S, 1, H]; what follows is predicted as after that text."""
+    def _same(self, ids: Ids) -> int:
+        """How many tokens a text and the last one have in common at the start."""
         shorter = min(len(ids), len(self._ids))
         differ = np.flatnonzero(ids[:shorter] != self._ids[:shorter])
-        same = int(differ[0]) if len(differ) else shorter
-        oldest = len(self._ids) + 1 - len(self._states)  # tokens before the first state
-        if same // AT_ONCE * AT_ONCE < oldest or len(ids) - same > self._keep + ROUND:
+        return int(differ[0]) if len(differ) else shorter
+
+    @property
+    def _oldest(self) -> int:
+        """Tokens before the first state."""
+        return len(self._ids) + 1 - len(self._states)
+
+    def read_ahead(self, ids: Ids) -> Iterator[None]:
+        """Read a text before its state is asked for, some of it for each item.
+
+        Whoever asks for the state of another one meanwhile does not go on with this.
+        """
+        yield from self._rounds(ids)
+        for end in range(len(self._ids) + AT_ONCE, len(ids), AT_ONCE):
+            self.state(ids[:end])
+            yield
+
+    def _rounds(self, ids: Ids) -> Iterator[None]:
+        """If a text goes on far from what is known, read most of it; one round for each item."""
+        same = self._same(ids)
+        if same // AT_ONCE * AT_ONCE < self._oldest or len(ids) - same > self._keep + ROUND:
             self._go_back(ids)
-            same = len(self._ids)
-            while len(ids) - same >= self._keep + ROUND:
-                same += ROUND
-                self._read_round(ids[:same])
-        else:
-            del self._states[same - oldest + 1 :]
-            for _ in range(same // AT_ONCE, len(self._ids) // AT_ONCE if self._rate else 0):
-                tokens, shares, outputs = self._lessons.pop()
-                self.engine.correct(tokens, -shares, outputs)
+            while len(ids) - len(self._ids) >= self._keep + ROUND:
+                self._read_round(ids[: len(self._ids) + ROUND])
+                yield
+
+    def state(self, ids: Ids) -> Array:
+        """The state after a text, [L, S, 1, H]; what follows is predicted as after that text."""
+        for _ in self._rounds(ids):
+            pass
+        same = self._same(ids)
+        del self._states[same - self._oldest + 1 :]
+        for _ in range(same // AT_ONCE, len(self._ids) // AT_ONCE if self._rate else 0):
+            tokens, shares, outputs = self._lessons.pop()
+            self.engine.correct(tokens, -shares, outputs)
         for end in range(same + 1, len(ids) + 1):
             self._states.append(self.engine.step(ids[end - 1 : end], self._states[-1]))
             if self._rate and end % AT_ONCE == 0:
@@ -135,6 +158,7 @@ class Reader:
             for i in range(0, ROUND, AT_ONCE):
                 self._learn(ids[starts[0] + i :][:AT_ONCE], in_order[i : i + AT_ONCE])
             self._lessons = []
+        self._ids = ids
         self._remember(ids)
 
     def _learn(self, ids: Ids, outputs: Array) -> None:

@@ -33,11 +33,9 @@ from charrnn.runs import MODEL_NAME
 from charrnn.transcript import Transcript, Unsent, clean
 from charrnn.ui import Ui, in_one_line, write_raw
 from charrnn.why import Evidence, why
+from charrnn.words import CLOSING
 
 ESCAPE_SECONDS = 0.1  # a lone Esc is told from the start of an arrow key by this silence
-CLOSING = (
-    ",.;:!?)]}…\"'”’»-"  # stand next to the word before them, if a quote is not an opening one
-)
 NOTHING = "nothing is suggested here"
 ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 EDITORS = ("editor", "nano", "vi")  # where neither $VISUAL nor $EDITOR names one
@@ -358,7 +356,11 @@ class Session:
                 hand.drop_space(buffer)
             buffer.insert_text(event.data)
 
-        for mark in [*CLOSING, " "]:  # a space of one's own takes the place of the one that came
+        for mark in [
+            *CLOSING,
+            "-",
+            " ",
+        ]:  # a space of one's own takes the place of the one that came
             keys.add(mark, filter=loose)(close_up)
 
         @keys.add("enter", filter=typing)

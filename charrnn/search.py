@@ -4,13 +4,14 @@ import math
 import re
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from charrnn.cells import Array
 from charrnn.engine import Engine
+from charrnn.mixture import Floats
 from charrnn.ngram import LAST_CODE_POINT
 from charrnn.reader import Reader
 from charrnn.text import chunks
@@ -109,6 +110,44 @@ class WordSearch:
         if not mass:  # no token can spell it: it is read as it stands
             found, mass = self._search(typed, "", bool(half), [*wanted], k)
         return {text: p / mass for text, p in found.items()} if mass else {}
+
+    def followed(self, typed: str, texts: list[str], after: str) -> Floats:
+        """How likely a text comes after each of several that go on from what was typed.
+
+        Args:
+            typed: all the text so far.
+            texts: that would be inserted.
+            after: what would come next; its characters that the network does not know count for
+                nothing.
+
+        Returns:
+            Log-probabilities (nats), [len(texts)].
+        """
+        unfinished = self._tokenizer.unfinished(typed)
+        state = self._reader.state(self._encode(typed.removesuffix(unfinished)))
+        begun = [self._tokenizer.encode(unfinished + text) for text in texts]
+        whole = [self._tokenizer.encode(unfinished + text + after) for text in texts]
+        ids_tb = np.full((max(map(len, whole), default=0), len(texts)), self._tokenizer.unknown_id)
+        counts_tb = np.zeros(ids_tb.shape, bool)
+        for column, (start, ids) in enumerate(zip(begun, whole, strict=True)):
+            ids_tb[: len(ids), column] = self._tokenizer.known(ids)
+            counts_tb[len(start) : len(ids), column] = True
+        counts_tb &= ids_tb != self._tokenizer.unknown_id
+        state = np.repeat(state, len(texts), axis=2)
+        logp = np.zeros(len(texts))
+        for ids, counts in zip(ids_tb, counts_tb, strict=True):
+            if counts.any():
+                columns = np.flatnonzero(counts)
+                logp[columns] += self._reader.logp(state[:, :, columns])[
+                    np.arange(len(columns)), ids[columns]
+                ]
+            state = self._reader.engine.step(ids, state)
+        return logp
+
+    def read_ahead(self, typed: str) -> Iterator[None]:
+        """Read a text before anything is asked about it, some of it for each item."""
+        ids = self._encode(typed)
+        yield from self._reader.read_ahead(ids)
 
     def space(self, typed: str) -> float:
         """The probability that a space comes next."""

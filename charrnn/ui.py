@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 STDERR = 2
 WAIT_SECONDS = 1.0  # after which a command says that it waits for its input
@@ -83,7 +83,7 @@ class Unbroken:
         return getattr(self._stream, name)
 
 
-def devnull(stream: TextIO) -> None:
+def devnull(stream: IO[Any]) -> None:
     """Send what a stream holds back, and all that is written to it later, nowhere."""
     try:
         number = stream.fileno()

@@ -7,6 +7,8 @@ import re
 import unicodedata
 
 JOINERS = "'’\u200c\u200d-"  # inside a word, never at its end; two of them have no width
+# Stand next to the word before them.
+CLOSING = ",.;:!?)]}…\"'”’»，。、；：！？）」』】》"
 # Inside the brackets of a pattern: what belongs to words of scripts without spaces (Thai, Lao,
 # Burmese, Khmer, Chinese, Japanese), of which each character counts as a word;
 UNSPACED = (

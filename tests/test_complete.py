@@ -404,3 +404,37 @@ def test_as_the_writer_writes(typed: str, text: str) -> None:
     reasons = suggest.reasons(typed, text)
     assert reasons
     assert reasons.trained in (0, 9, 18)
+
+
+@pytest.mark.parametrize("level", TOKENIZERS)
+@pytest.mark.parametrize("after", [" sat on", " on the mat", "。"])
+def test_weighed_by_what_follows(level: str, after: str) -> None:
+    """Each candidate gains by how likely the network finds what follows it, by brute force."""
+    tokenizer = TOKENIZERS[level].train("The cat sat on the mat, the cow on the moor. " * 9)
+    suggest, engine = completer(tokenizer, text="the cat cow mat moor")
+    plain = {c.text: c.p for c in suggest.complete("the ", 16, spaces=False)}
+    weighed = suggest.complete("the ", 16, after=after, spaces=False)
+    assert [c.p for c in weighed] == sorted((c.p for c in weighed), reverse=True)
+    assert {c.text for c in weighed} == {*plain}
+    assert sum(c.p for c in weighed) == pytest.approx(sum(plain.values()))
+
+    def follows(text: str) -> float:
+        """The log-probability of what follows a text."""
+        unfinished = tokenizer.unfinished("the ")
+        begun = tokenizer.encode(unfinished + text)
+        state = engine.read(
+            tokenizer.known(tokenizer.encode("the ".removesuffix(unfinished))), engine.zero_state()
+        )
+        total = 0.0
+        for i, token in enumerate(tokenizer.known(tokenizer.encode(unfinished + text + after))):
+            logp = log_probabilities(engine, tokenizer, state)
+            if i >= len(begun) and token != tokenizer.unknown_id:
+                total += float(logp[token])
+            state = engine.step(np.array([token]), state)
+        return total
+
+    first = weighed[0]
+    for each in weighed[1:]:
+        gain = follows(each.text) - follows(first.text)
+        expected = plain[each.text] / plain[first.text] * math.exp(gain)
+        assert each.p / first.p == pytest.approx(expected, rel=1e-3)

@@ -21,7 +21,9 @@ class Known(Model):
         super().__init__(random_model(CharTokenizer.train(CORPUS)).file)
         self._table = table
 
-    def complete(self, typed: str, k: int = 3, attention: object = None) -> list[Completion]:
+    def complete(
+        self, typed: str, k: int = 3, attention: object = None, after: str = ""
+    ) -> list[Completion]:
         return [Completion(text, p) for text, p in self._table.get(typed, [])][:k]
 
 

@@ -151,3 +151,20 @@ def test_places_to_go_back_to_are_few(
     for shift in range(PLACES):
         reader.state((many_ids + shift) % UNKNOWN)
     assert len(reader._places) == places
+
+
+def test_reading_ahead(engine: Engine) -> None:
+    """A text that was read ahead costs few steps; what was read in vain does no harm."""
+    ids = np.random.default_rng(2).integers(0, UNKNOWN, 3 * ROUND).astype(np.int32)
+    ahead, afresh = (Reader(engine, engine.zero_state(), UNKNOWN, 0.01) for _ in range(2))
+    for _ in ahead.read_ahead(ids):
+        pass
+    with patch.object(Engine, "step", autospec=True, side_effect=Engine.step) as step:
+        state = ahead.state(ids)
+    assert step.call_count <= AT_ONCE
+    np.testing.assert_allclose(state, afresh.state(ids), atol=1e-5)
+    reading = ahead.read_ahead(np.append(ids[ROUND:], ids))
+    next(reading)  # and then something else is asked
+    for end in (ROUND + 9, 7):
+        afresh = Reader(engine, engine.zero_state(), UNKNOWN, 0.01)
+        np.testing.assert_allclose(ahead.state(ids[:end]), afresh.state(ids[:end]), atol=1e-5)

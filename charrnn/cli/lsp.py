@@ -1,11 +1,11 @@
 """charrnn lsp: suggestions in an editor."""
 
+import sys
 from typing import Annotated
 
-from typer import Option
+from typer import Exit, Option
 
 from charrnn.cli.options import Debug, Dial, ModelOption, Quiet, say_which
-from charrnn.errors import UsageError
 from charrnn.ui import Ui
 
 
@@ -13,19 +13,25 @@ def lsp(
     model: ModelOption = None,
     count: Annotated[int, Option("-k", "--count", min=1, help="Completions to offer.")] = 5,
     dial: Dial = None,
+    stdio: Annotated[
+        bool, Option("--stdio", help="Accepted, as editors give it: nothing else is spoken.")
+    ] = False,
+    client: Annotated[
+        int | None,
+        Option("--clientProcessId", hidden=True, help="Accepted, as some editors give it."),
+    ] = None,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Complete words in an editor: a language server on standard input and output.
-
-    Needs the extra charrnn[lsp].
-    """
+    """Complete words in an editor: a language server on standard input and output."""
     import charrnn
     from charrnn import config, runs
+    from charrnn.lsp import serve
 
-    try:
-        from charrnn.lsp import serve
-    except ModuleNotFoundError as error:
-        raise UsageError(f"{error.name} is not installed", "pip install pygls") from None
-    path = runs.find(model, chosen=say_which(Ui(quiet)))
-    serve(charrnn.load(path), count, config.dial(dial or "normal"))
+    ui = Ui(quiet)
+    path = runs.find(model, chosen=say_which(ui))
+    loaded = charrnn.load(path)
+    least = config.dial(dial or "normal")
+    if sys.stdin.isatty():
+        ui.note("this is for an editor: it waits for messages on standard input")
+    raise Exit(serve(loaded, count, least))

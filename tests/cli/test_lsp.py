@@ -1,6 +1,8 @@
-"""The language server, asked by a client of the protocol's own library."""
+"""The language server as a process, asked by a client of another maker."""
 
 import asyncio
+import os
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,8 +12,9 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 from pygls.lsp.client import LanguageClient
 
+from charrnn.jsonrpc import message
 from tests.cli.conftest import Call
-from tests.cli.shell import Training, charrnn_command
+from tests.cli.shell import COMMAND, ENVIRONMENT, PATIENCE, Training, charrnn_command
 
 pytestmark = pytest.mark.slow
 
@@ -34,6 +37,8 @@ def talk(model: Path, conversation: Talk, *options: str) -> None:
         await conversation(client)
         await client.shutdown_async(None)
         client.exit(None)
+        assert client._server
+        assert await client._server.wait() == 0
         await client.stop()  # type: ignore[no-untyped-call]
 
     asyncio.run(asyncio.wait_for(run(), 60))
@@ -127,7 +132,7 @@ def test_nothing_typed(trained: Training, text: str) -> None:
         lines = text.count("\n")
         assert len(await complete(client, lines, len(text.rpartition("\n")[2]))) == 5
 
-    talk(trained.run, conversation)
+    talk(trained.run, conversation, "--dial", "eager")
 
 
 def test_long_text(trained: Training) -> None:
@@ -138,6 +143,19 @@ def test_long_text(trained: Training) -> None:
         assert edit((await complete(client, 0, 112_006))[0])[1:] == (112_004, 112_006)
 
     talk(trained.run, conversation)
+
+
+@pytest.mark.parametrize(
+    ("following", "word"), [(" a song", "sang"), (" for rain", "waited"), (" the st", "counted")]
+)
+def test_following_text(word_trained: Training, following: str, word: str) -> None:
+    """What is likeliest depends on what stands behind the cursor."""
+
+    async def conversation(client: LanguageClient) -> None:
+        open_text(client, f"The fox {following}")
+        assert (await complete(client, 0, 8))[0].label == word
+
+    talk(word_trained.run, conversation)
 
 
 def test_cancel(trained: Training) -> None:
@@ -169,11 +187,54 @@ def test_no_model(call: Call) -> None:
     assert "charrnn train" in result.error
 
 
-def test_missing_extra(tmp_path: Path, trained: Training) -> None:
-    """Without the library it says what to install."""
-    (tmp_path / "pygls.py").write_text("raise ModuleNotFoundError(name='pygls')")
+@pytest.mark.parametrize("argument", ["--stdio", "--clientProcessId=7"])
+def test_as_editors_start_it(trained: Training, argument: str) -> None:
+    """Arguments of editors are accepted; it ends without an error and says nothing besides."""
+    capabilities: dict[str, object] = {}
+    conversation = [
+        message(id=1, method="initialize", params={"capabilities": capabilities}),
+        message(method="initialized", params={}),
+        message(id=2, method="shutdown"),
+        message(method="exit"),
+    ]
     result = charrnn_command(
-        "lsp", "-m", trained.run, cwd=tmp_path, environment={"PYTHONPATH": str(tmp_path)}
+        "lsp", argument, "-m", trained.run, cwd=trained.folder, stdin=b"".join(conversation)
     )
-    assert (result.code, result.out) == (2, "")
-    assert "pip install pygls" in result.error
+    assert (result.code, result.err) == (0, "")
+    assert [line[:15] for line in result.out.split("\r\n")][::2][:1] == ["Content-Length:"]
+
+
+def test_needs_little(trained: Training) -> None:
+    """Nothing is imported that takes longer than all the rest."""
+    goodbye = message(method="exit").decode()
+    program = ["import sys", "from charrnn.cli import main", "main()", "print(*sys.modules)"]
+    result = charrnn_command(
+        "lsp",
+        "-m",
+        trained.run,
+        cwd=trained.folder,
+        stdin=goodbye,
+        program=[sys.executable, "-c", "\n".join(program)],
+    )
+    assert not {"torch", "rich", "asyncio", "pygls", "prompt_toolkit"} & {*result.out.split()}
+
+
+def test_on_a_terminal(trained: Training) -> None:
+    """Who starts it by hand is told that it waits."""
+    import pty
+
+    controller, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [*COMMAND, "lsp", "-m", trained.model],
+        stdin=terminal,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=ENVIRONMENT,
+        text=True,
+    )
+    os.close(terminal)
+    assert process.stderr
+    assert "for an editor" in process.stderr.readline()
+    os.close(controller)
+    assert process.wait(PATIENCE) == 1
+    process.stderr.close()
