@@ -20,9 +20,13 @@ def lsp(
 
     Needs the extra charrnn[lsp].
     """
+    import logging
+
     import charrnn
     from charrnn import config, runs
 
+    if quiet:
+        logging.disable(logging.WARNING)  # of the server's library, to standard error
     try:
         from charrnn.lsp import serve
     except ModuleNotFoundError as error:

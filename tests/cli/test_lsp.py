@@ -1,6 +1,7 @@
 """The language server, asked by a client of the protocol's own library."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -160,6 +161,23 @@ def test_cancel(trained: Training) -> None:
         assert (await first).items == (await third).items != []
 
     talk(trained.run, conversation)
+
+
+def test_quiet(tmp_path: Path, trained: Training) -> None:
+    """With -q the server's library does not warn either."""
+    capabilities = {"general": {"positionEncodings": ["utf-7"]}}
+    hello = {"id": 1, "method": "initialize", "params": {"capabilities": capabilities}}
+    messages = [
+        json.dumps({"jsonrpc": "2.0"} | message)
+        for message in (hello, {"id": 2, "method": "shutdown"}, {"method": "exit"})
+    ]
+    sent = "".join(f"Content-Length: {len(message)}\r\n\r\n{message}" for message in messages)
+    warned, quiet = (
+        charrnn_command("lsp", "-m", trained.run, *options, cwd=tmp_path, stdin=sent)
+        for options in ((), ("-q",))
+    )
+    assert "utf-7" in warned.err
+    assert "utf-7" not in quiet.err
 
 
 def test_no_model(call: Call) -> None:
