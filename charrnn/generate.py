@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import lru_cache, reduce
 from itertools import groupby, islice
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from charrnn.tokenizer import Ids, Joints, Tokenizer
 
 BATCH = 64  # texts written side by side
 SEED_TOKENS = 1 << 13  # that are read at the end of a seed: what stands before them is forgotten
+BIASES = 8  # tables of biases that are kept: making one goes through the whole vocabulary
 BLOCK = 32  # tokens drawn before their text is looked at,
 BLOCK_SECONDS = 0.05  # or fewer, so that a slow model's text flows
 
@@ -325,6 +326,12 @@ def _key(sampling: SamplingConfig) -> tuple[tuple[str, float], ...]:
     return tuple((sampling.bias or {}).items())
 
 
+@lru_cache(BIASES)
+def _bias(tokenizer: Tokenizer, key: tuple[tuple[str, float], ...]) -> TextBias:
+    """The table of biases: one for all texts, batches and gaps of a template that share them."""
+    return TextBias(tokenizer, dict(key))
+
+
 class _Batch:
     def __init__(
         self,
@@ -339,7 +346,7 @@ class _Batch:
         self._engine = engine
         self._tokenizer = tokenizer
         wanted = [(sample.seed, _key(sample.sampling)) for sample in samples]
-        biases = {key: TextBias(tokenizer, dict(key)) for _, key in dict.fromkeys(wanted)}
+        biases = {key: _bias(tokenizer, key) for _, key in wanted}
         # What may be taken back or banned is not tied to the seed's half word.
         seeds = {
             (seed, key): _read(

@@ -150,7 +150,7 @@ class Ending:
         text = self._before + new
         for match in SENTENCE_END.finditer(text, self._of_seed):
             end = match.end() - before
-            if end < 0 or (match[0] == "." and _is_abbreviated(text[: match.start()])):
+            if end < 0 or (match[0] == "." and is_abbreviated(text[: match.start()])):
                 continue  # the character that shows it is not new, or it is no end
             self._sentences += 1
             if self._sentences == self._rules.sentences:
@@ -176,7 +176,7 @@ class Ending:
         )
 
 
-def _is_abbreviated(text: str) -> bool:
+def is_abbreviated(text: str) -> bool:
     """Return whether a full stop after a text belongs to its last word and ends no sentence."""
     found = LAST_WORD.search(text[-SENTENCE_CONTEXT:])
     if not found:

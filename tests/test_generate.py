@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn import generate as generate_module
+from charrnn.bias import TextBias
 from charrnn.cells import CELLS
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.engine import SINGLE_ROWS, Engine
@@ -319,6 +320,21 @@ CONTROLS: dict[str, dict[str, Any]] = {
     "ban": {"bias": {"e": -np.inf, "th": -np.inf}},
     "bias": {"bias": {"fox": 9.0}},
 }
+
+
+class TestBias:
+    def test_one_table(self, char_model: Model) -> None:
+        """Texts of several batches and temperatures share the table of their biases."""
+        biases: list[dict[str, float]] = [{"f": 1.0}, {"f": 1.0}, {"x": -math.inf}]
+        samples = [
+            Sample("", SamplingConfig(temperature=1 + i % 2, bias=biases[i % 3]), (i, 0))
+            for i in range(2 * BATCH)
+        ]
+        with patch.object(generate_module, "TextBias", wraps=TextBias) as made:
+            generate_module._bias.cache_clear()
+            for _ in char_model.write(samples, StopConfig(chars=1), 0):
+                pass
+        assert made.call_count == 2
 
 
 class TestSideBySide:
