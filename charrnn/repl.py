@@ -34,6 +34,7 @@ from charrnn.transcript import Transcript, Unsent, clean
 from charrnn.ui import Ui, in_one_line, write_raw
 from charrnn.why import Evidence, why
 from charrnn.words import CLOSING
+from charrnn.wrapping import WordWrap
 
 ESCAPE_SECONDS = 0.1  # a lone Esc is told from the start of an arrow key by this silence
 NOTHING = "nothing is suggested here"
@@ -93,7 +94,7 @@ class Session:
             key_bindings=self._key_bindings(),
             bottom_toolbar=self._toolbar,
             style=style(),
-            input_processors=[InnerGhost()],
+            input_processors=[InnerGhost(), WordWrap()],
             editing_mode=EditingMode.VI if vi else EditingMode.EMACS,
             enable_suspend=True,
         )
