@@ -19,6 +19,7 @@ from charrnn.complete import SHOWN_FROM, worth_showing
 from charrnn.document import UNITS, Document, Position
 from charrnn.model import Model
 from charrnn.ngram import half_word
+from charrnn.text import whole
 from charrnn.ui import devnull
 from charrnn.words import CLOSING, WORD, is_unspaced
 
@@ -406,8 +407,7 @@ def _readable(text: str) -> str:
 
     (Some editors send the two halves of a character as UTF-16 has it one after the other.)
     """
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text.encode(errors="replace").decode()
+    return whole(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def serve(model: Model, count: int, least: float) -> int:

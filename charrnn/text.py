@@ -17,6 +17,7 @@ ESCAPE = re.compile(
     r"\\(?:(?P<simple>[ntr0\\])|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})"
     r"|U(?P<U>[0-9a-fA-F]{8}))"
 )
+HALF = re.compile(r"[\ud800-\udfff]")
 SIMPLE_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\\": "\\"}
 
 
@@ -32,6 +33,11 @@ class Blocks:
 
     def __iter__(self) -> Iterator[str]:
         return self.read()
+
+
+def whole(text: str) -> str:
+    """The text with U+FFFD for what is half a character: of UTF-16, or a byte that is no UTF-8."""
+    return HALF.sub("\ufffd", text)
 
 
 def unescape(text: str) -> str:

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from charrnn.errors import TextError, UsageError
 from charrnn.files import append
+from charrnn.text import whole
 from charrnn.ui import CONTROL, write_text
 
 CONTEXT = 4000  # characters at the end of the file that count as typed before
 BREAKS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
-HALVES = re.compile(r"[\ud800-\udfff]")  # bytes that were no UTF-8, as Python keeps them
 
 
 def clean(text: str) -> str:
     """A text as it may be shown and kept: of control characters, tabs and line breaks alone."""
-    return CONTROL.sub("", HALVES.sub("\ufffd", BREAKS.sub("\n", text)))
+    return CONTROL.sub("", whole(BREAKS.sub("\n", text)))
 
 
 class Transcript:

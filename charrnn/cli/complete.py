@@ -147,6 +147,8 @@ def _answer(
     Raises:
         CharrnnError: some lines were answered with an error.
     """
+    from charrnn.text import whole
+
     asked = failed = 0
     for line in lines:
         asked += 1
@@ -161,7 +163,7 @@ def _answer(
                 raise UsageError('"typed" must be a string')
             if type(k) is not int or not 1 <= k <= MOST:
                 raise UsageError(f'"k" must be a whole number from 1 to {MOST:,}')
-            answer |= _record(typed, likely(typed, k))
+            answer |= _record(typed, likely(whole(typed), k))
         except CharrnnError as error:
             failed += 1
             answer["error"] = str(error)
