@@ -11,7 +11,7 @@ from itertools import pairwise
 from charrnn.words import WORD
 
 LONGEST = 24  # characters of a word; what is longer is rather a key
-LINE = 400  # characters before a word that are looked at
+LINE = 400  # characters before a place in a text that are looked at
 # What stands between white space and is no word of a text: addresses, paths, anything with a digit,
 # options of a command such as -ptiger, and a name with what belongs to it such as anna:tiger.
 CHUNK = re.compile(r"[@\d\\/_=]|://|www\.|^-+\w|\w:\w", re.IGNORECASE)
@@ -51,38 +51,44 @@ SOME = 6  # letters; a shorter string may be an abbreviation
 
 def public_words(text: str, start: int = 0) -> Iterator[re.Match[str]]:
     """The words of a text that do not look like secrets, from a place in it on, in order."""
-    return (match for match in WORD.finditer(text, start) if not is_secret(match))
+    first = max(text.rfind("\n", 0, start) + 1, start - LINE)
+    asked = _asks_for_one(text[max(0, first - LINE) : first].rstrip().rpartition("\n")[2])
+    for line in re.finditer(r"[^\n]+", text[first:]):
+        if not line[0].strip():
+            continue
+        spans = [(0, len(line[0]))] if asked else _secret_spans(line[0])
+        asked = _asks_for_one(line[0])
+        begin = first + line.start()
+        for chunk in re.finditer(r"\S+", line[0]):
+            if CHUNK.search(chunk[0]):
+                continue
+            for word in WORD.finditer(text, begin + chunk.start(), begin + chunk.end()):
+                here = word.start() - begin
+                while spans and spans[0][1] <= here:
+                    del spans[0]
+                secret = len(word[0]) > LONGEST or _is_random(word[0])
+                if word.start() >= start and not secret and not (spans and spans[0][0] <= here):
+                    yield word
 
 
-def is_secret(word: re.Match[str]) -> bool:
-    """Whether a word of a text looks like a secret, by itself or by what stands before it."""
-    text, (start, end) = word.string, word.span()
-    if end - start > LONGEST or _is_random(word[0]):
-        return True
-    before = text[max(0, start - LINE) : start]
-    after = text[end : end + LINE]
-    chunk = re.split(r"\s", before)[-1] + word[0] + re.split(r"\s", after, maxsplit=1)[0]
-    if CHUNK.search(chunk):
-        return True
-    *earlier, line = before.split("\n")
-    if _asks_for_one(line, word[0] + after.split("\n")[0]):
-        return True
-    lines = [some for some in earlier if some.strip()]
-    return bool(lines and _asks_for_one(lines[-1]))
+def _named(line: str) -> list[int]:
+    """Where words end after which a secret comes, in order."""
+    return sorted(match.end() for some in (ALONE, SAID) for match in some.finditer(line))
 
 
-def _asks_for_one(line: str, on_line: str | None = None) -> bool:
-    """Whether a secret comes after a line, or on it.
+def _secret_spans(line: str) -> list[tuple[int, int]]:
+    """From where to where a line holds secrets: to the end of the sentence."""
+    spans = []
+    for start in _named(line):
+        end = SENTENCE_ENDS.search(line, start)
+        spans.append((start, end.end() if end else len(line)))
+    return spans
 
-    Args:
-        on_line: how it goes on; None if the secret would come on the next one.
-    """
-    whole = line + (on_line or "")
-    named = [m for some in (ALONE, SAID) for m in some.finditer(whole) if m.end() <= len(line)]
-    if not named:
-        return False
-    rest = line[max(match.end() for match in named) :]
-    return bool(OPEN_ENDED.match(rest)) if on_line is None else not SENTENCE_ENDS.search(rest)
+
+def _asks_for_one(line: str) -> bool:
+    """Whether a line ends with what a secret comes after: then it stands on the next one."""
+    named = _named(line)
+    return bool(named and OPEN_ENDED.match(line[named[-1] :]))
 
 
 def _is_random(word: str) -> bool:

@@ -5,7 +5,7 @@ import string
 
 import pytest
 
-from charrnn.private import is_secret, public_words
+from charrnn.private import public_words
 from charrnn.recent import Recent
 from charrnn.words import WORD
 
@@ -68,6 +68,7 @@ het wachtwoord is swordfish
 пароль swordfish
 Пароль от почты swordfish
 密码是 swordfish
+密码是swordfish
 パスワードは swordfish
 비밀번호 swordfish
 hasło: swordfish
@@ -203,4 +204,3 @@ def test_within_a_text() -> None:
     recent = Recent()
     recent.read("The password is swordfish. The swallows came. ")
     assert recent.starting_with("sw", 3) == ["swallows"]
-    assert is_secret(next(WORD.finditer("xqzvkwpl")))

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -227,6 +228,7 @@ def opened(
     model: Path, *options: str, columns: int = COLUMNS, **environment: str
 ) -> Iterator[Session]:
     """A session that shows its prompt."""
+    state = tempfile.mkdtemp()  # where no other session leaves what was typed in it
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", ROWS, columns, 0, 0))
     process = subprocess.Popen(
@@ -235,7 +237,7 @@ def opened(
         stdout=terminal,
         stderr=terminal,
         start_new_session=True,
-        env=ENVIRONMENT | {"TERM": "xterm"} | environment,
+        env=ENVIRONMENT | {"TERM": "xterm", "XDG_STATE_HOME": state} | environment,
     )
     os.close(terminal)
     session = Session(controller, process)
@@ -246,6 +248,7 @@ def opened(
         process.kill()
         process.wait()
         os.close(session._controller)
+        shutil.rmtree(state, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
