@@ -50,7 +50,8 @@ class Ui:
         # A terminal of few characters shows a question mark rather than a traceback.
         encoding = sys.stderr.encoding or "utf-8"
         shown = printable(message).encode(encoding, "replace").decode(encoding)
-        print(shown, file=sys.stderr, flush=True)
+        # (In one piece, as another thread may end the command or speak meanwhile.)
+        print(f"{shown}\n", end="", file=sys.stderr, flush=True)
 
 
 class Unbroken:
@@ -107,9 +108,13 @@ def waiting(name: str, note: Callable[[str], None], stream: TextIO | None = None
 
     typed = stream is not None and stream.isatty()
     end = f"; {'Ctrl-Z and Enter' if os.name == 'nt' else 'Ctrl-D'} ends it" if typed else ""
-    timer = Timer(0 if typed else WAIT_SECONDS, note, [f"waiting for {name}{end}"])
+    said = f"waiting for {name}{end}"
+    timer = Timer(WAIT_SECONDS, note, [said])
     timer.daemon = True  # a command that ends does not wait for it
-    timer.start()
+    if typed:
+        note(said)
+    else:
+        timer.start()
     try:
         yield
     finally:
