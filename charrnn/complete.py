@@ -22,13 +22,13 @@ BEAM = 8  # texts that the network pursues at once
 FIRST, LATER = 12, 8  # candidates of the trigrams before a word's first letter, and after it
 COMMON = 4  # candidates that are merely common, after it
 RECENT = 8
-LONGEST_OFFERED = 40  # characters of a word; nobody waits for a longer one
+LONGEST_OFFERED = 40  # maximum length of a suggested word in characters (not tuned)
 LEARNING_RATE = 0.01  # of the network's output layer
 LEAST_SPACE = 0.05  # probability of a space from which the word after it is looked for
 RUN_ON = 6  # characters at the most that a suggestion has in a script without spaces,
-WORTH = 2  # keys that a suggestion saves at least, where one disturbs
-MADE_UP = 0.7  # probability from which a word is shown that stands in no text
-AFTER_ABBREVIATION = re.compile(r"[^\W\d_]\.\Z")  # or after a sentence without its space
+WORTH = 2  # minimum keystrokes that ghost text must save; fewer distract (not tuned)
+MADE_UP = 0.7  # minimum probability of a word in no known text; with 0.5 the same (not tuned)
+AFTER_ABBREVIATION = re.compile(r"[^\W\d_]\.\Z")  # a full stop with no space after it
 LIKELY = 0.5  # each after the first of at least this probability
 RECENT_SHARE = 0.07  # of the words are merely repeated
 NEW_WORD, NEW_LETTER = 1e-3, 0.05  # of them are new, and how likely a letter of theirs is
@@ -76,14 +76,14 @@ class Reasons(NamedTuple):
 
 
 class Options(NamedTuple):
-    """What may follow the half word.
+    """Candidates for the rest of the partial word, or for the next word.
 
     Attributes:
-        texts: that would be inserted; after them "", if there is a half word, which may be whole;
-            the last one, None, stands for all others.
-        features: of each one, [N, len(FEATURES)].
-        recent: what each one's probability is because it is a recent word, [N].
-        typed: letters in the half word.
+        texts: Candidate insertions; then "" if the partial word may already be complete; last, None
+            for every other continuation.
+        features: Features of each candidate, [N, len(FEATURES)].
+        recent: Each candidate's probability as a repetition of a recent word, [N].
+        typed: Length of the partial word in characters.
     """
 
     texts: list[str | None]
@@ -237,7 +237,7 @@ class Completer:
         options = self._options(self._window(typed), k)
         if not curly:
             return options
-        # As the writer writes them, whatever the training text has.
+        # Suggest the writer's apostrophe, whichever one the training text uses.
         texts = [text and self._apostrophes(text, back=True) for text in options.texts]
         return options._replace(texts=texts)
 
@@ -282,12 +282,12 @@ class Completer:
         return text[self._begin :]
 
     def _apostrophes(self, text: str, back: bool = False) -> str:
-        """A text with the apostrophe that the training text has, or back with the other one."""
+        """Replace apostrophes by the training text's kind, or back by the other kind."""
         trained, other = self._apostrophe, OTHER[self._apostrophe]
         return text.replace(trained, other) if back else text.replace(other, trained)
 
     def _suggested(self, half: str) -> list[str]:
-        """How the half word goes on in the training text and in recent words."""
+        """Return completions of the partial word from the training text and recent words."""
         some = self._ngram.starting_with(half)
         ids = [*best(self._trigrams[some], LATER if half else FIRST)]
         ids += [*best(self._counts[some], COMMON)] if half else []
@@ -364,12 +364,14 @@ def worth_showing(
     knows: Callable[[str], bool],
     phrase: str = "",
 ) -> bool:
-    """Whether a suggestion is worth the look that it takes, at this setting of the dial.
+    """Return whether to show a suggestion as ghost text.
 
     Args:
-        least: its probability at the least; of 0, whatever is likeliest is shown.
-        knows: whether a word stands in some text.
-        phrase: that is shown, if it is more than the word.
+        typed: The text before the cursor.
+        completion: The most likely suggestion.
+        least: Minimum probability; at 0 only numbers and abbreviations suppress it.
+        knows: Tells whether a word occurs in the training text or was typed before.
+        phrase: The ghost text, if it runs on beyond the word.
     """
     half, text = half_word(typed), completion.text
     within = not text[0].isspace()

@@ -347,7 +347,7 @@ class _Batch:
         self._tokenizer = tokenizer
         wanted = [(sample.seed, _key(sample.sampling)) for sample in samples]
         biases = {key: _bias(tokenizer, key) for _, key in wanted}
-        # What may be taken back or banned is not tied to the seed's half word.
+        # Tokens that may be undone or banned are not tied to the seed's partial word.
         seeds = {
             (seed, key): _read(
                 seed,

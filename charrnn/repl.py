@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
@@ -38,7 +37,8 @@ from charrnn.wrapping import WordWrap
 
 ESCAPE_SECONDS = 0.1  # a lone Esc is told from the start of an arrow key by this silence
 NOTHING = "nothing is suggested here"
-ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+# Windows has no signals that a loop can wait for.
+ENDINGS = (signal.SIGTERM, signal.SIGHUP) if os.name == "posix" else ()
 EDITORS = ("editor", "nano", "vi")  # where neither $VISUAL nor $EDITOR names one
 
 
@@ -145,10 +145,8 @@ class Session:
 
     def _watch(self) -> None:
         """Let a request to end, or a closed terminal, end the prompt."""
-        loop = asyncio.get_running_loop()
         for ending in ENDINGS:
-            with suppress(NotImplementedError):  # on Windows
-                loop.add_signal_handler(ending, self._end)
+            asyncio.get_running_loop().add_signal_handler(ending, self._end)
 
     def _end(self) -> None:
         self._unsent.keep(self._prompt.default_buffer.text)  # first: what follows needs a terminal

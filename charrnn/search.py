@@ -102,7 +102,7 @@ class WordSearch:
         Args:
             typed: all the text so far.
             half: the word at its end that goes on; if empty, a word begins.
-            wanted: texts, without the half word, whose probabilities are asked for.
+            wanted: completions of the partial word whose probabilities to compute.
             k: the likeliest ones that are sure to be among those found; any but "" are words.
         """
         unfinished = self._tokenizer.unfinished(typed)

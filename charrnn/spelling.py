@@ -1,18 +1,19 @@
-"""Words that a word model spells from several tokens are drawn as often as whole words would be.
+"""Temperature and truncation for the rare words that a word model spells with several tokens.
 
-The first token of such a word, often the space alone, has the probability of all words that begin
-so. A temperature below 1, or a limit such as top_k, would take it for one likely word: the lower
-the temperature, the more words would be invented. So a word is held back until it ends, and then it
-is kept or taken back.
+The first token of a spelled word, often a single space, carries the probability of every word that
+begins with it. Temperatures below 1 and limits such as top_k would treat it as one likely word, so
+that more words are invented the lower the temperature. Instead, the tokens of a word are held until
+it ends, and the word is then accepted or rejected as a whole:
 
-- A temperature T draws a word of probability p in proportion to p^(1/T). Token by token it is drawn
-  in proportion to that divided by a product: for each token after the first, the sum of p^(1/T)
-  over all that could stand there. Below T = 1 this product is at most 1; a word is kept with that
-  probability (rejection sampling), or a larger one where the first token has few alternatives.
-- Where a limit left tokens out, a word is kept that is as likely as the likeliest of those.
+- At temperature T a word of probability p should be sampled in proportion to p^(1/T). Sampling
+  token by token gives that divided by a product: for each token after the first, the sum of
+  p^(1/T) over all tokens that could stand there. Below T = 1 this product is at most 1, and it is
+  the acceptance probability (rejection sampling), corrected for the alternatives to the first token.
+- After a truncation such as top_k, a word is accepted if it is at least as likely as the most
+  likely token that was left out.
 
-What was taken back is not tried again at the same place. Where a word may go on, all tokens that do
-not go on with it count together as its end.
+The first token of a rejected word is not tried again at the same position. Where a word may go on,
+all tokens that end it count as one outcome.
 """
 
 import math
@@ -26,12 +27,14 @@ from numpy.typing import NDArray
 from charrnn.cells import Array
 from charrnn.tokenizer import Joints
 
-LONGEST = 40  # tokens that are held back; what is longer is no word
-MOST = 8  # words taken back at one place; then the next one is kept
-ROUNDING = 1e-4  # nats
-NEGLIGIBLE = 1e-3  # of the likeliest token: no word goes on so seldom, also when sharpened
-FAR = 30.0  # nats by which the likeliest token may be lowered without underflow
-SMALL = 1e-12  # share below which a sum is computed for itself, as it may have been rounded to 0
+LONGEST = 40  # maximum tokens held back for one word (the pretokenizer's maximum in letters)
+MOST = (
+    8  # maximum rejections at one position, so that a hopeless one costs bounded time (not tuned)
+)
+ROUNDING = 1e-4  # tolerance of float32 sums, in nats
+NEGLIGIBLE = 1e-3  # probability of going on, relative to the likeliest token, that is ignored
+FAR = 30.0  # nats that the logits may fall before they are shifted back, against underflow
+SMALL = 1e-12  # sums below this are recomputed on their own scale, as terms may have underflowed
 
 Mask = NDArray[np.bool_]
 Wide = NDArray[np.float64]
@@ -39,19 +42,19 @@ Wide = NDArray[np.float64]
 
 @dataclass(slots=True)
 class _Word:
-    """The word at the end of a text, as long as it may be taken back, and the place before it.
+    """The undecided word at the end of a text, and the position where it begins.
 
     Attributes:
-        before: the token before it; -1 if there is none.
-        last: the last token.
-        tokens: of the word; 0 if there is none that may be taken back.
-        first: token.
-        an_end: whether the word before might have gone on, and it was decided that it does not.
-        tried: first tokens of the words that were taken back here.
-        weight: the logarithm of the product.
-        least: what it has to be.
-        logp: of the word as far as it goes, nats.
-        floor: what it has to be.
+        before: The token before the word; -1 if there is none.
+        last: The newest token.
+        tokens: Number of the word's tokens so far; 0 if no word is undecided.
+        first: The word's first token.
+        an_end: Whether the previous word could have gone on and was decided to end.
+        tried: First tokens of the words rejected at this position.
+        weight: Logarithm of the product in the module's docstring.
+        least: Minimum of `weight` for acceptance.
+        logp: Log-probability of the word so far, in nats.
+        floor: Minimum of `logp` for acceptance.
     """
 
     before: int
@@ -67,17 +70,17 @@ class _Word:
 
 
 class Spelling:
-    """The words at the ends of B texts.
+    """Accepts or rejects the words at the ends of B texts.
 
     Args:
-        joints: where tokens join to words.
-        temperature: at which the tokens are drawn.
-        limited: whether some may be left out.
-        last: the token before, of each text; -1 where there is none.
+        joints: Where tokens join to words.
+        temperature: Sampling temperature.
+        limited: Whether a filter may leave tokens out.
+        last: The newest token of each text, [B]; -1 where there is none.
 
     Attributes:
-        held: how many tokens at the end of each text may be taken back; -1 where those before and
-            the newest now are, [B].
+        held: Number of undecided tokens at the end of each text, [B]; -1 where the word was just
+            rejected, with the newest token.
     """
 
     def __init__(
