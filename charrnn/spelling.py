@@ -8,7 +8,7 @@ it ends, and the word is then accepted or rejected as a whole:
 - At temperature T a word of probability p should be sampled in proportion to p^(1/T). Sampling
   token by token gives that divided by a product: for each token after the first, the sum of
   p^(1/T) over all tokens that could stand there. Below T = 1 this product is at most 1, and it is
-  the acceptance probability (rejection sampling), corrected for the alternatives to the first token.
+  the acceptance probability (rejection sampling), corrected for the alternatives to the first one.
 - After a truncation such as top_k, a word is accepted if it is at least as likely as the most
   likely token that was left out.
 
