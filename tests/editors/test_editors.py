@@ -127,6 +127,20 @@ def notes(tmp_path: Path) -> Path:
 WRITTEN = "The fox slept.\n\f\nMy neighbour\n"
 
 
+def write_neighbour(screen: Screen, suggested: str, accept: str) -> None:
+    """In an editor with vi's keys, begin a word below the text and accept its suggestion.
+
+    Args:
+        suggested: What the screen shows once there are suggestions.
+        accept: Keys that accept the first one, save the text and leave.
+    """
+    screen.wait_for("slept")
+    screen.type("Go")
+    screen.type("My neigh")
+    screen.wait_for(suggested, AGAIN)
+    screen.type(accept)
+
+
 @pytest.mark.skipif(version("nvim", "--version") < (0, 11), reason="there is no Neovim 0.11")
 def test_neovim(notes: Path, word_trained: Training) -> None:
     """A list comes while one types; a form feed above does not matter."""
@@ -134,11 +148,7 @@ def test_neovim(notes: Path, word_trained: Training) -> None:
     config.mkdir(parents=True)
     (config / "init.lua").write_text(configuration("lua", word_trained.run))
     with editing(notes.parent, "nvim", notes.name) as screen:
-        screen.wait_for("slept")
-        screen.type("Go")
-        screen.type("My neigh")
-        screen.wait_for("neighbour", AGAIN)
-        screen.type("\x0e\x19\x1b:wq\r")
+        write_neighbour(screen, "neighbour", "\x0e\x19\x1b:wq\r")
     assert notes.read_text("utf-8") == WRITTEN
 
 
@@ -151,11 +161,7 @@ def test_neovim_grey_text(notes: Path, word_trained: Training) -> None:
     server = "".join(configuration("lua", word_trained.run).splitlines(True)[:2])
     (config / "init.lua").write_text(server + configuration("lua", word_trained.run, 1))
     with editing(notes.parent, "nvim", notes.name) as screen:
-        screen.wait_for("slept")
-        screen.type("Go")
-        screen.type("My neigh")
-        screen.wait_for("bour", AGAIN)
-        screen.type("\t\x1b:wq\r")
+        write_neighbour(screen, "bour", "\t\x1b:wq\r")
     assert notes.read_text("utf-8").startswith(WRITTEN.rstrip())
 
 
@@ -168,11 +174,7 @@ def test_vim(notes: Path, word_trained: Training) -> None:
         + configuration("vim", word_trained.run)
     )
     with editing(notes.parent, "vim", notes.name) as screen:
-        screen.wait_for("slept")
-        screen.type("Go")
-        screen.type("My neigh")
-        screen.wait_for("neighbour", AGAIN)
-        screen.type("\x0e\x1b:wq\r")
+        write_neighbour(screen, "neighbour", "\x0e\x1b:wq\r")
     assert notes.read_text("utf-8") == WRITTEN
 
 
