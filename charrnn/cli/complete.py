@@ -1,18 +1,16 @@
 """charrnn complete: next words, as one types."""
 
 import json
-import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
 from itertools import chain, islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
 from charrnn.cli.options import Debug, Dial, Json, ModelOption, Quiet, say_which
 from charrnn.errors import CharrnnError, UsageError
+from charrnn.terminal import prefers_vi, unechoed
 from charrnn.ui import Ui, waiting, write_json, write_text
 
 if TYPE_CHECKING:
@@ -81,7 +79,7 @@ def complete(
             learned = Learned.of_user() if learn else None
             Session(
                 loaded, model_name(path), Evidence.find(path), count, least, output, learned,
-                cycle=tab == "cycle", vi=vi or _inputrc_says_vi(),
+                cycle=tab == "cycle", vi=vi or prefers_vi(),
             ).run()  # fmt: skip
         return
     if output is not None:
@@ -106,37 +104,6 @@ def complete(
             write_json(_record(typed, completions))
         else:
             write_text("\t".join(f"{c.text}\t{c.p:.3f}" for c in completions))
-
-
-@contextmanager
-def unechoed() -> Iterator[None]:
-    """Within, the terminal does not show what is typed: a session that begins does so itself."""
-    try:
-        import termios
-    except ImportError:  # Windows has none, and shows nothing
-        yield
-        return
-    number = sys.stdin.fileno()
-    before = termios.tcgetattr(number)
-    quiet = [*before]
-    quiet[3] &= ~termios.ECHO
-    termios.tcsetattr(number, termios.TCSANOW, quiet)
-    try:
-        yield
-    finally:
-        with suppress(termios.error):  # it may be closed
-            termios.tcsetattr(number, termios.TCSANOW, before)
-
-
-def _inputrc_says_vi() -> bool:
-    """Whether the user's settings for lines of input ask for the keys of vi."""
-    path = Path(os.environ.get("INPUTRC") or Path.home() / ".inputrc")
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return False
-    settings = [line.split()[2:3] for line in lines if line.split()[:2] == ["set", "editing-mode"]]
-    return settings[-1:] == [["vi"]]
 
 
 def _answer(
