@@ -171,12 +171,12 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How the next token is drawn; what is None is left out. sampling.FILTERS gives the order.
+    """How the next token is drawn; what is None is left out. filters.FILTERS gives the order.
 
     Attributes:
         temperature: divides the logits; 0 always takes the likeliest token. Below 1 it does not
             make it likelier that a run of one token, such as the space, goes on (see
-            sampling.runs_end), nor that a word is made up (see charrnn.spelling).
+            filters.runs_end), nor that a word is made up (see charrnn.spelling).
         top_k: draw from this many of the likeliest tokens only.
         top_p: draw from the smallest set of tokens that reaches this probability.
         min_p: drop tokens less likely than this share of the likeliest one.

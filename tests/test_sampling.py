@@ -12,11 +12,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from charrnn import sampling
+from charrnn import filters, sampling
 from charrnn.cells import Array
 from charrnn.config import SamplingConfig
 from charrnn.errors import ModelFileError
-from charrnn.sampling import FILTERS, Context, Sampler
+from charrnn.filters import FILTERS, Context
+from charrnn.sampling import Sampler
 from charrnn.tokenizer import Ids
 from tests.strategies import logits as logits_of_rows
 
@@ -178,9 +179,9 @@ def biases(shape: tuple[int, ...]) -> st.SearchStrategy[Array]:
 def test_bias(data: st.DataObject, logits: Array) -> None:
     """A bias is added, -inf too, unless nothing were left of the row."""
     alike, each = data.draw(biases(logits.shape[1:])), data.draw(biases(logits.shape))
-    kept = sampling.bias(logits, alike)
+    kept = filters.bias(logits, alike)
     assert agrees(kept, logits, lambda _, row: plain_bias(row, alike.tolist()))
-    kept = sampling.bias(logits, each)
+    kept = filters.bias(logits, each)
     assert agrees(kept, logits, lambda b, row: plain_bias(row, each[b].tolist()))
 
 
@@ -188,7 +189,7 @@ def test_bias_that_leaves_nothing() -> None:
     """A row of which a bias would leave nothing stays as it is, its bans of others included."""
     logits = np.array([[1, -np.inf, 2], [1, 3, 2]], np.float32)
     added = np.array([-np.inf, 5, -np.inf], np.float32)
-    assert sampling.bias(logits, added).tolist() == [
+    assert filters.bias(logits, added).tolist() == [
         [1, -math.inf, 2],
         [-math.inf, 8, -math.inf],
     ]
@@ -199,7 +200,7 @@ def test_bias_that_leaves_nothing() -> None:
 def test_repetition_penalty(case: tuple[Array, list[list[int]], Ids], penalty: float) -> None:
     """What occurred, however often, has a positive logit divided and another multiplied."""
     logits, recent, padded_recent = case
-    kept = sampling.repetition_penalty(logits, padded_recent, penalty)
+    kept = filters.repetition_penalty(logits, padded_recent, penalty)
     assert agrees(kept, logits, lambda b, row: plain_repetition_penalty(row, recent[b], penalty))
 
 
@@ -208,7 +209,7 @@ def test_repetition_penalty(case: tuple[Array, list[list[int]], Ids], penalty: f
 def test_frequency_penalty(case: tuple[Array, list[list[int]], Ids], penalty: float) -> None:
     """Each occurrence takes the penalty from a token's logit."""
     logits, recent, padded_recent = case
-    kept = sampling.frequency_penalty(logits, padded_recent, penalty)
+    kept = filters.frequency_penalty(logits, padded_recent, penalty)
     assert agrees(kept, logits, lambda b, row: plain_frequency_penalty(row, recent[b], penalty))
 
 
@@ -216,9 +217,9 @@ def test_penalties_of_nothing() -> None:
     """Ids of -1, and a past of no ids at all, count for nothing."""
     logits = np.array([[1, -np.inf, -2], [0, 3, 3]], np.float32)
     for nothing in (np.full((len(logits), 3), -1, np.int32), padded([[]] * len(logits), 0)):
-        assert np.array_equal(sampling.repetition_penalty(logits, nothing, 3.0), logits)
-        assert np.array_equal(sampling.frequency_penalty(logits, nothing, 3.0), logits)
-        assert np.array_equal(sampling.no_repeat_ngram(logits, nothing, 1), logits)
+        assert np.array_equal(filters.repetition_penalty(logits, nothing, 3.0), logits)
+        assert np.array_equal(filters.frequency_penalty(logits, nothing, 3.0), logits)
+        assert np.array_equal(filters.no_repeat_ngram(logits, nothing, 1), logits)
 
 
 NO_RUN = np.full(1, -1, np.int32)
@@ -243,7 +244,7 @@ def test_window(window: int) -> None:
 def test_no_repeat_ngram(case: tuple[Array, list[list[int]], Ids], n: int) -> None:
     """What would complete n tokens that occurred is banned, unless nothing were left."""
     logits, past, padded_past = case
-    kept = sampling.no_repeat_ngram(logits, padded_past, n)
+    kept = filters.no_repeat_ngram(logits, padded_past, n)
     assert agrees(kept, logits, lambda b, row: plain_no_repeat_ngram(row, past[b], n))
 
 
@@ -265,7 +266,7 @@ def test_no_repeat_ngram(case: tuple[Array, list[list[int]], Ids], n: int) -> No
 def test_banned_tokens(past: list[int], n: int, banned: set[int], padding: int) -> None:
     """The banned tokens are those after earlier occurrences of the last n - 1 ids."""
     logits = np.array([[1, 0, -1, 2]], np.float32)
-    kept = sampling.no_repeat_ngram(logits, padded([past], len(past) + padding), n)
+    kept = filters.no_repeat_ngram(logits, padded([past], len(past) + padding), n)
     assert kept.tolist() == [keeping([1, 0, -1, 2], [*{0, 1, 2, 3} - banned])]
 
 
@@ -273,7 +274,7 @@ def test_banned_tokens(past: list[int], n: int, banned: set[int], padding: int) 
 @given(ANY_LOGITS, st.floats(1e-4, 1e4))
 def test_temperature(logits: Array, t: float) -> None:
     """Probabilities at temperature t are those of the logits divided by t; the largest is 0."""
-    kept = sampling.temperature(logits, t)
+    kept = filters.temperature(logits, t)
     assert kept.max(axis=-1).tolist() == [0] * len(logits)
     for got, row in zip(kept.tolist(), logits.tolist(), strict=True):
         expected = probabilities(plain_temperature(row, t))
@@ -285,7 +286,7 @@ def test_temperature(logits: Array, t: float) -> None:
 def test_temperature_of_zero(logits: Array) -> None:
     """Temperature 0 keeps the likeliest token alone, of a tie the lowest id."""
     assert agrees(
-        sampling.temperature(logits, 0.0), logits, lambda _, row: plain_temperature(row, 0.0)
+        filters.temperature(logits, 0.0), logits, lambda _, row: plain_temperature(row, 0.0)
     )
 
 
@@ -294,7 +295,7 @@ def test_temperature_of_zero(logits: Array) -> None:
 def test_top_k(logits: Array, k: int) -> None:
     """The k likeliest stay as they are, ties at the border by the lower id; k may exceed V."""
     expected = [plain_top_k(row, k) for row in logits.tolist()]
-    assert sampling.top_k(logits, k).tolist() == expected
+    assert filters.top_k(logits, k).tolist() == expected
 
 
 @BATCHES
@@ -307,13 +308,13 @@ def test_typical_p(logits: Array, p: float) -> None:
         assume(all(b - a > NEAR for a, b in pairwise(costs)))
     fewer = [plain_typical_p(row, p - CLOSE) for row in rows]
     more = [plain_typical_p(row, p + CLOSE) for row in rows]
-    check_between(sampling.typical_p(logits, p), logits, fewer, more)
+    check_between(filters.typical_p(logits, p), logits, fewer, more)
 
 
 def test_typical_p_without_the_likeliest() -> None:
     """A token much likelier than expected may be left out."""
     logits = np.log(np.array([[0.4] + [0.02] * 30], np.float32))
-    assert np.flatnonzero(sampling.typical_p(logits, 0.09) > -np.inf).tolist() == [1, 2, 3, 4, 5]
+    assert np.flatnonzero(filters.typical_p(logits, 0.09) > -np.inf).tolist() == [1, 2, 3, 4, 5]
 
 
 @BATCHES
@@ -322,10 +323,10 @@ def test_top_p(logits: Array, p: float) -> None:
     """The likeliest tokens that together reach p stay as they are, and no more of them."""
     fewer = [plain_top_p(row, p - CLOSE) for row in logits.tolist()]
     more = [plain_top_p(row, p + CLOSE) for row in logits.tolist()]
-    check_between(sampling.top_p(logits, p), logits, fewer, more)
+    check_between(filters.top_p(logits, p), logits, fewer, more)
 
 
-@pytest.mark.parametrize("keep", [sampling.top_p, sampling.typical_p])
+@pytest.mark.parametrize("keep", [filters.top_p, filters.typical_p])
 @pytest.mark.parametrize(
     ("v", "p", "kept"),
     [(4, 0.5, 2), (2, 0.5, 1), (8, 0.25, 2), (4, 0.51, 3), (4, 5e-324, 1), (1, 0.5, 1)],
@@ -339,7 +340,7 @@ def test_reaching_p_among_equals(
     assert keep(logits, p).tolist() == expected
 
 
-@pytest.mark.parametrize("keep", [sampling.top_p, sampling.typical_p])
+@pytest.mark.parametrize("keep", [filters.top_p, filters.typical_p])
 def test_p_of_one(keep: Callable[[Array, float], Array]) -> None:
     """A probability of 1 keeps every token, the unlikeliest too."""
     logits = np.array([[20, -80, -np.inf], [0, 0, 0]], np.float32)
@@ -352,13 +353,13 @@ def test_min_p(logits: Array, p: float) -> None:
     """Tokens stay, as they are, that have at least p times the likeliest one's probability."""
     fewer = [plain_min_p(row, p * (1 + CLOSE)) for row in logits.tolist()]
     more = [plain_min_p(row, p * (1 - CLOSE)) for row in logits.tolist()]
-    check_between(sampling.min_p(logits, p), logits, fewer, more)
+    check_between(filters.min_p(logits, p), logits, fewer, more)
 
 
 def test_min_p_of_one() -> None:
     """A share of 1 keeps the likeliest token and its ties alone."""
     logits = np.array([[1, 3, -np.inf, 3, 2.9], [4, 0, 3, 3, 3]], np.float32)
-    kept = sampling.min_p(logits, 1.0).tolist()
+    kept = filters.min_p(logits, 1.0).tolist()
     assert [sorted(possible(row)) for row in kept] == [[1, 3], [0]]
 
 
@@ -369,7 +370,7 @@ def test_mirostat(data: st.DataObject, logits: Array) -> None:
     limits = data.draw(
         st.lists(st.floats(-5, 60, width=32), min_size=len(logits), max_size=len(logits))
     )
-    kept = sampling.mirostat(logits, np.array(limits, np.float32))
+    kept = filters.mirostat(logits, np.array(limits, np.float32))
     rows = [*zip(logits.tolist(), limits, strict=True)]
     fewer = [plain_mirostat(row, limit - NEAR) for row, limit in rows]
     least = [min(surprises(row)) / math.log(2) for row, _ in rows]
@@ -385,7 +386,7 @@ def test_mirostat_among_equals() -> None:
     logits = np.array([[0, 0, 0, 0], [1, 4, 4, 0], [1, 4, 3, 0]], np.float32)
     for limit, kept in ((2.0, [{0, 1, 2, 3}, {1, 2}, {1}]), (-9.0, [{0, 1, 2, 3}, {1, 2}, {1}])):
         limits = np.array([limit, -1, 0], np.float32)
-        assert [possible(row) for row in sampling.mirostat(logits, limits).tolist()] == kept
+        assert [possible(row) for row in filters.mirostat(logits, limits).tolist()] == kept
 
 
 # Values of each filter; whether the likeliest token is sure to stay so.
@@ -588,8 +589,8 @@ class TestRuns:
     @pytest.mark.parametrize("t", [0.2, 0.5, 0.9])
     def test_what_follows_is_sharpened(self, t: float) -> None:
         """The run goes on with the model's probability; all else is as at the temperature."""
-        tempered = sampling.temperature(SPACES[None], t)
-        (row,) = sampling.runs_end(tempered, SPACES[None], np.zeros(1, np.int32))
+        tempered = filters.temperature(SPACES[None], t)
+        (row,) = filters.runs_end(tempered, SPACES[None], np.zeros(1, np.int32))
         p, expected = np.exp(row), np.array(probabilities(plain_temperature(SPACES.tolist(), t)))
         assert p[0] == pytest.approx(0.96)
         assert p[1:] == pytest.approx(0.04 * expected[1:] / expected[1:].sum())
@@ -601,13 +602,13 @@ class TestRuns:
         zero = np.zeros(1, np.float32)
         context = Context(zero, NO_RUN[None], 1, zero, np.zeros(1, np.int32))
         kept = FILTERS["temperature"](logits, t, context)
-        assert np.array_equal(kept, sampling.temperature(logits, t))
+        assert np.array_equal(kept, filters.temperature(logits, t))
 
     def test_nothing_else(self) -> None:
         """A run goes on where nothing else may come."""
         logits = np.array([[-np.inf, 2, -np.inf]], np.float32)
-        tempered = sampling.temperature(logits, 0.5)
-        kept = sampling.runs_end(tempered, logits, np.ones(1, np.int32))
+        tempered = filters.temperature(logits, 0.5)
+        kept = filters.runs_end(tempered, logits, np.ones(1, np.int32))
         assert np.array_equal(kept, tempered)
 
     def test_other_texts(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,331 @@
+"""Filters: how sampling controls change the logits [B, V], a row for each of B texts.
+
+To add a control: a function, a field of SamplingConfig and a row in FILTERS.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from charrnn.cells import Array
+from charrnn.engine import log_softmax
+from charrnn.errors import ModelFileError
+from charrnn.spelling import Spelling
+from charrnn.tokenizer import Ids, Joints
+
+Mask = NDArray[np.bool_]
+
+LN2 = np.float32(np.log(2))
+
+
+def bias(logits: Array, added: Array) -> Array:
+    """Add to the logits; -inf bans a token. A row with nothing left stays as it is.
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        added: nats, float [V] or [B, V]; -inf allowed.
+    """
+    return _unless_empty(logits, logits + added)
+
+
+def known_words(logits: Array, joints: Joints, last: NDArray[np.integer]) -> Array:
+    """Ban what would spell a word outside the vocabulary. A row with nothing left stays as it is.
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        joints: where tokens join to words.
+        last: the token before, [B]; -1 if there is none.
+    """
+    within = (last >= 0) & joints.open[last]
+    banned = joints.parts | (within[:, None] & joints.goes_on)
+    return _unless_empty(logits, _where(~banned, logits))
+
+
+def repetition_penalty(logits: Array, recent: Ids, penalty: float) -> Array:
+    """Make tokens that occurred less likely: a positive logit is divided, another multiplied.
+
+    Keskar et al. 2019, arXiv:1909.05858, as it is commonly carried over to negative logits.
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        recent: the ids that occurred, [B, W]; -1 where there is none.
+        penalty: above 0; 1 changes nothing, under 1 favours repetition.
+    """
+    factor = np.float32(penalty)
+    penalised = np.where(logits > 0, logits / factor, logits * factor)
+    return np.where(_counts(recent, logits.shape) > 0, penalised, logits)
+
+
+def frequency_penalty(logits: Array, recent: Ids, penalty: float) -> Array:
+    """Take `penalty` nats from a token's logit for each time it occurred, as OpenAI's API does.
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        recent: the ids that occurred, [B, W]; -1 where there is none.
+        penalty: 0 changes nothing, a negative one favours repetition.
+    """
+    return logits - np.float32(penalty) * _counts(recent, logits.shape)
+
+
+def no_repeat_ngram(logits: Array, past: Ids, n: int) -> Array:
+    """Ban the tokens that would complete `n` tokens in a row that occurred before.
+
+    Paulus et al. 2017, arXiv:1705.04304. A row with nothing left stays as it is.
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        past: the ids so far, newest last, [B, W]; -1 where there is none.
+        n: 1 or more.
+    """
+    if past.shape[1] < n:
+        return logits
+    banned = logits.copy()
+    for row, ids in enumerate(past):
+        runs = sliding_window_view(ids, n)
+        again = runs[(runs[:, :-1] == ids[len(ids) - n + 1 :]).all(axis=1), -1]
+        banned[row, again[again >= 0]] = -np.inf
+    return _unless_empty(logits, banned)
+
+
+def temperature(logits: Array, t: float) -> Array:
+    """Divide the logits by `t`; 0 keeps the likeliest token alone (the lowest id of a tie).
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        t: 0 or more; under 1 sharpens, above 1 flattens.
+
+    Returns:
+        Logits of which the largest of each row is 0, float [B, V].
+
+    Raises:
+        ModelFileError: a row's largest logit is not finite, as with absurd weights.
+    """
+    largest = _largest(logits)
+    if not (math.isfinite(largest.item()) if len(logits) == 1 else np.isfinite(largest).all()):
+        raise ModelFileError("the model's logits are not finite", "train it anew")
+    if t == 0:
+        kept = np.full_like(logits, -np.inf)
+        np.put_along_axis(kept, logits.argmax(axis=-1, keepdims=True), 0, -1)
+        return kept
+    # From the likeliest down, so that a t next to 0 cannot give inf, nor a huge one NaN.
+    divided: Array = logits - largest
+    if 1e-3 < t < 1e3:
+        divided /= np.float32(t)
+        return divided
+    with np.errstate(over="ignore"):
+        return (divided.astype(np.float64) / t).astype(np.float32)
+
+
+def runs_end(tempered: Array, logits: Array, tokens: Ids) -> Array:
+    """Let runs of one token end as often as the model ends them, however low the temperature.
+
+    A temperature sharpens each choice by itself. Where a run of spaces goes on with probability
+    0.97, at 0.5 it does with 0.999, so that it becomes thirty times as long, and longer than all
+    that the model has read. So whether a run goes on is left to the model's own probability, where
+    the temperature would raise it; what comes after the run is sharpened as everywhere.
+
+    Args:
+        tempered: logits (nats) divided by a temperature below 1, float [B, V]; -inf allowed.
+        logits: the same as they were, float [B, V].
+        tokens: what the run of each row consists of, [B]; -1 where there is none.
+    """
+    rows = np.flatnonzero(tokens >= 0)
+    at = np.arange(len(rows)), tokens[rows]
+    known, sharp = (_normalised(some[rows].astype(np.float64)) for some in (logits, tempered))
+    own, sharpened = known[at], sharp[at]
+    known[at] = sharp[at] = -np.inf
+    else_may_come = np.minimum(known.max(axis=-1), sharp.max(axis=-1)) > -np.inf
+    likeliest = logits[rows].argmax(axis=-1) == tokens[rows]
+    raised = likeliest & (sharpened > own) & else_may_come
+    sharp[raised] += (_log_sum(known[raised]) - _log_sum(sharp[raised]))[:, None]
+    # What is the likeliest stays so.
+    above = np.nextafter(sharp.max(axis=-1).astype(np.float32), np.float32(np.inf))
+    sharp[at] = np.maximum(own, above)
+    result = tempered.copy()
+    result[rows[raised]] = sharp[raised]
+    return result
+
+
+def _normalised(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log-probabilities (nats), [B, V]."""
+    return logits - _log_sum(logits)[:, None]
+
+
+def _log_sum(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The logarithm of the sum of the exponentials of each row, [B]; none is all -inf."""
+    largest = logits.max(axis=-1)
+    sums: NDArray[np.float64] = np.log(np.exp(logits - largest[:, None]).sum(axis=-1)) + largest
+    return sums
+
+
+def top_k(logits: Array, k: int) -> Array:
+    """Keep the `k` likeliest tokens; a tie at the border goes to the lower token id.
+
+    Fan et al. 2018, arXiv:1805.04833.
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        k: 1 or more; V or more keeps every token.
+    """
+    size = logits.shape[-1]
+    if k >= size:
+        return logits
+    least = np.partition(logits, size - k, axis=-1)[..., size - k, None]
+    above, level = logits > least, logits == least
+    room = k - above.sum(axis=-1, keepdims=True)
+    return _where(above | (level & (level.cumsum(axis=-1) <= room)), logits)
+
+
+def typical_p(logits: Array, p: float) -> Array:
+    """Keep the tokens whose surprise is nearest to the expected one, up to probability `p`.
+
+    Locally typical sampling, Meister et al. 2022, arXiv:2202.00666. The smallest set that
+    reaches `p`; a tie goes to the lower token id. The likeliest token may be left out.
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        p: probability mass to keep, in (0, 1]; 1 keeps every token.
+    """
+    if p >= 1:
+        return logits
+    logp = log_softmax(logits)
+    entropy = -np.sum(np.exp(logp) * np.maximum(logp, -1e30), axis=-1, keepdims=True)
+    return _where(_reaching(np.abs(entropy + logp), logp, p), logits)
+
+
+def top_p(logits: Array, p: float) -> Array:
+    """Keep the smallest set of tokens whose probability reaches `p`.
+
+    Nucleus sampling, Holtzman et al. 2020, arXiv:1904.09751. The likeliest
+    token always stays; a tie at the border goes to the lower token id.
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        p: probability mass to keep, in (0, 1]; 1 keeps every token.
+    """
+    return logits if p >= 1 else _where(_reaching(-logits, logits, p), logits)
+
+
+def min_p(logits: Array, p: float) -> Array:
+    """Drop the tokens whose probability is under `p` times the likeliest one's.
+
+    Nguyen et al. 2024, arXiv:2407.01082.
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        p: from 0, which keeps every token, to 1, which keeps the likeliest.
+    """
+    if p == 0:
+        return logits
+    return _where(logits >= _largest(logits) + np.float32(np.log(p)), logits)
+
+
+def mirostat(logits: Array, limit: Array) -> Array:
+    """Keep the tokens whose surprise is at most `limit`, and the likeliest in any case.
+
+    Mirostat 2.0, Basu et al. 2021, arXiv:2007.14966: the limit then moves so that the mean
+    surprise of what is drawn nears a target; see `Sampler`.
+
+    Args:
+        logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+        limit: bits, float [B].
+    """
+    logp = log_softmax(logits)
+    least = np.minimum(-limit[:, None] * LN2, _largest(logp))
+    return _where(logp >= least, logits)
+
+
+def _largest(logits: Array) -> Array:
+    """The largest of each row, [B, 1]."""
+    largest: Array = np.maximum.reduce(logits, axis=-1, keepdims=True)  # faster than logits.max
+    return largest
+
+
+def _where(kept: Mask, logits: Array) -> Array:
+    return np.where(kept, logits, np.float32(-np.inf))
+
+
+def _reaching(cost: Array, logits: Array, p: float) -> Mask:
+    """The tokens of least cost, the lower id first in a tie, until their probability reaches p."""
+    ranking = np.argsort(cost, axis=-1, kind="stable")
+    ranked = np.take_along_axis(logits, ranking, -1)
+    masses = np.exp(ranked - _largest(logits), dtype=np.float64)
+    reached = masses.cumsum(axis=-1)
+    kept = np.empty(logits.shape, bool)
+    # A token stays if those before it do not reach p.
+    before = np.concatenate([np.zeros_like(reached[..., :1]), reached[..., :-1]], axis=-1)
+    np.put_along_axis(kept, ranking, before < p * reached[..., -1:], -1)
+    return kept
+
+
+def _counts(ids: Ids, shape: tuple[int, ...]) -> Array:
+    """How often each token is among a row's ids, float [B, V]."""
+    batch, size = shape
+    counts = np.zeros((batch, size + 1), np.float32)  # the last column counts the ids that are -1
+    np.add.at(counts, (np.arange(batch)[:, None], ids), 1)
+    return counts[:, :size]
+
+
+def _unless_empty(logits: Array, narrowed: Array) -> Array:
+    left = _largest(narrowed) > -np.inf
+    return narrowed if left.all() else np.where(left, narrowed, logits)
+
+
+@dataclass(slots=True)
+class Context:
+    """What filters look at beside the logits.
+
+    Attributes:
+        bias: added by `bias`, [B, V] or [V].
+        past: the ids so far, newest last, [B, W]; -1 where there is none.
+        window: ids that count as recent, at the end of `past`.
+        limit: of mirostat, bits, [B].
+        run: the token that the last RUN or more were, [B]; -1 where they differ, None if all do.
+        spelling: of words, where they are drawn as wholes.
+        last: the newest token of each text, -1 if there is none, [B].
+    """
+
+    bias: Array
+    past: Ids
+    window: int
+    limit: Array
+    run: Ids | None = None
+    spelling: Spelling | None = None
+    last: Sequence[int] = ()
+
+    @property
+    def recent(self) -> Ids:
+        return self.past[:, -self.window :]
+
+
+# Applied in this order, each one whose field in SamplingConfig is not None.
+FILTERS: dict[str, Callable[[Array, Any, Context], Array]] = {
+    "bias": lambda logits, _, context: bias(logits, context.bias),
+    "known_words": lambda logits, joints, at: known_words(logits, joints, np.array(at.last)),
+    "repetition_penalty": lambda logits, x, at: repetition_penalty(logits, at.recent, x),
+    "frequency_penalty": lambda logits, x, at: frequency_penalty(logits, at.recent, x),
+    "no_repeat_ngram": lambda logits, n, at: no_repeat_ngram(logits, at.past, n),
+    "temperature": lambda logits, t, at: _temperature(logits, t, at),
+    "top_k": lambda logits, k, _: top_k(logits, k),
+    "typical_p": lambda logits, p, _: typical_p(logits, p),
+    "top_p": lambda logits, p, _: top_p(logits, p),
+    "min_p": lambda logits, p, _: min_p(logits, p),
+    "mirostat": lambda logits, _, at: mirostat(logits, at.limit),
+}
+LIMITS = ("top_k", "typical_p", "top_p", "min_p", "mirostat")  # filters that leave tokens out
+
+
+def _temperature(logits: Array, t: float, context: Context) -> Array:
+    if context.spelling:
+        logits = context.spelling.narrow(logits)
+    tempered = temperature(logits, t)
+    if context.spelling:
+        tempered = context.spelling.ends_as_one(tempered, logits)
+    if context.run is None or not 0 < t < 1:
+        return tempered
+    return runs_end(tempered, logits, context.run)
