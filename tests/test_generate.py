@@ -354,8 +354,8 @@ class TestSideBySide:
         [
             StopConfig(chars=50),
             StopConfig(tokens=70),
-            StopConfig(chars=300, stop=["e", "in"]),
-            StopConfig(chars=300, lines=1),
+            StopConfig(chars=150, stop=["e", "in"]),
+            StopConfig(chars=150, lines=1),
             StopConfig(tokens=40, words=5, sentences=2),
         ],
         ids=str,
@@ -383,6 +383,7 @@ class TestSideBySide:
         together = surprises(self.samples(SINGLE_ROWS))
         assert together == [surprises([sample])[0] for sample in self.samples(SINGLE_ROWS)]
 
+    @pytest.mark.slow
     def test_more_than_a_batch(self, model: Model) -> None:
         """More samples than are written side by side say what each one says alone."""
         samples = self.samples(BATCH + 6)

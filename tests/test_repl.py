@@ -426,6 +426,7 @@ def test_along_the_ghost(session: Session) -> None:
     session.wait(lambda screen: screen.typed == "The cat sat on the mat")
 
 
+@pytest.mark.slow
 def test_off_and_on(session: Session) -> None:
     """F2 switches suggestions off and on; Ctrl-Space asks for one."""
     session.type("The c")
@@ -445,6 +446,7 @@ def test_off_and_on(session: Session) -> None:
     session.wait_for("The c", "at sat on the mat")
 
 
+@pytest.mark.slow
 def test_redo(session: Session) -> None:
     """Alt-/ does again what was undone."""
     session.type("The c")
@@ -459,6 +461,7 @@ def test_redo(session: Session) -> None:
     ("keys", "line"),
     [('"x', 'The cat sat on the mat "x'), ('"', 'say "The cat sat on the mat"'), ("-", "mat-")],
 )
+@pytest.mark.slow
 def test_quotes(session: Session, keys: str, line: str) -> None:
     """An opening quote keeps the space that came with a word; a closing one and a hyphen do not."""
     session.type('say "' if line.startswith("say") else "")
@@ -471,6 +474,7 @@ def test_quotes(session: Session, keys: str, line: str) -> None:
     assert session.screen.typed.endswith(line)
 
 
+@pytest.mark.slow
 def test_search(session: Session) -> None:
     """Ctrl-R finds what was entered, and Enter takes it."""
     session.type("A zebra." + ENTER + "A line." + ENTER)
@@ -481,6 +485,7 @@ def test_search(session: Session) -> None:
     session.wait(lambda screen: screen.row == 2 and screen.typed == "A zebra.")
 
 
+@pytest.mark.slow
 def test_vi(model: Path, tmp_path: Path) -> None:
     """Keys are those of vi if that is asked for, by the option or the user's settings."""
     (tmp_path / "inputrc").write_text("set editing-mode vi\n")
@@ -521,6 +526,7 @@ class TestClean:
             session.wait(lambda screen: screen.row > 0 and screen.text(screen.row) == ">")
             assert (tmp_path / "notes.txt").read_text() == "caf\ufffd na\ufffdve\n"
 
+    @pytest.mark.slow
     def test_editor(self, model: Path) -> None:
         """What an editor saves as something else than UTF-8 is read all the same."""
         with opened(model, VISUAL="", EDITOR=r"sed -i 's/A/\xe9/'") as session:
@@ -532,6 +538,7 @@ class TestClean:
 
 class TestEnded:
     @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
+    @pytest.mark.slow
     def test_kept(self, model: Path, tmp_path: Path, ending: signal.Signals) -> None:
         """What is being typed when a session is ended is offered by the next one, once."""
         notes = str(tmp_path / "notes.txt")
@@ -813,6 +820,7 @@ class TestLearn:
     def store(self, tmp_path: Path) -> str:
         return str(tmp_path / "learned.sqlite")
 
+    @pytest.mark.slow
     def test_next_session(self, model: Path, store: str) -> None:
         """With --learn a word that was entered is offered in the next session."""
         for learn in (["--learn"], []):

@@ -122,33 +122,32 @@ class TestJsonIn:
         assert result.code == 0
         assert result.events[0]["completions"]
 
-    @pytest.mark.parametrize(
-        ("line", "wrong"),
-        [
+    def test_mistakes(self, tmp_path: Path, trained: Training) -> None:
+        """A line that cannot be answered is told in its place, and by the exit code at the end."""
+        wrong: list[tuple[str | dict[str, Any], str]] = [
             ("", "not a JSON object"),
             ("The fo", "not a JSON object"),
             ('["The fo"]', "not a JSON object"),
             ('{"typed": "The fo", "id": NaN}', "not a JSON object"),
             ("[" * 100_000, "not a JSON object"),
-            ({}, '"typed"'),
-            ({"typed": ["The fo"]}, '"typed"'),
-            ({"typed": "The fo", "k": 0}, '"k"'),
-            ({"typed": "The fo", "k": True}, '"k"'),
-            ({"typed": "The fo", "k": 10**30}, '"k"'),
-            ({"typed": "The fo", "n": 2}, "'n'; use id, typed, k"),
-        ],
-        ids=str,
-    )
-    def test_mistake(self, tmp_path: Path, trained: Training, line: object, wrong: str) -> None:
-        """A line that cannot be answered is told in its place, and by the exit code at the end."""
-        good = {"id": 1, "typed": "The fo"}
-        line = {**line, "id": 0} if isinstance(line, dict) else line
-        result = self.ask(tmp_path, trained.run, line, good)
-        first, second = result.events
-        assert second["completions"]
-        assert (result.code, result.error.count("1 of 2 lines")) == (1, 1)
-        assert wrong in first["error"]
-        assert first.keys() == ({"id", "error"} if isinstance(line, dict) else {"error"})
+            ({"id": 0}, '"typed"'),
+            ({"id": 0, "typed": ["The fo"]}, '"typed"'),
+            ({"id": 0, "typed": "The fo", "k": 0}, '"k"'),
+            ({"id": 0, "typed": "The fo", "k": True}, '"k"'),
+            ({"id": 0, "typed": "The fo", "k": 10**30}, '"k"'),
+            ({"id": 0, "typed": "The fo", "n": 2}, "'n'; use id, typed, k"),
+        ]
+        lines, messages = zip(*wrong, strict=True)
+        result = self.ask(tmp_path, trained.run, *lines, {"id": 1, "typed": "The fo"})
+        *answers, last = result.events
+        assert last["completions"]
+        assert (result.code, result.error.count(f"{len(wrong)} of {len(wrong) + 1} lines")) == (
+            1,
+            1,
+        )
+        for line, message, answer in zip(lines, messages, answers, strict=True):
+            assert message in answer["error"]
+            assert answer.keys() == ({"id", "error"} if isinstance(line, dict) else {"error"})
 
 
 def test_waits(tmp_path: Path, trained: Training) -> None:

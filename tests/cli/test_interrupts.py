@@ -84,6 +84,7 @@ class TestBeforeTheFirstStep:
         assert not (tmp_path / "run").exists()
 
     @pytest.mark.parametrize("end", ENDS[:2])
+    @pytest.mark.slow
     def test_waiting_for_standard_input(self, end: signal.Signals, tmp_path: Path) -> None:
         """A signal ends the wait for a text that does not come."""
         process = start("train", "-", *LONG, cwd=tmp_path)

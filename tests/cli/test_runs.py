@@ -214,6 +214,7 @@ class TestWhich:
 
 
 class TestElsewhere:
+    @pytest.mark.slow
     def test_resumed(self, corpus: Path, tmp_path: Path, call: Call) -> None:
         """A run is resumed from any folder; only its resume file knows where the text was."""
         (tmp_path / "text.txt").write_bytes(corpus.read_bytes())

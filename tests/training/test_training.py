@@ -229,6 +229,7 @@ def test_the_log_is_complete(tmp_path: Path) -> None:
     json.dumps(events, allow_nan=False)
 
 
+@pytest.mark.slow
 def test_a_time_is_kept(tmp_path: Path) -> None:
     """Given a time, training plans steps that fit it and ends within them."""
     training = trainer(text=TEXT * 3, steps=None, seconds=3.0)
