@@ -121,7 +121,7 @@ class TestLength:
         """A character model writes exactly as many characters as asked, from any seed."""
         assert len(written(char_model, s, length)) == length
 
-    @settings(max_examples=80)
+    @settings(max_examples=50)
     @given(s=texts, length=st.integers(0, 50))
     def test_word(self, word_model: Model, s: str, length: int) -> None:
         """A word model ends with the token that reaches the length asked, from any seed."""
@@ -262,7 +262,7 @@ class TestTokens:
         """The unknown token is never written, even if the model finds nothing likelier."""
         tokenizer = TOKENIZERS[level].train(CORPUS)
         model = random_model(tokenizer, favourite=tokenizer.unknown_id)
-        text = written(model, s, 200, **options)
+        text = written(model, s, 60, **options)
         assert "\x00" not in text
         assert tokenizer.unseen(text) == []
 

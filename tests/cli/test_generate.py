@@ -87,6 +87,7 @@ def test_no_seed(tmp_path: Path, trained: Training) -> None:
 
 class TestStandardInput:
     @pytest.mark.parametrize("seed", [[], ["-"]])
+    @pytest.mark.slow
     def test_silent_pipe(self, tmp_path: Path, trained: Training, seed: list[str]) -> None:
         """If nothing comes, it says that it waits, and goes on once the seed has come."""
         process = start("generate", *seed, "-n", 5, "-m", trained.run, cwd=tmp_path)

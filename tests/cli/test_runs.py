@@ -75,15 +75,17 @@ class TestClaimed:
     @posix
     def test_resumed_while_training(self, tmp_path: Path, corpus: Path, call: Call) -> None:
         """A run that is still trained, or is taken up already, is not resumed a second time."""
-        process = start("train", corpus, "--hidden", 8, "--time", "100s", "--json", cwd=tmp_path)
-        event_named(process, "save")
+        assert call("train", corpus, "--hidden", 8, "--steps", 3).code == 0
+        again = ("train", "--resume", "--steps", 100_000, "--json")
+        process = start(*again, cwd=tmp_path)
+        event_named(process, "start")
         for _ in range(2):
             result = call("train", "--resume")
             assert (result.code, result.out) == (1, "")
             assert f"{Path('runs', 'corpus')} is still being trained; wait" in result.error
             process.kill()
             finish(process)
-            process = start("train", "--resume", "--json", cwd=tmp_path)
+            process = start(*again, cwd=tmp_path)
             event_named(process, "start")
         process.kill()
         finish(process)

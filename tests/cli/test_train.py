@@ -455,6 +455,7 @@ class TestInterrupted:
         assert {path.name for path in interrupted.run.iterdir()} == FILES
         assert_usable(interrupted.run)
 
+    @pytest.mark.slow
     def test_terminated(self, corpus: Path, tmp_path: Path) -> None:
         """Being told to end is like Ctrl-C: the run is saved."""
         ended = interrupt(corpus, tmp_path, signal.SIGTERM)

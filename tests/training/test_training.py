@@ -62,7 +62,7 @@ def test_resume_is_exact(
     whole = trainer(cell, text, **options)
     finish(whole, run_in(tmp_path_factory.mktemp("whole")))
 
-    @settings(max_examples=4, deadline=None)
+    @settings(max_examples=2, deadline=None)
     @given(st.lists(st.integers(1, 39), min_size=1, max_size=3, unique=True))
     def check(stops: list[int]) -> None:
         run = run_in(tmp_path_factory.mktemp("parts"))
