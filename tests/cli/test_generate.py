@@ -364,6 +364,7 @@ class TestControls:
         text = call("generate", "The fox", *options).out.removesuffix("\n")
         assert len({text[i : i + 3] for i in range(len(text) - 2)}) == len(text) - 2
 
+    @pytest.mark.slow
     def test_ban(self, call: Call, any_trained: Training) -> None:
         """What --ban names is never written, at any level."""
         options = (
@@ -384,6 +385,7 @@ class TestControls:
         assert text.strip()
         assert not re.search("th|\n|e b", text.removesuffix("\n"))
 
+    @pytest.mark.slow
     def test_bias(self, call: Call, any_trained: Training) -> None:
         """What --bias names comes more often, or less; its text may hold an equals sign."""
         options = ("generate", "A", "-n", 2000, "-m", any_trained.run, "--random-seed", 1)
