@@ -189,7 +189,7 @@ def test_run_without_spaces(level: type[Tokenizer], run: str) -> None:
     suggest, _ = completer(tokenizer, text=TALE, recent=True)
     suggest.complete(run[:4000])
     plain = tokenizer.encode
-    for end in range(4001, 4600):
+    for end in range(4001, 4600, 4):
         with (
             patch.object(tokenizer, "encode", wraps=plain) as encode,
             patch.object(Engine, "step", autospec=True, side_effect=Engine.step) as step,
