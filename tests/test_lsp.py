@@ -318,6 +318,16 @@ def test_what_stands_there_is_no_suggestion(editor: Editor) -> None:
     assert len(texts) == len({*texts})
 
 
+def test_words_of_chinese() -> None:
+    """In a script without spaces, the list offers as many characters as the session would."""
+    model = random_model(TOKENIZERS["char"].train("今天天气很好。" * 9), favourite="天")
+    with closing(Editor(model)) as editor:
+        editor.open("今天天气很好。\n今")
+        labels = [item["label"] for item in editor.at("completion", 1, 1)]
+    assert labels == [found.text for found in model.complete("今天天气很好。\n今", 5)]
+    assert max(map(len, labels)) > 1
+
+
 def test_dial(model: Model) -> None:
     """The list shows more than grey text does, but nothing unlikely."""
     found = [Completion("at", 0.5), Completion("ow", 0.1), Completion("an", 0.004)]
