@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.ngram import half_word
-from charrnn.words import WORD
+from charrnn.text.words import WORD
 
 LEAST = 1e-9  # that a factor becomes
 

@@ -73,12 +73,12 @@ class TextBias:
 
 
 def _starts_word(text: str) -> bool:
-    from charrnn.words import is_unspaced
+    from charrnn.text.words import is_unspaced
 
     return text[0].isalnum() and not is_unspaced(text)
 
 
 def _within_word(character: str) -> bool:
-    from charrnn.words import MARKS
+    from charrnn.text.words import MARKS
 
     return character.isalnum() or character in MARKS

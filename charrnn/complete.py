@@ -15,8 +15,8 @@ from charrnn.mixture import BEGIN, FEATURES, Floats, Weights, probabilities
 from charrnn.ngram import LONGEST_WORD, NGram, half_word
 from charrnn.recent import Recent
 from charrnn.search import WordSearch
+from charrnn.text.words import is_unspaced
 from charrnn.tokenizer import Tokenizer
-from charrnn.words import is_unspaced
 
 BEAM = 8  # texts that the network pursues at once
 FIRST, LATER = 12, 8  # candidates of the trigrams before a word's first letter, and after it

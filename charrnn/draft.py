@@ -4,7 +4,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from charrnn.cells import Array
-from charrnn.novelty import Guard, WordRuns
+from charrnn.text.copy_index import Guard, WordRuns
 from charrnn.tokenizer import Tokenizer
 
 MOST_BANS = 16  # at one place; then the copy is let through

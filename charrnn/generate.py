@@ -17,10 +17,10 @@ from charrnn.config import SamplingConfig, StopConfig
 from charrnn.draft import MOST_BANS, Draft, Drawn
 from charrnn.engine import Engine, Streams, log_softmax
 from charrnn.filters import Mask
-from charrnn.novelty import WordRuns
 from charrnn.sampling import Sampler
 from charrnn.score import spread
 from charrnn.stopping import Ending
+from charrnn.text.copy_index import WordRuns
 from charrnn.tokenizer import Ids, Joints, Tokenizer
 
 BATCH = 64  # texts written side by side

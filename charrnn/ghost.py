@@ -12,7 +12,7 @@ from charrnn.attention import Attention
 from charrnn.complete import SHOWN_FROM, Completion, worth_showing
 from charrnn.model import Model
 from charrnn.ngram import half_word
-from charrnn.words import is_unspaced
+from charrnn.text.words import is_unspaced
 
 
 class Answer(NamedTuple):

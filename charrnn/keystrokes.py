@@ -18,7 +18,7 @@ from charrnn.attention import Attention
 from charrnn.cells import Array
 from charrnn.complete import Completion, best, ranked, worth_showing
 from charrnn.ngram import LONGEST_WORD, NGram, half_word
-from charrnn.words import WORD
+from charrnn.text.words import WORD
 
 SHOWN = (1, 3, 5)  # candidates that are looked at
 DIAL = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # least probability that is shown

@@ -19,9 +19,9 @@ from charrnn.complete import SHOWN_FROM, worth_showing
 from charrnn.document import UNITS, Document, Position
 from charrnn.model import Model
 from charrnn.ngram import half_word
-from charrnn.text import whole
+from charrnn.text.blocks import whole
+from charrnn.text.words import CLOSING, WORD, is_unspaced
 from charrnn.ui import devnull
-from charrnn.words import CLOSING, WORD, is_unspaced
 
 LISTED = 0.25  # of the dial's probability is enough for a list, which disturbs less than grey text
 KEPT = 4  # documents whose states are kept, each in some tens of megabytes

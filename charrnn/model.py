@@ -16,10 +16,10 @@ from charrnn.engine import Engine
 from charrnn.errors import ModelFileError
 from charrnn.generate import Part, Sample, generate
 from charrnn.model_file import ModelFile
-from charrnn.normal import normalised
-from charrnn.novelty import Items, WordRuns
 from charrnn.score import Score, Tell, score, surprises, untold
-from charrnn.text import SHAPES
+from charrnn.text.blocks import SHAPES
+from charrnn.text.copy_index import Items, WordRuns
+from charrnn.text.normalisation import normalised
 
 if TYPE_CHECKING:
     from charrnn.attention import Attention
@@ -57,7 +57,7 @@ class Model:
 
     @property
     def normalised(self) -> bool:
-        """Whether the corpus was read in one form, see charrnn.normal; then so are seeds."""
+        """Whether the corpus was normalised (charrnn.text.normalisation); then so are seeds."""
         return self.file.training.get("normalised") is True
 
     def as_read(self, text: str) -> str:
@@ -235,7 +235,7 @@ class Model:
         Args:
             least: the probability that all of it has at least.
         """
-        from charrnn.words import is_unspaced
+        from charrnn.text.words import is_unspaced
 
         phrase, p = first.text, first.p
         for _ in range(PHRASE_WORDS):

@@ -27,8 +27,8 @@ from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import CharrnnError, ModelFileError
 from charrnn.files import open_tensors, write_tensors
 from charrnn.mixture import BEGIN, Weights
-from charrnn.novelty import Index, Items, WordRuns
-from charrnn.text import SHAPES
+from charrnn.text.blocks import SHAPES
+from charrnn.text.copy_index import Index, Items, WordRuns
 from charrnn.tokenizer import Tokenizer, code_points, from_json
 
 FORMAT = 1

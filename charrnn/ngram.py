@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.cells import Array
-from charrnn.text import chunks
-from charrnn.words import JOINERS, MARKS, UNSPACED, WORD, is_unspaced
+from charrnn.text.blocks import chunks
+from charrnn.text.words import JOINERS, MARKS, UNSPACED, WORD, is_unspaced
 
 TOKEN = re.compile(rf"{WORD.pattern}|[^\w\s]|_|\n")
 NO_WORD = re.compile(rf"[^\w{UNSPACED}{MARKS}{JOINERS}]")  # what stands in none

@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from itertools import pairwise
 
-from charrnn.words import WORD
+from charrnn.text.words import WORD
 
 LONGEST = 24  # characters of a word; what is longer is rather a key
 LINE = 400  # characters before a place in a text that are looked at

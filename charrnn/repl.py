@@ -29,10 +29,10 @@ from charrnn.learned import Learned
 from charrnn.model import Model
 from charrnn.ngram import half_word
 from charrnn.runs import MODEL_NAME
+from charrnn.text.words import CLOSING
 from charrnn.transcript import Transcript, Unsent, clean
 from charrnn.ui import Ui, in_one_line, write_raw
 from charrnn.why import Evidence, why
-from charrnn.words import CLOSING
 from charrnn.wrapping import WordWrap
 
 ESCAPE_SECONDS = 0.1  # a lone Esc is told from the start of an arrow key by this silence

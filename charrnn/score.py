@@ -9,7 +9,7 @@ import numpy as np
 
 from charrnn.cells import Array
 from charrnn.engine import Engine, log_softmax
-from charrnn.text import chunks
+from charrnn.text.blocks import chunks
 from charrnn.tokenizer import ESCAPE_NATS, Ids, Tokenizer
 
 STREAMS = 32  # a long text is read at this many places at once, which is many times faster,

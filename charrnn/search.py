@@ -14,9 +14,9 @@ from charrnn.engine import Engine
 from charrnn.mixture import Floats
 from charrnn.ngram import LAST_CODE_POINT
 from charrnn.reader import Reader
-from charrnn.text import chunks
+from charrnn.text.blocks import chunks
+from charrnn.text.words import JOINERS, LETTER, MARKS, is_unspaced
 from charrnn.tokenizer import Ids, Tokenizer, is_half
-from charrnn.words import JOINERS, LETTER, MARKS, is_unspaced
 
 HALVES = "\udc80-\udcff"  # bytes of characters that are not complete
 IN_WORD = re.compile(rf"(?:{LETTER}|[{MARKS}{JOINERS}])*[{HALVES}]{{0,3}}")

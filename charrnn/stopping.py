@@ -117,7 +117,7 @@ class Ending:
         return known - len(self.held), cut - len(self.held), "stop"
 
     def _word(self, new: str) -> tuple[int, int, str] | None:
-        from charrnn.words import JOINERS, WORD
+        from charrnn.text.words import JOINERS, WORD
 
         text = self._last_word + new
         before = len(self._last_word)

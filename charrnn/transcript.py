@@ -8,7 +8,7 @@ from pathlib import Path
 
 from charrnn.errors import TextError, UsageError
 from charrnn.files import append
-from charrnn.text import whole
+from charrnn.text.blocks import whole
 from charrnn.ui import CONTROL, write_text
 
 CONTEXT = 4000  # characters at the end of the file that count as typed before

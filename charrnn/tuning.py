@@ -12,7 +12,7 @@ from charrnn.attention import Attention
 from charrnn.complete import TINY, Completer, Completion, Options, ranked
 from charrnn.keystrokes import User, completable, type_word
 from charrnn.mixture import FEATURES, Choice, Floats, Weights, fit
-from charrnn.words import is_unspaced
+from charrnn.text.words import is_unspaced
 
 LEAST_WORDS = 100  # fewer tell nothing of what is saved
 WORD_CHARS = 20  # bound on the characters that are typed, for each word; not tuned

@@ -13,11 +13,11 @@ from charrnn.errors import CharrnnError
 from charrnn.files import read_metadata
 from charrnn.model import Model
 from charrnn.ngram import half_word
-from charrnn.parts import Fingerprint
 from charrnn.runs import RESUME_KEY, RESUME_NAME
-from charrnn.source import Source
+from charrnn.text.source import Source
+from charrnn.text.split import Fingerprint
+from charrnn.text.words import LETTER, MARKS, UNSPACED, WORD
 from charrnn.ui import printable
-from charrnn.words import LETTER, MARKS, UNSPACED, WORD
 
 LINES = 3  # that are shown
 WIDTH = 70  # characters of each

@@ -18,8 +18,8 @@ from charrnn.mixture import BEGIN, FEATURES, Weights
 from charrnn.ngram import NGram
 from charrnn.reader import Reader
 from charrnn.search import WordSearch
+from charrnn.text.words import WORD, is_unspaced
 from charrnn.tokenizer import TOKENIZERS, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
-from charrnn.words import WORD, is_unspaced
 from tests.models import CORPUS, random_model
 from tests.strategies import texts
 

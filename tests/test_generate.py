@@ -18,7 +18,7 @@ from charrnn.engine import SINGLE_ROWS, Engine
 from charrnn.errors import TextError, UsageError
 from charrnn.generate import BATCH, Part, Sample, in_order
 from charrnn.model import Model
-from charrnn.text import END
+from charrnn.text.blocks import END
 from charrnn.tokenizer import TOKENIZERS, ByteTokenizer, CharTokenizer, WordTokenizer
 from tests.models import CORPUS, WITH_UNSEEN, random_model, texts_of
 from tests.strategies import LONE_SURROGATES, NASTY, texts

@@ -10,7 +10,7 @@ from charrnn.attention import Attention
 from charrnn.complete import Completion, ranked
 from charrnn.keystrokes import Keystrokes, Suggest, User, completable, type_text
 from charrnn.ngram import LONGEST_WORD
-from charrnn.words import WORD
+from charrnn.text.words import WORD
 from tests.strategies import texts
 
 

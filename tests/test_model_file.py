@@ -21,8 +21,8 @@ from charrnn.mixture import BEGIN
 from charrnn.model import Model
 from charrnn.model_file import NGRAM_TYPES, ModelFile, load, save
 from charrnn.ngram import NGram
-from charrnn.novelty import Items, WordRuns
 from charrnn.runs import MODEL_NAME
+from charrnn.text.copy_index import Items, WordRuns
 from charrnn.tokenizer import TOKENIZERS
 from tests.models import CORPUS, WITH_UNSEEN, random_model
 from tests.strategies import NASTY

@@ -7,7 +7,7 @@ import pytest
 
 from charrnn.private import public_words
 from charrnn.recent import Recent
-from charrnn.words import WORD
+from charrnn.text.words import WORD
 
 SECRETS = """\
 password: swordfish

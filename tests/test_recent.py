@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from charrnn.private import public_words
 from charrnn.recent import HALF_LIFE, Recent
-from charrnn.words import WORD
+from charrnn.text.words import WORD
 from tests.strategies import texts
 
 typed = st.one_of(texts, st.text(st.sampled_from("ab -'@:\n"), max_size=40))

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from charrnn import words
 from charrnn.config import StopConfig
 from charrnn.stopping import Ending
-from charrnn.words import is_unspaced
+from charrnn.text import words
+from charrnn.text.words import is_unspaced
 
 Calls = Sequence[Sequence[str]]  # the tokens of each call of feed
 

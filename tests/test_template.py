@@ -14,7 +14,7 @@ from charrnn.generate import Part, Sample
 from charrnn.model import Model
 from charrnn.stopping import is_abbreviated
 from charrnn.template import MOST, Piece, fill, parse
-from charrnn.words import WORD
+from charrnn.text.words import WORD
 from tests.strategies import texts
 
 

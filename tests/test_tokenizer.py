@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from charrnn import text
 from charrnn.errors import TextError, UsageError
+from charrnn.text import blocks
 from charrnn.tokenizer import (
     TOKENIZERS,
     UNKNOWN,
@@ -92,7 +92,7 @@ class TestExact:
 
     def test_long_text(self, trained: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
         """A text of many chunks is encoded as its parts are."""
-        real = text.chunks
+        real = blocks.chunks
         monkeypatch.setattr(pieces, "chunks", lambda blocks: real(blocks, 100))
         ids = trained.encode(SEEN * 500)
         assert np.array_equal(ids, np.tile(trained.encode(SEEN), 500))
@@ -347,8 +347,8 @@ def test_the_end_of_a_document(level: str) -> None:
     """It is a token of its own, whatever stands around it."""
     s = "One!\x03 !\x03\x03two.\x03  \x03\n\x03" * 20
     trained = TOKENIZERS[level].train(s)
-    (end,) = trained.encode(text.END).tolist()
-    assert trained.encode(s).tolist().count(end) == s.count(text.END)
+    (end,) = trained.encode(blocks.END).tolist()
+    assert trained.encode(s).tolist().count(end) == s.count(blocks.END)
     assert end < trained.vocab_size
 
 

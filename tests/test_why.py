@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from charrnn.complete import Completion
-from charrnn.parts import Parts
-from charrnn.source import Source
-from charrnn.text import SHAPES
+from charrnn.text.blocks import SHAPES
+from charrnn.text.source import Source
+from charrnn.text.split import Parts
 from charrnn.tokenizer import CharTokenizer
 from charrnn.why import Evidence, why
 from tests.models import random_model

@@ -114,7 +114,7 @@ def _answer(
     Raises:
         CharrnnError: some lines were answered with an error.
     """
-    from charrnn.text import whole
+    from charrnn.text.blocks import whole
 
     asked = failed = 0
     for line in lines:

@@ -60,8 +60,8 @@ def evaluate(
     import charrnn
     from charrnn import runs
     from charrnn.score import Score
-    from charrnn.source import Source
-    from charrnn.text import END
+    from charrnn.text.blocks import END
+    from charrnn.text.source import Source
 
     ui = Ui(quiet)
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))

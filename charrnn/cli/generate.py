@@ -30,7 +30,7 @@ from charrnn.ui import Ui, printable, to_json
 if TYPE_CHECKING:
     from charrnn.generate import Part, Sample
     from charrnn.model import Model
-    from charrnn.novelty import Items, WordRuns
+    from charrnn.text.copy_index import Items, WordRuns
 
 LENGTH = 500  # characters, where nothing else says where to end
 LONGEST = 10_000  # characters, where another rule may never be met
@@ -153,12 +153,13 @@ def generate(
     that is met.
     """
     import charrnn
-    from charrnn import runs, text
+    from charrnn import runs
     from charrnn.config import SamplingConfig, StopConfig
     from charrnn.generate import Sample, in_order
     from charrnn.model import new_random_seed
+    from charrnn.text import blocks
 
-    meant = text.unescape if escapes else str
+    meant = blocks.unescape if escapes else str
     rules = given(
         chars=length, tokens=tokens, words=words, lines=lines, sentences=sentences,
         stop=[meant(s) for s in stop] if stop else None,
@@ -246,7 +247,7 @@ def _print(parts: Iterable["Part"], echo: bool, between: str, highlight: bool, o
 
 def _novelty(parts: Iterable["Part"], index: "WordRuns | Items", ui: Ui) -> Iterator["Part"]:
     """The same parts; says how new each text is once it ends, or all lines at the end."""
-    from charrnn.novelty import WordRuns
+    from charrnn.text.copy_index import WordRuns
 
     runs = isinstance(index, WordRuns)
     text, new, count = "", 0.0, 0
@@ -269,7 +270,7 @@ def _novelty(parts: Iterable["Part"], index: "WordRuns | Items", ui: Ui) -> Iter
 
 def _share_new(index: "WordRuns | Items", sample: "Sample", text: str) -> float | None:
     """How much of a text is new: of its runs of words, or of a whole line all or nothing."""
-    from charrnn.novelty import WordRuns
+    from charrnn.text.copy_index import WordRuns
 
     if isinstance(index, WordRuns):
         return index.novelty(text)
@@ -329,7 +330,7 @@ def _seeds(
             ui.note("standard input is not read, since others read it too; - takes it as the seed")
     if file is None and not piped:
         return [meant(seed or "")]
-    from charrnn.source import Source
+    from charrnn.text.source import Source
 
     if file is None:
         return [Source(["-"], encoding).read(ui.note).removesuffix("\n")]

@@ -27,7 +27,7 @@ def _refuse_runs(texts: list[str]) -> list[str]:
 
 
 def _unescaped(text: str | None) -> str | None:
-    from charrnn.text import unescape
+    from charrnn.text.blocks import unescape
 
     return None if text is None else unescape(text)
 

@@ -27,7 +27,7 @@ from charrnn.working import Working
 if TYPE_CHECKING:
     from charrnn.cells import Array
     from charrnn.model import Model
-    from charrnn.source import Source
+    from charrnn.text.source import Source
 
 BATCH = 64  # lines scored side by side,
 BATCH_CHARS = 1 << 17  # or fewer, as soon as they have so many characters
@@ -71,7 +71,7 @@ def score(
     import charrnn
     from charrnn import runs
     from charrnn.heat import coloured
-    from charrnn.source import Source
+    from charrnn.text.source import Source
 
     by = by or ("line" if field is None else "record")
     if by not in ("line", "record", "file"):
@@ -129,7 +129,7 @@ def _records(
         shape: of the model's corpus; a model of lines has read a record as one line.
     """
     from charrnn.files import spelled
-    from charrnn.source import one_line
+    from charrnn.text.source import one_line
 
     for path, record in source.records(work.note, own):
         head: Record = {"file": spelled(path), "record": record.number, "line": record.line}

@@ -193,7 +193,7 @@ def train(
     from charrnn.events import Stop
     from charrnn.files import quoted
     from charrnn.progress import Progress
-    from charrnn.source import Source
+    from charrnn.text.source import Source
     from charrnn.training.clock import Clock
     from charrnn.training.interrupts import Interrupts, SecondInterrupt
 

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.errors import TextError
-from charrnn.text import chunks
+from charrnn.text.blocks import chunks
 
 Ids = NDArray[np.int32]
 

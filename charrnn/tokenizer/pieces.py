@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from charrnn.text import END, chunks
+from charrnn.text.blocks import END, chunks
 from charrnn.tokenizer.base import Ids, Tokenizer, code_points
 
 if TYPE_CHECKING:

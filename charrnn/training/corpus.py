@@ -8,12 +8,12 @@ from typing import Any, BinaryIO, Self
 from numpy.typing import NDArray
 from torch import Tensor
 
-from charrnn.cache import Build, Made, cached, in_memory
-from charrnn.decoding import Note, unnoted
 from charrnn.errors import TextError
-from charrnn.novelty import Items, WordRuns
-from charrnn.parts import Parts
-from charrnn.text import SHAPES
+from charrnn.text.blocks import SHAPES
+from charrnn.text.cache import Build, Made, cached, in_memory
+from charrnn.text.copy_index import Items, WordRuns
+from charrnn.text.encodings import Note, unnoted
+from charrnn.text.split import Parts
 from charrnn.tokenizer import ESCAPE_NATS, CharTokenizer, Tokenizer
 from charrnn.training import tokens
 

@@ -14,7 +14,7 @@ from charrnn.mixture import Weights
 from charrnn.model import Model
 from charrnn.model_file import ModelFile
 from charrnn.runs import LOG_NAME, MODEL_NAME, RESUME_NAME, SAMPLES_NAME
-from charrnn.source import Source
+from charrnn.text.source import Source
 from charrnn.training import checkpoint
 from charrnn.training.clock import Clock
 from charrnn.training.trainer import Trainer

@@ -10,19 +10,19 @@ import numpy as np
 import torch
 
 from charrnn import tokenizer
-from charrnn.advice import advice
 from charrnn.checked import made
 from charrnn.config import ModelConfig, TrainingConfig, require
-from charrnn.decoding import Note, unnoted
 from charrnn.errors import RunError, TextError, UsageError
 from charrnn.files import is_missing, quoted
 from charrnn.model_file import config_from
 from charrnn.ngram import NGram
-from charrnn.novelty import Items, WordRuns
-from charrnn.parts import Parts
 from charrnn.runs import RESUME_NAME
-from charrnn.source import Source, comes_once
-from charrnn.text import lines, told
+from charrnn.text.advice import advice
+from charrnn.text.blocks import lines, told
+from charrnn.text.copy_index import Items, WordRuns
+from charrnn.text.encodings import Note, unnoted
+from charrnn.text.source import Source, comes_once
+from charrnn.text.split import Parts
 from charrnn.tokenizer import TOKENIZERS, Tokenizer
 from charrnn.training import checkpoint, choices, transfer
 from charrnn.training.choices import FINE_TUNING_LR, LIMITS, SHAPE, choose

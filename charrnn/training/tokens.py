@@ -8,11 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from charrnn.cache import Made
-from charrnn.decoding import Note
 from charrnn.errors import TextError
-from charrnn.parts import Fingerprint, Part, Parts
-from charrnn.text import END, SHAPES, chunks, told
+from charrnn.text.blocks import END, SHAPES, chunks, told
+from charrnn.text.cache import Made
+from charrnn.text.encodings import Note
+from charrnn.text.split import Fingerprint, Part, Parts
 from charrnn.tokenizer import Tokenizer
 from charrnn.training.shuffling import shuffled
 

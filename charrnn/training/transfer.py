@@ -11,9 +11,9 @@ from charrnn.checked import check_types, made
 from charrnn.config import TrainingConfig
 from charrnn.errors import CharrnnError, RunError, UsageError
 from charrnn.model_file import ModelFile
-from charrnn.parts import Parts
 from charrnn.runs import RESUME_NAME
-from charrnn.source import Source
+from charrnn.text.source import Source
+from charrnn.text.split import Parts
 from charrnn.tokenizer import Tokenizer
 from charrnn.training import checkpoint
 from charrnn.training.corpus import Corpus

@@ -25,8 +25,8 @@ import torch
 
 from charrnn.cli.options import seconds
 from charrnn.config import ModelConfig, TrainingConfig
-from charrnn.parts import Parts
-from charrnn.source import Source
+from charrnn.text.source import Source
+from charrnn.text.split import Parts
 from charrnn.training.choices import choose, speed
 from charrnn.training.corpus import Corpus
 from charrnn.training.trainer import Trainer

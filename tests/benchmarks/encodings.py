@@ -18,8 +18,8 @@ from pathlib import Path
 
 import chardet
 
-from charrnn.decoding import GUESSED, decode, unnoted
 from charrnn.errors import TextError
+from charrnn.text.encodings import GUESSED, decode, unnoted
 from tests.benchmarks.figures import write
 
 LENGTHS = (40, 100, 400)  # bytes

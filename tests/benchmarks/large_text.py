@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from charrnn.text import chunks
+from charrnn.text.blocks import chunks
 from charrnn.tokenizer import CharTokenizer
 from charrnn.training.tokens import CHUNK
 

@@ -21,8 +21,8 @@ from charrnn import load
 from charrnn.complete import Completer
 from charrnn.keystrokes import type_text
 from charrnn.private import public_words
-from charrnn.source import Source
-from charrnn.words import WORD
+from charrnn.text.source import Source
+from charrnn.text.words import WORD
 
 BINS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.01)
 SHOWN = 3

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from charrnn.text import chunks
+from charrnn.text.blocks import chunks
 from charrnn.tokenizer import TOKENIZERS, PieceTokenizer
 
 TURNS = 5

@@ -27,8 +27,8 @@ from torch import Tensor, nn
 
 from charrnn.cli.options import seconds
 from charrnn.config import ModelConfig
-from charrnn.parts import Parts
-from charrnn.source import Source
+from charrnn.text.source import Source
+from charrnn.text.split import Parts
 from charrnn.training.corpus import Corpus
 from charrnn.training.evaluate import evaluate
 from charrnn.training.network import Network

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from charrnn.cli.options import seconds
 from charrnn.config import ModelConfig
-from charrnn.source import Source
+from charrnn.text.source import Source
 from charrnn.training import loop, setup
 from charrnn.training.clock import Clock
 from charrnn.training.corpus import Corpus

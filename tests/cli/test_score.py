@@ -51,8 +51,8 @@ def test_line_that_is_too_long(
     call: Call, trained: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A line that is too long for memory is an error with its number; by file it is scored."""
-    monkeypatch.setattr("charrnn.source.LONGEST_LINE", 1000)
-    monkeypatch.setattr("charrnn.decoding.BLOCK", 100)
+    monkeypatch.setattr("charrnn.text.source.LONGEST_LINE", 1000)
+    monkeypatch.setattr("charrnn.text.encodings.BLOCK", 100)
     (tmp_path / "a.txt").write_text("The fox\n" + "slept " * 200)
     result = call("score", "a.txt", "-m", trained.run)
     assert result.code == 1

@@ -23,7 +23,6 @@ import numpy as np
 
 import charrnn
 from charrnn import __version__, model_file
-from charrnn.cache import cached
 from charrnn.cells import CELLS
 from charrnn.cli.info import info
 from charrnn.complete import Completer
@@ -31,13 +30,14 @@ from charrnn.learned import Learned
 from charrnn.mixture import BEGIN
 from charrnn.model import Model
 from charrnn.ngram import NGram
-from charrnn.novelty import Items, WordRuns
 from charrnn.plot.log import read_log, summary
 from charrnn.plot.page import html
 from charrnn.plot.terminal import curve
 from charrnn.runs import LOG_NAME, MODEL_NAME, RESUME_KEY, RESUME_NAME
-from charrnn.source import Source
-from charrnn.text import SHAPES
+from charrnn.text.blocks import SHAPES
+from charrnn.text.cache import cached
+from charrnn.text.copy_index import Items, WordRuns
+from charrnn.text.source import Source
 from charrnn.tokenizer import TOKENIZERS
 from charrnn.ui import write_json, write_text
 from charrnn.why import Evidence

@@ -8,9 +8,9 @@ import torch
 
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.events import Event
-from charrnn.parts import Parts
-from charrnn.source import Source
-from charrnn.text import END
+from charrnn.text.blocks import END
+from charrnn.text.source import Source
+from charrnn.text.split import Parts
 from charrnn.training.clock import Clock
 from charrnn.training.corpus import Corpus
 from charrnn.training.loop import train

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from charrnn.config import ModelConfig, TrainingConfig
-from charrnn.source import Source
+from charrnn.text.source import Source
 from charrnn.training import choices
 from charrnn.training.choices import choose, command, speed
 

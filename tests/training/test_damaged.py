@@ -12,7 +12,7 @@ from safetensors.numpy import save as to_bytes
 
 from charrnn.errors import CharrnnError, RunError, TextError
 from charrnn.runs import RESUME_KEY, RESUME_NAME
-from charrnn.source import Source
+from charrnn.text.source import Source
 from charrnn.training import setup
 from charrnn.training.run import Run
 from charrnn.training.transfer import Origin

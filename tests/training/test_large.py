@@ -9,9 +9,9 @@ import torch
 
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import RunError, TextError
-from charrnn.parts import Parts
-from charrnn.source import Source
-from charrnn.text import SHAPES, Blocks
+from charrnn.text.blocks import SHAPES, Blocks
+from charrnn.text.source import Source
+from charrnn.text.split import Parts
 from charrnn.tokenizer import CharTokenizer
 from charrnn.training import corpus as corpora
 from charrnn.training import setup, tokens
@@ -27,7 +27,7 @@ OPTIONS: dict[str, Any] = {"hidden": 16, "bptt": 16, "batch": 4, "steps": 12}
 def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A text that is read in many blocks; its tokens are encoded in as many pieces."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("charrnn.decoding.BLOCK", 1000)
+    monkeypatch.setattr("charrnn.text.encodings.BLOCK", 1000)
     monkeypatch.setattr(tokens, "CHUNK", 700)
     (tmp_path / "text.txt").write_text(TEXT * 4 + "§", encoding="utf-8")
     return tmp_path / "text.txt"

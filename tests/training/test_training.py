@@ -19,9 +19,9 @@ from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, RunError, TextError, UsageError
 from charrnn.events import Done, Overfit, Stop, Validation
-from charrnn.parts import Parts
-from charrnn.source import Source
-from charrnn.text import END
+from charrnn.text.blocks import END
+from charrnn.text.source import Source
+from charrnn.text.split import Parts
 from charrnn.training import checkpoint, setup
 from charrnn.training.clock import Clock
 from charrnn.training.corpus import Corpus

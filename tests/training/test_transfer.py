@@ -9,7 +9,7 @@ import torch
 from charrnn import load
 from charrnn.errors import CharrnnError
 from charrnn.events import Done, Transfer
-from charrnn.source import Source
+from charrnn.text.source import Source
 from charrnn.training import setup, transfer
 from charrnn.training.network import Network
 from tests.training.small import TEXT, finish, made

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn import decoding
 from charrnn.errors import CharrnnError, TextError, UsageError
-from charrnn.source import Source
+from charrnn.text import encodings
+from charrnn.text.source import Source
 from tests.strategies import texts
 
 Write = Callable[[bytes], str]
@@ -37,7 +37,7 @@ def write(tmp_path_factory: pytest.TempPathFactory) -> Write:
 @contextmanager
 def blocks_of(size: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoding, "BLOCK", size)
+        patch.setattr(encodings, "BLOCK", size)
         yield
 
 

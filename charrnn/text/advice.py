@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from charrnn.parts import Parts
-from charrnn.records import DELIMITERS
-from charrnn.source import Source, unpacked_name
+from charrnn.text.records import DELIMITERS
+from charrnn.text.source import Source, unpacked_name
+from charrnn.text.split import Parts
 
 START = 1 << 16  # characters looked at, but for a licence, which is looked for in all
 WHOLE = 1 << 24  # characters of a text in which it is looked for

@@ -11,8 +11,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.decoding import Note, unnoted
-from charrnn.text import SHAPES, Blocks, chunks, told
+from charrnn.text.blocks import SHAPES, Blocks, chunks, told
+from charrnn.text.encodings import Note, unnoted
 
 BUCKETS = 1 << 20  # of items, by their hash; those in one are copies, or as good as drawn together
 HEAD = 1 << 16  # characters by which an item is told from others

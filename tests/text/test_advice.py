@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from charrnn.advice import advice
-from charrnn.parts import Parts
-from charrnn.source import Source
+from charrnn.text.advice import advice
+from charrnn.text.source import Source
+from charrnn.text.split import Parts
 
 PROSE = "The fox slept by the river, and nobody came.\nThen it rained; the fox went home\n\n" * 30
 EBOOK = "OF THE PROJECT GUTENBERG EBOOK FOX ***"

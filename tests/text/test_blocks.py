@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn import text
 from charrnn.errors import TextError, UsageError
+from charrnn.text import blocks
 from tests.strategies import cut, texts
 
 
@@ -17,7 +17,7 @@ class TestLines:
     def test_split(self, data: st.DataObject, s: str) -> None:
         """They are what split makes of the text, wherever blocks end; no line follows the last."""
         *every, last = s.split("\n")
-        assert [*text.lines(data.draw(cut(s)))] == [*every, *([last] if last else [])]
+        assert [*blocks.lines(data.draw(cut(s)))] == [*every, *([last] if last else [])]
 
 
 class TestBoundedLines:
@@ -25,7 +25,7 @@ class TestBoundedLines:
     def test_short_enough(self, data: st.DataObject, s: str) -> None:
         """A text whose lines are short enough stays as it is, wherever blocks end."""
         most = max(map(len, s.split("\n")))
-        assert "".join(text.bounded_lines(data.draw(cut(s)), most, "a.txt")) == s
+        assert "".join(blocks.bounded_lines(data.draw(cut(s)), most, "a.txt")) == s
 
     @pytest.mark.parametrize("size", [1, 4, 9])
     def test_too_long(self, size: int) -> None:
@@ -35,18 +35,18 @@ class TestBoundedLines:
             yield from ("a\nb", "c\n", "d\ne")
             yield from itertools.repeat("f" * size)
 
-        blocks = text.bounded_lines(endless(), 20, "a.txt")
+        bounded = blocks.bounded_lines(endless(), 20, "a.txt")
         with pytest.raises(TextError, match=r"a\.txt: line 4 has more than 20 characters"):
-            len("".join(blocks))
+            len("".join(bounded))
 
 
 @given(st.data(), texts, st.integers(1, 9))
 def test_gathered(data: st.DataObject, s: str, size: int) -> None:
     """Blocks make the same text and are as large as asked, but for the last."""
-    blocks = [*text.gathered(data.draw(cut(s)), size)]
-    assert "".join(blocks) == s
-    assert all(len(block) >= size for block in blocks[:-1])
-    assert all(blocks)
+    gathered = [*blocks.gathered(data.draw(cut(s)), size)]
+    assert "".join(gathered) == s
+    assert all(len(block) >= size for block in gathered[:-1])
+    assert all(gathered)
 
 
 class TestUnescape:
@@ -69,17 +69,17 @@ class TestUnescape:
     )
     def test_table(self, given: str, meant: str) -> None:
         """Each escape stands for its character; what is none stays."""
-        assert text.unescape(given) == meant
+        assert blocks.unescape(given) == meant
 
     @given(texts)
     def test_doubled(self, s: str) -> None:
         """A text whose backslashes are doubled stays as it is."""
-        assert text.unescape(s.replace("\\", "\\\\")) == s
+        assert blocks.unescape(s.replace("\\", "\\\\")) == s
 
     @given(texts)
     def test_every_character(self, s: str) -> None:
         """Every character can be written by its number."""
-        assert text.unescape("".join(f"\\U{ord(c):08x}" for c in s)) == s
+        assert blocks.unescape("".join(f"\\U{ord(c):08x}" for c in s)) == s
 
     @pytest.mark.parametrize(
         "escape",
@@ -93,7 +93,7 @@ class TestUnescape:
     def test_no_character(self, escape: str) -> None:
         """The number of no character is wrong usage, and named."""
         with pytest.raises(UsageError) as caught:
-            text.unescape(f"a{escape}b")
+            blocks.unescape(f"a{escape}b")
         assert escape in str(caught.value)
 
 
@@ -101,15 +101,15 @@ class TestChunks:
     @given(st.data(), texts, st.integers(1, 12))
     def test_adds_up(self, data: st.DataObject, s: str, size: int) -> None:
         """The pieces make the text, none is empty or longer than asked, however it came."""
-        pieces = list(text.chunks(data.draw(cut(s)), size))
+        pieces = list(blocks.chunks(data.draw(cut(s)), size))
         assert "".join(pieces) == s
         assert all(1 <= len(piece) <= size for piece in pieces)
-        assert pieces == list(text.chunks([s], size))
+        assert pieces == list(blocks.chunks([s], size))
 
     @given(texts, st.integers(1, 12))
     def test_cut_before_white_space(self, s: str, size: int) -> None:
         """A piece ends where white space starts, or is full and holds no such place."""
-        pieces = list(text.chunks([s], size))
+        pieces = list(blocks.chunks([s], size))
         for piece, after in itertools.pairwise(pieces):
             both = piece + after[0]
             places = [

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn import novelty
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import ModelFileError
 from charrnn.generate import Sample
 from charrnn.model import Model
-from charrnn.novelty import Items, WordRuns
-from charrnn.words import WORD
+from charrnn.text import copy_index
+from charrnn.text.copy_index import Items, WordRuns
+from charrnn.text.words import WORD
 from tests.strategies import texts
 
 some_words = st.lists(st.sampled_from(["fox", "crow", "Ünter", "42", "x", "猫"]), max_size=60)
@@ -30,7 +30,7 @@ class TestIndex:
     def test_words(self, text: str) -> None:
         """Words are those of the pattern for a word."""
         spans = [[m.start(), m.end()] for m in WORD.finditer(text)]
-        assert novelty._spans(text).tolist() == spans
+        assert copy_index._spans(text).tolist() == spans
 
     @given(words=some_words, cut=st.tuples(st.integers(0, 60), st.integers(0, 60)))
     def test_never_misses(self, words: list[str], cut: tuple[int, int]) -> None:
@@ -60,8 +60,8 @@ class TestIndex:
 
     def test_long_text(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The index of a long text stays small and estimates the share."""
-        monkeypatch.setattr(novelty, "MOST", 500)
-        monkeypatch.setattr(novelty, "CHUNK", 1000)
+        monkeypatch.setattr(copy_index, "MOST", 500)
+        monkeypatch.setattr(copy_index, "CHUNK", 1000)
         text = numbered(0, 10_000)
         index = WordRuns.build([text])
         assert len(index.bits) <= 2 * 500
@@ -115,8 +115,8 @@ class TestItems:
 
     def test_long_list(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The index of a long list stays small and estimates the share."""
-        monkeypatch.setattr(novelty, "MOST", 500)
-        monkeypatch.setattr(novelty, "CHUNK", 300)
+        monkeypatch.setattr(copy_index, "MOST", 500)
+        monkeypatch.setattr(copy_index, "CHUNK", 300)
         names = [f"name {i}" for i in range(10_000)]
         index = Items.build(names)
         assert len(index.bits) <= 2 * 500

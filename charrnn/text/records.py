@@ -12,8 +12,8 @@ from pathlib import PurePath
 from typing import Any, NamedTuple
 
 from charrnn.errors import TextError
-from charrnn.normal import MARK
-from charrnn.text import lines
+from charrnn.text.blocks import lines
+from charrnn.text.normalisation import MARK
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")

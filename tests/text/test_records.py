@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.errors import TextError
-from charrnn.records import Broken, Layout, Record, records
+from charrnn.text.records import Broken, Layout, Record, records
 from tests.strategies import cut, texts
 
 FIELD = Layout("text")

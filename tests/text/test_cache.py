@@ -11,8 +11,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import pytest
 
-from charrnn.cache import ABANDONED, UNUSED, Made, cached, in_memory
 from charrnn.errors import RunError
+from charrnn.text.cache import ABANDONED, UNUSED, Made, cached, in_memory
 from tests.cli.shell import ENVIRONMENT
 
 DATA = bytes(range(256)) * 40
@@ -140,7 +140,7 @@ def test_use_keeps_a_file(folder: Path) -> None:
 
 SLOW = """
 import sys, time
-from charrnn.cache import cached
+from charrnn.text.cache import cached
 
 def build(file):
     file.write(bytes(1000))

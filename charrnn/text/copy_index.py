@@ -16,7 +16,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.text import chunks
+from charrnn.text.blocks import chunks
 from charrnn.tokenizer import code_points
 
 WORDS = 8  # in a run
@@ -139,7 +139,7 @@ class Guard:
             Where the last such word ends in `text`, 0 if there is none; and where the word
             starts that is a copy, None if there is none.
         """
-        from charrnn.words import JOINERS, WORD
+        from charrnn.text.words import JOINERS, WORD
 
         end = 0
         open_from = len(text) - (text[-1:] in JOINERS)  # the last word may go on
@@ -176,7 +176,7 @@ def _spans(text: str) -> NDArray[np.intp]:
 
 def _kind(character: str) -> int:
     """What a character is to a word."""
-    from charrnn.words import JOINERS, MARKS, is_unspaced
+    from charrnn.text.words import JOINERS, MARKS, is_unspaced
 
     if character in JOINERS:
         return JOINER

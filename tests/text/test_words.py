@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 
-from charrnn.words import WORD, is_unspaced
+from charrnn.text.words import WORD, is_unspaced
 from tests.strategies import texts
 
 

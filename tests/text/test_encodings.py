@@ -17,17 +17,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn import decoding
-from charrnn.decoding import decode, unnoted
 from charrnn.errors import TextError
-from tests.benchmarks import encodings
+from charrnn.text import encodings
+from charrnn.text.encodings import decode, unnoted
+from tests.benchmarks import encodings as benchmark
 from tests.strategies import texts
 
 
 @contextmanager
 def blocks_of(size: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoding, "BLOCK", size)
+        patch.setattr(encodings, "BLOCK", size)
         yield
 
 
@@ -158,10 +158,10 @@ class TestText:
 
     def test_invalid_byte_in_the_second_block(self) -> None:
         """In a file longer than a block, an invalid byte is told as its place in the file."""
-        valid = "line é\n".encode() * (decoding.BLOCK // 8 + 10_000)
-        assert len(valid) > decoding.BLOCK
+        valid = "line é\n".encode() * (encodings.BLOCK // 8 + 10_000)
+        assert len(valid) > encodings.BLOCK
         error = error_of(valid + b"caf\xe9 x")
-        line = decoding.BLOCK // 8 + 10_001
+        line = encodings.BLOCK // 8 + 10_001
         assert f"byte 0xe9 at offset {len(valid) + 3} (line {line})" in str(error)
         assert "--encoding" in error.hint
 
@@ -222,7 +222,7 @@ PAGES = {
 
 
 class TestGuess:
-    @pytest.mark.parametrize("block", [1000, decoding.BLOCK])
+    @pytest.mark.parametrize("block", [1000, encodings.BLOCK])
     @pytest.mark.parametrize("encoding", PAGES)
     def test_pages(self, encoding: str, block: int) -> None:
         """A text in another encoding is read all the same, and the guess told with its remedy."""
@@ -249,11 +249,11 @@ class TestGuess:
         data = good[:place].encode() + b"\xff\xe9" * count + good[place:].encode()
         assert f"not utf-8: byte 0xff at offset {len(good[:place].encode())}" in str(error_of(data))
 
-    @pytest.mark.parametrize("encoding", encodings.ENCODINGS)
+    @pytest.mark.parametrize("encoding", benchmark.ENCODINGS)
     def test_short(self, encoding: str) -> None:
         """Of 24 encodings, the right one is found for nearly every text of 100 bytes."""
-        texts = [*encodings.pieces(encoding, 100)]
-        right = sum(encodings.by_charrnn(text.encode(encoding)) == text for text in texts)
+        texts = [*benchmark.pieces(encoding, 100)]
+        right = sum(benchmark.by_charrnn(text.encode(encoding)) == text for text in texts)
         assert right >= 0.95 * len(texts)
 
     @pytest.mark.parametrize(
@@ -377,4 +377,4 @@ class TestCompressed:
         packed = PACK[kind](b"a" * 20_000_000)
         assert len(packed) < 30_000
         blocks = decode(io.BytesIO(packed), "bomb", None, "strict", unnoted)
-        assert max(len(block) for block in blocks) <= decoding.BLOCK
+        assert max(len(block) for block in blocks) <= encodings.BLOCK

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.parts import HEAD, Part, Parts
-from charrnn.text import END, SHAPES, chunks
+from charrnn.text.blocks import END, SHAPES, chunks
+from charrnn.text.split import HEAD, Part, Parts
 from tests.strategies import LONE_SURROGATES, NASTY, cut, texts
 
 
@@ -83,7 +83,7 @@ class TestItems:
         boundary = SHAPES[shape]
         blocks = data.draw(cut("".join(item + boundary for item in found)))
         with pytest.MonkeyPatch.context() as monkeypatch:
-            monkeypatch.setattr("charrnn.parts.HEAD", head)
+            monkeypatch.setattr("charrnn.text.split.HEAD", head)
             parts = Parts.of(blocks, val, shape)
             whole = both(parts)
         assert (len(parts.train), len(parts.val)) == (len(whole[0]), len(whole[1]))
@@ -96,7 +96,7 @@ class TestItems:
 
     def test_long(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """No more than the beginning of a long document is at hand at once."""
-        monkeypatch.setattr("charrnn.parts.HEAD", 10)
+        monkeypatch.setattr("charrnn.text.split.HEAD", 10)
         blocks = ["one", END, *["another "] * 100, END]
         parts = Parts.of(blocks, 0.1, "documents")
         assert both(parts) == ("another " * 100 + END, "one" + END)

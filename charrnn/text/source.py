@@ -14,12 +14,9 @@ from typing import Any, Self
 from charrnn import runs
 from charrnn.checked import made
 from charrnn.config import require
-from charrnn.decoding import ERRORS, SUFFIXES, Note, decode, is_encoding, unnoted
 from charrnn.errors import TextError, UsageError
 from charrnn.files import room_for, spelled, temporary
-from charrnn.normal import normalised, normalised_blocks
-from charrnn.records import Layout, Record, records
-from charrnn.text import (
+from charrnn.text.blocks import (
     END,
     SHAPES,
     Blocks,
@@ -29,6 +26,9 @@ from charrnn.text import (
     split_documents,
     whole_lines,
 )
+from charrnn.text.encodings import ERRORS, SUFFIXES, Note, decode, is_encoding, unnoted
+from charrnn.text.normalisation import normalised, normalised_blocks
+from charrnn.text.records import Layout, Record, records
 from charrnn.ui import waiting
 
 GLOBS = ("*.txt", "*.md")  # what is read of a folder,
@@ -53,7 +53,7 @@ class Source:
         header: whether a table's first row names its columns.
         split_on: regular expression for the lines that part a file's documents, see
             text.split_documents; None where each file is one.
-        normalise: whether the text is read in one form, see charrnn.normal.
+        normalise: whether the text is read in one form, see charrnn.text.normalisation.
 
     Raises:
         UsageError: there is no such encoding, or a value makes no sense.

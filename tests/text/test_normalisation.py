@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.normal import normalised, normalised_blocks
-from charrnn.source import Source
+from charrnn.text.normalisation import normalised, normalised_blocks
+from charrnn.text.source import Source
 from tests.strategies import NASTY, cut, texts
 
 DECOMPOSED = "cafe\u0301 \ufeffA\u030angstro\u0308m\u2028\u1112\u1161\u11ab\u0085x\u2029y"
