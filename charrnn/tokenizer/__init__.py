@@ -13,8 +13,8 @@ from charrnn.tokenizer.base import (
 )
 from charrnn.tokenizer.bpe import BpeTokenizer
 from charrnn.tokenizer.characters import ByteTokenizer, CharTokenizer
-from charrnn.tokenizer.pieces import PieceTokenizer
-from charrnn.tokenizer.words import WordTokenizer
+from charrnn.tokenizer.pretokenizer import PieceTokenizer
+from charrnn.tokenizer.word import WordTokenizer
 
 __all__ = [
     "ESCAPE_NATS",

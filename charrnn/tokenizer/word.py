@@ -9,7 +9,7 @@ import numpy as np
 
 from charrnn.text.words import is_unspaced
 from charrnn.tokenizer.base import MAX_CHARACTERS, UNKNOWN, Ids, Joints, common_characters
-from charrnn.tokenizer.pieces import RARE, UNSPACED, PieceTokenizer, learn, tokens_by_id
+from charrnn.tokenizer.pretokenizer import RARE, UNSPACED, PieceTokenizer, learn, tokens_by_id
 
 if TYPE_CHECKING:
     import tokenizers
