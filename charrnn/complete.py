@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.attention import Attention
-from charrnn.cells import Array
-from charrnn.engine import Engine
 from charrnn.mixture import BEGIN, FEATURES, Floats, Weights, probabilities
+from charrnn.network.cells import Array
+from charrnn.network.engine import Engine
 from charrnn.ngram import LONGEST_WORD, NGram, half_word
 from charrnn.recent import Recent
 from charrnn.search import WordSearch

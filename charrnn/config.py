@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from charrnn.cells import CELLS
 from charrnn.errors import UsageError
+from charrnn.network.cells import CELLS
 
 MOST_THREADS = 1024  # more than any step can use; a system may refuse to start so many
 # The largest values allowed: far more than is of use, and so little that nothing overflows.

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from charrnn.cells import Array
-from charrnn.engine import log_softmax
 from charrnn.errors import ModelFileError
+from charrnn.network.cells import Array
+from charrnn.network.engine import log_softmax
 from charrnn.spelling import Spelling
 from charrnn.tokenizer import Ids, Joints
 

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.bias import TextBias
-from charrnn.cells import Array
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.draft import MOST_BANS, Draft, Drawn
-from charrnn.engine import Engine, Streams, log_softmax
 from charrnn.filters import Mask
+from charrnn.network.cells import Array
+from charrnn.network.engine import Engine, Streams, log_softmax
 from charrnn.sampling import Sampler
 from charrnn.score import spread
 from charrnn.stopping import Ending

@@ -6,7 +6,7 @@ from typing import TextIO
 
 import numpy as np
 
-from charrnn.cells import Array
+from charrnn.network.cells import Array
 from charrnn.ui import printable
 
 # Bits per character from which a colour holds: xterm's, light to red, under black letters.

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from charrnn.attention import Attention
-from charrnn.cells import Array
 from charrnn.complete import Completion, best, ranked, worth_showing
+from charrnn.network.cells import Array
 from charrnn.ngram import LONGEST_WORD, NGram, half_word
 from charrnn.text.words import WORD
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.cells import Array
+from charrnn.network.cells import Array
 
 # What is known of a candidate: the columns of its features.
 FEATURES = (

@@ -9,13 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from charrnn import model_file, runs
-from charrnn.cells import Array
+from charrnn import runs
 from charrnn.config import SamplingConfig, StopConfig, require
-from charrnn.engine import Engine
 from charrnn.errors import ModelFileError
 from charrnn.generate import Part, Sample, generate
-from charrnn.model_file import ModelFile
+from charrnn.network import model_file
+from charrnn.network.cells import Array
+from charrnn.network.engine import Engine
+from charrnn.network.model_file import ModelFile
 from charrnn.score import Score, Tell, score, surprises, untold
 from charrnn.text.blocks import SHAPES
 from charrnn.text.copy_index import Items, WordRuns

@@ -15,7 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.cells import Array
+from charrnn.network.cells import Array
 from charrnn.text.blocks import chunks
 from charrnn.text.words import JOINERS, MARKS, UNSPACED, WORD, is_unspaced
 

@@ -6,11 +6,11 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.cells import Array
 from charrnn.config import SamplingConfig
-from charrnn.engine import log_softmax
 from charrnn.errors import UsageError
 from charrnn.filters import FILTERS, LIMITS, LN2, Context, Mask
+from charrnn.network.cells import Array
+from charrnn.network.engine import log_softmax
 from charrnn.spelling import Spelling
 from charrnn.tokenizer import Ids, Joints
 

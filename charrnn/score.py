@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from charrnn.cells import Array
-from charrnn.engine import Engine, log_softmax
+from charrnn.network.cells import Array
+from charrnn.network.engine import Engine, log_softmax
 from charrnn.text.blocks import chunks
 from charrnn.tokenizer import ESCAPE_NATS, Ids, Tokenizer
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.cells import Array
-from charrnn.engine import Engine
 from charrnn.mixture import Floats
+from charrnn.network.cells import Array
+from charrnn.network.engine import Engine
 from charrnn.ngram import LAST_CODE_POINT
 from charrnn.reader import Reader
 from charrnn.text.blocks import chunks

@@ -24,7 +24,7 @@ from itertools import compress, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.cells import Array
+from charrnn.network.cells import Array
 from charrnn.tokenizer import Joints
 
 LONGEST = 40  # maximum tokens held back for one word (the pretokenizer's maximum in letters)

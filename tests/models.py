@@ -5,7 +5,7 @@ import numpy as np
 from charrnn.config import ModelConfig, StopConfig
 from charrnn.generate import Sample
 from charrnn.model import Model
-from charrnn.model_file import ModelFile
+from charrnn.network.model_file import ModelFile
 from charrnn.tokenizer import Tokenizer
 
 WITH_UNSEEN = ("char", "word", "bpe")  # levels to which a character may be new

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn import complete
-from charrnn.cells import Array
 from charrnn.complete import Completer
 from charrnn.config import ModelConfig
-from charrnn.engine import Engine, log_softmax
 from charrnn.mixture import BEGIN, FEATURES, Weights
+from charrnn.network.cells import Array
+from charrnn.network.engine import Engine, log_softmax
 from charrnn.ngram import NGram
 from charrnn.reader import Reader
 from charrnn.search import WordSearch

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from charrnn.cells import CELLS
 from charrnn.config import ModelConfig, SamplingConfig, StopConfig, TrainingConfig
 from charrnn.errors import UsageError
+from charrnn.network.cells import CELLS
 
 NAN, INF = math.nan, math.inf
 HUGE = 10**400

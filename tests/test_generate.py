@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from charrnn import generate as generate_module
 from charrnn.bias import TextBias
-from charrnn.cells import CELLS
 from charrnn.config import SamplingConfig, StopConfig
-from charrnn.engine import SINGLE_ROWS, Engine
 from charrnn.errors import TextError, UsageError
 from charrnn.generate import BATCH, Part, Sample, in_order
 from charrnn.model import Model
+from charrnn.network.cells import CELLS
+from charrnn.network.engine import SINGLE_ROWS, Engine
 from charrnn.text.blocks import END
 from charrnn.tokenizer import TOKENIZERS, ByteTokenizer, CharTokenizer, WordTokenizer
 from tests.models import CORPUS, WITH_UNSEEN, random_model, texts_of

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.cells import Array
 from charrnn.heat import COLOURS, coloured, shade
+from charrnn.network.cells import Array
 from charrnn.ui import CONTROL, printable
 from tests.strategies import NASTY, texts
 

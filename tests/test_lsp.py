@@ -12,9 +12,9 @@ import pytest
 
 from charrnn import jsonrpc
 from charrnn.complete import Completer, Completion
-from charrnn.engine import Engine
 from charrnn.lsp import KEPT, Server
 from charrnn.model import Model
+from charrnn.network.engine import Engine
 from charrnn.tokenizer import TOKENIZERS
 from tests.models import random_model
 

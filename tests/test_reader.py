@@ -5,9 +5,9 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from charrnn.cells import Array
 from charrnn.config import ModelConfig
-from charrnn.engine import Engine, log_softmax
+from charrnn.network.cells import Array
+from charrnn.network.engine import Engine, log_softmax
 from charrnn.reader import AT_ONCE, KEEP, PLACES, ROUND, Reader
 
 VOCAB = 20

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charrnn import score as score_module
-from charrnn.cells import CELLS
-from charrnn.engine import SINGLE_ROWS, Engine
 from charrnn.errors import TextError
 from charrnn.model import Model
+from charrnn.network.cells import CELLS
+from charrnn.network.engine import SINGLE_ROWS, Engine
 from charrnn.score import Score
 from charrnn.tokenizer import TOKENIZERS, CharTokenizer
 from tests.models import CORPUS, WITH_UNSEEN, random_model

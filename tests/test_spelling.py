@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from charrnn.config import SamplingConfig, StopConfig
-from charrnn.engine import Streams
 from charrnn.errors import UsageError
 from charrnn.generate import Sample
 from charrnn.model import Model
+from charrnn.network.engine import Streams
 from charrnn.sampling import Sampler
 from charrnn.spelling import LONGEST, MOST
 from charrnn.tokenizer import TOKENIZERS, Joints, WordTokenizer

@@ -21,7 +21,7 @@ from charrnn.tokenizer import (
     base,
     code_points,
     from_json,
-    pieces,
+    pretokenizer,
 )
 from tests.models import WITH_UNSEEN
 from tests.strategies import LONE_SURROGATES, NASTY, texts
@@ -93,7 +93,7 @@ class TestExact:
     def test_long_text(self, trained: Tokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
         """A text of many chunks is encoded as its parts are."""
         real = blocks.chunks
-        monkeypatch.setattr(pieces, "chunks", lambda blocks: real(blocks, 100))
+        monkeypatch.setattr(pretokenizer, "chunks", lambda blocks: real(blocks, 100))
         ids = trained.encode(SEEN * 500)
         assert np.array_equal(ids, np.tile(trained.encode(SEEN), 500))
 

@@ -11,7 +11,7 @@ from typing import Annotated, TextIO, cast
 
 import typer
 
-from charrnn import __version__, blas
+from charrnn import __version__
 from charrnn.cli.complete import complete
 from charrnn.cli.eval import evaluate
 from charrnn.cli.generate import generate
@@ -23,6 +23,7 @@ from charrnn.cli.plot import plot
 from charrnn.cli.score import score
 from charrnn.cli.train import train
 from charrnn.errors import PANIC, CharrnnError, UsageError, is_out_of_memory
+from charrnn.network import blas
 from charrnn.ui import Ui, Unbroken, devnull, write_text
 
 LESS_MEMORY = (

@@ -21,8 +21,9 @@ def info(
     debug: Debug = False,
 ) -> None:
     """Tell what a model is, how it was trained, on what and how well."""
-    from charrnn import model_file, runs
+    from charrnn import runs
     from charrnn.files import spelled
+    from charrnn.network import model_file
 
     if run and model:
         raise UsageError("both RUN and -m are given", "give one of them")

@@ -25,8 +25,8 @@ from charrnn.ui import Ui, bits, printable, write_coloured, write_json
 from charrnn.working import Working
 
 if TYPE_CHECKING:
-    from charrnn.cells import Array
     from charrnn.model import Model
+    from charrnn.network.cells import Array
     from charrnn.text.source import Source
 
 BATCH = 64  # lines scored side by side,

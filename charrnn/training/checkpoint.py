@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from charrnn.cells import CELLS
 from charrnn.checked import is_of, parsed
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import CharrnnError, RunError, is_out_of_memory
 from charrnn.files import open_tensors, write_tensors
+from charrnn.network.cells import CELLS
 from charrnn.runs import RESUME_KEY
 from charrnn.tokenizer import Tokenizer
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import psutil
 
-from charrnn.cells import CELLS
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import TrainingError
+from charrnn.network.cells import CELLS
 from charrnn.training.softmax import sample_size
 
 FLOAT = 4  # bytes

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
+from charrnn.network.cells import CELLS
 
 RECURRENT = "weight_hh_l0"
 LAYER_PARAMETERS = {

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from charrnn import __version__, blas, events, model_file
+from charrnn import __version__, events
 from charrnn.config import StopConfig
 from charrnn.errors import RunError
 from charrnn.events import Event
@@ -12,7 +12,8 @@ from charrnn.files import append, spelled
 from charrnn.generate import Sample
 from charrnn.mixture import Weights
 from charrnn.model import Model
-from charrnn.model_file import ModelFile
+from charrnn.network import blas, model_file
+from charrnn.network.model_file import ModelFile
 from charrnn.runs import LOG_NAME, MODEL_NAME, RESUME_NAME, SAMPLES_NAME
 from charrnn.text.source import Source
 from charrnn.training import checkpoint

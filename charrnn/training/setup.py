@@ -14,7 +14,7 @@ from charrnn.checked import made
 from charrnn.config import ModelConfig, TrainingConfig, require
 from charrnn.errors import RunError, TextError, UsageError
 from charrnn.files import is_missing, quoted
-from charrnn.model_file import config_from
+from charrnn.network.model_file import config_from
 from charrnn.ngram import NGram
 from charrnn.runs import RESUME_NAME
 from charrnn.text.advice import advice

@@ -6,11 +6,12 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from charrnn import model_file, runs
+from charrnn import runs
 from charrnn.checked import check_types, made
 from charrnn.config import TrainingConfig
 from charrnn.errors import CharrnnError, RunError, UsageError
-from charrnn.model_file import ModelFile
+from charrnn.network import model_file
+from charrnn.network.model_file import ModelFile
 from charrnn.runs import RESUME_NAME
 from charrnn.text.source import Source
 from charrnn.text.split import Parts

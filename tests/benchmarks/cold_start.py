@@ -18,7 +18,7 @@ from statistics import median
 import numpy as np
 
 from charrnn.config import ModelConfig
-from charrnn.model_file import ModelFile, save
+from charrnn.network.model_file import ModelFile, save
 from charrnn.tokenizer import CharTokenizer
 
 SEED = "The fox"

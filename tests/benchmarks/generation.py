@@ -24,12 +24,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from charrnn.cells import CELLS
 from charrnn.config import ModelConfig, SamplingConfig, StopConfig
-from charrnn.engine import multiply
 from charrnn.generate import Sample
 from charrnn.model import Model
-from charrnn.model_file import ModelFile
+from charrnn.network.cells import CELLS
+from charrnn.network.engine import multiply
+from charrnn.network.model_file import ModelFile
 from charrnn.sampling import Sampler
 from charrnn.tokenizer import CharTokenizer, Tokenizer, WordTokenizer
 

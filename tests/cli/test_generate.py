@@ -13,7 +13,7 @@ import pytest
 
 import charrnn
 from charrnn.config import ModelConfig
-from charrnn.model_file import ModelFile, save
+from charrnn.network.model_file import ModelFile, save
 from charrnn.tokenizer import CharTokenizer
 from tests.cli.conftest import Call
 from tests.cli.shell import (

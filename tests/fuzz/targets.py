@@ -22,13 +22,14 @@ from unittest.mock import patch
 import numpy as np
 
 import charrnn
-from charrnn import __version__, model_file
-from charrnn.cells import CELLS
+from charrnn import __version__
 from charrnn.cli.info import info
 from charrnn.complete import Completer
 from charrnn.learned import Learned
 from charrnn.mixture import BEGIN
 from charrnn.model import Model
+from charrnn.network import model_file
+from charrnn.network.cells import CELLS
 from charrnn.ngram import NGram
 from charrnn.plot.log import read_log, summary
 from charrnn.plot.page import html

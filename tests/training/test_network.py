@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
+from charrnn.network.cells import CELLS
 from charrnn.training.network import Dropout, Network
 
 TOKENS, STREAMS, HIDDEN = 50, 3, 40

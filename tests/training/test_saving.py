@@ -14,9 +14,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from charrnn import load, model_file
+from charrnn import load
 from charrnn.errors import RunError
 from charrnn.events import Done, Event, Save, Start, Unsaved
+from charrnn.network import model_file
 from charrnn.training import checkpoint
 from charrnn.training.clock import Clock
 from charrnn.training.loop import train

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from charrnn import load
-from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
 from charrnn.errors import CharrnnError, RunError, TextError, UsageError
 from charrnn.events import Done, Overfit, Stop, Validation
+from charrnn.network.cells import CELLS
 from charrnn.text.blocks import END
 from charrnn.text.source import Source
 from charrnn.text.split import Parts

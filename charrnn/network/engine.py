@@ -10,9 +10,9 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn import blas
-from charrnn.cells import CELLS, Array, Cell
 from charrnn.config import ModelConfig
+from charrnn.network import blas
+from charrnn.network.cells import CELLS, Array, Cell
 
 TABLE_ROWS = 4096  # up to this vocabulary, the first layer's input product is a table of tokens
 SINGLE_ROWS = 4  # up to this many streams, a product for each is faster than one for all
@@ -97,7 +97,7 @@ class Engine:
         return np.ascontiguousarray(self._output.T)
 
     def threads(self, streams: int) -> AbstractContextManager[None]:
-        """Within, steps of so many streams use as many threads as suit them; see charrnn.blas."""
+        """Within, steps of so many streams use as many threads as suit them (network.blas)."""
         return blas.threads(streams, self._largest)
 
     @property

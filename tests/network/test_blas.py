@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from charrnn import blas
+from charrnn.network import blas
 
 
 @pytest.fixture

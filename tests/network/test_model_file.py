@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from safetensors.numpy import save as to_bytes
 
 import charrnn
-from charrnn.cells import CELLS
 from charrnn.errors import ModelFileError
 from charrnn.mixture import BEGIN
 from charrnn.model import Model
-from charrnn.model_file import NGRAM_TYPES, ModelFile, load, save
+from charrnn.network.cells import CELLS
+from charrnn.network.model_file import NGRAM_TYPES, ModelFile, load, save
 from charrnn.ngram import NGram
 from charrnn.runs import MODEL_NAME
 from charrnn.text.copy_index import Items, WordRuns

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from charrnn.cells import CELLS
 from charrnn.config import ModelConfig
-from charrnn.engine import SINGLE_ROWS, Engine, Streams, log_softmax
+from charrnn.network.cells import CELLS
+from charrnn.network.engine import SINGLE_ROWS, Engine, Streams, log_softmax
 from charrnn.training.network import Network
 
 STEPS = 1000
