@@ -176,7 +176,7 @@ class SamplingConfig:
     Attributes:
         temperature: divides the logits; 0 always takes the likeliest token. Below 1 it does not
             make it likelier that a run of one token, such as the space, goes on (see
-            filters.runs_end), nor that a word is made up (see charrnn.spelling).
+            filters.runs_end), nor that a word is made up (see charrnn.generation.spelling).
         top_k: draw from this many of the likeliest tokens only.
         top_p: draw from the smallest set of tokens that reaches this probability.
         min_p: drop tokens less likely than this share of the likeliest one.

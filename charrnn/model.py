@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from charrnn import runs
 from charrnn.config import SamplingConfig, StopConfig, require
 from charrnn.errors import ModelFileError
-from charrnn.generate import Part, Sample, generate
+from charrnn.generation.batch import Part, Sample, generate
 from charrnn.network import model_file
 from charrnn.network.cells import Array
 from charrnn.network.engine import Engine
@@ -100,7 +100,7 @@ class Model:
         scored: bool = False,
         avoid_copying: bool = False,
     ) -> Iterator[Part]:
-        """Write several texts side by side; see charrnn.generate.generate.
+        """Write several texts side by side; see charrnn.generation.batch.generate.
 
         A model of lines or documents ends each text where its item ends, at the latest.
 

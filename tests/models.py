@@ -3,7 +3,7 @@
 import numpy as np
 
 from charrnn.config import ModelConfig, StopConfig
-from charrnn.generate import Sample
+from charrnn.generation.batch import Sample
 from charrnn.model import Model
 from charrnn.network.model_file import ModelFile
 from charrnn.tokenizer import Tokenizer

@@ -28,7 +28,7 @@ from charrnn.errors import TextError, UsageError
 from charrnn.ui import Ui, printable, to_json
 
 if TYPE_CHECKING:
-    from charrnn.generate import Part, Sample
+    from charrnn.generation.batch import Part, Sample
     from charrnn.model import Model
     from charrnn.text.copy_index import Items, WordRuns
 
@@ -155,7 +155,7 @@ def generate(
     import charrnn
     from charrnn import runs
     from charrnn.config import SamplingConfig, StopConfig
-    from charrnn.generate import Sample, in_order
+    from charrnn.generation.batch import Sample, in_order
     from charrnn.model import new_random_seed
     from charrnn.text import blocks
 
@@ -202,7 +202,7 @@ def generate(
     )
     scored = json_lines or highlight
     if template is not None:
-        from charrnn.template import fill, parse
+        from charrnn.generation.template import fill, parse
 
         tries = best_of or BEST_OF
         pieces = [piece._replace(fixed=known(piece.fixed)) for piece in parse(meant(template))]

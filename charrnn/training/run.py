@@ -9,7 +9,7 @@ from charrnn.config import StopConfig
 from charrnn.errors import RunError
 from charrnn.events import Event
 from charrnn.files import append, spelled
-from charrnn.generate import Sample
+from charrnn.generation.batch import Sample
 from charrnn.mixture import Weights
 from charrnn.model import Model
 from charrnn.network import blas, model_file

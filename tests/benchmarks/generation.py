@@ -25,12 +25,12 @@ import torch
 from torch import Tensor, nn
 
 from charrnn.config import ModelConfig, SamplingConfig, StopConfig
-from charrnn.generate import Sample
+from charrnn.generation.batch import Sample
+from charrnn.generation.sampling import Sampler
 from charrnn.model import Model
 from charrnn.network.cells import CELLS
 from charrnn.network.engine import multiply
 from charrnn.network.model_file import ModelFile
-from charrnn.sampling import Sampler
 from charrnn.tokenizer import CharTokenizer, Tokenizer, WordTokenizer
 
 CHARACTERS = string.ascii_letters + " \n.,;:!?'-"

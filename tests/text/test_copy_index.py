@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import ModelFileError
-from charrnn.generate import Sample
+from charrnn.generation.batch import Sample
 from charrnn.model import Model
 from charrnn.text import copy_index
 from charrnn.text.copy_index import Items, WordRuns

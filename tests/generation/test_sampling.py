@@ -12,12 +12,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from charrnn import filters, sampling
 from charrnn.config import SamplingConfig
 from charrnn.errors import ModelFileError
-from charrnn.filters import FILTERS, Context
+from charrnn.generation import filters, sampling
+from charrnn.generation.filters import FILTERS, Context
+from charrnn.generation.sampling import Sampler
 from charrnn.network.cells import Array
-from charrnn.sampling import Sampler
 from charrnn.tokenizer import Ids
 from tests.strategies import logits as logits_of_rows
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import UsageError
-from charrnn.generate import Part, Sample
+from charrnn.generation.batch import Part, Sample
+from charrnn.generation.stopping import is_abbreviated
+from charrnn.generation.template import MOST, Piece, fill, parse
 from charrnn.model import Model
-from charrnn.stopping import is_abbreviated
-from charrnn.template import MOST, Piece, fill, parse
 from charrnn.text.words import WORD
 from tests.strategies import texts
 

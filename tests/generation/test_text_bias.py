@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn.bias import TextBias
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import UsageError
-from charrnn.generate import Sample
+from charrnn.generation.batch import Sample
+from charrnn.generation.text_bias import TextBias
 from charrnn.model import Model
 from charrnn.tokenizer import TOKENIZERS
 from tests.models import CORPUS, random_model

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn import generate as generate_module
-from charrnn.bias import TextBias
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import TextError, UsageError
-from charrnn.generate import BATCH, Part, Sample, in_order
+from charrnn.generation import batch as generate_module
+from charrnn.generation.batch import BATCH, Part, Sample, in_order
+from charrnn.generation.text_bias import TextBias
 from charrnn.model import Model
 from charrnn.network.cells import CELLS
 from charrnn.network.engine import SINGLE_ROWS, Engine

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from charrnn.config import StopConfig
 from charrnn.errors import UsageError
-from charrnn.generate import Part, Sample
+from charrnn.generation.batch import Part, Sample
 from charrnn.model import Model
 
 KINDS = {"word": "words", "sentence": "sentences", "line": "lines", "char": "chars"}

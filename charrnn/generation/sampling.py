@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 
 from charrnn.config import SamplingConfig
 from charrnn.errors import UsageError
-from charrnn.filters import FILTERS, LIMITS, LN2, Context, Mask
+from charrnn.generation.filters import FILTERS, LIMITS, LN2, Context, Mask
+from charrnn.generation.spelling import Spelling
 from charrnn.network.cells import Array
 from charrnn.network.engine import log_softmax
-from charrnn.spelling import Spelling
 from charrnn.tokenizer import Ids, Joints
 
 MEMORY = 16_384  # tokens among which no_repeat_ngram looks for repeats

@@ -11,15 +11,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.bias import TextBias
 from charrnn.config import SamplingConfig, StopConfig
-from charrnn.draft import MOST_BANS, Draft, Drawn
-from charrnn.filters import Mask
+from charrnn.generation.backtracking import MOST_BANS, Draft, Drawn
+from charrnn.generation.filters import Mask
+from charrnn.generation.sampling import Sampler
+from charrnn.generation.stopping import Ending
+from charrnn.generation.text_bias import TextBias
 from charrnn.network.cells import Array
 from charrnn.network.engine import Engine, Streams, log_softmax
-from charrnn.sampling import Sampler
 from charrnn.score import spread
-from charrnn.stopping import Ending
 from charrnn.text.copy_index import WordRuns
 from charrnn.tokenizer import Ids, Joints, Tokenizer
 

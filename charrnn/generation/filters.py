@@ -13,9 +13,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from charrnn.errors import ModelFileError
+from charrnn.generation.spelling import Spelling
 from charrnn.network.cells import Array
 from charrnn.network.engine import log_softmax
-from charrnn.spelling import Spelling
 from charrnn.tokenizer import Ids, Joints
 
 Mask = NDArray[np.bool_]

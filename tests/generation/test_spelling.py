@@ -9,11 +9,11 @@ import pytest
 
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import UsageError
-from charrnn.generate import Sample
+from charrnn.generation.batch import Sample
+from charrnn.generation.sampling import Sampler
+from charrnn.generation.spelling import LONGEST, MOST
 from charrnn.model import Model
 from charrnn.network.engine import Streams
-from charrnn.sampling import Sampler
-from charrnn.spelling import LONGEST, MOST
 from charrnn.tokenizer import TOKENIZERS, Joints, WordTokenizer
 from tests.models import CORPUS, random_model, texts_of
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from charrnn.config import StopConfig
-from charrnn.stopping import Ending
+from charrnn.generation.stopping import Ending
 from charrnn.text import words
 from charrnn.text.words import is_unspaced
 
