@@ -8,10 +8,10 @@ from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.document import Document
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 
-from charrnn.attention import Attention
-from charrnn.complete import SHOWN_FROM, Completion, worth_showing
 from charrnn.model import Model
-from charrnn.ngram import half_word
+from charrnn.suggestions.completer import SHOWN_FROM, Completion, worth_showing
+from charrnn.suggestions.passed_over import Attention
+from charrnn.suggestions.trigrams import half_word
 from charrnn.text.words import is_unspaced
 
 

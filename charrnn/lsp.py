@@ -15,10 +15,10 @@ from threading import Lock, Thread
 from typing import Any, BinaryIO
 
 from charrnn import __version__, jsonrpc
-from charrnn.complete import SHOWN_FROM, worth_showing
 from charrnn.document import UNITS, Document, Position
 from charrnn.model import Model
-from charrnn.ngram import half_word
+from charrnn.suggestions.completer import SHOWN_FROM, worth_showing
+from charrnn.suggestions.trigrams import half_word
 from charrnn.text.blocks import whole
 from charrnn.text.words import CLOSING, WORD, is_unspaced
 from charrnn.ui import devnull

@@ -23,9 +23,9 @@ from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.normalisation import normalised
 
 if TYPE_CHECKING:
-    from charrnn.attention import Attention
-    from charrnn.complete import Completer, Completion, Reasons
-    from charrnn.ngram import NGram
+    from charrnn.suggestions.completer import Completer, Completion, Reasons
+    from charrnn.suggestions.passed_over import Attention
+    from charrnn.suggestions.trigrams import NGram
 
 PHRASE_FLOOR = 0.05  # probability under which no phrase runs on, however eager
 PHRASE_WORDS = 8  # at the most, after the first
@@ -204,7 +204,7 @@ class Model:
             recent: whether words of the text being typed count more.
             earlier: words that were typed before it.
         """
-        from charrnn.complete import Completer
+        from charrnn.suggestions.completer import Completer
 
         weights = self.file.mixture
         return Completer(
@@ -218,7 +218,7 @@ class Model:
         Raises:
             ModelFileError: they are damaged.
         """
-        from charrnn.ngram import NGram
+        from charrnn.suggestions.trigrams import NGram
 
         if not self.file.ngram:
             return NGram.build("")

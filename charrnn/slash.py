@@ -11,7 +11,7 @@ from charrnn.config import dial
 from charrnn.errors import UsageError
 from charrnn.files import write_new
 from charrnn.model import load
-from charrnn.why import Evidence
+from charrnn.suggestions.explanation import Evidence
 
 if TYPE_CHECKING:
     from charrnn.repl import Session

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import pytest
 from prompt_toolkit.document import Document
 
-from charrnn.complete import Completion
 from charrnn.ghost import Answer, Suggester
 from charrnn.model import PHRASE_LONGEST, Model
+from charrnn.suggestions.completer import Completion
 from charrnn.tokenizer import CharTokenizer
 from tests.models import CORPUS, random_model
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.cli import main
-from charrnn.learned import Learned
+from charrnn.suggestions.typing_history import Learned
 from tests.cli.shell import COMMAND, ENVIRONMENT, one_thread
 
 if sys.platform == "win32":

@@ -14,7 +14,7 @@ from charrnn.terminal import prefers_vi, unechoed
 from charrnn.ui import Ui, waiting, write_json, write_text
 
 if TYPE_CHECKING:
-    from charrnn.complete import Completion
+    from charrnn.suggestions.completer import Completion
 
 KEYS = ("id", "typed", "k")  # of an object that is read with --json-in
 MOST = 1000  # completions that it can ask for
@@ -72,9 +72,9 @@ def complete(
             path = runs.find(model, chosen=say_which(ui))
             loaded = charrnn.load(path)
 
-            from charrnn.learned import Learned
             from charrnn.repl import Session, model_name
-            from charrnn.why import Evidence
+            from charrnn.suggestions.explanation import Evidence
+            from charrnn.suggestions.typing_history import Learned
 
             learned = Learned.of_user() if learn else None
             Session(

@@ -24,8 +24,8 @@ from charrnn.ui import Ui, write_json, write_text
 from charrnn.working import Working
 
 if TYPE_CHECKING:
-    from charrnn.keystrokes import Keystrokes
     from charrnn.model import Model
+    from charrnn.suggestions.simulated_typist import Keystrokes
 
 MODEL = "this model"
 BASELINES = {
@@ -101,7 +101,7 @@ def _shown(value: float | None) -> str:
 
 def _type(model: "Model", text: str, ui: Ui) -> dict[str, "Keystrokes"]:
     """Type a text with the model's suggestions and with simpler ones."""
-    from charrnn.keystrokes import WordList, type_text
+    from charrnn.suggestions.simulated_typist import WordList, type_text
 
     ngram = model.ngram
     suggest = {

@@ -27,7 +27,8 @@ def learned(
     """
     if sum((bool(forget), clear, off, on)) > 1:
         raise UsageError("--forget, --clear, --off and --on do different things", "give one")
-    from charrnn.learned import Learned  # not above: it would slow every command's start
+    # Not above: it would slow every command's start.
+    from charrnn.suggestions.typing_history import Learned
 
     ui = Ui(quiet)
     store = Learned.of_user()

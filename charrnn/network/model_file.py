@@ -25,8 +25,8 @@ from charrnn.checked import check_types, is_of, kinds_of, made, parsed
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import CharrnnError, ModelFileError
 from charrnn.files import open_tensors, write_tensors
-from charrnn.mixture import BEGIN, Weights
 from charrnn.network.cells import Array
+from charrnn.suggestions.mixture import BEGIN, Weights
 from charrnn.text.blocks import SHAPES
 from charrnn.text.copy_index import Index, Items, WordRuns
 from charrnn.tokenizer import Tokenizer, code_points, from_json

@@ -10,17 +10,17 @@ from charrnn.errors import RunError
 from charrnn.events import Event
 from charrnn.files import append, spelled
 from charrnn.generation.batch import Sample
-from charrnn.mixture import Weights
 from charrnn.model import Model
 from charrnn.network import blas, model_file
 from charrnn.network.model_file import ModelFile
 from charrnn.runs import LOG_NAME, MODEL_NAME, RESUME_NAME, SAMPLES_NAME
+from charrnn.suggestions.mixture import Weights
+from charrnn.suggestions.tuning import Tuned, tune
 from charrnn.text.source import Source
 from charrnn.training import checkpoint
 from charrnn.training.clock import Clock
 from charrnn.training.trainer import Trainer
 from charrnn.training.transfer import Origin
-from charrnn.tuning import Tuned, tune
 
 MODEL_SECONDS = 60.0  # of training, after which a model is saved that was not validated yet
 TUNING_WORDS = 1000  # at the most, and

@@ -15,8 +15,8 @@ from charrnn.config import ModelConfig, TrainingConfig, require
 from charrnn.errors import RunError, TextError, UsageError
 from charrnn.files import is_missing, quoted
 from charrnn.network.model_file import config_from
-from charrnn.ngram import NGram
 from charrnn.runs import RESUME_NAME
+from charrnn.suggestions.trigrams import NGram
 from charrnn.text.advice import advice
 from charrnn.text.blocks import lines, told
 from charrnn.text.copy_index import Items, WordRuns

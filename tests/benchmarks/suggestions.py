@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from charrnn import load
-from charrnn.complete import Completer
-from charrnn.keystrokes import type_text
-from charrnn.private import public_words
+from charrnn.suggestions.completer import Completer
+from charrnn.suggestions.secrets import public_words
+from charrnn.suggestions.simulated_typist import type_text
 from charrnn.text.source import Source
 from charrnn.text.words import WORD
 

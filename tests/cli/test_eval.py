@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 
-from charrnn.complete import Completer
+from charrnn.suggestions.completer import Completer
 from tests.cli.conftest import Call, sentences
 from tests.cli.shell import ENVIRONMENT, Training, charrnn_command, finish, modules_loaded
 

@@ -718,7 +718,10 @@ def test_threads(tmp_path: Path, cell: str) -> None:
 def test_light(tmp_path: Path, trained: Training) -> None:
     """A character model waits for neither torch nor what draws, asks or tokenizes words."""
     loaded = modules_loaded("generate", "The fox", "-n", 20, "-m", trained.run, cwd=tmp_path)
-    assert not {"torch", "prompt_toolkit", "rich", "tokenizers", "charrnn.ngram"} & loaded
+    assert (
+        not {"torch", "prompt_toolkit", "rich", "tokenizers", "charrnn.suggestions.trigrams"}
+        & loaded
+    )
 
 
 def test_word_model_without_torch(tmp_path: Path, word_trained: Training) -> None:

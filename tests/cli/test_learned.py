@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.learned import Learned
+from charrnn.suggestions.typing_history import Learned
 from tests.cli.conftest import Call
 
 

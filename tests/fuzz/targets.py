@@ -24,24 +24,24 @@ import numpy as np
 import charrnn
 from charrnn import __version__
 from charrnn.cli.info import info
-from charrnn.complete import Completer
-from charrnn.learned import Learned
-from charrnn.mixture import BEGIN
 from charrnn.model import Model
 from charrnn.network import model_file
 from charrnn.network.cells import CELLS
-from charrnn.ngram import NGram
 from charrnn.plot.log import read_log, summary
 from charrnn.plot.page import html
 from charrnn.plot.terminal import curve
 from charrnn.runs import LOG_NAME, MODEL_NAME, RESUME_KEY, RESUME_NAME
+from charrnn.suggestions.completer import Completer
+from charrnn.suggestions.explanation import Evidence
+from charrnn.suggestions.mixture import BEGIN
+from charrnn.suggestions.trigrams import NGram
+from charrnn.suggestions.typing_history import Learned
 from charrnn.text.blocks import SHAPES
 from charrnn.text.cache import cached
 from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.source import Source
 from charrnn.tokenizer import TOKENIZERS
 from charrnn.ui import write_json, write_text
-from charrnn.why import Evidence
 from tests.fuzz.mutations import (
     Random,
     bytes_changed,

@@ -16,12 +16,12 @@ from safetensors.numpy import save as to_bytes
 
 import charrnn
 from charrnn.errors import ModelFileError
-from charrnn.mixture import BEGIN
 from charrnn.model import Model
 from charrnn.network.cells import CELLS
 from charrnn.network.model_file import NGRAM_TYPES, ModelFile, load, save
-from charrnn.ngram import NGram
 from charrnn.runs import MODEL_NAME
+from charrnn.suggestions.mixture import BEGIN
+from charrnn.suggestions.trigrams import NGram
 from charrnn.text.copy_index import Items, WordRuns
 from charrnn.tokenizer import TOKENIZERS
 from tests.models import CORPUS, WITH_UNSEEN, random_model

@@ -12,11 +12,11 @@ from safetensors.numpy import save as to_bytes
 
 from charrnn.errors import CharrnnError, RunError, TextError
 from charrnn.runs import RESUME_KEY, RESUME_NAME
+from charrnn.suggestions.explanation import Evidence
 from charrnn.text.source import Source
 from charrnn.training import setup
 from charrnn.training.run import Run
 from charrnn.training.transfer import Origin
-from charrnn.why import Evidence
 from tests.training.small import TEXT, finish, trainer
 
 WRONG: list[Any] = [None, True, -1, 1.5, 10**30, "x", ["x"]]

@@ -1,7 +1,7 @@
 """What was typed in earlier sessions, for those who ask for it: one SQLite file of words.
 
 Words are kept in the order in which they were typed, the last KEPT of them, but for those that look
-like secrets (charrnn.private).
+like secrets (charrnn.suggestions.secrets).
 """
 
 import os
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 from charrnn.errors import RunError
-from charrnn.private import public_words
+from charrnn.suggestions.secrets import public_words
 
 KEPT = 20_000  # words
 BUSY_SECONDS = 5.0  # that another session may take

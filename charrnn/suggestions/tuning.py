@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn.attention import Attention
-from charrnn.complete import TINY, Completer, Completion, Options, ranked
-from charrnn.keystrokes import User, completable, type_word
-from charrnn.mixture import FEATURES, Choice, Floats, Weights, fit
+from charrnn.suggestions.completer import TINY, Completer, Completion, Options, ranked
+from charrnn.suggestions.mixture import FEATURES, Choice, Floats, Weights, fit
+from charrnn.suggestions.passed_over import Attention
+from charrnn.suggestions.simulated_typist import User, completable, type_word
 from charrnn.text.words import is_unspaced
 
 LEAST_WORDS = 100  # fewer tell nothing of what is saved

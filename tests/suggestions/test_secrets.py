@@ -5,8 +5,8 @@ import string
 
 import pytest
 
-from charrnn.private import public_words
-from charrnn.recent import Recent
+from charrnn.suggestions.recency_cache import Recent
+from charrnn.suggestions.secrets import public_words
 from charrnn.text.words import WORD
 
 SECRETS = """\

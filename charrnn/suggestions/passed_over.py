@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.ngram import half_word
+from charrnn.suggestions.trigrams import half_word
 from charrnn.text.words import WORD
 
 LEAST = 1e-9  # that a factor becomes

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from charrnn import mixture
-from charrnn.mixture import BEGIN, FEATURES, TYPED, Choice, fit, probabilities
+from charrnn.suggestions import mixture
+from charrnn.suggestions.mixture import BEGIN, FEATURES, TYPED, Choice, fit, probabilities
 
 
 def choices(weights: mixture.Weights, count: int, typed: int = 0) -> list[Choice]:

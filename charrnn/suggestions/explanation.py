@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from charrnn.checked import parsed
-from charrnn.complete import Completion
 from charrnn.errors import CharrnnError
 from charrnn.files import read_metadata
 from charrnn.model import Model
-from charrnn.ngram import half_word
 from charrnn.runs import RESUME_KEY, RESUME_NAME
+from charrnn.suggestions.completer import Completion
+from charrnn.suggestions.trigrams import half_word
 from charrnn.text.source import Source
 from charrnn.text.split import Fingerprint
 from charrnn.text.words import LETTER, MARKS, UNSPACED, WORD

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.private import public_words
-from charrnn.recent import HALF_LIFE, Recent
+from charrnn.suggestions.recency_cache import HALF_LIFE, Recent
+from charrnn.suggestions.secrets import public_words
 from charrnn.text.words import WORD
 from tests.strategies import texts
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn import complete
-from charrnn.complete import Completer
 from charrnn.config import ModelConfig
-from charrnn.mixture import BEGIN, FEATURES, Weights
 from charrnn.network.cells import Array
 from charrnn.network.engine import Engine, log_softmax
-from charrnn.ngram import NGram
-from charrnn.reader import Reader
-from charrnn.search import WordSearch
+from charrnn.suggestions import completer
+from charrnn.suggestions.adaptive_network import Reader
+from charrnn.suggestions.completer import Completer
+from charrnn.suggestions.mixture import BEGIN, FEATURES, Weights
+from charrnn.suggestions.trigrams import NGram
+from charrnn.suggestions.word_search import WordSearch
 from charrnn.text.words import WORD, is_unspaced
 from charrnn.tokenizer import TOKENIZERS, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
 from tests.models import CORPUS, random_model
@@ -41,7 +41,7 @@ NETWORK[:, FEATURES.index("network")] = 1
 WORDS: Weights = BEGIN * (NETWORK == 0)  # all but the network, which is of random weights here
 
 
-def completer(
+def suggesting(
     tokenizer: Tokenizer,
     seed: int = 0,
     text: str = "",
@@ -87,9 +87,9 @@ def test_char_model_ranks_whole_words(
 ) -> None:
     """With a wide beam a character model's completions are the likeliest words of brute force."""
     tokenizer = CharTokenizer([*"ab .\n"])
-    monkeypatch.setattr(complete, "BEAM", 4000)
-    monkeypatch.setattr(complete, "LEAST_SPACE", 0)
-    suggest, engine = completer(tokenizer, seed)
+    monkeypatch.setattr(completer, "BEAM", 4000)
+    monkeypatch.setattr(completer, "LEAST_SPACE", 0)
+    suggest, engine = suggesting(tokenizer, seed)
     words = ["".join(w) for n in (1, 2, 3, 4) for w in itertools.product("ab", repeat=n)]
     spaced = [] if typed[-1:] in ("", " ", "\n") else [" " + word for word in words]
     expected = sorted(
@@ -105,7 +105,7 @@ def test_word_model_keeps_to_what_is_typed() -> None:
     """A half-typed word is only completed by words that begin so, whatever token would spell it."""
     text = "the cat saw the catalogue. the cart, the dog. " * 5
     tokenizer = WordTokenizer.train(text)
-    suggest, _ = completer(tokenizer)
+    suggest, _ = suggesting(tokenizer)
     for typed in ("the c", "the ca", "the cat", "", "the", "the ", "the cat's", "a zeb", "dog. T"):
         for completion in suggest.complete(typed, 5):
             word = WORD.findall(typed + completion.text)[-1]
@@ -119,7 +119,7 @@ def test_word_model_keeps_to_what_is_typed() -> None:
 def test_probabilities(level: type[Tokenizer]) -> None:
     """Probabilities fall along the list and sum to no more than 1, for every half-typed word."""
     tokenizer = level.train("it's a well-known fact: the theory of them, then.\n" * 3)
-    suggest, _ = completer(tokenizer)
+    suggest, _ = suggesting(tokenizer)
     for typed in ("", "t", "th", "the", "it'", "it's", "well-", "a ", "fact:", "zq", "the\n"):
         found = suggest.complete(typed, 5)
         ps = [c.p for c in found]
@@ -132,7 +132,7 @@ def test_probabilities(level: type[Tokenizer]) -> None:
 def test_word_after_punctuation_is_spaced() -> None:
     """After a comma a space comes first, after white space it does not."""
     tokenizer = WordTokenizer.train("one, two, three, four. " * 3)
-    suggest, _ = completer(tokenizer)
+    suggest, _ = suggesting(tokenizer)
     assert any(c.text.startswith(" ") for c in suggest.complete("one,", 5))
     assert not any(c.text.startswith(" ") for c in suggest.complete("one, ", 5))
 
@@ -141,7 +141,7 @@ def test_word_after_punctuation_is_spaced() -> None:
 def test_unseen_characters_are_read(level: type[Tokenizer]) -> None:
     """A character that the model has never seen does not stop it from suggesting."""
     tokenizer = level.train("plain words only " * 4)
-    suggest, _ = completer(tokenizer)
+    suggest, _ = suggesting(tokenizer)
     assert suggest.complete("žluťoučký pl", 3)
     suggest.complete("žluť", 3)
 
@@ -150,9 +150,9 @@ def test_unseen_characters_are_read(level: type[Tokenizer]) -> None:
 def test_typing_equals_starting_over(level: type[Tokenizer]) -> None:
     """Typing on, deleting and jumping about give what a fresh session gives for the same text."""
     tokenizer = level.train("the cat sat on the mat, the dog did not. " * 3)
-    suggest, _ = completer(tokenizer)
+    suggest, _ = suggesting(tokenizer)
     for typed in ("the", "the c", "the ca", "the c", "a dog", "", "the cat sat on", "the c"):
-        fresh, _ = completer(tokenizer)
+        fresh, _ = suggesting(tokenizer)
         expected = fresh.complete(typed)
         assert [c.text for c in suggest.complete(typed)] == [c.text for c in expected]
 
@@ -163,7 +163,7 @@ def test_a_key_costs_the_same_in_a_long_text(level: type[Tokenizer]) -> None:
     """However long the text, what was encoded and read is not so again, but for its end."""
     tokenizer = level.train(TALE)
     text = TALE * 300
-    suggest, _ = completer(tokenizer, recent=True)
+    suggest, _ = suggesting(tokenizer, recent=True)
     suggest.complete(text[:39_800])
     plain = tokenizer.encode
     for end in range(39_800, 40_400, 7):
@@ -186,7 +186,7 @@ def test_a_key_costs_the_same_in_a_long_text(level: type[Tokenizer]) -> None:
 def test_run_without_spaces(level: type[Tokenizer], run: str) -> None:
     """In a run of letters that is too long for a word, nothing is looked for, or offered."""
     tokenizer = level.train(TALE)
-    suggest, _ = completer(tokenizer, text=TALE, recent=True)
+    suggest, _ = suggesting(tokenizer, text=TALE, recent=True)
     suggest.complete(run[:4000])
     plain = tokenizer.encode
     for end in range(4001, 4600, 4):
@@ -204,14 +204,14 @@ def test_run_without_spaces(level: type[Tokenizer], run: str) -> None:
 
 def test_a_jump_back_seldom_moves_what_counts() -> None:
     """The same characters before the cursor count, so that little is read again, and never few."""
-    suggest, _ = completer(CharTokenizer.train(TALE))
+    suggest, _ = suggesting(CharTokenizer.train(TALE))
     text = "".join(f"{i} {TALE}" for i in range(1000))
     begins = []
     for end in (70_000, 69_000, 51_000, 51_001, 58_000, 49_000, 48_000):
         window = suggest._window(text[:end])
         begins.append(end - len(window))
         assert text[:end].endswith(window)
-        assert len(window) >= complete.CONTEXT // 2
+        assert len(window) >= completer.CONTEXT // 2
     assert begins == [40_000] * 5 + [20_000] * 2
 
 
@@ -221,16 +221,16 @@ CHINESE = "小猫在公园里吃鱼。小狗在公园里睡觉。老师在学校
 @pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 def test_script_without_spaces(level: type[Tokenizer]) -> None:
     """Where no space ends words, what is offered is a few characters, within a line too."""
-    suggest, _ = completer(level.train(CHINESE), text=CHINESE, weights=WORDS)
+    suggest, _ = suggesting(level.train(CHINESE), text=CHINESE, weights=WORDS)
     for typed in ("", "小", "小猫在公", "老师在学校里看书。", "ok 小"):
         (found,) = suggest.complete(typed, 1)
         assert all(map(is_unspaced, found.text))
-        assert 1 <= len(found.text) <= complete.RUN_ON
+        assert 1 <= len(found.text) <= completer.RUN_ON
 
 
 def test_characters_that_come_together() -> None:
     """Characters of which each is likely after the one before are offered at once."""
-    suggest, _ = completer(CharTokenizer.train(CHINESE), text=CHINESE, weights=WORDS)
+    suggest, _ = suggesting(CharTokenizer.train(CHINESE), text=CHINESE, weights=WORDS)
     assert suggest.complete("老师在公", 1)[0].text == "园里"
     assert suggest.complete("小", 2)[0].text[0] in "猫狗"
 
@@ -239,7 +239,7 @@ def test_characters_that_come_together() -> None:
 def test_next_character(typed: str) -> None:
     """In a script without spaces a suggestion is as likely as its character, whatever follows."""
     tokenizer = CharTokenizer([*"猫犬a 。"])
-    suggest, engine = completer(tokenizer)
+    suggest, engine = suggesting(tokenizer)
     found = {c.text: c.p for c in suggest.extend(typed, 9) if is_unspaced(c.text)}
     within = typed.endswith("a")
     expected = {} if within else {c: math.exp(read(engine, tokenizer, typed, c)[0]) for c in "猫犬"}
@@ -250,7 +250,7 @@ def test_next_character(typed: str) -> None:
 def test_marks(level: type[Tokenizer]) -> None:
     """A word's marks are part of it, before what is typed and after."""
     text = "हिन्दी की किताब। हिन्दी में कहानी।\n" * 4
-    suggest, _ = completer(level.train(text), text=text, weights=WORDS)
+    suggest, _ = suggesting(level.train(text), text=text, weights=WORDS)
     assert suggest.complete("हि", 1)[0].text == "न्दी"
     assert suggest.complete("किता", 1)[0].text == "ब"
 
@@ -263,7 +263,7 @@ The fox saw the crow, and the crow saw the fox. The crow had a cheese.
 
 def test_words_of_the_training_text() -> None:
     """What followed in the training text is offered, whatever the network thinks."""
-    suggest, _ = completer(CharTokenizer.train(TALE), text=TALE, weights=WORDS)
+    suggest, _ = suggesting(CharTokenizer.train(TALE), text=TALE, weights=WORDS)
     assert {c.text for c in suggest.complete("The ", 3)} & {"fox", "crow", "cheese"}
     assert suggest.complete("The cr", 1)[0].text == "ow"
     assert suggest.complete("The che", 1)[0].text == "ese"
@@ -272,10 +272,10 @@ def test_words_of_the_training_text() -> None:
 @pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 def test_words_typed_before(level: type[Tokenizer]) -> None:
     """A word that no training text has is offered once it has been typed."""
-    suggest, _ = completer(level.train(TALE), text=TALE, weights=WORDS, recent=True)
+    suggest, _ = suggesting(level.train(TALE), text=TALE, weights=WORDS, recent=True)
     typed = "The fox met Xanthippe-Žofie and Xa"
     assert suggest.extend(typed, 1)[0].text == "nthippe-Žofie"
-    cold, _ = completer(level.train(TALE), text=TALE, weights=WORDS)
+    cold, _ = suggesting(level.train(TALE), text=TALE, weights=WORDS)
     assert "nthippe-Žofie" not in [c.text for c in cold.extend(typed, 5)]
 
 
@@ -286,10 +286,10 @@ def test_words_typed_before(level: type[Tokenizer]) -> None:
 def test_any_text(level: type[Tokenizer], typings: list[str]) -> None:
     """Whatever is typed, suggestions are words or their ends, likelier ones first, as afresh."""
     tokenizer = level.train(TALE)
-    suggest, _ = completer(tokenizer, text=TALE, weights=BEGIN, recent=True)
+    suggest, _ = suggesting(tokenizer, text=TALE, weights=BEGIN, recent=True)
     for typed in [t for typing in typings for t in (typing, typing[:-1], typing + " fo")]:
         found = suggest.complete(typed, 3)
-        fresh, _ = completer(tokenizer, text=TALE, weights=BEGIN, recent=True)
+        fresh, _ = suggesting(tokenizer, text=TALE, weights=BEGIN, recent=True)
         expected = fresh.complete(typed, 3)
         np.testing.assert_allclose([c.p for c in found], [c.p for c in expected], rtol=1e-3)
         ps = [c.p for c in found]
@@ -301,7 +301,7 @@ def test_any_text(level: type[Tokenizer], typings: list[str]) -> None:
 @pytest.mark.parametrize("typed", ["", "a", "ab ", "b'"])
 def test_wanted(typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The probability of a word that is asked for is found even where the beam is narrow."""
-    monkeypatch.setattr("charrnn.search.UNLIKELY", 0.0)
+    monkeypatch.setattr("charrnn.suggestions.word_search.UNLIKELY", 0.0)
     tokenizer = CharTokenizer([*"ab' .\n"])
     engine = random_engine(tokenizer.vocab_size, scale=0.3)
     search = WordSearch(engine, tokenizer, engine.zero_state(), beam=1)
@@ -317,14 +317,14 @@ def test_unspaced_words() -> None:
     tokens = {*tokenizer.tokens}
     assert {"小明", "在家", "小明在公园里看书"} <= tokens
     assert "小明在" not in tokens
-    suggest, _ = completer(tokenizer)
+    suggest, _ = suggesting(tokenizer)
     assert {"公", "家"} <= {completion.text[0] for completion in suggest.extend("小明在", 9)}
 
 
 def test_whole_words() -> None:
     """A word of a word model's vocabulary is as likely as its token among those that begin so."""
     tokenizer = WordTokenizer.train("the cat saw the catalogue. the cart, the dog. " * 5)
-    suggest, engine = completer(tokenizer)
+    suggest, engine = suggesting(tokenizer)
     state = engine.read(tokenizer.encode("the"), engine.zero_state())
     p = np.exp(log_probabilities(engine, tokenizer, state))
     tokens = {token: p[i] for i, token in enumerate(tokenizer.tokens) if token.startswith(" ca")}
@@ -336,11 +336,11 @@ def test_whole_words() -> None:
 
 def test_half_characters_are_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte model suggests words of whole characters, and a mark of several bytes ends a word."""
-    monkeypatch.setattr("charrnn.search.UNLIKELY", 0.0)
+    monkeypatch.setattr("charrnn.suggestions.word_search.UNLIKELY", 0.0)
     tokenizer = ByteTokenizer.train("")
     engine = random_engine(tokenizer.vocab_size, scale=0.3)
     search = WordSearch(engine, tokenizer, engine.zero_state(), beam=300)
-    monkeypatch.setattr("charrnn.search.MAX_LENGTH", 3)
+    monkeypatch.setattr("charrnn.suggestions.word_search.MAX_LENGTH", 3)
     wanted = ["ï", "ïv", "é", "ё"]
     found = search.search("na", "na", wanted, 300)
     for text in wanted:
@@ -378,8 +378,8 @@ def test_half_characters_are_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_worth_showing(typed: str, text: str, p: float, least: float, shown: bool) -> None:
     """What disturbs more than it helps is not shown."""
     known = {"the", "fox"}
-    completion = complete.Completion(text, p)
-    assert complete.worth_showing(typed, completion, least, known.__contains__) == shown
+    completion = completer.Completion(text, p)
+    assert completer.worth_showing(typed, completion, least, known.__contains__) == shown
 
 
 @pytest.mark.parametrize(
@@ -411,7 +411,7 @@ def test_as_the_writer_writes(typed: str, text: str) -> None:
 def test_weighed_by_what_follows(level: str, after: str) -> None:
     """Each candidate gains by how likely the network finds what follows it, by brute force."""
     tokenizer = TOKENIZERS[level].train("The cat sat on the mat, the cow on the moor. " * 9)
-    suggest, engine = completer(tokenizer, text="the cat cow mat moor")
+    suggest, engine = suggesting(tokenizer, text="the cat cow mat moor")
     plain = {c.text: c.p for c in suggest.complete("the ", 16, spaces=False)}
     weighed = suggest.complete("the ", 16, after=after, spaces=False)
     assert [c.p for c in weighed] == sorted((c.p for c in weighed), reverse=True)

@@ -1,7 +1,8 @@
 """The words of the text being typed: people repeat themselves, and soon.
 
 Grave et al. 2017, arXiv:1612.04426, keep a cache of what came before; in this one a word counts
-half as much after HALF_LIFE more words. What looks like a secret (charrnn.private) does not count.
+half as much after HALF_LIFE more words. What looks like a secret does not count
+(charrnn.suggestions.secrets).
 """
 
 import math
@@ -12,8 +13,8 @@ from collections.abc import Iterable
 from heapq import nlargest
 from typing import NamedTuple
 
-from charrnn.ngram import LAST_CODE_POINT
-from charrnn.private import LINE, public_words
+from charrnn.suggestions.secrets import LINE, public_words
+from charrnn.suggestions.trigrams import LAST_CODE_POINT
 
 HALF_LIFE = 200.0  # words
 NEVER = -math.inf

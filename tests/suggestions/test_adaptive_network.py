@@ -8,7 +8,7 @@ import pytest
 from charrnn.config import ModelConfig
 from charrnn.network.cells import Array
 from charrnn.network.engine import Engine, log_softmax
-from charrnn.reader import AT_ONCE, KEEP, PLACES, ROUND, Reader
+from charrnn.suggestions.adaptive_network import AT_ONCE, KEEP, PLACES, ROUND, Reader
 
 VOCAB = 20
 UNKNOWN = VOCAB - 1
@@ -146,7 +146,7 @@ def test_places_to_go_back_to_are_few(
     engine: Engine, many_ids: np.ndarray, size: int, places: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Texts that have nothing in common do not fill the memory."""
-    monkeypatch.setattr("charrnn.reader.PLACES_BYTES", size)
+    monkeypatch.setattr("charrnn.suggestions.adaptive_network.PLACES_BYTES", size)
     reader = Reader(engine, engine.zero_state(), UNKNOWN, 0.01)
     for shift in range(PLACES):
         reader.state((many_ids + shift) % UNKNOWN)

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.attention import Attention
-from charrnn.complete import Completion, best, ranked, worth_showing
 from charrnn.network.cells import Array
-from charrnn.ngram import LONGEST_WORD, NGram, half_word
+from charrnn.suggestions.completer import Completion, best, ranked, worth_showing
+from charrnn.suggestions.passed_over import Attention
+from charrnn.suggestions.trigrams import LONGEST_WORD, NGram, half_word
 from charrnn.text.words import WORD
 
 SHOWN = (1, 3, 5)  # candidates that are looked at

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from charrnn.errors import RunError
-from charrnn.learned import KEPT, Learned
+from charrnn.suggestions.typing_history import KEPT, Learned
 
 
 @pytest.fixture
@@ -169,7 +169,7 @@ def test_no_words(learned: Learned, word: object) -> None:
 
 def test_busy(learned: Learned, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that another session keeps locked is an error, not a wait without end."""
-    monkeypatch.setattr("charrnn.learned.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("charrnn.suggestions.typing_history.BUSY_SECONDS", 0.05)
     other = sqlite3.connect(learned.path)
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(RunError, match="locked"):

@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.document import Document
 
-from charrnn.attention import Attention
 from charrnn.ghost import Suggester
 from charrnn.model import Model
+from charrnn.suggestions.passed_over import Attention
 
 
 def test_passed_over() -> None:

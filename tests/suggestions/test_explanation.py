@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.complete import Completion
+from charrnn.suggestions.completer import Completion
+from charrnn.suggestions.explanation import Evidence, why
 from charrnn.text.blocks import SHAPES
 from charrnn.text.source import Source
 from charrnn.text.split import Parts
 from charrnn.tokenizer import CharTokenizer
-from charrnn.why import Evidence, why
 from tests.models import random_model
 
 TEXT = "The old fox ran.\nAn old fox sat, and the old\nfox slept.\nfoxes\n"
@@ -86,7 +86,7 @@ def test_another_text(shape: str, tmp_path: Path) -> None:
 
 def test_long_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a long text only the beginning is kept and searched, which is said."""
-    monkeypatch.setattr("charrnn.why.KEPT", 1_000_000)
+    monkeypatch.setattr("charrnn.suggestions.explanation.KEPT", 1_000_000)
     path = tmp_path / "text.txt"
     path.write_text("the fox ran\n" * 300_000 + "the heron flew\n")
     evidence = evidence_of(path)
@@ -98,7 +98,7 @@ def test_long_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_text_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """While the text is being read, the rest is said without waiting for it."""
-    monkeypatch.setattr("charrnn.why.WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("charrnn.suggestions.explanation.WAIT_SECONDS", 0.05)
     come = threading.Event()
     monkeypatch.setattr(Source, "stream", lambda _: iter([TEXT] if come.wait() else []))
     evidence = Evidence(Source(["book.txt"]))

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.mixture import Floats
 from charrnn.network.cells import Array
 from charrnn.network.engine import Engine
-from charrnn.ngram import LAST_CODE_POINT
-from charrnn.reader import Reader
+from charrnn.suggestions.adaptive_network import Reader
+from charrnn.suggestions.mixture import Floats
+from charrnn.suggestions.trigrams import LAST_CODE_POINT
 from charrnn.text.blocks import chunks
 from charrnn.text.words import JOINERS, LETTER, MARKS, is_unspaced
 from charrnn.tokenizer import Ids, Tokenizer, is_half

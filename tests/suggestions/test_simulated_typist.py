@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from charrnn.attention import Attention
-from charrnn.complete import Completion, ranked
-from charrnn.keystrokes import Keystrokes, Suggest, User, completable, type_text
-from charrnn.ngram import LONGEST_WORD
+from charrnn.suggestions.completer import Completion, ranked
+from charrnn.suggestions.passed_over import Attention
+from charrnn.suggestions.simulated_typist import Keystrokes, Suggest, User, completable, type_text
+from charrnn.suggestions.trigrams import LONGEST_WORD
 from charrnn.text.words import WORD
 from tests.strategies import texts
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn import ngram
-from charrnn.ngram import TOKEN, NGram, half_word
+from charrnn.suggestions import trigrams
+from charrnn.suggestions.trigrams import TOKEN, NGram, half_word
 from tests.strategies import NASTY, texts
 
 SMALL = st.text(st.sampled_from("aAb ,\n"), max_size=120)
@@ -77,7 +77,7 @@ def test_any_reference(text: str, before: str) -> None:
 @pytest.mark.parametrize("limit", ["MOST_TOKENS", "MOST_ENTRIES"])
 def test_limits(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long text leaves the commonest; what remains is still a distribution."""
-    monkeypatch.setattr(ngram, limit, 8)
+    monkeypatch.setattr(trigrams, limit, 8)
     model = NGram.build(FABLE)
     kept = (
         len(model.tokens) if limit == "MOST_TOKENS" else max(len(model.two.p), len(model.three.p))
@@ -102,7 +102,7 @@ def test_nasty(text: str) -> None:
 def test_counts(text: str) -> None:
     """Counts are those of the tokens."""
     model = NGram.build(text)
-    counts = Counter(token[: ngram.LONGEST_WORD] for token in TOKEN.findall(text))
+    counts = Counter(token[: trigrams.LONGEST_WORD] for token in TOKEN.findall(text))
     assert dict(zip(model.tokens, model.counts.tolist(), strict=True)) == counts
 
 
@@ -119,7 +119,7 @@ def test_counts(text: str) -> None:
         ("a--", ""),
         ("under_sc", "sc"),
         ("état-ma", "état-ma"),
-        ("x" * 500, "x" * ngram.LONGEST_WORD),
+        ("x" * 500, "x" * trigrams.LONGEST_WORD),
     ],
 )
 def test_half_word(text: str, half: str) -> None:
@@ -132,7 +132,7 @@ def test_long_half_word(part: str) -> None:
     """Of a run of letters and what joins them, the end is as long as a word can be."""
     run = part * 300
     for end in range(len(run) - 6, len(run) + 1):
-        assert half_word("The " + run[:end]) == run[end - ngram.LONGEST_WORD : end]
+        assert half_word("The " + run[:end]) == run[end - trigrams.LONGEST_WORD : end]
 
 
 def test_starting_with() -> None:

@@ -8,13 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.attention import Attention
-from charrnn.mixture import BEGIN, FEATURES, Floats, Weights, probabilities
 from charrnn.network.cells import Array
 from charrnn.network.engine import Engine
-from charrnn.ngram import LONGEST_WORD, NGram, half_word
-from charrnn.recent import Recent
-from charrnn.search import WordSearch
+from charrnn.suggestions.mixture import BEGIN, FEATURES, Floats, Weights, probabilities
+from charrnn.suggestions.passed_over import Attention
+from charrnn.suggestions.recency_cache import Recent
+from charrnn.suggestions.trigrams import LONGEST_WORD, NGram, half_word
+from charrnn.suggestions.word_search import WordSearch
 from charrnn.text.words import is_unspaced
 from charrnn.tokenizer import Tokenizer
 

@@ -8,12 +8,12 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
-from charrnn import tuning
-from charrnn.complete import Completer
-from charrnn.keystrokes import WordList, type_text
-from charrnn.mixture import BEGIN
 from charrnn.model import Model
-from charrnn.ngram import LONGEST_WORD, NGram
+from charrnn.suggestions import tuning
+from charrnn.suggestions.completer import Completer
+from charrnn.suggestions.mixture import BEGIN
+from charrnn.suggestions.simulated_typist import WordList, type_text
+from charrnn.suggestions.trigrams import LONGEST_WORD, NGram
 from tests.models import CORPUS
 
 NGRAM = NGram.build(CORPUS)
