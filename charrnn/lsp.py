@@ -15,13 +15,13 @@ from threading import Lock, Thread
 from typing import Any, BinaryIO
 
 from charrnn import __version__, jsonrpc
+from charrnn.display.console import devnull
 from charrnn.document import UNITS, Document, Position
 from charrnn.model import Model
 from charrnn.suggestions.completer import SHOWN_FROM, worth_showing
 from charrnn.suggestions.trigrams import half_word
 from charrnn.text.blocks import whole
 from charrnn.text.words import CLOSING, WORD, is_unspaced
-from charrnn.ui import devnull
 
 LISTED = 0.25  # of the dial's probability is enough for a list, which disturbs less than grey text
 KEPT = 4  # documents whose states are kept, each in some tens of megabytes

@@ -23,6 +23,7 @@ from prompt_toolkit.keys import Keys
 from prompt_toolkit.styles import Style
 
 from charrnn import slash
+from charrnn.display.console import Ui, in_one_line, write_raw
 from charrnn.errors import CharrnnError, RunError
 from charrnn.ghost import Hand, InnerGhost, Suggester
 from charrnn.model import Model
@@ -32,7 +33,6 @@ from charrnn.suggestions.trigrams import half_word
 from charrnn.suggestions.typing_history import Learned
 from charrnn.text.words import CLOSING
 from charrnn.transcript import Transcript, Unsent, clean
-from charrnn.ui import Ui, in_one_line, write_raw
 from charrnn.wrapping import WordWrap
 
 ESCAPE_SECONDS = 0.1  # a lone Esc is told from the start of an arrow key by this silence

@@ -6,10 +6,10 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from charrnn.display.console import CONTROL, write_text
 from charrnn.errors import TextError, UsageError
 from charrnn.files import append
 from charrnn.text.blocks import whole
-from charrnn.ui import CONTROL, write_text
 
 CONTEXT = 4000  # characters at the end of the file that count as typed before
 BREAKS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")

@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 import pytest
 
+from charrnn.display.plot.log import read_log
 from charrnn.errors import ModelFileError, RunError, UsageError
-from charrnn.plot.log import read_log
 from charrnn.runs import (
     LOG_NAME,
     MODEL_NAME,
@@ -26,7 +26,7 @@ from charrnn.runs import (
     resumed,
 )
 from tests.cli.shell import ENVIRONMENT
-from tests.plot.logs import start, write
+from tests.display.plot.logs import start, write
 
 
 @pytest.fixture(autouse=True)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
+from charrnn.display.console import CONTROL
 from charrnn.errors import UsageError
 from charrnn.transcript import CONTEXT, Transcript, Unsent, clean
-from charrnn.ui import CONTROL
 from tests.strategies import LONE_SURROGATES, texts
 
 

@@ -22,9 +22,9 @@ from charrnn.cli.options import named
 from charrnn.cli.plot import plot
 from charrnn.cli.score import score
 from charrnn.cli.train import train
+from charrnn.display.console import Ui, Unbroken, devnull, write_text
 from charrnn.errors import PANIC, CharrnnError, UsageError, is_out_of_memory
 from charrnn.network import blas
-from charrnn.ui import Ui, Unbroken, devnull, write_text
 
 LESS_MEMORY = (
     "close other programs; --hidden, --batch, --bptt and --vocab-size say what training needs"

@@ -19,9 +19,9 @@ from charrnn.cli.options import (
     Texts,
     say_which,
 )
+from charrnn.display.console import Ui, write_json, write_text
+from charrnn.display.working import Working
 from charrnn.errors import TextError, UsageError
-from charrnn.ui import Ui, write_json, write_text
-from charrnn.working import Working
 
 if TYPE_CHECKING:
     from charrnn.model import Model

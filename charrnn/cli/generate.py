@@ -24,8 +24,8 @@ from charrnn.cli.options import (
     say_which,
     seconds,
 )
+from charrnn.display.console import Ui, printable, to_json
 from charrnn.errors import TextError, UsageError
-from charrnn.ui import Ui, printable, to_json
 
 if TYPE_CHECKING:
     from charrnn.generation.batch import Part, Sample
@@ -230,9 +230,9 @@ def _print(parts: Iterable["Part"], echo: bool, between: str, highlight: bool, o
     shown = printable if out.isatty() else str
     shade = None
     if highlight:
-        from charrnn import heat
+        from charrnn.display.highlight import coloured, shade
 
-        shade = heat.shade if heat.coloured(out) else None
+        shade = shade if coloured(out) else None
     current = None
     for part in parts:
         if part.sample is not current:

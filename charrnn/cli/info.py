@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli.options import Debug, Json, ModelOption, Quiet, say_which
+from charrnn.display.console import Ui, bits, duration, write_json, write_text
 from charrnn.errors import UsageError
-from charrnn.ui import Ui, bits, duration, write_json, write_text
 
 
 def info(

@@ -5,8 +5,8 @@ from typing import Annotated
 from typer import Option
 
 from charrnn.cli.options import Debug, Json, Quiet
+from charrnn.display.console import Ui, write_json, write_text
 from charrnn.errors import UsageError
-from charrnn.ui import Ui, write_json, write_text
 
 
 def learned(

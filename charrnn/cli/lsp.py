@@ -6,7 +6,7 @@ from typing import Annotated
 from typer import Exit, Option
 
 from charrnn.cli.options import Debug, Dial, ModelOption, Quiet, say_which
-from charrnn.ui import Ui
+from charrnn.display.console import Ui
 
 
 def lsp(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from charrnn.display.console import Ui
 from charrnn.errors import UsageError
-from charrnn.ui import Ui
 
 if TYPE_CHECKING:
     from charrnn.runs import Chosen

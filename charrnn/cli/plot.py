@@ -11,11 +11,11 @@ import typer
 from typer import Option
 
 from charrnn.cli.options import Debug, Json, Quiet, say_which
+from charrnn.display.console import Ui, printable, write_json, write_text
 from charrnn.errors import UsageError
-from charrnn.ui import Ui, printable, write_json, write_text
 
 if TYPE_CHECKING:
-    from charrnn.plot.terminal import Piece
+    from charrnn.display.plot.terminal import Piece
 
 COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "red")
 
@@ -52,10 +52,10 @@ def plot(
     debug: Debug = False,
 ) -> None:
     """Draw how runs went: a page of charts to open in a browser, and a small curve here."""
+    from charrnn.display.plot.log import read_logs, summary
+    from charrnn.display.plot.page import html
+    from charrnn.display.plot.terminal import curve, digit
     from charrnn.files import write_atomically
-    from charrnn.plot.log import read_logs, summary
-    from charrnn.plot.page import html
-    from charrnn.plot.terminal import curve, digit
     from charrnn.runs import PLOT_NAME
 
     if json_lines and output == "-":

@@ -20,9 +20,9 @@ from charrnn.cli.options import (
     Texts,
     say_which,
 )
+from charrnn.display.console import Ui, bits, printable, write_coloured, write_json
+from charrnn.display.working import Working
 from charrnn.errors import TextError, UsageError
-from charrnn.ui import Ui, bits, printable, write_coloured, write_json
-from charrnn.working import Working
 
 if TYPE_CHECKING:
     from charrnn.model import Model
@@ -70,7 +70,7 @@ def score(
     """
     import charrnn
     from charrnn import runs
-    from charrnn.heat import coloured
+    from charrnn.display.highlight import coloured
     from charrnn.text.source import Source
 
     by = by or ("line" if field is None else "record")
@@ -200,7 +200,7 @@ def _files(
 
 
 def _shown(record: Record, nats: "Array | None", colours: bool) -> str:
-    from charrnn.heat import shade
+    from charrnn.display.highlight import shade
 
     if nats is None:
         file = printable(str(record["file"]))

@@ -22,8 +22,8 @@ from charrnn.cli.options import (
     given,
     seconds,
 )
+from charrnn.display.console import Ui, devnull, write_json
 from charrnn.errors import UsageError
-from charrnn.ui import Ui, devnull, write_json
 
 if TYPE_CHECKING:
     from charrnn.events import Event
@@ -190,9 +190,9 @@ def train(
     if not resume and not texts:
         raise UsageError("no text to train on", "name a file, for example charrnn train book.txt")
     from charrnn import runs
+    from charrnn.display.progress import Progress
     from charrnn.events import Stop
     from charrnn.files import quoted
-    from charrnn.progress import Progress
     from charrnn.text.source import Source
     from charrnn.training.clock import Clock
     from charrnn.training.interrupts import Interrupts, SecondInterrupt

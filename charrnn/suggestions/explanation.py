@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from charrnn.checked import parsed
+from charrnn.display.console import printable
 from charrnn.errors import CharrnnError
 from charrnn.files import read_metadata
 from charrnn.model import Model
@@ -17,7 +18,6 @@ from charrnn.suggestions.trigrams import half_word
 from charrnn.text.source import Source
 from charrnn.text.split import Fingerprint
 from charrnn.text.words import LETTER, MARKS, UNSPACED, WORD
-from charrnn.ui import printable
 
 LINES = 3  # that are shown
 WIDTH = 70  # characters of each

@@ -14,6 +14,7 @@ from typing import Any, Self
 from charrnn import runs
 from charrnn.checked import made
 from charrnn.config import require
+from charrnn.display.console import waiting
 from charrnn.errors import TextError, UsageError
 from charrnn.files import room_for, spelled, temporary
 from charrnn.text.blocks import (
@@ -29,7 +30,6 @@ from charrnn.text.blocks import (
 from charrnn.text.encodings import ERRORS, SUFFIXES, Note, decode, is_encoding, unnoted
 from charrnn.text.normalisation import normalised, normalised_blocks
 from charrnn.text.records import Layout, Record, records
-from charrnn.ui import waiting
 
 GLOBS = ("*.txt", "*.md")  # what is read of a folder,
 RECORD_GLOBS = ("*.jsonl", "*.ndjson", "*.csv", "*.tsv")  # and with a field

@@ -136,7 +136,7 @@ class TestKeystrokes:
     ) -> None:
         """Standard error tells how far it is and how much time is left; the output is data."""
         (tmp_path / "text.txt").write_text(sentences(1)[:300])
-        monkeypatch.setattr("charrnn.working.LINE_SECONDS", 0)
+        monkeypatch.setattr("charrnn.display.working.LINE_SECONDS", 0)
         command = ("eval", "text.txt", "-m", trained.run, "--keystrokes", "--json")
         quiet, told = call(*command, "-q"), call(*command)
         assert quiet.err == ""
@@ -152,7 +152,7 @@ class TestKeystrokes:
     def test_interrupted(self, trained: Training, tmp_path: Path) -> None:
         """Ctrl-C ends it at once, with nothing on standard output."""
         (tmp_path / "text.txt").write_text(sentences(1))
-        program = "import sys, charrnn.working as w, charrnn.cli as c; w.LINE_SECONDS = 0; "
+        program = "import sys, charrnn.display.working as w, charrnn.cli as c; w.LINE_SECONDS = 0; "
         process = subprocess.Popen(
             [sys.executable, "-c", program + "sys.exit(c.main())", "eval", "text.txt",
              "-m", trained.model, "--keystrokes"],

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import Call
 from tests.cli.shell import Training, charrnn_command, modules_loaded, on_terminal
-from tests.plot.logs import Row, done, start, trained, write
+from tests.display.plot.logs import Row, done, start, trained, write
 
 ROWS = [start(), *trained(0, 1000), done(1000)]
 

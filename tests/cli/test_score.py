@@ -269,7 +269,7 @@ def test_batches(call: Call, trained: Training, tmp_path: Path) -> None:
 class TestProgress:
     @pytest.fixture(autouse=True)
     def impatient(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("charrnn.working.LINE_SECONDS", 0)
+        monkeypatch.setattr("charrnn.display.working.LINE_SECONDS", 0)
 
     @pytest.mark.parametrize("options", [[], ["--rank"], ["--by", "file"], ["--rank", "--json"]])
     def test_told(self, call: Call, trained: Training, text: Path, options: list[str]) -> None:

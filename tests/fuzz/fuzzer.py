@@ -21,8 +21,8 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import numpy as np
 
 from charrnn.cli import _explain
+from charrnn.display.console import CONTROL, Ui
 from charrnn.errors import CharrnnError
-from charrnn.ui import CONTROL, Ui
 from tests.fuzz.targets import TARGETS, Target
 
 MOST_SECONDS = 5.0  # of a processor, for a case

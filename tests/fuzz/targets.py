@@ -24,12 +24,13 @@ import numpy as np
 import charrnn
 from charrnn import __version__
 from charrnn.cli.info import info
+from charrnn.display.console import write_json, write_text
+from charrnn.display.plot.log import read_log, summary
+from charrnn.display.plot.page import html
+from charrnn.display.plot.terminal import curve
 from charrnn.model import Model
 from charrnn.network import model_file
 from charrnn.network.cells import CELLS
-from charrnn.plot.log import read_log, summary
-from charrnn.plot.page import html
-from charrnn.plot.terminal import curve
 from charrnn.runs import LOG_NAME, MODEL_NAME, RESUME_KEY, RESUME_NAME
 from charrnn.suggestions.completer import Completer
 from charrnn.suggestions.explanation import Evidence
@@ -41,7 +42,6 @@ from charrnn.text.cache import cached
 from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.source import Source
 from charrnn.tokenizer import TOKENIZERS
-from charrnn.ui import write_json, write_text
 from tests.fuzz.mutations import (
     Random,
     bytes_changed,
@@ -150,7 +150,7 @@ def use_resume(rng: Random, path: Path) -> None:
 
 
 def logs(folder: Path) -> list[bytes]:
-    from tests.plot.logs import start, trained
+    from tests.display.plot.logs import start, trained
 
     rows = [start(), *trained(0, 400)]
     return ["".join(json.dumps(row) + "\n" for row in rows).encode()]

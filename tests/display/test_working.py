@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from charrnn import working
-from charrnn.ui import Ui
-from charrnn.working import Working
+from charrnn.display import working
+from charrnn.display.console import Ui
+from charrnn.display.working import Working
 
 
 class Terminal(io.StringIO):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.plot.log import Log
-from tests.plot.logs import done, read, start, trained
+from charrnn.display.plot.log import Log
+from tests.display.plot.logs import done, read, start, trained
 
 
 @pytest.fixture

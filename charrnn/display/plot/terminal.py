@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.plot.axes import loss_axis, x_axis
-from charrnn.plot.log import AXES, Log, Values
-from charrnn.ui import printable
+from charrnn.display.console import printable
+from charrnn.display.plot.axes import loss_axis, x_axis
+from charrnn.display.plot.log import AXES, Log, Values
 
 HEIGHT = 12
 BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from charrnn.plot.log import AXES, Log
-from charrnn.plot.terminal import curve
-from tests.plot.logs import read, start, trained
+from charrnn.display.plot.log import AXES, Log
+from charrnn.display.plot.terminal import curve
+from tests.display.plot.logs import read, start, trained
 
 
 def drawn(runs: Sequence[Log], by: str = "seconds", **options: Any) -> str:

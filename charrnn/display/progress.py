@@ -5,6 +5,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from charrnn.display.console import Ui, bits, duration, printable, write_raw
 from charrnn.events import (
     Done,
     Event,
@@ -23,7 +24,6 @@ from charrnn.events import (
     Unsaved,
     Validation,
 )
-from charrnn.ui import Ui, bits, duration, printable, write_raw
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

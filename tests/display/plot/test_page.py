@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.plot.log import AXES, Log, summary
-from charrnn.plot.page import html
-from charrnn.plot.terminal import curve
-from charrnn.ui import printable
-from tests.plot.logs import Row, read, start, trained
+from charrnn.display.console import printable
+from charrnn.display.plot.log import AXES, Log, summary
+from charrnn.display.plot.page import html
+from charrnn.display.plot.terminal import curve
+from tests.display.plot.logs import Row, read, start, trained
 from tests.strategies import NASTY
 
 EVENTS = ["start", "step", "validation", "sample", "skip", "rollback", "stop", "done", "overfit"]

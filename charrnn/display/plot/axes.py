@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.plot.log import Log, Values, largest
-from charrnn.ui import bits
+from charrnn.display.console import bits
+from charrnn.display.plot.log import Log, Values, largest
 
 DAY = 86400.0
 UNITS = ((DAY, " d"), (3600.0, " h"), (60.0, " min"))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.ui import Ui, Unbroken, bits, duration, printable, to_json
+from charrnn.display.console import Ui, Unbroken, bits, duration, printable, to_json
 
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e]")
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.plot.axes import SHARES, Axis, log_axis, loss_axis, x_axis, zero_axis
-from charrnn.plot.log import AXES, LOG2, Log, Row, Values, number, shown, time_shown
-from charrnn.ui import bits, printable
+from charrnn.display.console import bits, printable
+from charrnn.display.plot.axes import SHARES, Axis, log_axis, loss_axis, x_axis, zero_axis
+from charrnn.display.plot.log import AXES, LOG2, Log, Row, Values, number, shown, time_shown
 
 POINTS, DOTS, SAMPLES = 1000, 200, 40  # of one line or run: a day's page stays small
 COLOURS = 6
@@ -28,7 +28,7 @@ GLYPHS = {  # what stands at a dashed line
 def html(runs: Sequence[Log], by: str = "seconds") -> str:
     """The page, with charts over one of AXES."""
     page, style, script = (
-        (files("charrnn.plot") / f"page.{kind}").read_text("utf-8")
+        (files("charrnn.display.plot") / f"page.{kind}").read_text("utf-8")
         for kind in ("html", "css", "js")
     )
     colours = [

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.display.console import bits, duration, printable
 from charrnn.errors import RunError
 from charrnn.files import check_regular, spelled
 from charrnn.runs import LOG_NAME, Chosen, find
-from charrnn.ui import bits, duration, printable
 
 Values = NDArray[np.float64]
 Row = dict[str, Any]

@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from charrnn.plot.log import Log, read_log
+from charrnn.display.plot.log import Log, read_log
 
 Row = dict[str, Any]
 

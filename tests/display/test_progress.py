@@ -11,6 +11,8 @@ from dataclasses import replace
 
 import pytest
 
+from charrnn.display.console import Ui
+from charrnn.display.progress import BARS, Progress, sparkline, step_line
 from charrnn.events import (
     Done,
     Event,
@@ -28,8 +30,6 @@ from charrnn.events import (
     Unsaved,
     Validation,
 )
-from charrnn.progress import BARS, Progress, sparkline, step_line
-from charrnn.ui import Ui
 
 START = Start(
     run="runs/book",

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from charrnn.display.plot.log import Log, read_log, read_logs, summary
 from charrnn.errors import RunError
-from charrnn.plot.log import Log, read_log, read_logs, summary
-from tests.plot.logs import done, read, start, trained
+from tests.display.plot.logs import done, read, start, trained
 
 
 def test_resumed(tmp_path: Path) -> None:
