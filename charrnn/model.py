@@ -17,7 +17,7 @@ from charrnn.network import model_file
 from charrnn.network.cells import Array
 from charrnn.network.engine import Engine
 from charrnn.network.model_file import ModelFile
-from charrnn.score import Score, Tell, score, surprises, untold
+from charrnn.scoring import Score, Tell, score, surprises, untold
 from charrnn.text.blocks import SHAPES
 from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.normalisation import normalised

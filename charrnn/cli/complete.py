@@ -11,7 +11,7 @@ from typer import Option
 from charrnn.cli.options import Debug, Dial, Json, ModelOption, Quiet, say_which
 from charrnn.display.console import Ui, waiting, write_json, write_text
 from charrnn.errors import CharrnnError, UsageError
-from charrnn.terminal import prefers_vi, unechoed
+from charrnn.session.terminal import prefers_vi, unechoed
 
 if TYPE_CHECKING:
     from charrnn.suggestions.completer import Completion
@@ -72,7 +72,7 @@ def complete(
             path = runs.find(model, chosen=say_which(ui))
             loaded = charrnn.load(path)
 
-            from charrnn.repl import Session, model_name
+            from charrnn.session.repl import Session, model_name
             from charrnn.suggestions.explanation import Evidence
             from charrnn.suggestions.typing_history import Learned
 

@@ -59,7 +59,7 @@ def evaluate(
     """
     import charrnn
     from charrnn import runs
-    from charrnn.score import Score
+    from charrnn.scoring import Score
     from charrnn.text.blocks import END
     from charrnn.text.source import Source
 

@@ -230,9 +230,9 @@ def _print(parts: Iterable["Part"], echo: bool, between: str, highlight: bool, o
     shown = printable if out.isatty() else str
     shade = None
     if highlight:
-        from charrnn.display.highlight import coloured, shade
+        from charrnn.display import highlight as colours
 
-        shade = shade if coloured(out) else None
+        shade = colours.shade if colours.coloured(out) else None
     current = None
     for part in parts:
         if part.sample is not current:

@@ -26,7 +26,7 @@ def lsp(
     """Complete words in an editor: a language server on standard input and output."""
     import charrnn
     from charrnn import config, runs
-    from charrnn.lsp import serve
+    from charrnn.servers.language_server import serve
 
     ui = Ui(quiet)
     path = runs.find(model, chosen=say_which(ui))

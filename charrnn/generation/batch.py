@@ -19,7 +19,7 @@ from charrnn.generation.stopping import Ending
 from charrnn.generation.text_bias import TextBias
 from charrnn.network.cells import Array
 from charrnn.network.engine import Engine, Streams, log_softmax
-from charrnn.score import spread
+from charrnn.scoring import spread
 from charrnn.text.copy_index import WordRuns
 from charrnn.tokenizer import Ids, Joints, Tokenizer
 

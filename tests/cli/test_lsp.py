@@ -12,7 +12,7 @@ from lsprotocol import types
 from pygls.exceptions import JsonRpcRequestCancelled
 from pygls.lsp.client import LanguageClient
 
-from charrnn.jsonrpc import message
+from charrnn.servers.jsonrpc import message
 from tests.cli.conftest import Call
 from tests.cli.shell import COMMAND, ENVIRONMENT, PATIENCE, Training, charrnn_command
 

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.document import Document
 
-from charrnn.ghost import Suggester
 from charrnn.model import Model
+from charrnn.session.ghost_text import Suggester
 from charrnn.suggestions.passed_over import Attention
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 from prompt_toolkit.document import Document
 
-from charrnn.ghost import Answer, Suggester
 from charrnn.model import PHRASE_LONGEST, Model
+from charrnn.session.ghost_text import Answer, Suggester
 from charrnn.suggestions.completer import Completion
 from charrnn.tokenizer import CharTokenizer
 from tests.models import CORPUS, random_model

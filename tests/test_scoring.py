@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn import score as score_module
+from charrnn import scoring as score_module
 from charrnn.errors import TextError
 from charrnn.model import Model
 from charrnn.network.cells import CELLS
 from charrnn.network.engine import SINGLE_ROWS, Engine
-from charrnn.score import Score
+from charrnn.scoring import Score
 from charrnn.tokenizer import TOKENIZERS, CharTokenizer
 from tests.models import CORPUS, WITH_UNSEEN, random_model
 from tests.strategies import LONE_SURROGATES, NASTY, cut, texts

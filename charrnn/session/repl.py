@@ -22,18 +22,18 @@ from prompt_toolkit.key_binding.key_processor import KeyProcessor
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.styles import Style
 
-from charrnn import slash
 from charrnn.display.console import Ui, in_one_line, write_raw
 from charrnn.errors import CharrnnError, RunError
-from charrnn.ghost import Hand, InnerGhost, Suggester
 from charrnn.model import Model
 from charrnn.runs import MODEL_NAME
+from charrnn.session import slash_commands
+from charrnn.session.ghost_text import Hand, InnerGhost, Suggester
+from charrnn.session.transcript import Transcript, Unsent, clean
+from charrnn.session.wrapping import WordWrap
 from charrnn.suggestions.explanation import Evidence, why
 from charrnn.suggestions.trigrams import half_word
 from charrnn.suggestions.typing_history import Learned
 from charrnn.text.words import CLOSING
-from charrnn.transcript import Transcript, Unsent, clean
-from charrnn.wrapping import WordWrap
 
 ESCAPE_SECONDS = 0.1  # a lone Esc is told from the start of an arrow key by this silence
 NOTHING = "nothing is suggested here"
@@ -75,7 +75,7 @@ class Session:
         vi: bool = False,
     ) -> None:
         self.transcript = Transcript(output)
-        self.suggester = Suggester(model, count, least, silent=slash.is_command)
+        self.suggester = Suggester(model, count, least, silent=slash_commands.is_command)
         self.suggester.before = self.transcript.earlier
         self.evidence = evidence
         self.learned = learned
@@ -155,15 +155,15 @@ class Session:
 
     def _enter(self, entry: str) -> None:
         entry = clean(entry)
-        if slash.is_command(entry):
+        if slash_commands.is_command(entry):
             self.hand.keys = self._keys
             try:
-                reply = slash.call(self, entry)
+                reply = slash_commands.call(self, entry)
             except CharrnnError as error:
                 reply = in_one_line(str(error))
             self._ui.note(reply)
         else:
-            entry = slash.plain(entry)
+            entry = slash_commands.plain(entry)
             self.transcript.add(entry)
             self.suggester.before = self.transcript.earlier + self.transcript.text
             if self.learned:
@@ -266,7 +266,9 @@ class Session:
 
         @Condition
         def command() -> bool:
-            return slash.is_command(get_app().current_buffer.text.split("\n")[0].split(" ")[0])
+            return slash_commands.is_command(
+                get_app().current_buffer.text.split("\n")[0].split(" ")[0]
+            )
 
         typing = ~is_searching
         alt = typing & ~vi_mode  # in vi's keys Esc is one of its own
@@ -325,7 +327,7 @@ class Session:
         @keys.add("tab", filter=command & typing)
         def complete_command(event: KeyPressEvent) -> None:
             buffer = event.current_buffer
-            more, self._offered = slash.complete(buffer.document.text_before_cursor)
+            more, self._offered = slash_commands.complete(buffer.document.text_before_cursor)
             buffer.insert_text(more, fire_event=False)
 
         @keys.add("c-@", filter=typing)  # Ctrl-Space

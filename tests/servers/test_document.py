@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.document import STEP, UNITS, Document, Position
+from charrnn.servers.document import STEP, UNITS, Document, Position
 
 # All at which str.splitlines splits, and characters of one to four bytes and of two UTF-16 units.
 SPLITS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from charrnn.display.console import CONTROL
 from charrnn.errors import UsageError
-from charrnn.transcript import CONTEXT, Transcript, Unsent, clean
+from charrnn.session.transcript import CONTEXT, Transcript, Unsent, clean
 from tests.strategies import LONE_SURROGATES, texts
 
 

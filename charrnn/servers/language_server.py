@@ -14,10 +14,11 @@ from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any, BinaryIO
 
-from charrnn import __version__, jsonrpc
+from charrnn import __version__
 from charrnn.display.console import devnull
-from charrnn.document import UNITS, Document, Position
 from charrnn.model import Model
+from charrnn.servers import jsonrpc
+from charrnn.servers.document import UNITS, Document, Position
 from charrnn.suggestions.completer import SHOWN_FROM, worth_showing
 from charrnn.suggestions.trigrams import half_word
 from charrnn.text.blocks import whole
@@ -39,7 +40,7 @@ class Refusal(Exception):
     """A request that cannot be answered.
 
     Args:
-        code: of the error; see charrnn.jsonrpc.
+        code: of the error; see charrnn.servers.jsonrpc.
         reason: for people.
     """
 

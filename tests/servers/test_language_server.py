@@ -10,10 +10,10 @@ from unittest.mock import patch
 
 import pytest
 
-from charrnn import jsonrpc
-from charrnn.lsp import KEPT, Server
 from charrnn.model import Model
 from charrnn.network.engine import Engine
+from charrnn.servers import jsonrpc
+from charrnn.servers.language_server import KEPT, Server
 from charrnn.suggestions.completer import Completer, Completion
 from charrnn.tokenizer import TOKENIZERS
 from tests.models import random_model

@@ -14,7 +14,7 @@ from charrnn.model import load
 from charrnn.suggestions.explanation import Evidence
 
 if TYPE_CHECKING:
-    from charrnn.repl import Session
+    from charrnn.session.repl import Session
 
 COMMAND = re.compile(r"/[A-Za-z]*(?= |\Z)")
 KEYS = {

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prompt_toolkit.utils import get_cwidth
 
-from charrnn.wrapping import spaces_before
+from charrnn.session.wrapping import spaces_before
 
 
 def rows(text: str, width: int) -> list[str]:
