@@ -227,17 +227,17 @@ def train(
         ) as folder,
     ):
         try:
-            from charrnn.training import setup
+            from charrnn.training import prepare
             from charrnn.training.loop import train as run_training
 
             if tensorboard:  # before anything is written: it may be missing
                 from charrnn.training.tensorboard import Board
 
             if resume:
-                trainer, run = setup.resume(paths, folder, device, limits, ui.note)
+                trainer, run = prepare.resume(paths, folder, device, limits, ui.note)
             else:
                 options = fixed | limits
-                trainer, run = setup.begin(
+                trainer, run = prepare.begin(
                     source, folder, device, level or "char", options, parent, vocab_size, ui.note
                 )
         except KeyboardInterrupt:

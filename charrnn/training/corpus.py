@@ -15,7 +15,7 @@ from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.encodings import Note, unnoted
 from charrnn.text.split import Parts
 from charrnn.tokenizer import ESCAPE_NATS, CharTokenizer, Tokenizer
-from charrnn.training import tokens
+from charrnn.training import token_file
 
 SHORTEST = 64  # tokens to train on
 IN_MEMORY = 1 << 26  # characters of a text; the tokens of a longer one are in a file
@@ -97,9 +97,9 @@ class Corpus:
         tokenizer = tokenize(sample)
 
         def build(file: BinaryIO) -> dict[str, Any]:
-            return tokens.write(file, parts, tokenizer, note)
+            return token_file.write(file, parts, tokenizer, note)
 
-        train, val = tokens.read(kept(parts, build, tokenizer.to_json(), LAYOUT), tokenizer)
+        train, val = token_file.read(kept(parts, build, tokenizer.to_json(), LAYOUT), tokenizer)
         if len(train.ids) < SHORTEST:
             raise TextError(
                 f"the text is too short: {len(train.ids)} {tokenizer.level} tokens to train on, "

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from charrnn.training import checkpoint
-from charrnn.training.evaluate import BLOCKS, Losses
+from charrnn.training.validation import BLOCKS, Losses
 
 OVERFITTING = 0.01  # a validation loss this share above the best is worth a hint; not tuned
 WORSE = 3  # validations in a row that are worse, before that hint; not tuned

@@ -27,12 +27,12 @@ from charrnn.events import (
     Validation,
 )
 from charrnn.training.clock import Clock
-from charrnn.training.evaluate import tokens_read
 from charrnn.training.interrupts import SecondInterrupt
-from charrnn.training.pace import Pace
 from charrnn.training.run import Run
 from charrnn.training.threads import ThreadChooser
+from charrnn.training.time_budget import Pace
 from charrnn.training.trainer import FAR, Trainer
+from charrnn.training.validation import tokens_read
 
 TELL_SECONDS = 1.0
 SAVE_SECONDS = 60.0

@@ -8,7 +8,7 @@ import psutil
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import TrainingError
 from charrnn.network.cells import CELLS
-from charrnn.training.softmax import sample_size
+from charrnn.training.sampled_softmax import sample_size
 
 FLOAT = 4  # bytes
 # Weights, gradients, momentum, average, the best average, and a copy of three of them to return to.

@@ -19,8 +19,8 @@ from charrnn.suggestions.tuning import Tuned, tune
 from charrnn.text.source import Source
 from charrnn.training import checkpoint
 from charrnn.training.clock import Clock
+from charrnn.training.fine_tuning import Origin
 from charrnn.training.trainer import Trainer
-from charrnn.training.transfer import Origin
 
 MODEL_SECONDS = 60.0  # of training, after which a model is saved that was not validated yet
 TUNING_WORDS = 1000  # at the most, and

@@ -15,17 +15,17 @@ from charrnn.network.cells import Array
 from charrnn.training import checkpoint, memory
 from charrnn.training.batching import DocumentStreams, Streams
 from charrnn.training.corpus import Corpus
-from charrnn.training.evaluate import (
+from charrnn.training.keeping import Bounds, Candidate, Keeper
+from charrnn.training.network import Dropout, Network
+from charrnn.training.optimizer import Optimizer, schedule
+from charrnn.training.sampled_softmax import SAMPLED_FROM, SampledSoftmax
+from charrnn.training.validation import (
     Losses,
     emptied,
     evaluate,
     evaluate_documents,
     tokens_read,
 )
-from charrnn.training.keeping import Bounds, Candidate, Keeper
-from charrnn.training.network import Dropout, Network
-from charrnn.training.optim import Optimizer, schedule
-from charrnn.training.softmax import SAMPLED_FROM, SampledSoftmax
 
 VALIDATIONS = 20  # in the whole training, evenly spaced
 VALIDATION_SHARE = 0.1  # of the tokens trained between two validations; reading costs a third

@@ -27,8 +27,8 @@ from charrnn.cli.options import seconds
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.text.source import Source
 from charrnn.text.split import Parts
-from charrnn.training.choices import choose, speed
 from charrnn.training.corpus import Corpus
+from charrnn.training.recipe import choose, speed
 from charrnn.training.trainer import Trainer
 
 SIZES = [64, 96, 128, 192, 256, 384, 512, 640]

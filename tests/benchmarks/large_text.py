@@ -22,7 +22,7 @@ from pathlib import Path
 
 from charrnn.text.blocks import chunks
 from charrnn.tokenizer import CharTokenizer
-from charrnn.training.tokens import CHUNK
+from charrnn.training.token_file import CHUNK
 
 WORDS = Path(__file__).parents[2] / "corpora" / "fables.txt"
 BLOCK = 10_000  # words

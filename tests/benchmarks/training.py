@@ -30,8 +30,8 @@ from charrnn.config import ModelConfig
 from charrnn.text.source import Source
 from charrnn.text.split import Parts
 from charrnn.training.corpus import Corpus
-from charrnn.training.evaluate import evaluate
 from charrnn.training.network import Network
+from charrnn.training.validation import evaluate
 
 PLAIN_LR = 2e-3
 VAL = 0.1

@@ -26,11 +26,11 @@ from torch import Tensor, nn
 from charrnn.cli.options import seconds
 from charrnn.config import ModelConfig
 from charrnn.text.source import Source
-from charrnn.training import loop, setup
+from charrnn.training import loop, prepare
 from charrnn.training.clock import Clock
 from charrnn.training.corpus import Corpus
-from charrnn.training.evaluate import evaluate
 from charrnn.training.network import Network
+from charrnn.training.validation import evaluate
 
 UNITS, LAYERS, DROPOUT = 200, 2, 0.2
 BATCH, BPTT = 20, 35
@@ -72,7 +72,7 @@ def charrnn(path: str, budget: float) -> tuple[Corpus, float, float]:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         options = {"seconds": budget}
-        trainer, run = setup.begin(Source([path]), Path(folder), "cpu", "word", options)
+        trainer, run = prepare.begin(Source([path]), Path(folder), "cpu", "word", options)
         for _ in loop.train(trainer, run, Clock(began), lambda: False):
             pass
     trainer.network.load(trainer.best)

@@ -121,8 +121,8 @@ def damage_tensors(key: str, rng: Random, data: bytes) -> bytes:
 
 def resumes(folder: Path) -> list[bytes]:
     """The files of runs that were stopped, whose text stands beside them."""
+    from charrnn.training.fine_tuning import Origin
     from charrnn.training.run import Run
-    from charrnn.training.transfer import Origin
     from tests.training.small import TEXT, finish, trainer
 
     path = folder / "text.txt"
@@ -138,13 +138,13 @@ def resumes(folder: Path) -> list[bytes]:
 
 def use_resume(rng: Random, path: Path) -> None:
     """What F1, `train --from` and `train --resume` do with one."""
-    from charrnn.training import setup, transfer
+    from charrnn.training import fine_tuning, prepare
 
     evidence = Evidence.find(path.with_name(MODEL_NAME))
     lines, shared = evidence.lines("The ", "fox")
     write_text("\n".join([*lines, shared]))
-    transfer.find(str(path.with_name(MODEL_NAME)))
-    trainer, _ = setup.resume([], path.parent, "cpu", {}, write_text)
+    fine_tuning.find(str(path.with_name(MODEL_NAME)))
+    trainer, _ = prepare.resume([], path.parent, "cpu", {}, write_text)
     for _ in range(2):
         trainer.update()
 

@@ -14,9 +14,9 @@ from charrnn.errors import CharrnnError, RunError, TextError
 from charrnn.runs import RESUME_KEY, RESUME_NAME
 from charrnn.suggestions.explanation import Evidence
 from charrnn.text.source import Source
-from charrnn.training import setup
+from charrnn.training import prepare
+from charrnn.training.fine_tuning import Origin
 from charrnn.training.run import Run
-from charrnn.training.transfer import Origin
 from tests.training.small import TEXT, finish, trainer
 
 WRONG: list[Any] = [None, True, -1, 1.5, 10**30, "x", ["x"]]
@@ -48,7 +48,7 @@ def resume(stopped: Stopped, values: Any, **tensors: Any) -> None:
     arrays = {**from_bytes(data), **{n.replace("__", "."): a for n, a in tensors.items()}}
     (folder / RESUME_NAME).write_bytes(to_bytes(arrays, {RESUME_KEY: text}))
     Evidence.find(folder / "model.safetensors").lines("The ", "fox")
-    resumed, _ = setup.resume([], folder, "cpu", {})
+    resumed, _ = prepare.resume([], folder, "cpu", {})
     resumed.update()
 
 
@@ -137,5 +137,5 @@ def test_a_pipe_as_file(tmp_path: Path) -> None:
     """A pipe in place of the file to resume from, or of the log, is an error at once."""
     os.mkfifo(tmp_path / RESUME_NAME)
     with pytest.raises(RunError, match="pipe or a device"):
-        setup.resume([], tmp_path, "cpu", {})
+        prepare.resume([], tmp_path, "cpu", {})
     assert Evidence.find(tmp_path / "model.safetensors").text == ""

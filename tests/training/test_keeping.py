@@ -10,8 +10,8 @@ from torch import Tensor
 from charrnn import load
 from charrnn.events import Done, Few, Overfit, Stop, Validation
 from charrnn.training import checkpoint
-from charrnn.training.evaluate import Losses
 from charrnn.training.trainer import Trainer
+from charrnn.training.validation import Losses
 from tests.training.small import TEXT, finish, run_in, trainer
 
 Score = Callable[[Trainer, int], Tensor]

@@ -14,7 +14,7 @@ from charrnn.text.source import Source
 from charrnn.text.split import Parts
 from charrnn.tokenizer import CharTokenizer
 from charrnn.training import corpus as corpora
-from charrnn.training import setup, tokens
+from charrnn.training import prepare, token_file
 from charrnn.training.corpus import Corpus
 from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer
@@ -28,7 +28,7 @@ def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A text that is read in many blocks; its tokens are encoded in as many pieces."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("charrnn.text.encodings.BLOCK", 1000)
-    monkeypatch.setattr(tokens, "CHUNK", 700)
+    monkeypatch.setattr(token_file, "CHUNK", 700)
     (tmp_path / "text.txt").write_text(TEXT * 4 + "§", encoding="utf-8")
     return tmp_path / "text.txt"
 
@@ -41,7 +41,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def begin(text: Path, name: str, level: str = "char", shape: str = "text") -> tuple[Trainer, Run]:
     source = Source([str(text)], shape=shape)
-    return setup.begin(source, made(text.with_name(name)), "cpu", level, OPTIONS)
+    return prepare.begin(source, made(text.with_name(name)), "cpu", level, OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -98,11 +98,11 @@ def test_resumed(text: Path, large: None) -> None:
     """A run on a large text is resumed, and refused on one that has changed."""
     trainer, run = begin(text, "run")
     finish(trainer, run, stop_at=5)
-    resumed, _ = setup.resume([], run.path, "cpu", {})
+    resumed, _ = prepare.resume([], run.path, "cpu", {})
     assert resumed.step == 5
     text.write_text(TEXT * 4 + "!", encoding="utf-8")
     with pytest.raises(RunError, match="the text is not the one"):
-        setup.resume([], run.path, "cpu", {})
+        prepare.resume([], run.path, "cpu", {})
 
 
 def test_another_split(text: Path, large: None) -> None:

@@ -22,13 +22,13 @@ from charrnn.network.cells import CELLS
 from charrnn.text.blocks import END
 from charrnn.text.source import Source
 from charrnn.text.split import Parts
-from charrnn.training import checkpoint, setup
+from charrnn.training import checkpoint, prepare
 from charrnn.training.clock import Clock
 from charrnn.training.corpus import Corpus
-from charrnn.training.evaluate import evaluate, evaluate_documents
 from charrnn.training.network import Network
-from charrnn.training.pace import Pace
+from charrnn.training.time_budget import Pace
 from charrnn.training.trainer import AVERAGED, Trainer
+from charrnn.training.validation import evaluate, evaluate_documents
 from tests.training.small import DOCUMENTS, TEXT, finish, made, run_in, trainer
 
 
@@ -285,29 +285,29 @@ def test_setup_and_resume(level: str, tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(tmp_path)
     Path("book.txt").write_text(TEXT * 2, encoding="utf-8")
     options = {"steps": 12, "hidden": 16, "seed": 3}
-    training, run = setup.begin(Source(["book.txt"]), made("run"), "cpu", level, options)
+    training, run = prepare.begin(Source(["book.txt"]), made("run"), "cpu", level, options)
     finish(training, run, stop_at=6)
-    again, run = setup.resume([], Path("run"), "cpu", {})
+    again, run = prepare.resume([], Path("run"), "cpu", {})
     assert again.step == 6
     assert again.config == training.config
-    patient, _ = setup.resume([], Path("run"), "cpu", {"patience": 9})
+    patient, _ = prepare.resume([], Path("run"), "cpu", {"patience": 9})
     assert (patient.steps, patient.config.patience) == (12, 9)
     finish(again, run)
     with pytest.raises(UsageError):
-        setup.resume([], Path("run"), "cpu", {})
-    more, run = setup.resume([], Path("run"), "cpu", {"steps": 20})
+        prepare.resume([], Path("run"), "cpu", {})
+    more, run = prepare.resume([], Path("run"), "cpu", {"steps": 20})
     finish(more, run)
     assert more.step == 20
     Path("book.txt").write_text(TEXT, encoding="utf-8")
     with pytest.raises(RunError, match="not the one"):
-        setup.resume([], Path("run"), "cpu", {"steps": 30})
+        prepare.resume([], Path("run"), "cpu", {"steps": 30})
 
 
 def test_a_damaged_state_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A resume file that was cut or overwritten is told in one line, whatever it holds."""
     monkeypatch.chdir(tmp_path)
     Path("book.txt").write_text(TEXT, encoding="utf-8")
-    training, run = setup.begin(
+    training, run = prepare.begin(
         Source(["book.txt"]), made("run"), "cpu", "char", {"steps": 9, "hidden": 8}
     )
     finish(training, run, stop_at=4)
@@ -319,7 +319,7 @@ def test_a_damaged_state_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
             damaged[8 + rng.randrange(2000)] ^= 1 << rng.randrange(8)
         (run.path / "resume.safetensors").write_bytes(damaged)
         try:
-            setup.resume([], run.path, "cpu", {})
+            prepare.resume([], run.path, "cpu", {})
         except CharrnnError as error:
             assert "\n" not in str(error)
 

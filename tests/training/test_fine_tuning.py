@@ -10,7 +10,7 @@ from charrnn import load
 from charrnn.errors import CharrnnError
 from charrnn.events import Done, Transfer
 from charrnn.text.source import Source
-from charrnn.training import setup, transfer
+from charrnn.training import fine_tuning, prepare
 from charrnn.training.network import Network
 from tests.training.small import TEXT, finish, made
 
@@ -24,7 +24,7 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     Path("old.txt").write_text(TEXT, encoding="utf-8")
     Path("new.txt").write_text(NEW, encoding="utf-8")
-    training, run = setup.begin(Source(["old.txt"]), made("runs/old"), "cpu", "char", OPTIONS)
+    training, run = prepare.begin(Source(["old.txt"]), made("runs/old"), "cpu", "char", OPTIONS)
     finish(training, run)
     return tmp_path
 
@@ -40,9 +40,9 @@ def test_rows_follow_their_tokens(level: str, old: Path) -> None:
     name = "runs/old"
     if level != "char":
         name = f"runs/{level}"
-        finish(*setup.begin(Source(["old.txt"]), made(name), "cpu", level, OPTIONS))
+        finish(*prepare.begin(Source(["old.txt"]), made(name), "cpu", level, OPTIONS))
     model = load(name).file
-    training, _ = setup.begin(
+    training, _ = prepare.begin(
         Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 5}, name
     )
     tokenizer = training.corpus.tokenizer
@@ -54,7 +54,7 @@ def test_rows_follow_their_tokens(level: str, old: Path) -> None:
     for name, weight in training.network.parameters_by_name().items():
         before = model.weights[name]
         after = weight.detach().numpy()
-        if name in transfer.VOCABULARY_TENSORS:
+        if name in fine_tuning.VOCABULARY_TENSORS:
             assert np.array_equal(after[:size], before[:-1])
             assert np.array_equal(after[-1], before[-1])
         else:
@@ -65,7 +65,7 @@ def test_rows_follow_their_tokens(level: str, old: Path) -> None:
 
 def test_both_texts_are_scored(old: Path) -> None:
     """Before and after, on the old held-out text and the new one; the new one is learned."""
-    training, run = setup.begin(
+    training, run = prepare.begin(
         Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 60}, "runs/old"
     )
     before, after = transfers(list(finish(training, run)))
@@ -82,7 +82,7 @@ def test_both_texts_are_scored(old: Path) -> None:
 def test_the_last_lines_agree(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What fine-tuning says of the new text in the end is one score, however much is scored."""
     monkeypatch.setattr("charrnn.training.trainer.TRANSFER_TOKENS", 300)
-    training, run = setup.begin(
+    training, run = prepare.begin(
         Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 20}, "runs/old"
     )
     events = finish(training, run)
@@ -96,11 +96,11 @@ def test_the_last_lines_agree(old: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_fine_tuned_run_resumes(old: Path) -> None:
     """Stopped and resumed, it ends as one left alone, and scores the old text too."""
     arguments = ("cpu", "char", {"steps": 30}, "runs/old")
-    whole, run = setup.begin(Source(["new.txt"]), made("runs/whole"), *arguments)
+    whole, run = prepare.begin(Source(["new.txt"]), made("runs/whole"), *arguments)
     finish(whole, run)
-    part, run = setup.begin(Source(["new.txt"]), made("runs/part"), *arguments)
+    part, run = prepare.begin(Source(["new.txt"]), made("runs/part"), *arguments)
     finish(part, run, stop_at=11)
-    again, run = setup.resume([], run.path, "cpu", {})
+    again, run = prepare.resume([], run.path, "cpu", {})
     (after,) = transfers(list(finish(again, run)))
     assert after.old_nats is not None
     for name, weight in whole.network.parameters_by_name().items():
@@ -117,7 +117,7 @@ def test_the_old_text_may_be_gone(loss: str, old: Path) -> None:
             Path("runs/old/resume.safetensors").unlink()
         case "changed":
             Path("old.txt").write_text(TEXT[1:], encoding="utf-8")
-    training, run = setup.begin(
+    training, run = prepare.begin(
         Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 5}, "runs/old"
     )
     for event in transfers(list(finish(training, run))):
@@ -128,7 +128,7 @@ def test_the_old_text_may_be_gone(loss: str, old: Path) -> None:
 def test_a_text_of_known_tokens(old: Path) -> None:
     """Where the new text adds no token, the network is the old one exactly."""
     Path("more.txt").write_text(TEXT[::-1], encoding="utf-8")
-    training, _ = setup.begin(
+    training, _ = prepare.begin(
         Source(["more.txt"]), made("runs/more"), "cpu", "char", {"steps": 5}, "runs/old"
     )
     for name, weight in training.network.parameters_by_name().items():
@@ -139,13 +139,13 @@ def test_a_text_of_known_tokens(old: Path) -> None:
 def test_no_such_model(source: str, old: Path) -> None:
     """What holds no model is refused."""
     with pytest.raises(CharrnnError):
-        setup.begin(Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 5}, source)
+        prepare.begin(Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 5}, source)
 
 
 def test_new_rows_start_as_the_unknown(old: Path) -> None:
     """To the network as it comes, a new token is as likely as an unknown one was."""
     model = load("runs/old").file
-    training, _ = setup.begin(
+    training, _ = prepare.begin(
         Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 5}, "runs/old"
     )
     network: Network = training.network

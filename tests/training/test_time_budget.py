@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from charrnn.training.clock import Clock
-from charrnn.training.pace import Pace
+from charrnn.training.time_budget import Pace
 from charrnn.training.trainer import Trainer
 from tests.training.small import trainer
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from charrnn.config import ModelConfig
 from charrnn.training.network import Network
-from charrnn.training.optim import (
+from charrnn.training.optimizer import (
     Adam,
     Muon,
     Optimizer,

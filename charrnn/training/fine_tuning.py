@@ -18,8 +18,8 @@ from charrnn.text.split import Parts
 from charrnn.tokenizer import Tokenizer
 from charrnn.training import checkpoint
 from charrnn.training.corpus import Corpus
-from charrnn.training.evaluate import CONTEXT
 from charrnn.training.network import Network
+from charrnn.training.validation import CONTEXT
 
 VOCABULARY_TENSORS = ("embedding", "output", "output_bias")  # one row for each token
 

@@ -10,7 +10,7 @@ import torch
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.files import quoted
 from charrnn.text.source import Source
-from charrnn.training.softmax import SAMPLED_FROM, sample_size
+from charrnn.training.sampled_softmax import SAMPLED_FROM, sample_size
 
 LIMITS = {"seconds", "epochs", "steps"}  # fields of TrainingConfig that say when to stop
 SHAPE = ("cell", "layers", "hidden", "embedding", "tied")  # fields of ModelConfig to choose

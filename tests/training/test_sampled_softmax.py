@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from charrnn.training.softmax import SampledSoftmax
+from charrnn.training.sampled_softmax import SampledSoftmax
 
 VOCABULARY, HIDDEN, TOKENS = 5000, 16, 200
 

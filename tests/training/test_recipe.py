@@ -7,8 +7,8 @@ import pytest
 
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.text.source import Source
-from charrnn.training import choices
-from charrnn.training.choices import choose, command, speed
+from charrnn.training import recipe
+from charrnn.training.recipe import choose, command, speed
 
 SHORT, LONG = 40_000, 1_000_000  # tokens
 
@@ -133,13 +133,13 @@ def test_speed_beside_another_program(disturbed: int, monkeypatch: pytest.Monkey
     """What disturbs some products, and small differences, leave the measured speed as it is."""
     found = set()
     for share in (0.95, 1.0, 1.1):
-        seconds = 2 * 512**3 / (choices.MULTIPLIED * share)
+        seconds = 2 * 512**3 / (recipe.MULTIPLIED * share)
         times = [0.0]
-        for product in range(choices.PRODUCTS):
+        for product in range(recipe.PRODUCTS):
             times += [times[-1] + seconds * (10 if product < disturbed else 1)] * 2
         clock = SimpleNamespace(perf_counter=iter(times).__next__)
-        monkeypatch.setattr(choices, "time", clock)
-        monkeypatch.setattr("torch.get_num_threads", lambda: choices.CORES)
+        monkeypatch.setattr(recipe, "time", clock)
+        monkeypatch.setattr("torch.get_num_threads", lambda: recipe.CORES)
         monkeypatch.setattr("torch.set_num_threads", lambda count: None)
         found.add(speed())
     assert found == {1.0}

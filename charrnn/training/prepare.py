@@ -24,12 +24,12 @@ from charrnn.text.encodings import Note, unnoted
 from charrnn.text.source import Source, comes_once
 from charrnn.text.split import Parts
 from charrnn.tokenizer import TOKENIZERS, Tokenizer
-from charrnn.training import checkpoint, choices, transfer
-from charrnn.training.choices import FINE_TUNING_LR, LIMITS, SHAPE, choose
+from charrnn.training import checkpoint, fine_tuning, recipe
 from charrnn.training.corpus import SAMPLE, Corpus, kept
+from charrnn.training.fine_tuning import Origin
+from charrnn.training.recipe import FINE_TUNING_LR, LIMITS, SHAPE, choose
 from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer
-from charrnn.training.transfer import Origin
 
 MAX_VOCAB_SIZE = 1_000_000
 HELD_OUT = 100_000  # characters, more than are ever typed to tune
@@ -75,7 +75,7 @@ def begin(
     tokenize: Callable[[str], Tokenizer] = partial(TOKENIZERS[level].train, vocab_size=vocab_size)
     origin = None
     if parent:
-        origin, old_model = transfer.find(parent)
+        origin, old_model = fine_tuning.find(parent)
         level, tokenize = old_model.tokenizer.level, old_model.tokenizer.extended
         shape = {name: getattr(old_model.config, name) for name in SHAPE}
         options = {"lr": FINE_TUNING_LR} | options | shape
@@ -89,17 +89,17 @@ def begin(
     corpus = _prepare(source, training, tokenize, note, advise=True)
     if origin:
         corpus = replace(corpus, old=origin.held_out(corpus.tokenizer))
-    speed = choices.speed() if where.type == "cpu" else None
+    speed = recipe.speed() if where.type == "cpu" else None
     model, training = _configure(
         level, len(corpus.train), corpus.tokenizer.vocab_size, options, speed or 1.0
     )
     trainer = Trainer(model, training, corpus, where)
     if parent:
-        transfer.take_over(trainer.network, corpus.tokenizer, old_model)
+        fine_tuning.take_over(trainer.network, corpus.tokenizer, old_model)
         trainer.remember()
     run = Run(path, source, origin)
     run.speed = speed
-    run.command = choices.command(source, level, vocab_size, parent, model, training)
+    run.command = recipe.command(source, level, vocab_size, parent, model, training)
     return trainer, run
 
 

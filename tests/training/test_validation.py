@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from charrnn.config import ModelConfig
-from charrnn.training.evaluate import FEW, Losses, evaluate
 from charrnn.training.network import Network
+from charrnn.training.validation import FEW, Losses, evaluate
 
 
 def noise(count: int, seed: int = 0) -> torch.Tensor:
