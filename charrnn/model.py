@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from charrnn import runs
+from charrnn.arrays import Array
 from charrnn.config import SamplingConfig, StopConfig, require
 from charrnn.errors import ModelFileError
 from charrnn.generation.batch import Part, Sample, generate
 from charrnn.network import model_file
-from charrnn.network.cells import Array
 from charrnn.network.engine import Engine
 from charrnn.network.model_file import ModelFile
 from charrnn.scoring import Score, Tell, score, surprises, untold

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from charrnn.network.cells import Array
+from charrnn.arrays import Array, Ids, bits
 from charrnn.network.engine import Engine, log_softmax
 from charrnn.text.blocks import chunks
-from charrnn.tokenizer import ESCAPE_NATS, Ids, Tokenizer
+from charrnn.tokenizer import ESCAPE_NATS, Tokenizer
 
 STREAMS = 32  # a long text is read at this many places at once, which is many times faster,
 CONTEXT = 512  # each after reading this many tokens before it, so that little is forgotten
@@ -53,8 +53,8 @@ class Score:
             "chars": self.chars,
             "tokens": self.tokens,
             "words": self.words,
-            "bpc": nats_per_char / math.log(2),
-            "bpb": self.nats / max(1, self.bytes) / math.log(2),
+            "bpc": bits(nats_per_char),
+            "bpb": bits(self.nats / max(1, self.bytes)),
             "nats_per_char": nats_per_char,
             "perplexity": _perplexity(self.nats, self.tokens),
             "word_perplexity": _perplexity(self.nats, self.words),

@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import strategies as st
 
-from charrnn.network.cells import Array
+from charrnn.arrays import Array
 
 NASTY = {
     "empty": "",

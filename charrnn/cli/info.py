@@ -5,8 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from charrnn.arrays import bits
 from charrnn.cli.options import Debug, Json, ModelOption, Quiet, say_which
-from charrnn.display.console import Ui, bits, duration, write_json, write_text
+from charrnn.display.console import Ui, duration, write_json, write_text
 from charrnn.errors import UsageError
 
 

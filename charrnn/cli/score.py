@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
+from charrnn.arrays import bits
 from charrnn.cli.options import (
     Debug,
     Delimiter,
@@ -20,13 +21,13 @@ from charrnn.cli.options import (
     Texts,
     say_which,
 )
-from charrnn.display.console import Ui, bits, printable, write_coloured, write_json
+from charrnn.display.console import Ui, printable, write_coloured, write_json
 from charrnn.display.working import Working
 from charrnn.errors import TextError, UsageError
 
 if TYPE_CHECKING:
+    from charrnn.arrays import Array
     from charrnn.model import Model
-    from charrnn.network.cells import Array
     from charrnn.text.source import Source
 
 BATCH = 64  # lines scored side by side,

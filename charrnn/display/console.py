@@ -6,7 +6,6 @@ that steers a terminal. (`generate` alone writes text as it is, where no termina
 """
 
 import json
-import math
 import os
 import re
 import sys
@@ -125,10 +124,6 @@ def write_raw(text: str) -> None:
     """Write to standard error at once, past all buffers: safe in a signal handler."""
     with suppress(OSError):
         os.write(STDERR, text.encode())
-
-
-def bits(nats: float) -> float:
-    return nats / math.log(2)
 
 
 def duration(seconds: float) -> str:

@@ -6,12 +6,12 @@ from typing import TextIO
 
 import numpy as np
 
+from charrnn.arrays import LN2, Array
 from charrnn.display.console import printable
-from charrnn.network.cells import Array
 
 # Bits per character from which a colour holds: xterm's, light to red, under black letters.
 COLOURS = {0.0: None, 1.0: 230, 2.0: 223, 4.0: 216, 6.0: 209, 9.0: 203}
-LIMITS = np.array([*COLOURS])[1:] * np.log(2)
+LIMITS = np.array([*COLOURS])[1:] * LN2
 
 
 def coloured(stream: TextIO) -> bool:

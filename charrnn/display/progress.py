@@ -5,7 +5,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from charrnn.display.console import Ui, bits, duration, printable, write_raw
+from charrnn.arrays import bits
+from charrnn.display.console import Ui, duration, printable, write_raw
 from charrnn.events import (
     Done,
     Event,

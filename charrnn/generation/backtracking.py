@@ -3,7 +3,7 @@
 from itertools import accumulate
 from typing import NamedTuple
 
-from charrnn.network.cells import Array
+from charrnn.arrays import Array
 from charrnn.text.copy_index import Guard, WordRuns
 from charrnn.tokenizer import Tokenizer
 

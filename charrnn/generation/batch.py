@@ -11,17 +11,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.arrays import Array, Ids, Mask
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.generation.backtracking import MOST_BANS, Draft, Drawn
-from charrnn.generation.filters import Mask
 from charrnn.generation.sampling import Sampler
 from charrnn.generation.stopping import Ending
 from charrnn.generation.text_bias import TextBias
-from charrnn.network.cells import Array
 from charrnn.network.engine import Engine, Streams, log_softmax
 from charrnn.scoring import spread
 from charrnn.text.copy_index import WordRuns
-from charrnn.tokenizer import Ids, Joints, Tokenizer
+from charrnn.tokenizer import Joints, Tokenizer
 
 BATCH = 64  # texts written side by side
 SEED_TOKENS = 1 << 13  # that are read at the end of a seed: what stands before them is forgotten

@@ -12,15 +12,11 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from charrnn.arrays import LN2, Array, Ids, Mask
 from charrnn.errors import ModelFileError
 from charrnn.generation.spelling import Spelling
-from charrnn.network.cells import Array
 from charrnn.network.engine import log_softmax
-from charrnn.tokenizer import Ids, Joints
-
-Mask = NDArray[np.bool_]
-
-LN2 = np.float32(np.log(2))
+from charrnn.tokenizer import Joints
 
 
 def bias(logits: Array, added: Array) -> Array:

@@ -6,13 +6,13 @@ from itertools import compress
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.arrays import LN2, Array, Ids, Mask
 from charrnn.config import SamplingConfig
 from charrnn.errors import UsageError
-from charrnn.generation.filters import FILTERS, LIMITS, LN2, Context, Mask
+from charrnn.generation.filters import FILTERS, LIMITS, Context
 from charrnn.generation.spelling import Spelling
-from charrnn.network.cells import Array
 from charrnn.network.engine import log_softmax
-from charrnn.tokenizer import Ids, Joints
+from charrnn.tokenizer import Joints
 
 MEMORY = 16_384  # tokens among which no_repeat_ngram looks for repeats
 SPARE = 512  # more of them are kept, so that some can be taken back

@@ -24,7 +24,7 @@ from itertools import compress, pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.network.cells import Array
+from charrnn.arrays import Array, Floats, Mask
 from charrnn.tokenizer import Joints
 
 LONGEST = 40  # maximum tokens held back for one word (the pretokenizer's maximum in letters)
@@ -35,9 +35,6 @@ ROUNDING = 1e-4  # tolerance of float32 sums, in nats
 NEGLIGIBLE = 1e-3  # probability of going on, relative to the likeliest token, that is ignored
 FAR = 30.0  # nats that the logits may fall before they are shifted back, against underflow
 SMALL = 1e-12  # sums below this are recomputed on their own scale, as terms may have underflowed
-
-Mask = NDArray[np.bool_]
-Wide = NDArray[np.float64]
 
 
 @dataclass(slots=True)
@@ -176,7 +173,9 @@ class Spelling:
         result[(end if ended else going_on).argmax()] = 0
         return result
 
-    def judge(self, drawn: NDArray[np.intp], narrowed: Array, reached: Wide, uniform: Wide) -> None:
+    def judge(
+        self, drawn: NDArray[np.intp], narrowed: Array, reached: Floats, uniform: Floats
+    ) -> None:
         """Go on with a token in each text, and find in `held` which words are kept.
 
         Args:
@@ -218,7 +217,7 @@ class Spelling:
         likely = word.weight >= word.least and word.logp >= word.floor - ROUNDING
         return likely or len(word.tried) >= MOST
 
-    def _need(self, word: _Word, row: int, narrowed: Array, reached: Wide, u: float) -> None:
+    def _need(self, word: _Word, row: int, narrowed: Array, reached: Floats, u: float) -> None:
         """Find how likely a word has to be that begins with this token."""
         base = self._log_end(row) if word.an_end else _log(sum(self._masses[row]))
         word.logp = self._log(row, word.first) - base

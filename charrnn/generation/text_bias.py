@@ -5,8 +5,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from charrnn.arrays import Array
 from charrnn.errors import UsageError
-from charrnn.network.cells import Array
 from charrnn.tokenizer import Tokenizer, is_half
 
 

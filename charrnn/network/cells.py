@@ -17,9 +17,9 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from charrnn.arrays import Array
+
 Step = Callable[[Array], None]
 HALF = np.float32(0.5)
 # What a unit of the cell rnn-relu gives at the most: nothing else bounds it, and a network that

@@ -10,9 +10,10 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.arrays import Array
 from charrnn.config import ModelConfig
 from charrnn.network import blas
-from charrnn.network.cells import CELLS, Array, Cell
+from charrnn.network.cells import CELLS, Cell
 
 TABLE_ROWS = 4096  # up to this vocabulary, the first layer's input product is a table of tokens
 SINGLE_ROWS = 4  # up to this many streams, a product for each is faster than one for all

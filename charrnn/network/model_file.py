@@ -21,11 +21,11 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.arrays import Array
 from charrnn.checked import check_types, is_of, kinds_of, made, parsed
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import CharrnnError, ModelFileError
 from charrnn.files import open_tensors, write_tensors
-from charrnn.network.cells import Array
 from charrnn.suggestions.mixture import BEGIN, Weights
 from charrnn.text.blocks import SHAPES
 from charrnn.text.copy_index import Index, Items, WordRuns

@@ -20,9 +20,8 @@ from charrnn.model import Model
 from charrnn.servers import jsonrpc
 from charrnn.servers.document import UNITS, Document, Position
 from charrnn.suggestions.completer import SHOWN_FROM, worth_showing
-from charrnn.suggestions.trigrams import half_word
 from charrnn.text.blocks import whole
-from charrnn.text.words import CLOSING, WORD, is_unspaced
+from charrnn.text.words import CLOSING, WORD, is_unspaced, partial_word
 
 LISTED = 0.25  # of the dial's probability is enough for a list, which disturbs less than grey text
 KEPT = 4  # documents whose states are kept, each in some tens of megabytes
@@ -279,7 +278,7 @@ class Server:
             raise Refusal(jsonrpc.INVALID_PARAMS, f"{uri} is not open")
         here = _position(document, position)
         before, line = document.before(here), document.line(here.line)
-        half = half_word(before)
+        half = partial_word(before)
         start = here._replace(column=here.column - len(half))
         word = WORD.match(line, start.column)
         # Where each character is a word, the next one is another.
@@ -295,7 +294,7 @@ class Server:
         """What the word at the cursor may become, for a list."""
         model = self._typing(cursor.uri)
         typed = _readable(cursor.before)
-        half = half_word(model.as_read(typed))  # as the suggestions go on
+        half = partial_word(model.as_read(typed))  # as the suggestions go on
         present = model.as_read(cursor.half + cursor.rest)
         items: list[Json] = []
         for word in model.extend(typed, self._count, cursor.following):

@@ -11,8 +11,7 @@ from prompt_toolkit.layout.processors import Processor, Transformation, Transfor
 from charrnn.model import Model
 from charrnn.suggestions.completer import SHOWN_FROM, Completion, worth_showing
 from charrnn.suggestions.passed_over import Attention
-from charrnn.suggestions.trigrams import half_word
-from charrnn.text.words import is_unspaced
+from charrnn.text.words import is_unspaced, partial_word
 
 
 class Answer(NamedTuple):
@@ -146,7 +145,7 @@ class Suggester:
 
 
 def _word_start(text: str) -> int:
-    return len(text) - len(half_word(text))
+    return len(text) - len(partial_word(text))
 
 
 class InnerGhost(Processor):

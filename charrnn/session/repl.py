@@ -31,9 +31,8 @@ from charrnn.session.ghost_text import Hand, InnerGhost, Suggester
 from charrnn.session.transcript import Transcript, Unsent, clean
 from charrnn.session.wrapping import WordWrap
 from charrnn.suggestions.explanation import Evidence, why
-from charrnn.suggestions.trigrams import half_word
 from charrnn.suggestions.typing_history import Learned
-from charrnn.text.words import CLOSING
+from charrnn.text.words import CLOSING, partial_word
 
 ESCAPE_SECONDS = 0.1  # a lone Esc is told from the start of an arrow key by this silence
 NOTHING = "nothing is suggested here"
@@ -235,7 +234,7 @@ class Session:
         """What may be taken and how likely it is, the keys saved, and the keys to press."""
         shown: StyleAndTextTuples = [("", f"{word}  ") for word in self._offered]
         text = get_app().current_buffer.document.text_before_cursor
-        half = half_word(text)
+        half = partial_word(text)
         for i, completion in enumerate(self.suggester.completions(text)):
             style = "class:chosen" if i == self.suggester.rank else ""
             word = completion.text.split()[0]

@@ -14,9 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.network.cells import Array
+from charrnn.arrays import Array, Ids
 from charrnn.network.engine import Engine, Streams, log_softmax
-from charrnn.tokenizer import Ids
 
 KEEP = 512  # states, at least; whoever goes back further has the text read again from a place
 KNOWN = 4  # states whose next tokens are kept: of the word, after it, and after a space

@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.network.cells import Array
+from charrnn.arrays import Array, Floats
 from charrnn.network.engine import Engine
-from charrnn.suggestions.mixture import BEGIN, FEATURES, Floats, Weights, probabilities
+from charrnn.suggestions.mixture import BEGIN, FEATURES, Weights, probabilities
 from charrnn.suggestions.passed_over import Attention
 from charrnn.suggestions.recency_cache import Recent
-from charrnn.suggestions.trigrams import LONGEST_WORD, NGram, half_word
+from charrnn.suggestions.trigrams import NGram
 from charrnn.suggestions.word_search import WordSearch
-from charrnn.text.words import is_unspaced
+from charrnn.text.words import LONGEST_WORD, is_unspaced, partial_word
 from charrnn.tokenizer import Tokenizer
 
 BEAM = 8  # texts that the network pursues at once
@@ -209,7 +209,7 @@ class Completer:
         options = self.options(typed, 1)
         if text not in options.texts:
             return None
-        word = self._apostrophes(half_word(typed) + text)
+        word = self._apostrophes(partial_word(typed) + text)
         network, trigrams = np.exp(options.features[options.texts.index(text), :2]).tolist()
         known = self._ngram.id(word)
         return Reasons(
@@ -242,7 +242,7 @@ class Completer:
         return options._replace(texts=texts)
 
     def _options(self, typed: str, k: int) -> Options:
-        half = half_word(typed)
+        half = partial_word(typed)
         if len(half) == LONGEST_WORD:  # no word is longer
             others = self._features(half, [], {}, 1.0)
             return Options([None], others, np.zeros(1, np.float32), len(half))
@@ -373,7 +373,7 @@ def worth_showing(
         knows: Tells whether a word occurs in the training text or was typed before.
         phrase: The ghost text, if it runs on beyond the word.
     """
-    half, text = half_word(typed), completion.text
+    half, text = partial_word(typed), completion.text
     within = not text[0].isspace()
     if completion.p < least or any(c.isdigit() for c in half):
         return False

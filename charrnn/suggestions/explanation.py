@@ -14,10 +14,9 @@ from charrnn.files import read_metadata
 from charrnn.model import Model
 from charrnn.runs import RESUME_KEY, RESUME_NAME
 from charrnn.suggestions.completer import Completion
-from charrnn.suggestions.trigrams import half_word
 from charrnn.text.source import Source
 from charrnn.text.split import Fingerprint
-from charrnn.text.words import LETTER, MARKS, UNSPACED, WORD
+from charrnn.text.words import LETTER, MARKS, UNSPACED, WORD, partial_word
 
 LINES = 3  # that are shown
 WIDTH = 70  # characters of each
@@ -145,7 +144,7 @@ def why(model: Model, evidence: Evidence, typed: str, completion: Completion) ->
     rest = completion.text
     if rest[0].isspace():
         typed, rest = typed + rest[0], rest[1:]
-    half = half_word(typed)
+    half = partial_word(typed)
     word = half + rest
     said = [f"{word}: {completion.p:.1%}"]
     reasons = model.reasons(typed, rest)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.network.cells import Array
+from charrnn.arrays import Array, Floats
 
 # What is known of a candidate: the columns of its features.
 FEATURES = (
@@ -25,7 +25,6 @@ TYPED = 4  # weights of their own for so many letters typed: 0, 1, 2, and 3 or m
 PRIOR = 20.0  # words that the weights to begin with count as
 ROUNDS, HALVINGS = 10, 10  # of Newton's method, and of a step of it
 
-Floats = NDArray[np.float64]
 Weights = Floats  # [TYPED, len(FEATURES)]
 
 # What fitted the middle of tinyshakespeare, for a network of ten minutes.

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.suggestions.trigrams import half_word
-from charrnn.text.words import WORD
+from charrnn.text.words import WORD, partial_word
 
 LEAST = 1e-9  # that a factor becomes
 
@@ -66,7 +65,7 @@ class Attention:
         # (Of what is taken, a phrase may be more than was shown as a word, a word of it less.)
         passed = [text for text in shown if not (taken and _begins(text, taken))]
         self._passed.update(_words(before, passed))
-        here = len(typed) - len(half_word(typed))
+        here = len(typed) - len(partial_word(typed))
         for place in [place for place in self._passed if place[0] < here]:
             times = self._passed.pop(place)
             start, word = place
@@ -77,7 +76,7 @@ class Attention:
 
 def _words(typed: str, texts: Iterable[str]) -> list[tuple[int, str]]:
     """Where the word stands that each text makes after what was typed, and the word."""
-    half = half_word(typed)
+    half = partial_word(typed)
     here, there = len(typed) - len(half), len(typed) + 1
     return [(there, text[1:]) if text[:1].isspace() else (here, half + text) for text in texts]
 

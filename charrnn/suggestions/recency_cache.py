@@ -14,7 +14,7 @@ from heapq import nlargest
 from typing import NamedTuple
 
 from charrnn.suggestions.secrets import LINE, public_words
-from charrnn.suggestions.trigrams import LAST_CODE_POINT
+from charrnn.text.words import LAST_CODE_POINT
 
 HALF_LIFE = 200.0  # words
 NEVER = -math.inf

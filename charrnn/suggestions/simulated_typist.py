@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.network.cells import Array
+from charrnn.arrays import Array
 from charrnn.suggestions.completer import Completion, best, ranked, worth_showing
 from charrnn.suggestions.passed_over import Attention
-from charrnn.suggestions.trigrams import LONGEST_WORD, NGram, half_word
-from charrnn.text.words import WORD
+from charrnn.suggestions.trigrams import NGram
+from charrnn.text.words import LONGEST_WORD, WORD, partial_word
 
 SHOWN = (1, 3, 5)  # candidates that are looked at
 DIAL = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # least probability that is shown
@@ -222,7 +222,7 @@ class WordList:
         self._p = ngram.one
 
     def extend(self, typed: str, k: int, attention: Attention | None = None) -> list[Completion]:
-        half = half_word(typed)
+        half = partial_word(typed)
         before = typed[: len(typed) - len(half)]
         if before != self._before:
             self._before, self._p = before, self._after(before)

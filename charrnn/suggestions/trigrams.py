@@ -15,30 +15,16 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.network.cells import Array
+from charrnn.arrays import Array
 from charrnn.text.blocks import chunks
-from charrnn.text.words import JOINERS, MARKS, UNSPACED, WORD, is_unspaced
+from charrnn.text.words import JOINERS, LAST_CODE_POINT, LONGEST_WORD, MARKS, UNSPACED, WORD
 
 TOKEN = re.compile(rf"{WORD.pattern}|[^\w\s]|_|\n")
 NO_WORD = re.compile(rf"[^\w{UNSPACED}{MARKS}{JOINERS}]")  # what stands in none
-LONGEST_WORD = 100  # characters; the longer ones are no words
 MOST_TOKENS = 65_535  # distinct; ids fit 16 bits
 MOST_ENTRIES = 400_000  # of each order, the commonest
-LAST_CODE_POINT = "\U0010ffff"
 
 Keys = NDArray[np.int64]
-
-
-def half_word(text: str) -> str:
-    """Return the word at the end of a text, which may go on; empty if there is none.
-
-    Of a longer run it is the last LONGEST_WORD characters.
-    """
-    end = text[-2 * LONGEST_WORD :].rpartition(" ")[2]
-    for word in WORD.finditer(end):
-        if word.end() >= len(end) - (end[-1] in JOINERS):
-            return "" if is_unspaced(word[0]) else end[word.start() :][-LONGEST_WORD:]
-    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from charrnn.arrays import Floats
 from charrnn.suggestions.completer import TINY, Completer, Completion, Options, ranked
-from charrnn.suggestions.mixture import FEATURES, Choice, Floats, Weights, fit
+from charrnn.suggestions.mixture import FEATURES, Choice, Weights, fit
 from charrnn.suggestions.passed_over import Attention
 from charrnn.suggestions.simulated_typist import User, completable, type_word
 from charrnn.text.words import is_unspaced

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.network.cells import Array
+from charrnn.arrays import Array, Floats, Ids
 from charrnn.network.engine import Engine
 from charrnn.suggestions.adaptive_network import Reader
-from charrnn.suggestions.mixture import Floats
-from charrnn.suggestions.trigrams import LAST_CODE_POINT
 from charrnn.text.blocks import chunks
-from charrnn.text.words import JOINERS, LETTER, MARKS, is_unspaced
-from charrnn.tokenizer import Ids, Tokenizer, is_half
+from charrnn.text.words import JOINERS, LAST_CODE_POINT, LETTER, MARKS, is_unspaced
+from charrnn.tokenizer import Tokenizer, is_half
 
 HALVES = "\udc80-\udcff"  # bytes of characters that are not complete
 IN_WORD = re.compile(rf"(?:{LETTER}|[{MARKS}{JOINERS}])*[{HALVES}]{{0,3}}")

@@ -6,6 +6,8 @@ Preparing the patterns takes some milliseconds: commands that seldom need them i
 import re
 import unicodedata
 
+LONGEST_WORD = 100  # maximum characters of a word; a longer run is none (not tuned)
+LAST_CODE_POINT = "\U0010ffff"  # sorts after whatever else follows a prefix
 JOINERS = "'’\u200c\u200d-"  # inside a word, never at its end; two of them have no width
 # Stand next to the word before them.
 CLOSING = ",.;:!?)]}…\"'”’»，。、；：！？）」』】》"
@@ -37,3 +39,15 @@ WORD = re.compile(rf"{LETTER}++(?:[{JOINERS}]?{LETTER}++|(?![\0-\u02ff])[{MARKS}
 def is_unspaced(text: str) -> bool:
     """Whether a text begins with a character that is a word, since its script has no spaces."""
     return text > "\u0e00" and bool(re.match(f"[{UNSPACED}]", text))
+
+
+def partial_word(text: str) -> str:
+    """Return the word at the end of a text, which may go on; empty if there is none.
+
+    Of a longer run it is the last LONGEST_WORD characters.
+    """
+    end = text[-2 * LONGEST_WORD :].rpartition(" ")[2]
+    for word in WORD.finditer(end):
+        if word.end() >= len(end) - (end[-1] in JOINERS):
+            return "" if is_unspaced(word[0]) else end[word.start() :][-LONGEST_WORD:]
+    return ""

@@ -2,15 +2,7 @@
 
 from typing import Any
 
-from charrnn.tokenizer.base import (
-    ESCAPE_NATS,
-    UNKNOWN,
-    Ids,
-    Joints,
-    Tokenizer,
-    code_points,
-    is_half,
-)
+from charrnn.tokenizer.base import ESCAPE_NATS, UNKNOWN, Joints, Tokenizer, code_points, is_half
 from charrnn.tokenizer.bpe import BpeTokenizer
 from charrnn.tokenizer.characters import ByteTokenizer, CharTokenizer
 from charrnn.tokenizer.pretokenizer import PieceTokenizer
@@ -23,7 +15,6 @@ __all__ = [
     "BpeTokenizer",
     "ByteTokenizer",
     "CharTokenizer",
-    "Ids",
     "Joints",
     "PieceTokenizer",
     "Tokenizer",

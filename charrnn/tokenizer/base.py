@@ -17,10 +17,9 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.arrays import Ids
 from charrnn.errors import TextError
 from charrnn.text.blocks import chunks
-
-Ids = NDArray[np.int32]
 
 CODE_POINTS = 0x110000
 ESCAPE_NATS = math.log(CODE_POINTS)  # any code point, all alike

@@ -5,7 +5,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, Self
 
-from charrnn.tokenizer.base import UNKNOWN, Ids, checked_tokens, common_characters
+from charrnn.arrays import Ids
+from charrnn.tokenizer.base import UNKNOWN, checked_tokens, common_characters
 from charrnn.tokenizer.pretokenizer import RARE, PieceTokenizer, learn, tokens_by_id
 
 MAX_BPE = 16_384  # with the characters; the square root of the text's length is less as a rule

@@ -6,9 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from charrnn.arrays import Ids
 from charrnn.config import require
 from charrnn.tokenizer.base import (
-    Ids,
     Tokenizer,
     checked_tokens,
     code_points,

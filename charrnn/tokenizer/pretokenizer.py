@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from charrnn.arrays import Ids
 from charrnn.text.blocks import END, chunks
-from charrnn.tokenizer.base import Ids, Tokenizer, code_points
+from charrnn.tokenizer.base import Tokenizer, code_points
 
 if TYPE_CHECKING:
     import tokenizers

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from charrnn.arrays import Ids
 from charrnn.text.words import is_unspaced
-from charrnn.tokenizer.base import MAX_CHARACTERS, UNKNOWN, Ids, Joints, common_characters
+from charrnn.tokenizer.base import MAX_CHARACTERS, UNKNOWN, Joints, common_characters
 from charrnn.tokenizer.pretokenizer import RARE, UNSPACED, PieceTokenizer, learn, tokens_by_id
 
 if TYPE_CHECKING:

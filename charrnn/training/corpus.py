@@ -1,6 +1,5 @@
 """A text made ready for training: its tokens, in the two parts."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Self
@@ -8,6 +7,7 @@ from typing import Any, BinaryIO, Self
 from numpy.typing import NDArray
 from torch import Tensor
 
+from charrnn.arrays import bits
 from charrnn.errors import TextError
 from charrnn.text.blocks import SHAPES
 from charrnn.text.cache import Build, Made, cached, in_memory
@@ -131,7 +131,7 @@ class Corpus:
 
     def bits_per_byte(self, nats_per_char: float) -> float:
         """From a loss over characters of the held-out part to one over its bytes."""
-        return nats_per_char * self.val_chars / self.val_bytes / math.log(2)
+        return bits(nats_per_char * self.val_chars / self.val_bytes)
 
 
 def kept(parts: Parts, build: Build, *key: Any) -> Made:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import torch
 
+from charrnn.arrays import bits
 from charrnn.errors import RunError, TrainingError
 from charrnn.events import (
     Done,
@@ -160,7 +161,7 @@ def _finish(trainer: Trainer, run: Run, pace: Pace, at_once: AtOnce) -> Iterator
         yield Transfer(trainer.step, old, val)
     yield Done(
         val_nats=val,
-        val_bpc=None if val is None else val / math.log(2),
+        val_bpc=None if val is None else bits(val),
         val_bpb=None if val is None else trainer.corpus.bits_per_byte(val),
         val_part=trainer.final_tokens / max(1, len(trainer.corpus.val)),
         steps=trainer.step,

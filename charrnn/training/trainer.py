@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from charrnn.arrays import Array
 from charrnn.config import ModelConfig, TrainingConfig
-from charrnn.network.cells import Array
 from charrnn.training import checkpoint, memory
 from charrnn.training.batching import DocumentStreams, Streams
 from charrnn.training.corpus import Corpus

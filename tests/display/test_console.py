@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.display.console import Ui, Unbroken, bits, duration, printable, to_json
+from charrnn.arrays import bits
+from charrnn.display.console import Ui, Unbroken, duration, printable, to_json
 
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e]")
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from charrnn.arrays import Array
 from charrnn.display.console import CONTROL, printable
 from charrnn.display.highlight import COLOURS, coloured, shade
-from charrnn.network.cells import Array
 from tests.strategies import NASTY, texts
 
 SEQUENCE = re.compile(r"\x1b\[(?:0|30;48;5;(\d+))m")

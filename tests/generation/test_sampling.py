@@ -12,13 +12,12 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from charrnn.arrays import Array, Ids
 from charrnn.config import SamplingConfig
 from charrnn.errors import ModelFileError
 from charrnn.generation import filters, sampling
 from charrnn.generation.filters import FILTERS, Context
 from charrnn.generation.sampling import Sampler
-from charrnn.network.cells import Array
-from charrnn.tokenizer import Ids
 from tests.strategies import logits as logits_of_rows
 
 CLOSE = 1e-5  # probabilities of float32 logits agree to this,

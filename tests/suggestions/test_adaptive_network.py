@@ -5,8 +5,8 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 
+from charrnn.arrays import Array
 from charrnn.config import ModelConfig
-from charrnn.network.cells import Array
 from charrnn.network.engine import Engine, log_softmax
 from charrnn.suggestions.adaptive_network import AT_ONCE, KEEP, PLACES, ROUND, Reader
 

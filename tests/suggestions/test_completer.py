@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from charrnn.arrays import Array
 from charrnn.config import ModelConfig
-from charrnn.network.cells import Array
 from charrnn.network.engine import Engine, log_softmax
 from charrnn.suggestions import completer
 from charrnn.suggestions.adaptive_network import Reader

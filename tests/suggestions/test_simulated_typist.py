@@ -9,8 +9,7 @@ from hypothesis import given
 from charrnn.suggestions.completer import Completion, ranked
 from charrnn.suggestions.passed_over import Attention
 from charrnn.suggestions.simulated_typist import Keystrokes, Suggest, User, completable, type_text
-from charrnn.suggestions.trigrams import LONGEST_WORD
-from charrnn.text.words import WORD
+from charrnn.text.words import LONGEST_WORD, WORD
 from tests.strategies import texts
 
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.suggestions import trigrams
-from charrnn.suggestions.trigrams import TOKEN, NGram, half_word
+from charrnn.suggestions.trigrams import TOKEN, NGram
+from charrnn.text.words import LONGEST_WORD, partial_word
 from tests.strategies import NASTY, texts
 
 SMALL = st.text(st.sampled_from("aAb ,\n"), max_size=120)
@@ -102,7 +103,7 @@ def test_nasty(text: str) -> None:
 def test_counts(text: str) -> None:
     """Counts are those of the tokens."""
     model = NGram.build(text)
-    counts = Counter(token[: trigrams.LONGEST_WORD] for token in TOKEN.findall(text))
+    counts = Counter(token[:LONGEST_WORD] for token in TOKEN.findall(text))
     assert dict(zip(model.tokens, model.counts.tolist(), strict=True)) == counts
 
 
@@ -119,12 +120,12 @@ def test_counts(text: str) -> None:
         ("a--", ""),
         ("under_sc", "sc"),
         ("état-ma", "état-ma"),
-        ("x" * 500, "x" * trigrams.LONGEST_WORD),
+        ("x" * 500, "x" * LONGEST_WORD),
     ],
 )
 def test_half_word(text: str, half: str) -> None:
     """The word that is being typed."""
-    assert half_word(text) == half
+    assert partial_word(text) == half
 
 
 @pytest.mark.parametrize("part", ["a", "a-", "e\u0301", "e\u0308\u0323", "ab'"])
@@ -132,7 +133,7 @@ def test_long_half_word(part: str) -> None:
     """Of a run of letters and what joins them, the end is as long as a word can be."""
     run = part * 300
     for end in range(len(run) - 6, len(run) + 1):
-        assert half_word("The " + run[:end]) == run[end - trigrams.LONGEST_WORD : end]
+        assert partial_word("The " + run[:end]) == run[end - LONGEST_WORD : end]
 
 
 def test_starting_with() -> None:

@@ -13,7 +13,8 @@ from charrnn.suggestions import tuning
 from charrnn.suggestions.completer import Completer
 from charrnn.suggestions.mixture import BEGIN
 from charrnn.suggestions.simulated_typist import WordList, type_text
-from charrnn.suggestions.trigrams import LONGEST_WORD, NGram
+from charrnn.suggestions.trigrams import NGram
+from charrnn.text.words import LONGEST_WORD
 from tests.models import CORPUS
 
 NGRAM = NGram.build(CORPUS)

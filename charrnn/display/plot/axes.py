@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charrnn.display.console import bits
+from charrnn.arrays import bits
 from charrnn.display.plot.log import Log, Values, largest
 
 DAY = 86400.0

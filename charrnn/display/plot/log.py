@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.display.console import bits, duration, printable
+from charrnn.arrays import LN2, bits
+from charrnn.display.console import duration, printable
 from charrnn.errors import RunError
 from charrnn.files import check_regular, spelled
 from charrnn.runs import LOG_NAME, Chosen, find
@@ -23,7 +24,6 @@ from charrnn.runs import LOG_NAME, Chosen, find
 Values = NDArray[np.float64]
 Row = dict[str, Any]
 
-LOG2 = math.log(2)
 CARRIED = ("step", "epoch", "seconds", "val_nats")  # so that each has a time and a score
 AXES = {  # what runs are drawn over: the field that tells it, and its name
     "seconds": ("seconds", "training time"),
@@ -74,7 +74,7 @@ class Log:
     def losses(self, by: str) -> tuple[Values, Values]:
         """The bits per character to judge the run by, over one of AXES."""
         event, name = ("validation", "val_nats") if self.held_out else ("step", "loss")
-        return self.x(event, by), self.column(event, name) / LOG2
+        return self.x(event, by), self.column(event, name) / LN2
 
     @property
     def best_nats(self) -> float:

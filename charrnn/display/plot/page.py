@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from charrnn.display.console import bits, printable
+from charrnn.arrays import LN2, bits
+from charrnn.display.console import printable
 from charrnn.display.plot.axes import SHARES, Axis, log_axis, loss_axis, x_axis, zero_axis
-from charrnn.display.plot.log import AXES, LOG2, Log, Row, Values, number, shown, time_shown
+from charrnn.display.plot.log import AXES, Log, Row, Values, number, shown, time_shown
 
 POINTS, DOTS, SAMPLES = 1000, 200, 40  # of one line or run: a day's page stays small
 COLOURS = 6
@@ -85,7 +86,7 @@ def _charts(runs: Sequence[Log], by: str) -> str:
         return np.concatenate([run.column("step", field) for run in runs])
 
     def lines(up: Axis, event: str, field: str, name: str, style: str = "") -> str:
-        unit, paths = (LOG2 if up is loss else 1.0), ""
+        unit, paths = (LN2 if up is loss else 1.0), ""
         for i, run in enumerate(runs):
             d = _path(across.at(run.x(event, by)), 1 - up.at(run.column(event, field) / unit))
             label = _text(name if len(runs) == 1 else f"{run.name}, {name}")
@@ -94,7 +95,7 @@ def _charts(runs: Sequence[Log], by: str) -> str:
         return paths
 
     across = x_axis(runs, by)
-    loss = loss_axis(runs, by, 8, (values("loss") / LOG2).tolist())
+    loss = loss_axis(runs, by, 8, (values("loss") / LN2).tolist())
     rate, speed = zero_axis(values("lr")), zero_axis(values("tokens_per_second"))
     norm = log_axis(values("norm"))
     losses = lines(loss, "step", "loss", "training", "thin")
