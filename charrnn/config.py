@@ -3,9 +3,9 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from charrnn.errors import UsageError
-from charrnn.network.cells import CELLS
 
 MOST_THREADS = 1024  # more than any step can use; a system may refuse to start so many
 # The largest values allowed: far more than is of use, and so little that nothing overflows.
@@ -23,6 +23,7 @@ MOST = {
     "steps": 10**12,
     "patience": 10**9,
 }
+CellName = Literal["lstm", "gru", "rnn", "rnn-relu"]  # the keys of network.cells.CELLS
 DIAL = {"quiet": 0.7, "normal": 0.4, "eager": 0.0}  # in plain words; see `dial`
 
 
@@ -47,7 +48,7 @@ class ModelConfig:
 
     Attributes:
         vocab_size: tokens the network knows, V.
-        cell: a key of CELLS.
+        cell: a CellName.
         layers: recurrent layers on top of each other, L.
         hidden: units in each layer, H.
         embedding: size of a token's vector, E.
@@ -63,7 +64,8 @@ class ModelConfig:
     tied: bool = False
 
     def __post_init__(self) -> None:
-        require(self.cell in CELLS, f"no cell named {self.cell!r}; use one of {', '.join(CELLS)}")
+        cells = get_args(CellName)
+        require(self.cell in cells, f"no cell named {self.cell!r}; use one of {', '.join(cells)}")
         for name in ("vocab_size", "layers", "hidden", "embedding"):
             size = getattr(self, name)
             allowed = type(size) is int and 1 <= size <= MOST[name]
@@ -71,26 +73,6 @@ class ModelConfig:
         same = self.embedding == self.hidden
         fields = ("tied", "embedding", "hidden")
         require(same or not self.tied, "tied needs embedding to be as large as hidden", *fields)
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Name and shape of every tensor in a model file; G is the cell's gates times H."""
-        gates = CELLS[self.cell].gates * self.hidden
-        shapes: dict[str, tuple[int, ...]] = {"embedding": (self.vocab_size, self.embedding)}
-        for layer in range(self.layers):
-            inputs = self.hidden if layer else self.embedding
-            shapes |= {
-                f"layers.{layer}.input": (gates, inputs),
-                f"layers.{layer}.recurrent": (gates, self.hidden),
-                f"layers.{layer}.input_bias": (gates,),
-                f"layers.{layer}.recurrent_bias": (gates,),
-            }
-        if not self.tied:
-            shapes["output"] = (self.vocab_size, self.hidden)
-        return shapes | {"output_bias": (self.vocab_size,)}
-
-    @property
-    def parameters(self) -> int:
-        return sum(math.prod(shape) for shape in self.shapes().values())
 
 
 @dataclass(frozen=True)

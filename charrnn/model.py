@@ -23,6 +23,7 @@ from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.normalisation import normalised
 
 if TYPE_CHECKING:
+    from charrnn.generation.template import Piece
     from charrnn.suggestions.completer import Completer, Completion, Reasons
     from charrnn.suggestions.passed_over import Attention
     from charrnn.suggestions.trigrams import NGram
@@ -122,6 +123,35 @@ class Model:
             self.engine, self.file.tokenizer, self._start, samples, stop, random_seed, scored, avoid
         )
 
+    def fill(
+        self,
+        pieces: "Sequence[Piece]",
+        samples: Iterable[Sample],
+        tries: int,
+        random_seed: int,
+        scored: bool = False,
+        avoid_copying: bool = False,
+    ) -> Iterator[Part]:
+        """Fill the gaps of a template; see charrnn.generation.template.fill.
+
+        Args:
+            pieces: of the template.
+            samples: with empty seeds, one for each text.
+            tries: candidates sampled for each gap; the best fit is kept.
+            random_seed: with a sample's key, decides what is drawn.
+            scored: whether to find the surprisal of each character.
+            avoid_copying: as in `write`.
+        """
+        from charrnn.generation.template import Writer, fill
+
+        def write(samples: Sequence[Sample], stop: StopConfig) -> Iterator[Part]:
+            return self.write(samples, stop, random_seed, avoid_copying=avoid_copying)
+
+        def count(text: str) -> int:
+            return len(self.file.tokenizer.encode(text))
+
+        return fill(pieces, samples, tries, Writer(write, self.surprise, count), scored)
+
     def _read(self, sample: Sample) -> Sample:
         """Change a sample's seed and biases to what `as_read` makes of them."""
         sample.seed = self.as_read(sample.seed)
@@ -205,8 +235,9 @@ class Model:
             earlier: words that were typed before it.
         """
         from charrnn.suggestions.completer import Completer
+        from charrnn.suggestions.mixture import from_names
 
-        weights = self.file.mixture
+        weights = from_names(self.file.mixture or {})
         return Completer(
             self.engine, self.file.tokenizer, self._start, self.ngram, weights, recent, earlier
         )

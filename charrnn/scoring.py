@@ -11,6 +11,7 @@ from charrnn.arrays import Array, Ids, bits
 from charrnn.network.engine import Engine, log_softmax
 from charrnn.text.blocks import chunks
 from charrnn.tokenizer import ESCAPE_NATS, Tokenizer
+from charrnn.tokenizer.base import spread
 
 STREAMS = 32  # a long text is read at this many places at once, which is many times faster,
 CONTEXT = 512  # each after reading this many tokens before it, so that little is forgotten
@@ -127,23 +128,6 @@ def _of_characters(tokenizer: Tokenizer, ids: Ids, nats: Array) -> Array:
     escaped = ids >= tokenizer.vocab_size
     nats = nats + np.where(escaped, np.float32(ESCAPE_NATS), np.float32(0))
     return spread(nats, [*map(len, map(tokenizer.decoder(), ids.tolist()))])
-
-
-def spread(nats: Array, lengths: Sequence[int]) -> Array:
-    """The surprise of each character, float32 [sum(lengths)], from that of tokens.
-
-    Args:
-        nats: of each token, float32 [N].
-        lengths: characters that each token completes. Its surprise is spread evenly over them;
-            that of one which completes none goes to the next.
-    """
-    complete = np.flatnonzero(lengths)
-    if not len(complete):
-        return np.zeros(0, np.float32)
-    first = np.append(0, complete[:-1] + 1)
-    sums = np.add.reduceat(nats[: complete[-1] + 1], first)
-    counts = np.array(lengths)[complete]
-    return np.repeat(sums / counts.astype(np.float32), counts)
 
 
 class _Span(NamedTuple):

@@ -5,6 +5,7 @@ import numpy as np
 from charrnn.config import ModelConfig, StopConfig
 from charrnn.generation.batch import Sample
 from charrnn.model import Model
+from charrnn.network.cells import tensor_shapes
 from charrnn.network.model_file import ModelFile
 from charrnn.tokenizer import Tokenizer
 
@@ -34,7 +35,7 @@ def random_model(
     rng = np.random.default_rng(0)
     weights = {
         name: (0.5 * rng.standard_normal(shape)).astype(np.float32)
-        for name, shape in config.shapes().items()
+        for name, shape in tensor_shapes(config).items()
     }
     if cell == "rnn-relu":  # an unbounded unit must forget
         weights |= {name: w * 0.3 for name, w in weights.items() if name.endswith("recurrent")}

@@ -7,7 +7,7 @@ import pytest
 
 from charrnn.config import ModelConfig, SamplingConfig, StopConfig, TrainingConfig
 from charrnn.errors import UsageError
-from charrnn.network.cells import CELLS
+from charrnn.network.cells import CELLS, parameter_count, tensor_shapes
 
 NAN, INF = math.nan, math.inf
 HUGE = 10**400
@@ -18,7 +18,7 @@ class TestModelConfig:
     def test_shapes(self, cell: str) -> None:
         """Every tensor has the shape that the sizes and the cell's gates give."""
         g = CELLS[cell].gates * 5
-        assert ModelConfig(11, cell, layers=2, hidden=5, embedding=3).shapes() == {
+        assert tensor_shapes(ModelConfig(11, cell, layers=2, hidden=5, embedding=3)) == {
             "embedding": (11, 3),
             "layers.0.input": (g, 3),
             "layers.0.recurrent": (g, 5),
@@ -34,14 +34,14 @@ class TestModelConfig:
 
     def test_tied(self) -> None:
         """Tied to the tokens' vectors, the output layer has no matrix of its own; sizes agree."""
-        assert "output" not in ModelConfig(11, hidden=5, embedding=5, tied=True).shapes()
+        assert "output" not in tensor_shapes(ModelConfig(11, hidden=5, embedding=5, tied=True))
         with pytest.raises(UsageError, match="as large as hidden"):
             ModelConfig(11, hidden=5, embedding=3, tied=True)
 
     def test_parameters(self) -> None:
         """The parameters are counted over all tensors."""
         lstm = 20 * 3 + 20 * 5 + 2 * 20
-        assert ModelConfig(11, "lstm", 1, 5, 3).parameters == 11 * 3 + lstm + 11 * 5 + 11
+        assert parameter_count(ModelConfig(11, "lstm", 1, 5, 3)) == 11 * 3 + lstm + 11 * 5 + 11
 
     @pytest.mark.parametrize("name", ["vocab_size", "layers", "hidden", "embedding"])
     @pytest.mark.parametrize(

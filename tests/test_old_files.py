@@ -8,6 +8,7 @@ import charrnn
 
 FILES = Path(__file__).parent / "old_files"
 WRITTEN = {
+    "char2": 'hvwtnwvwfD\tïb huwau. .xe\twuuef:x!bt .xs"',
     "char": 'isvonxsvfI\téd!howcoD!:xd\tvrrfgDx"co";xn,',
     "word": "xuvrmwtvb:\néDon't brancheswDon'ts\" branch",
     "bpe": "w crowïu sa srowia 'te n t saf the; : fi",
@@ -15,11 +16,18 @@ WRITTEN = {
 }
 
 
-@pytest.mark.parametrize("level", WRITTEN)
-def test_same_text(level: str) -> None:
-    """A file of format 1 writes, with the same random seed, what it wrote when it was made."""
-    model = charrnn.load(FILES / f"{level}.safetensors")
-    assert model.file.tokenizer.level == level
+@pytest.mark.parametrize("name", WRITTEN)
+def test_same_text(name: str) -> None:
+    """A file of format 1, or 2, writes with the same random seed what it wrote when it was made."""
+    model = charrnn.load(FILES / f"{name}.safetensors")
+    assert model.file.tokenizer.level == name.removesuffix("2")
     text = "".join(model.generate("The naïve fo", 40, temperature=1, random_seed=3))
-    assert text == WRITTEN[level]
+    assert text == WRITTEN[name]
     assert model.file.tokenizer.decode(model.file.tokenizer.encode(text + "猫")) == text + "猫"
+
+
+def test_same_suggestions() -> None:
+    """A file's trigrams and weights of suggestions give what they gave when it was made."""
+    (first,) = charrnn.load(FILES / "char2.safetensors").complete("The f", 1)
+    assert first.text == "w"
+    assert first.p == pytest.approx(0.05235, abs=1e-4)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from charrnn.errors import TextError, UsageError
 from charrnn.text import blocks
+from charrnn.text.blocks import code_points
 from charrnn.tokenizer import (
     TOKENIZERS,
     UNKNOWN,
@@ -19,7 +20,6 @@ from charrnn.tokenizer import (
     Tokenizer,
     WordTokenizer,
     base,
-    code_points,
     from_json,
     pretokenizer,
 )

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from charrnn.cli.options import Debug, Dial, Json, ModelOption, Quiet, say_which
-from charrnn.display.console import Ui, waiting, write_json, write_text
+from charrnn.display.console import Ui, write_json, write_text
 from charrnn.errors import CharrnnError, UsageError
 from charrnn.session.terminal import prefers_vi, unechoed
+from charrnn.text.source import waiting
 
 if TYPE_CHECKING:
     from charrnn.suggestions.completer import Completion

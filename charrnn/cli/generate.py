@@ -202,11 +202,11 @@ def generate(
     )
     scored = json_lines or highlight
     if template is not None:
-        from charrnn.generation.template import fill, parse
+        from charrnn.generation.template import parse
 
         tries = best_of or BEST_OF
         pieces = [piece._replace(fixed=known(piece.fixed)) for piece in parse(meant(template))]
-        parts = fill(loaded, pieces, wanted, tries, random_seed, scored, avoid_copying)
+        parts = loaded.fill(pieces, wanted, tries, random_seed, scored, avoid_copying)
     else:
         parts = loaded.write(wanted, StopConfig(**rules), random_seed, scored, avoid_copying)
     parts = in_order(parts, in_turn)

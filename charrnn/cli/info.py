@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from charrnn.arrays import bits
 from charrnn.cli.options import Debug, Json, ModelOption, Quiet, say_which
 from charrnn.display.console import Ui, duration, write_json, write_text
 from charrnn.errors import UsageError
@@ -25,6 +24,7 @@ def info(
     from charrnn import runs
     from charrnn.files import spelled
     from charrnn.network import model_file
+    from charrnn.network.cells import parameter_count
 
     if run and model:
         raise UsageError("both RUN and -m are given", "give one of them")
@@ -35,7 +35,7 @@ def info(
         "bytes": path.stat().st_size,
         "level": found.tokenizer.level,
         **asdict(found.config),
-        "parameters": found.config.parameters,
+        "parameters": parameter_count(found.config),
     }
     # A file may claim anything of its training, but not what it is.
     facts |= {name: value for name, value in found.training.items() if name not in facts}
@@ -47,6 +47,8 @@ def info(
 
 
 def _shown(name: str, value: Any) -> str:
+    from charrnn.arrays import bits
+
     match name, value:
         case _, None:
             return "-"

@@ -9,12 +9,10 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import IO, Any, TextIO
 
 STDERR = 2
-WAIT_SECONDS = 1.0  # after which a command says that it waits for its input
 LONGEST = 1000  # characters of an error or warning; of a longer one both ends are shown,
 ENDS = 600, 300  # so many characters of each
 # What steers a terminal, or turns the text around: all control characters but tab and line feed,
@@ -92,32 +90,6 @@ def devnull(stream: IO[Any]) -> None:
         os.close(null)
     except (OSError, ValueError):  # it is no file, or closed
         pass
-
-
-@contextmanager
-def waiting(name: str, note: Callable[[str], None], stream: TextIO | None = None) -> Iterator[None]:
-    """Say that something is waited for: from a terminal at once, else after WAIT_SECONDS.
-
-    Args:
-        name: what is waited for.
-        note: says it.
-        stream: where it comes from, if that is open already.
-    """
-    from threading import Timer
-
-    typed = stream is not None and stream.isatty()
-    end = f"; {'Ctrl-Z and Enter' if os.name == 'nt' else 'Ctrl-D'} ends it" if typed else ""
-    said = f"waiting for {name}{end}"
-    timer = Timer(WAIT_SECONDS, note, [said])
-    timer.daemon = True  # a command that ends does not wait for it
-    if typed:
-        note(said)
-    else:
-        timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def write_raw(text: str) -> None:

@@ -18,9 +18,9 @@ from charrnn.generation.sampling import Sampler
 from charrnn.generation.stopping import Ending
 from charrnn.generation.text_bias import TextBias
 from charrnn.network.engine import Engine, Streams, log_softmax
-from charrnn.scoring import spread
 from charrnn.text.copy_index import WordRuns
 from charrnn.tokenizer import Joints, Tokenizer
+from charrnn.tokenizer.base import spread
 
 BATCH = 64  # texts written side by side
 SEED_TOKENS = 1 << 13  # that are read at the end of a seed: what stands before them is forgotten

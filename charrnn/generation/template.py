@@ -1,14 +1,14 @@
 """Filling the gaps of a template, so that the text after each one fits."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from string import Formatter
 from typing import Any, NamedTuple
 
+from charrnn.arrays import Array
 from charrnn.config import StopConfig
 from charrnn.errors import UsageError
 from charrnn.generation.batch import Part, Sample
-from charrnn.model import Model
 
 KINDS = {"word": "words", "sentence": "sentences", "line": "lines", "char": "chars"}
 MOST = 1000  # characters in a gap whose kind says nothing of them
@@ -53,14 +53,26 @@ def _gap(name: str, count: str) -> StopConfig:
     return StopConfig(**limits)
 
 
+class Writer(NamedTuple):
+    """What fills gaps.
+
+    Attributes:
+        write: (samples, stop) -> their texts in parts, as batch.generate does.
+        surprisal: texts -> the surprisal (nats) of each of their characters, [len(text)] each.
+        count: text -> its tokens.
+    """
+
+    write: Callable[[Sequence[Sample], StopConfig], Iterable[Part]]
+    surprisal: Callable[[Sequence[str]], Sequence[Array]]
+    count: Callable[[str], int]
+
+
 def fill(
-    model: Model,
     pieces: Sequence[Piece],
     samples: Iterable[Sample],
     tries: int,
-    random_seed: int,
+    writer: Writer,
     scored: bool = False,
-    avoid_copying: bool = False,
 ) -> Iterator[Part]:
     """Fill a template once for each sample.
 
@@ -70,27 +82,18 @@ def fill(
     Args:
         pieces: of the template.
         samples: with empty seeds; their progress is noted in them.
-        random_seed: with a sample's key, decides what is drawn.
-        scored: whether to find the surprise of each character, fixed ones too.
-        avoid_copying: see Model.write.
+        tries: candidates sampled for each gap; the best fit is kept.
+        writer: what the gaps are filled with.
+        scored: whether to find the surprisal of each character, fixed ones too.
 
     Yields:
         Each sample's text in one part.
     """
-    return (
-        _fill(model, pieces, sample, tries, random_seed, scored, avoid_copying)
-        for sample in samples
-    )
+    return (_fill(pieces, sample, tries, writer, scored) for sample in samples)
 
 
 def _fill(
-    model: Model,
-    pieces: Sequence[Piece],
-    sample: Sample,
-    tries: int,
-    random_seed: int,
-    scored: bool,
-    avoid_copying: bool,
+    pieces: Sequence[Piece], sample: Sample, tries: int, writer: Writer, scored: bool
 ) -> Part:
     text = ""
     following = [*(piece.fixed for piece in pieces[1:]), ""]
@@ -100,15 +103,13 @@ def _fill(
             keys = [(*sample.key, i, j) for j in range(tries if after else 1)]
             candidates = [Sample(text, sample.sampling, key) for key in keys]
             written = dict.fromkeys(candidates, "")
-            for part in model.write(
-                candidates, piece.gap, random_seed, avoid_copying=avoid_copying
-            ):
+            for part in writer.write(candidates, piece.gap):
                 written[part.sample] += part.text
             tried = [_fitting(t, piece.gap, after) for t in written.values()]
-            text += _best(model, text, tried, after)
+            text += _best(writer, text, tried, after)
     sample.why = "template"
-    nats = model.surprise([text])[0]
-    sample.tokens = len(model.file.tokenizer.encode(text))
+    nats = writer.surprisal([text])[0]
+    sample.tokens = writer.count(text)
     sample.logp = -float(nats.sum())
     return Part(sample, text, nats if scored else None, True)
 
@@ -118,10 +119,10 @@ def _fitting(written: str, gap: StopConfig, after: str) -> str:
     return written.rstrip(MARKS) if gap.sentences and after[:1] in tuple(MARKS) else written
 
 
-def _best(model: Model, before: str, written: list[str], after: str) -> str:
+def _best(writer: Writer, before: str, written: list[str], after: str) -> str:
     """What makes the text after it likeliest; of nothing, or of what starts with a space, last."""
     if len(written) == 1:
         return written[0]
-    surprises = model.surprise([before + w + after for w in written])
+    surprises = writer.surprisal([before + w + after for w in written])
     costs = [float(nats[len(nats) - len(after) :].sum()) for nats in surprises]
     return min(zip([not w or w[0].isspace() for w in written], costs, written, strict=True))[2]

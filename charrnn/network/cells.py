@@ -12,6 +12,7 @@ A logistic gate is computed as sigmoid(x) = tanh(x / 2) / 2 + 1/2, which cannot 
 one call of tanh serve all gates. It is given x / 2: `Cell.prepared` halves the weights once.
 """
 
+import math
 from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.arrays import Array
+from charrnn.config import ModelConfig
 
 Step = Callable[[Array], None]
 HALF = np.float32(0.5)
@@ -137,3 +139,25 @@ CELLS = {
     "rnn": Cell(gates=1, logistic=(), states=1, one_bias=True, bind=rnn_tanh),
     "rnn-relu": Cell(gates=1, logistic=(), states=1, one_bias=True, bind=rnn_relu),
 }
+
+
+def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
+    """Return the name and shape of every tensor of a network; G is the cell's gates times H."""
+    gates = CELLS[config.cell].gates * config.hidden
+    shapes: dict[str, tuple[int, ...]] = {"embedding": (config.vocab_size, config.embedding)}
+    for layer in range(config.layers):
+        inputs = config.hidden if layer else config.embedding
+        shapes |= {
+            f"layers.{layer}.input": (gates, inputs),
+            f"layers.{layer}.recurrent": (gates, config.hidden),
+            f"layers.{layer}.input_bias": (gates,),
+            f"layers.{layer}.recurrent_bias": (gates,),
+        }
+    if not config.tied:
+        shapes["output"] = (config.vocab_size, config.hidden)
+    return shapes | {"output_bias": (config.vocab_size,)}
+
+
+def parameter_count(config: ModelConfig) -> int:
+    """Return how many parameters a network has."""
+    return sum(map(math.prod, tensor_shapes(config).values()))

@@ -46,7 +46,7 @@ class Engine:
 
     Args:
         config: the shape.
-        weights: float32 arrays as named and shaped by `config.shapes()`.
+        weights: float32 arrays with the names and shapes of cells.tensor_shapes.
 
     Attributes:
         layers: the recurrent layers.

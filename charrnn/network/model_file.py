@@ -2,9 +2,10 @@
 
 A safetensors file; its metadata holds, as JSON under "charrnn",
 
-    {"format": 1, "model": ModelConfig, "tokenizer": ..., "training": how it was trained,
+    {"format": 2, "model": ModelConfig, "tokenizer": ..., "training": how it was trained,
      "word_runs", "items": of which runs of words, and lines, the tensors of that name are an index,
-     "mixture": weights of the sources of suggestions}
+     "mixture": for each source of suggestions by name, its weights after 0, 1, 2, and 3 or more
+     letters of a word; a row for each number of letters in format 1}
 
 Beside the network's tensors are those of the trigram model, "ngram.*".
 
@@ -18,7 +19,6 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Array
@@ -26,18 +26,21 @@ from charrnn.checked import check_types, is_of, kinds_of, made, parsed
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import CharrnnError, ModelFileError
 from charrnn.files import open_tensors, write_tensors
-from charrnn.suggestions.mixture import BEGIN, Weights
-from charrnn.text.blocks import SHAPES
+from charrnn.network.cells import tensor_shapes
+from charrnn.text.blocks import SHAPES, code_points
 from charrnn.text.copy_index import Index, Items, WordRuns
-from charrnn.tokenizer import Tokenizer, code_points, from_json
+from charrnn.tokenizer import Tokenizer, from_json
 
-FORMAT = 1
+FORMAT = 2
 LONGEST_OPENING = 2000  # characters; charrnn writes two at the most
 MOST_INDEX = 1 << 20  # bytes of an index; charrnn writes half of them at the most
 # Size that no weight exceeds. From any of that size all numbers that follow are finite, so that
 # neither a probability nor a score can become NaN.
 MOST_WEIGHT = 1e9
 MOST_MIXTURE = 1e6  # size that no weight of a source of suggestions exceeds
+MIXTURE_ROWS = 4  # weights of each source
+# The columns of a row in format 1.
+OLD_SOURCES = ("network", "trigrams", "count", "recent", "followed", "other")
 WORD_RUNS = "word_runs"
 ITEMS = "items"
 I = TypeVar("I", bound=Index)  # noqa: E741
@@ -74,13 +77,14 @@ class ModelFile:
     Attributes:
         config: the network's shape.
         tokenizer: text to ids and back.
-        weights: float32 arrays as named and shaped by `config.shapes()`.
+        weights: float32 arrays with the names and shapes of cells.tensor_shapes.
         training: how it was trained, for `info`; `opening` is the text it starts from, `shape`
             that of the corpus, a key of SHAPES.
         word_runs: index of the runs of words in the training text; older files have none.
         ngram: the trigram model of the training text, as `NGram.tensors` has it, unchecked;
             empty in older files.
-        mixture: weights of the sources of suggestions, None if they were not tuned.
+        mixture: weights of each source of suggestions by its name, which need not be known here;
+            None if they were not tuned.
         items: index of the training text's lines, if each is an item.
     """
 
@@ -90,7 +94,7 @@ class ModelFile:
     training: dict[str, Any]
     word_runs: WordRuns | None = None
     ngram: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    mixture: Weights | None = None
+    mixture: Mapping[str, Sequence[float]] | None = None
     items: Items | None = None
 
 
@@ -113,7 +117,7 @@ def save(path: Path, model: ModelFile) -> None:
             tensors[name] = index.bits
     tensors |= {NGRAM + name: array for name, array in model.ngram.items()}
     if model.mixture is not None:
-        description["mixture"] = model.mixture.tolist()
+        description["mixture"] = dict(model.mixture)
     metadata = {"charrnn": json.dumps(description, ensure_ascii=False)}
     write_tensors(path, tensors, metadata)
 
@@ -153,7 +157,7 @@ def _read(path: Path, file: Any) -> ModelFile:
         raise ValueError("its tokenizer and its network differ in vocabulary size")
     if config.vocab_size < 2:
         raise ValueError("its vocabulary is empty")
-    shapes, names = config.shapes(), {*file.keys()}
+    shapes, names = tensor_shapes(config), {*file.keys()}
     beside = {name for name in names if name.startswith(NGRAM)}
     if names - beside - {WORD_RUNS, ITEMS} != {*shapes}:
         raise ValueError("its tensors are not those of its configuration")
@@ -251,11 +255,16 @@ def _index(file: Any, name: str, values: Any, kind: type[I]) -> I:
     return kind(file.get_tensor(name), every)
 
 
-def _mixture(values: Any) -> Weights:
-    rows = values if isinstance(values, list) else []
-    sizes = [len(row) if isinstance(row, list) else 0 for row in rows]
-    if sizes != [BEGIN.shape[1]] * len(BEGIN) or not all(
-        is_of(value, float) and abs(value) <= MOST_MIXTURE for row in rows for value in row
-    ):
-        raise ValueError("the weights of its suggestions are no numbers")
-    return np.array(rows, float)
+def _mixture(values: Any) -> Mapping[str, Sequence[float]]:
+    rows = values if isinstance(values, list) else []  # of format 1
+    if [len(row) if isinstance(row, list) else 0 for row in rows] == [len(OLD_SOURCES)] * 4:
+        values = dict(zip(OLD_SOURCES, map(list, zip(*rows, strict=True)), strict=True))
+    sources = values if isinstance(values, dict) else {"": ()}
+    for weights in sources.values():
+        if (
+            not isinstance(weights, list)
+            or len(weights) != MIXTURE_ROWS
+            or not all(is_of(weight, float) and abs(weight) <= MOST_MIXTURE for weight in weights)
+        ):
+            raise ValueError("the weights of its suggestions are no numbers")
+    return sources

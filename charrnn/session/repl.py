@@ -228,7 +228,7 @@ class Session:
         if not completion:
             return NOTHING
         typed = self.suggester.before + text
-        return why(self.suggester.model, self.evidence, typed, completion)
+        return why(self.suggester.model.reasons, self.evidence, typed, completion)
 
     def _toolbar(self) -> StyleAndTextTuples:
         """What may be taken and how likely it is, the keys saved, and the keys to press."""

@@ -4,17 +4,17 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple, Protocol
 
 from charrnn import runs
 from charrnn.config import dial
 from charrnn.errors import UsageError
 from charrnn.files import write_new
-from charrnn.model import load
+from charrnn.model import Model, load
+from charrnn.session.ghost_text import Hand, Suggester
+from charrnn.session.transcript import Transcript
 from charrnn.suggestions.explanation import Evidence
-
-if TYPE_CHECKING:
-    from charrnn.session.repl import Session
+from charrnn.suggestions.typing_history import Learned
 
 COMMAND = re.compile(r"/[A-Za-z]*(?= |\Z)")
 KEYS = {
@@ -38,6 +38,23 @@ KEYS = {
 }
 
 
+class Session(Protocol):
+    """What commands act on."""
+
+    name: str
+    suggester: Suggester
+    transcript: Transcript
+    hand: Hand
+    evidence: Evidence
+    learned: Learned | None
+
+    def use(self, model: Model, name: str) -> None:
+        """Suggest with this model from now on."""
+
+    def saved(self, chars: int) -> float:
+        """Return the share of keystrokes saved, of a text of so many characters."""
+
+
 def is_command(text: str) -> bool:
     """Whether a text is a command, or the beginning of one."""
     return COMMAND.match(text) is not None
@@ -48,7 +65,7 @@ def plain(text: str) -> str:
     return text.removeprefix("/") if text.startswith("//") else text
 
 
-def call(session: "Session", text: str) -> str:
+def call(session: Session, text: str) -> str:
     """Carry out a command; the answer.
 
     Raises:
@@ -81,13 +98,13 @@ def complete(text: str) -> tuple[str, list[str]]:
     return more, found if len(found) > 1 else []
 
 
-def _help(session: "Session", argument: str) -> str:
+def _help(session: Session, argument: str) -> str:
     lines = KEYS | {f"{name} {some.usage}": some.help for name, some in COMMANDS.items()}
     width = max(map(len, lines)) + 2
     return "\n".join(f"{name:{width}}{help}" for name, help in lines.items())
 
 
-def _set(session: "Session", argument: str) -> str:
+def _set(session: Session, argument: str) -> str:
     name, _, value = argument.partition(" ")
     suggester = session.suggester
     if name == "dial" and value:
@@ -99,7 +116,7 @@ def _set(session: "Session", argument: str) -> str:
     return f"dial {suggester.least:g}: {in_words(suggester.least)}; count {suggester.count}"
 
 
-def _model(session: "Session", argument: str) -> str:
+def _model(session: Session, argument: str) -> str:
     if argument:
         path = runs.find(argument)
         session.use(load(path), argument)
@@ -108,14 +125,14 @@ def _model(session: "Session", argument: str) -> str:
     return f"trained on {', '.join(training.get('texts', [])) or 'an unknown text'}"
 
 
-def _save(session: "Session", argument: str) -> str:
+def _save(session: Session, argument: str) -> str:
     if not argument:
         raise UsageError("/save needs a file", "name one: /save notes.txt")
     write_new(Path(argument).expanduser(), session.transcript.text)
     return f"{len(session.transcript.text):,} characters in {argument}"
 
 
-def _stats(session: "Session", argument: str) -> str:
+def _stats(session: Session, argument: str) -> str:
     hand, chars = session.hand, len(session.transcript.text)
     times = "suggestion" if hand.taken == 1 else "suggestions"
     return (
@@ -124,7 +141,7 @@ def _stats(session: "Session", argument: str) -> str:
     )
 
 
-def _learn(session: "Session", argument: str) -> str:
+def _learn(session: Session, argument: str) -> str:
     learned = session.learned
     if not learned:
         return "nothing is learned; start with charrnn complete --learn"
@@ -143,7 +160,7 @@ def _learn(session: "Session", argument: str) -> str:
     return f"{state}; {len(learned.words()):,} words in {learned.path}"
 
 
-def _quit(session: "Session", argument: str) -> str:
+def _quit(session: Session, argument: str) -> str:
     raise EOFError
 
 
@@ -158,7 +175,7 @@ class Command(NamedTuple):
 
     usage: str
     help: str
-    call: Callable[["Session", str], str]
+    call: Callable[[Session, str], str]
 
 
 COMMANDS = {

@@ -2,18 +2,16 @@
 
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from charrnn.checked import parsed
-from charrnn.display.console import printable
 from charrnn.errors import CharrnnError
 from charrnn.files import read_metadata
-from charrnn.model import Model
 from charrnn.runs import RESUME_KEY, RESUME_NAME
-from charrnn.suggestions.completer import Completion
+from charrnn.suggestions.completer import Completion, Reasons
 from charrnn.text.source import Source
 from charrnn.text.split import Fingerprint
 from charrnn.text.words import LETTER, MARKS, UNSPACED, WORD, partial_word
@@ -124,7 +122,7 @@ class Evidence:
         last = self.text.find("\n", end)
         first = max(first, end - WIDTH // 2)
         line = self.text[first : last if last >= 0 else None][:WIDTH]
-        return printable(" ".join(line.split()))
+        return " ".join(line.split())
 
 
 def _resume_values(path: Path) -> Mapping[str, Any]:
@@ -139,20 +137,32 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count:,} times"
 
 
-def why(model: Model, evidence: Evidence, typed: str, completion: Completion) -> str:
-    """What speaks for a completion, in some lines."""
+def why(
+    reasons: Callable[[str, str], Reasons | None],
+    evidence: Evidence,
+    typed: str,
+    completion: Completion,
+) -> str:
+    """Return what speaks for a completion, in some lines.
+
+    Args:
+        reasons: what each source says, as Completer.reasons does.
+        evidence: the training text.
+        typed: all the text before the completion.
+        completion: what is suggested.
+    """
     rest = completion.text
     if rest[0].isspace():
         typed, rest = typed + rest[0], rest[1:]
     half = partial_word(typed)
     word = half + rest
     said = [f"{word}: {completion.p:.1%}"]
-    reasons = model.reasons(typed, rest)
-    if reasons:
-        typed_before = f", {reasons.earlier:,} in earlier sessions" if reasons.earlier else ""
+    found = reasons(typed, rest)
+    if found:
+        typed_before = f", {found.earlier:,} in earlier sessions" if found.earlier else ""
         said.append(
-            f"  the network {reasons.network:.1%}, the trigrams {reasons.trigrams:.1%}; "
-            f"{_times(reasons.trained)} in the training text, {reasons.recent:,} in this one"
+            f"  the network {found.network:.1%}, the trigrams {found.trigrams:.1%}; "
+            f"{_times(found.trained)} in the training text, {found.recent:,} in this one"
             f"{typed_before}"
         )
     if not evidence.ready(WAIT_SECONDS):

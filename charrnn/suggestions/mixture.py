@@ -4,7 +4,7 @@ Klakow 1998 (Log-linear interpolation of language models, ICSLP). The weights ar
 was held out, where they make the words that were meant likeliest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +36,25 @@ BEGIN: Weights = np.array(
         [0.50, 0.15, -0.10, 0.20, 0.00, 0.3],
     ]
 )
+
+
+def by_name(weights: Weights) -> dict[str, list[float]]:
+    """Return the weights of each feature, as a model file holds them."""
+    return {name: column.tolist() for name, column in zip(FEATURES, weights.T, strict=True)}
+
+
+def from_names(stored: Mapping[str, Sequence[float]]) -> Weights:
+    """Return the weights that a model file holds.
+
+    Args:
+        stored: TYPED weights for each name. A feature that is missing keeps its weights of BEGIN;
+            a name that is no feature is ignored.
+    """
+    weights = BEGIN.copy()
+    for i, name in enumerate(FEATURES):
+        if name in stored:
+            weights[:, i] = stored[name]
+    return weights
 
 
 class Choice(NamedTuple):

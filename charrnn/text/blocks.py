@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from itertools import chain, dropwhile, groupby
 from operator import itemgetter
 
+import numpy as np
+
+from charrnn.arrays import Ids
 from charrnn.errors import TextError, UsageError
 
 END = "\x03"  # ends a document: a control character that no text needs, and that is taken from it
@@ -162,3 +165,23 @@ def told(blocks: Iterable[str], note: Callable[[str], None], doing: str) -> Iter
         if time.monotonic() - last > TELL_SECONDS:
             last = time.monotonic()
             note(f"{doing}: {read / 1e6:,.0f} million characters")
+
+
+def code_points(text: str) -> Ids:
+    """The code points of a text, int32 [len(text)].
+
+    Raises:
+        TextError: the text holds half of a surrogate pair, which is no character.
+    """
+    return np.frombuffer(encoded(text, "utf-32-le"), dtype="<i4")
+
+
+def encoded(text: str, encoding: str) -> bytes:
+    try:
+        return text.encode(encoding)
+    except UnicodeEncodeError as error:
+        raise TextError(
+            f"not valid Unicode: a lone surrogate U+{ord(text[error.start]):04X} "
+            f"at character {error.start}",
+            "give the text as UTF-8",
+        ) from None

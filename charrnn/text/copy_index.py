@@ -16,8 +16,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.text.blocks import chunks
-from charrnn.tokenizer import code_points
+from charrnn.text.blocks import chunks, code_points
 
 WORDS = 8  # in a run
 BITS = 16  # of the index for each hash

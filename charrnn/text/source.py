@@ -3,18 +3,17 @@
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from itertools import chain, islice
 from pathlib import PurePath
-from typing import Any, Self
+from typing import Any, Self, TextIO
 
 from charrnn import runs
 from charrnn.checked import made
 from charrnn.config import require
-from charrnn.display.console import waiting
 from charrnn.errors import TextError, UsageError
 from charrnn.files import room_for, spelled, temporary
 from charrnn.text.blocks import (
@@ -33,6 +32,7 @@ from charrnn.text.records import Layout, Record, records
 
 GLOBS = ("*.txt", "*.md")  # what is read of a folder,
 RECORD_GLOBS = ("*.jsonl", "*.ndjson", "*.csv", "*.tsv")  # and with a field
+WAIT_SECONDS = 1.0  # after which a command says that it waits for its input
 KEPT_BLOCK = 1 << 20  # characters
 LONGEST_LINE = 1 << 22  # characters of a line that is looked at for itself; scoring it takes 340 MB
 
@@ -352,3 +352,29 @@ def _called(path: str) -> str:
 
 def _unreadable(error: OSError) -> None:
     raise TextError(f"cannot read {error.filename}: {error.strerror or error}")
+
+
+@contextmanager
+def waiting(name: str, note: Callable[[str], None], stream: TextIO | None = None) -> Iterator[None]:
+    """Say that something is waited for: from a terminal at once, else after WAIT_SECONDS.
+
+    Args:
+        name: what is waited for.
+        note: says it.
+        stream: where it comes from, if that is open already.
+    """
+    from threading import Timer
+
+    typed = stream is not None and stream.isatty()
+    end = f"; {'Ctrl-Z and Enter' if os.name == 'nt' else 'Ctrl-D'} ends it" if typed else ""
+    said = f"waiting for {name}{end}"
+    timer = Timer(WAIT_SECONDS, note, [said])
+    timer.daemon = True  # a command that ends does not wait for it
+    if typed:
+        note(said)
+    else:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

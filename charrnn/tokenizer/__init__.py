@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from charrnn.tokenizer.base import ESCAPE_NATS, UNKNOWN, Joints, Tokenizer, code_points, is_half
+from charrnn.tokenizer.base import ESCAPE_NATS, UNKNOWN, Joints, Tokenizer, is_half
 from charrnn.tokenizer.bpe import BpeTokenizer
 from charrnn.tokenizer.characters import ByteTokenizer, CharTokenizer
 from charrnn.tokenizer.pretokenizer import PieceTokenizer
@@ -19,7 +19,6 @@ __all__ = [
     "PieceTokenizer",
     "Tokenizer",
     "WordTokenizer",
-    "code_points",
     "from_json",
     "is_half",
 ]

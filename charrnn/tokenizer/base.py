@@ -17,35 +17,14 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Ids
-from charrnn.errors import TextError
-from charrnn.text.blocks import chunks
+from charrnn.arrays import Array, Ids
+from charrnn.text.blocks import chunks, code_points
 
 CODE_POINTS = 0x110000
 ESCAPE_NATS = math.log(CODE_POINTS)  # any code point, all alike
 MAX_CHARACTERS = 8192  # the commonest are tokens; what a larger script has beyond is escaped
 LONGEST_TOKEN = 1000  # characters; the longest pieces that tokens are made of have fewer
 UNKNOWN = "\x00unknown"  # no level joins NUL with letters, so no text contains this token
-
-
-def code_points(text: str) -> Ids:
-    """The code points of a text, int32 [len(text)].
-
-    Raises:
-        TextError: the text holds half of a surrogate pair, which is no character.
-    """
-    return np.frombuffer(encoded(text, "utf-32-le"), dtype="<i4")
-
-
-def encoded(text: str, encoding: str) -> bytes:
-    try:
-        return text.encode(encoding)
-    except UnicodeEncodeError as error:
-        raise TextError(
-            f"not valid Unicode: a lone surrogate U+{ord(text[error.start]):04X} "
-            f"at character {error.start}",
-            "give the text as UTF-8",
-        ) from None
 
 
 def common_characters(text: str, vocab_size: int | None = None) -> list[str]:
@@ -192,3 +171,20 @@ def checked_tokens(data: dict[str, Any]) -> list[str]:
     if len(set(tokens)) != len(tokens) or UNKNOWN in tokens:
         raise ValueError("it has a token twice")
     return tokens
+
+
+def spread(nats: Array, lengths: Sequence[int]) -> Array:
+    """The surprise of each character, float32 [sum(lengths)], from that of tokens.
+
+    Args:
+        nats: of each token, float32 [N].
+        lengths: characters that each token completes. Its surprise is spread evenly over them;
+            that of one which completes none goes to the next.
+    """
+    complete = np.flatnonzero(lengths)
+    if not len(complete):
+        return np.zeros(0, np.float32)
+    first = np.append(0, complete[:-1] + 1)
+    sums = np.add.reduceat(nats[: complete[-1] + 1], first)
+    counts = np.array(lengths)[complete]
+    return np.repeat(sums / counts.astype(np.float32), counts)

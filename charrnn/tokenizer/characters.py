@@ -8,13 +8,8 @@ import numpy as np
 
 from charrnn.arrays import Ids
 from charrnn.config import require
-from charrnn.tokenizer.base import (
-    Tokenizer,
-    checked_tokens,
-    code_points,
-    common_characters,
-    encoded,
-)
+from charrnn.text.blocks import code_points, encoded
+from charrnn.tokenizer.base import Tokenizer, checked_tokens, common_characters
 
 # Of each state, the bytes that may come, from the first to the last, and the state after them: 0
 # between characters, 1 to 3 before so many more bytes, 4 to 7 where not all of them may. RFC 3629.

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn.arrays import Ids
-from charrnn.text.blocks import END, chunks
-from charrnn.tokenizer.base import Tokenizer, code_points
+from charrnn.text.blocks import END, chunks, code_points
+from charrnn.tokenizer.base import Tokenizer
 
 if TYPE_CHECKING:
     import tokenizers

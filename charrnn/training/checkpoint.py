@@ -14,7 +14,7 @@ from charrnn.checked import is_of, parsed
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import CharrnnError, RunError, is_out_of_memory
 from charrnn.files import open_tensors, write_tensors
-from charrnn.network.cells import CELLS
+from charrnn.network.cells import CELLS, tensor_shapes
 from charrnn.runs import RESUME_KEY
 from charrnn.tokenizer import Tokenizer
 
@@ -109,7 +109,7 @@ def check_sizes(
         ValueError: they do not.
         KeyError: a tensor is missing.
     """
-    shapes = {f"network.{name}": shape for name, shape in network.shapes().items()}
+    shapes = {f"network.{name}": shape for name, shape in tensor_shapes(network).items()}
     shapes["hidden.0"] = (CELLS[network.cell].states, training.batch, network.hidden)
     if any(tuple(tensors[name].shape) != shape for name, shape in shapes.items()):
         raise ValueError("its tensors are not those of its configuration")

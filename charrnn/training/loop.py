@@ -27,6 +27,7 @@ from charrnn.events import (
     Unsaved,
     Validation,
 )
+from charrnn.network.cells import parameter_count
 from charrnn.training.clock import Clock
 from charrnn.training.interrupts import SecondInterrupt
 from charrnn.training.run import Run
@@ -228,7 +229,7 @@ def _start(trainer: Trainer, run: Run) -> Start:
         train_chars=trainer.corpus.train_chars,
         val_chars=trainer.corpus.val_chars,
         train_tokens=len(trainer.corpus.train),
-        parameters=network.config.parameters,
+        parameters=parameter_count(network.config),
         model=asdict(network.config),
         training=asdict(trainer.config),
         speed=run.speed,

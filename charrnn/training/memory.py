@@ -7,7 +7,7 @@ import psutil
 
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import TrainingError
-from charrnn.network.cells import CELLS
+from charrnn.network.cells import CELLS, parameter_count
 from charrnn.training.sampled_softmax import sample_size
 
 FLOAT = 4  # bytes
@@ -27,7 +27,7 @@ def needed(model: ModelConfig, training: TrainingConfig) -> int:
     units = model.layers * model.hidden
     activations = PER_GATE * CELLS[model.cell].gates * units
     logits = PER_LOGIT * sample_size(model.vocab_size, tokens)
-    return FLOAT * (COPIES * model.parameters + tokens * (activations + logits))
+    return FLOAT * (COPIES * parameter_count(model) + tokens * (activations + logits))
 
 
 def check(model: ModelConfig, training: TrainingConfig) -> None:

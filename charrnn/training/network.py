@@ -165,7 +165,7 @@ class Network(nn.Module):
         return x * mask.div_(1 - share)
 
     def parameters_by_name(self) -> dict[str, nn.Parameter]:
-        """Every parameter under its name in a model file, in the order of ModelConfig.shapes()."""
+        """Every parameter under its name in a model file, in the order of cells.tensor_shapes."""
         named = {"embedding": self.get_parameter("embedding.weight")}
         for i, layer in enumerate(self._rnns()):
             named |= {

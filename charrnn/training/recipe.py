@@ -9,6 +9,7 @@ import torch
 
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.files import quoted
+from charrnn.network.cells import tensor_shapes
 from charrnn.text.source import Source
 from charrnn.training.sampled_softmax import SAMPLED_FROM, sample_size
 
@@ -161,7 +162,7 @@ def _hidden(tokens: int, seconds: float) -> int:
 
 def _multiplied(config: ModelConfig, tokens_per_step: int) -> int:
     """Weights that a token is multiplied with."""
-    recurrent = sum(math.prod(s) for name, s in config.shapes().items() if "layers." in name)
+    recurrent = sum(math.prod(s) for name, s in tensor_shapes(config).items() if "layers." in name)
     return recurrent + sample_size(config.vocab_size, tokens_per_step) * config.hidden
 
 

@@ -1,6 +1,7 @@
 """Writes a run folder: the model, the state to resume from, the log and the samples."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from charrnn.model import Model
 from charrnn.network import blas, model_file
 from charrnn.network.model_file import ModelFile
 from charrnn.runs import LOG_NAME, MODEL_NAME, RESUME_NAME, SAMPLES_NAME
-from charrnn.suggestions.mixture import Weights
+from charrnn.suggestions.mixture import by_name
 from charrnn.suggestions.tuning import Tuned, tune
 from charrnn.text.source import Source
 from charrnn.training import checkpoint
@@ -53,7 +54,7 @@ class Run:
         self.origin = origin
         self.speed: float | None = None
         self.command: str | None = None
-        self._mixture: Weights | None = None
+        self._mixture: Mapping[str, Sequence[float]] | None = None
         self._waiting: dict[str, str] = {}  # what a full disk has kept from each file
 
     @property
@@ -166,7 +167,7 @@ class Run:
         words = min(TUNING_WORDS, trainer.tokens // TUNING_TOKENS)
         with blas.threads(1, 0):
             tuned = tune(completer, trainer.corpus.held_out, words, clock() + seconds, clock)
-        self._mixture = tuned.weights
+        self._mixture = by_name(tuned.weights)
         return tuned
 
     def sample(self, trainer: Trainer, length: int, best: bool = False) -> str:

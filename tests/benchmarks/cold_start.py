@@ -18,6 +18,7 @@ from statistics import median
 import numpy as np
 
 from charrnn.config import ModelConfig
+from charrnn.network.cells import tensor_shapes
 from charrnn.network.model_file import ModelFile, save
 from charrnn.tokenizer import CharTokenizer
 
@@ -70,7 +71,9 @@ def main() -> None:
     tokenizer = CharTokenizer(sorted(set("\n !',-.:;?" + string.ascii_letters)))
     config = ModelConfig(tokenizer.vocab_size, "lstm", LAYERS, HIDDEN, EMBEDDING)
     rng = np.random.default_rng(0)
-    weights = {n: rng.normal(0, 0.1, s).astype(np.float32) for n, s in config.shapes().items()}
+    weights = {
+        n: rng.normal(0, 0.1, s).astype(np.float32) for n, s in tensor_shapes(config).items()
+    }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.safetensors")
         save(path, ModelFile(config, tokenizer, weights, {}))

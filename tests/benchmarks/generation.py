@@ -28,7 +28,7 @@ from charrnn.config import ModelConfig, SamplingConfig, StopConfig
 from charrnn.generation.batch import Sample
 from charrnn.generation.sampling import Sampler
 from charrnn.model import Model
-from charrnn.network.cells import CELLS
+from charrnn.network.cells import CELLS, parameter_count, tensor_shapes
 from charrnn.network.engine import multiply
 from charrnn.network.model_file import ModelFile
 from charrnn.tokenizer import CharTokenizer, Tokenizer, WordTokenizer
@@ -50,7 +50,9 @@ def words(count: int) -> list[str]:
 
 def model_of(config: ModelConfig, tokenizer: Tokenizer) -> Model:
     rng = np.random.default_rng(0)
-    weights = {n: rng.normal(0, 0.1, s).astype(np.float32) for n, s in config.shapes().items()}
+    weights = {
+        n: rng.normal(0, 0.1, s).astype(np.float32) for n, s in tensor_shapes(config).items()
+    }
     return Model(ModelFile(config, tokenizer, weights, {"opening": "\n"}))
 
 
@@ -174,7 +176,7 @@ def main() -> None:
             rounds = [[*map(settled, runs, counts)] for _ in range(ROUNDS)]
             plain, ours, *shares = (min(each) for each in zip(*rounds, strict=True))
             table = CELLS[cell].gates * hidden * EMBEDDING if model.engine.tabulated else 0
-            weights = config.parameters - table - config.vocab_size * EMBEDDING
+            weights = parameter_count(config) - table - config.vocab_size * EMBEDDING
             limit = (
                 4 * weights / ours / memory
                 if streams == 1

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from charrnn.cli.options import seconds
 from charrnn.config import ModelConfig
+from charrnn.network.cells import parameter_count, tensor_shapes
 from charrnn.text.source import Source
 from charrnn.text.split import Parts
 from charrnn.training.corpus import Corpus
@@ -50,7 +51,7 @@ def matrix_rate(size: int = 1024, count: int = 40) -> float:
 
 def operations(model: ModelConfig) -> float:
     """Floating-point operations that a token costs, forward and backward."""
-    return 6.0 * (model.parameters - model.vocab_size * model.embedding)
+    return 6.0 * (parameter_count(model) - model.vocab_size * model.embedding)
 
 
 def train(path: str, budget: str, run: Path) -> list[dict[str, Any]]:
@@ -101,7 +102,9 @@ def plain(corpus: Corpus, start: dict[str, Any], budget: float) -> tuple[float, 
         position += bptt
     rate = steps * batch * bptt / (time.perf_counter() - began)
     scored = Network(model, torch.Generator())
-    scored.load(dict(zip(model.shapes(), network.parameters(), strict=True)))  # in the same order
+    scored.load(
+        dict(zip(tensor_shapes(model), network.parameters(), strict=True))
+    )  # in the same order
     return rate, corpus.nats_per_char(evaluate(scored, corpus.train, corpus.val).mean)
 
 

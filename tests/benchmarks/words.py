@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from charrnn.cli.options import seconds
 from charrnn.config import ModelConfig
+from charrnn.network.cells import tensor_shapes
 from charrnn.text.source import Source
 from charrnn.training import loop, prepare
 from charrnn.training.clock import Clock
@@ -63,7 +64,9 @@ def score(network: Example, corpus: Corpus) -> float:
     vocab_size = corpus.tokenizer.vocab_size
     model = ModelConfig(vocab_size, layers=LAYERS, hidden=UNITS, embedding=UNITS)
     scored = Network(model, torch.Generator())
-    scored.load(dict(zip(model.shapes(), network.parameters(), strict=True)))  # in the same order
+    scored.load(
+        dict(zip(tensor_shapes(model), network.parameters(), strict=True))
+    )  # in the same order
     return evaluate(scored, corpus.train, corpus.val).mean
 
 

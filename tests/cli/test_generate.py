@@ -13,6 +13,7 @@ import pytest
 
 import charrnn
 from charrnn.config import ModelConfig
+from charrnn.network.cells import tensor_shapes
 from charrnn.network.model_file import ModelFile, save
 from charrnn.tokenizer import CharTokenizer
 from tests.cli.conftest import Call
@@ -701,7 +702,9 @@ def test_threads(tmp_path: Path, cell: str) -> None:
     tokenizer = CharTokenizer.train(CORPUS)
     config = ModelConfig(tokenizer.vocab_size, cell, layers=2, hidden=500)
     rng = np.random.default_rng(0)
-    weights = {n: rng.normal(0, 0.05, s).astype(np.float32) for n, s in config.shapes().items()}
+    weights = {
+        n: rng.normal(0, 0.05, s).astype(np.float32) for n, s in tensor_shapes(config).items()
+    }
     save(tmp_path / "model.safetensors", ModelFile(config, tokenizer, weights, {}))
     options = ("The", "-n", 400, "-N", 2, "-m", "model.safetensors", "--random-seed", 1)
     one, *others = (

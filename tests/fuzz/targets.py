@@ -34,7 +34,7 @@ from charrnn.network.cells import CELLS
 from charrnn.runs import LOG_NAME, MODEL_NAME, RESUME_KEY, RESUME_NAME
 from charrnn.suggestions.completer import Completer
 from charrnn.suggestions.explanation import Evidence
-from charrnn.suggestions.mixture import BEGIN
+from charrnn.suggestions.mixture import BEGIN, by_name
 from charrnn.suggestions.trigrams import NGram
 from charrnn.suggestions.typing_history import Learned
 from charrnn.text.blocks import SHAPES
@@ -106,7 +106,7 @@ def models(folder: Path) -> list[bytes]:
                 whole,
                 training=whole.training | training,
                 ngram=ngram,
-                mixture=BEGIN,
+                mixture=by_name(BEGIN),
                 word_runs=WordRuns.build([LONGER]),
                 items=Items.build(LONGER.splitlines()),
             )

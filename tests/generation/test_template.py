@@ -12,7 +12,7 @@ from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import UsageError
 from charrnn.generation.batch import Part, Sample
 from charrnn.generation.stopping import is_abbreviated
-from charrnn.generation.template import MOST, Piece, fill, parse
+from charrnn.generation.template import MOST, Piece, parse
 from charrnn.model import Model
 from charrnn.text.words import WORD
 from tests.strategies import texts
@@ -22,7 +22,7 @@ def filled(
     model: Model, template: str, random_seed: int = 0, tries: int = 2, temperature: float = 1
 ) -> str:
     sample = Sample("", SamplingConfig(temperature))
-    (part,) = fill(model, parse(template), [sample], tries, random_seed)
+    (part,) = model.fill(parse(template), [sample], tries, random_seed)
     assert part.last
     return part.text
 
@@ -166,13 +166,11 @@ class TestRepeatable:
     def test_alone(self, model: Model) -> None:
         """A sample's text does not depend on the other samples."""
         many = [Sample("", SamplingConfig(1), (0, i)) for i in range(3)]
-        together = [p.text for p in fill(model, parse("The {words:3} sat"), many, 2, 0)]
+        together = [p.text for p in model.fill(parse("The {words:3} sat"), many, 2, 0)]
         assert len({*together}) == 3
         for i, text in enumerate(together):
             alone = Sample("", SamplingConfig(1), (0, i))
-            assert [p.text for p in fill(model, parse("The {words:3} sat"), [alone], 2, 0)] == [
-                text
-            ]
+            assert [p.text for p in model.fill(parse("The {words:3} sat"), [alone], 2, 0)] == [text]
 
 
 class TestBest:
@@ -200,7 +198,7 @@ class TestBest:
 
 def parts(model: Model, scored: bool, template: str) -> tuple[Sequence[Sample], list[Part]]:
     samples = [Sample("", SamplingConfig(), (0, i)) for i in range(2)]
-    return samples, [*fill(model, parse(template), samples, 1, 0, scored)]
+    return samples, [*model.fill(parse(template), samples, 1, 0, scored)]
 
 
 class TestNoted:

@@ -7,6 +7,7 @@ import pytest
 
 from charrnn.arrays import Array
 from charrnn.config import ModelConfig
+from charrnn.network.cells import tensor_shapes
 from charrnn.network.engine import Engine, log_softmax
 from charrnn.suggestions.adaptive_network import AT_ONCE, KEEP, PLACES, ROUND, Reader
 
@@ -20,7 +21,7 @@ def engine() -> Engine:
     rng = np.random.default_rng(0)
     weights = {
         name: (0.6 * rng.normal(size=shape)).astype(np.float32)
-        for name, shape in config.shapes().items()
+        for name, shape in tensor_shapes(config).items()
     }
     return Engine(config, weights)
 

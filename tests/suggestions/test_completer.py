@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from charrnn.arrays import Array
 from charrnn.config import ModelConfig
+from charrnn.network.cells import tensor_shapes
 from charrnn.network.engine import Engine, log_softmax
 from charrnn.suggestions import completer
 from charrnn.suggestions.adaptive_network import Reader
@@ -31,7 +32,7 @@ def random_engine(vocab_size: int, seed: int = 0, scale: float = 0.6) -> Engine:
         config,
         {
             name: (scale * rng.normal(size=shape)).astype(np.float32)
-            for name, shape in config.shapes().items()
+            for name, shape in tensor_shapes(config).items()
         },
     )
 

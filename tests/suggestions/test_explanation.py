@@ -103,12 +103,12 @@ def test_text_that_does_not_come(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Source, "stream", lambda _: iter([TEXT] if come.wait() else []))
     evidence = Evidence(Source(["book.txt"]))
     model = random_model(CharTokenizer.train(TEXT))
-    said = why(model, evidence, "The old f", Completion("ox", 0.5))
+    said = why(model.reasons, evidence, "The old f", Completion("ox", 0.5))
     assert said.splitlines()[0] == "fox: 50.0%"
     assert "the training text is being read; ask again in a moment" in said
     come.set()
     assert evidence.ready()
-    assert "gone or has changed" in why(model, evidence, "The old f", Completion("ox", 0.5))
+    assert "gone or has changed" in why(model.reasons, evidence, "The old f", Completion("ox", 0.5))
 
 
 def test_damaged_resume_file(tmp_path: Path) -> None:
