@@ -20,7 +20,7 @@ def info(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Tell what a model is, how it was trained, on what and how well."""
+    """Describe a model: its network, its training, its score."""
     from charrnn import runs
     from charrnn.files import spelled
     from charrnn.network import model_file

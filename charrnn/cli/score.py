@@ -2,11 +2,10 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Option
 
-from charrnn.arrays import bits
 from charrnn.cli.options import (
     Debug,
     Delimiter,
@@ -39,12 +38,8 @@ def score(
     texts: Texts,
     model: ModelOption = None,
     by: Annotated[
-        str | None,
-        Option(
-            help="What is scored, each for itself: line, record or file.  [default: line, with "
-            "--field record]",
-            show_default=False,
-        ),
+        Literal["line", "record", "file"] | None,
+        Option(help="What to score, each by itself.", show_default="line, with --field record"),
     ] = None,
     rank: Annotated[
         bool, Option("--rank", help="The likeliest first, by bits per character.")
@@ -65,9 +60,9 @@ def score(
 ) -> None:
     """Score each line, record or file: its log-probability and bits per character.
 
-    On a terminal, characters are coloured by how surprising they are; elsewhere, or with --json,
-    an object is printed for each line or record. A line may have 4 million characters, a file any
-    number.
+    On a terminal, characters are coloured by their surprisal. Elsewhere, and
+    with --json, each line or record is printed as a JSON object. A line may
+    have up to 4 million characters, a file any number.
     """
     import charrnn
     from charrnn import runs
@@ -75,8 +70,6 @@ def score(
     from charrnn.text.source import Source
 
     by = by or ("line" if field is None else "record")
-    if by not in ("line", "record", "file"):
-        raise UsageError(f"--by {by!r} is none of line, record and file")
     if by != "file" and (by == "record") != (field is not None):
         raise UsageError(f"--by {by} does not go {'without' if by == 'record' else 'with'} --field")
     if own is not None and by != "record":
@@ -143,6 +136,8 @@ def _scored(
     model: "Model", units: Iterable[tuple[Record, str]], work: Working
 ) -> Iterator[tuple[Record, "Array | None"]]:
     """Yield the score of each text that is not empty, and the surprisal of its characters."""
+    from charrnn.arrays import bits
+
     tokenizer = model.file.tokenizer
     for batch in _batches(units):
         surprises = model.surprise([text for _, text in batch], work.advance)
@@ -185,6 +180,7 @@ def _batches(units: Iterable[tuple[Record, str]]) -> Iterator[list[tuple[Record,
 def _files(
     model: "Model", source: "Source", work: Working
 ) -> Iterator[tuple[Record, "Array | None"]]:
+    from charrnn.arrays import bits
     from charrnn.files import spelled
 
     for path, part in source.by_file():
