@@ -17,8 +17,8 @@ from charrnn.generation.batch import Part, Sample, generate
 from charrnn.network import model_file
 from charrnn.network.engine import Engine
 from charrnn.network.model_file import ModelFile
-from charrnn.scoring import Score, Tell, score, surprises, untold
-from charrnn.text.blocks import SHAPES
+from charrnn.scoring import Score, Tell, score, surprisals, untold
+from charrnn.text.blocks import KINDS
 from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.normalisation import normalised
 
@@ -53,8 +53,8 @@ class Model:
         self._completer: Completer | None = None
 
     @property
-    def shape(self) -> str:
-        """Of the corpus, a key of text.SHAPES."""
+    def kind(self) -> str:
+        """Kind of the corpus, a key of blocks.KINDS."""
         return str(self.file.training.get("shape", "text"))
 
     @property
@@ -116,7 +116,7 @@ class Model:
             random_seed = new_random_seed()
         require(random_seed >= 0, "random_seed must be 0 or more", "random_seed")
         avoid = self.word_runs if avoid_copying else None
-        stop = replace(stop, item=SHAPES[self.shape], stop=[*map(self.as_read, stop.stop)])
+        stop = replace(stop, item=KINDS[self.kind], stop=[*map(self.as_read, stop.stop)])
         if self.normalised:
             samples = map(self._read, samples)
         return generate(
@@ -150,7 +150,7 @@ class Model:
         def count(text: str) -> int:
             return len(self.file.tokenizer.encode(text))
 
-        return fill(pieces, samples, tries, Writer(write, self.surprise, count), scored)
+        return fill(pieces, samples, tries, Writer(write, self.surprisal, count), scored)
 
     def _read(self, sample: Sample) -> Sample:
         """Change a sample's seed and biases to what `as_read` makes of them."""
@@ -295,14 +295,14 @@ class Model:
         blocks = [text] if isinstance(text, str) else text
         return score(self.engine, self.file.tokenizer, self._start, blocks, tell)
 
-    def surprise(self, texts: Sequence[str], tell: Tell = untold) -> list[Array]:
+    def surprisal(self, texts: Sequence[str], tell: Tell = untold) -> list[Array]:
         """Return the surprisal (nats) of each character of some texts, [len(text)] each.
 
         Args:
             texts: the texts, which are read side by side, as they stand; see `as_read`.
             tell: called now and then with the characters scored since the last call.
         """
-        return surprises(self.engine, self.file.tokenizer, self._start, texts, tell)
+        return surprisals(self.engine, self.file.tokenizer, self._start, texts, tell)
 
 
 def _known(index: T | None) -> T:

@@ -293,9 +293,9 @@ def generate(
     ui = Ui(quiet)
     seeds = [""] if template is not None else _seeds(seed, file, encoding, meant, ui)
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
-    items = loaded.shape == "lines"
+    items = loaded.kind == "lines"
     if not rules.keys() & {"chars", "tokens", "seconds"}:
-        rules["chars"] = LONGEST if rules or loaded.shape != "text" else LENGTH
+        rules["chars"] = LONGEST if rules or loaded.kind != "text" else LENGTH
     if items and lines is not None and lines > 1:
         ui.warn(
             f"each text of this model is one line, so --lines {lines} writes one; "

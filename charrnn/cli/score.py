@@ -88,7 +88,7 @@ def score(
             case "line":
                 found = _scored(loaded, _lines(source, work), work)
             case "record":
-                found = _scored(loaded, _records(source, own, loaded.shape, work), work)
+                found = _scored(loaded, _records(source, own, loaded.kind, work), work)
             case _:
                 found = _files(loaded, source, work)
         if rank:
@@ -114,13 +114,13 @@ def _lines(source: "Source", work: Working) -> Iterator[tuple[Record, str]]:
 
 
 def _records(
-    source: "Source", own: str | None, shape: str, work: Working
+    source: "Source", own: str | None, kind: str, work: Working
 ) -> Iterator[tuple[Record, str]]:
     """Yield the text of each record, and what tells which one it is.
 
     Args:
         own: field with the record's id, or None.
-        shape: of the model's corpus; a model of lines has read a record as one line.
+        kind: of the model's corpus; a model of lines has read a record as one line.
     """
     from charrnn.files import spelled
     from charrnn.text.source import one_line
@@ -129,7 +129,7 @@ def _records(
         head: Record = {"file": spelled(path), "record": record.number, "line": record.line}
         if own is not None:
             head["id"] = record.id
-        yield head, one_line(record.text).strip() if shape == "lines" else record.text
+        yield head, one_line(record.text).strip() if kind == "lines" else record.text
 
 
 def _scored(
@@ -140,7 +140,7 @@ def _scored(
 
     tokenizer = model.file.tokenizer
     for batch in _batches(units):
-        surprises = model.surprise([text for _, text in batch], work.advance)
+        surprises = model.surprisal([text for _, text in batch], work.advance)
         for (head, text), nats in zip(batch, surprises, strict=True):
             total = float(nats.sum(dtype=float))
             record: Record = {

@@ -280,9 +280,9 @@ def train(
         raise UsageError(
             "--lines excludes --documents and --split-on, which makes them", "give one of them"
         )
-    shape = "lines" if lines else "documents" if documents or split_on is not None else None
+    kind = "lines" if lines else "documents" if documents or split_on is not None else None
     read = given(
-        encoding=encoding, errors=errors, glob=glob, field=field, shape=shape, delimiter=delimiter,
+        encoding=encoding, errors=errors, glob=glob, field=field, kind=kind, delimiter=delimiter,
         header=None if header else False, split_on=split_on,
         normalise=None if normalise else False,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from charrnn.arrays import bits
 from charrnn.errors import TextError
-from charrnn.text.blocks import SHAPES
+from charrnn.text.blocks import KINDS
 from charrnn.text.cache import Build, Made, cached, in_memory
 from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.encodings import Note, unnoted
@@ -38,12 +38,12 @@ class Corpus:
         opening: text after which a paragraph or item starts; generation without a seed begins
             there.
         fingerprint: of the whole text.
-        shape: a key of SHAPES.
+        kind: a key of KINDS.
         train_ends, val_ends: where each document ends, behind its last token, [D]; None of a text
-            of another shape.
+            of another kind.
         word_runs: index of the runs of words in the training part, for the model's file.
         ngram: its trigram model, as `NGram.tensors` has it, for the same.
-        items: index of its lines, of a text of that shape, for the same.
+        items: index of its lines, of a text of that kind, for the same.
         held_out: the beginning of the held-out part, to tune suggestions on.
         old: the text of the run that is fine-tuned, of whose training part only the end is kept.
     """
@@ -57,7 +57,7 @@ class Corpus:
     escape_nats: float
     opening: str
     fingerprint: str
-    shape: str = "text"
+    kind: str = "text"
     train_ends: Tensor | None = None
     val_ends: Tensor | None = None
     word_runs: WordRuns | None = None
@@ -86,7 +86,7 @@ class Corpus:
             TextError: the text is too short to train on, or has changed meanwhile.
             RunError: there is no room for the file.
         """
-        documents = parts.shape == "documents"
+        documents = parts.kind == "documents"
         if parts.characters < 2:
             raise TextError(
                 "the text is a single character" if parts.characters else "the text is empty",
@@ -114,9 +114,9 @@ class Corpus:
             val_chars=len(parts.val),
             val_bytes=val.bytes,
             escape_nats=val.escapes * ESCAPE_NATS,
-            opening=SHAPES[parts.shape] or next((o for o in OPENINGS if o in sample), ""),
+            opening=KINDS[parts.kind] or next((o for o in OPENINGS if o in sample), ""),
             fingerprint=parts.fingerprint,
-            shape=parts.shape,
+            kind=parts.kind,
             train_ends=train.ends if documents else None,
             val_ends=val.ends if documents else None,
         )

@@ -176,13 +176,13 @@ def _prepare(
     advise: bool = False,
 ) -> Corpus:
     with source.kept(note) as blocks:
-        parts = Parts.of(blocks, training.val, source.shape, training.seed, note)
+        parts = Parts.of(blocks, training.val, source.kind, training.seed, note)
         sample = parts.train.sample(SAMPLE)
         for hint in advice(source, parts, sample, training.val) if advise else ():
             note(f"hint: {hint}")
         corpus = Corpus.prepare(parts, tokenize, note, sample)
         indexed = told(parts.train, note, "indexing")
-        is_lines = parts.shape == "lines"
+        is_lines = parts.kind == "lines"
         return replace(
             corpus,
             word_runs=_index(WordRuns, indexed, parts),

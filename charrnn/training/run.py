@@ -115,11 +115,11 @@ class Run:
         """
         tensors, values = trainer.state()
         about = {
-            "source": asdict(self.source),
+            "source": self.source.to_json(),
             "fingerprint": trainer.corpus.fingerprint,
             "tokenizer": trainer.corpus.tokenizer.to_json(),
             "model": asdict(trainer.network.config),
-            "origin": self.origin and asdict(self.origin),
+            "origin": self.origin and self.origin.to_json(),
         }
         if trainer.best or trainer.seconds >= MODEL_SECONDS:
             model_file.save(self.path / MODEL_NAME, self.model_file(trainer, val_nats))
@@ -138,7 +138,7 @@ class Run:
                 "version": __version__,
                 "texts": [spelled(Path(path).name) for path in self.source.paths],
                 "from": self.origin and spelled(self.origin.model),
-                "shape": trainer.corpus.shape,
+                "shape": trainer.corpus.kind,
                 "normalised": self.source.normalise,
                 "opening": trainer.corpus.opening,
                 "train_chars": trainer.corpus.train_chars,
@@ -173,17 +173,17 @@ class Run:
     def sample(self, trainer: Trainer, length: int, best: bool = False) -> str:
         """Text from the present weights, or the best ones; the same for the same weights."""
         model = Model(self.model_file(trainer, best=best))
-        if model.shape == "lines":
+        if model.kind == "lines":
             return "\n".join(self._draw(model, SAMPLE_ITEMS, trainer.config.seed).values())
         return "".join(model.generate(length=length, random_seed=trainer.config.seed))
 
     def new_items(self, trainer: Trainer) -> float | None:
         """Share of lines drawn from the best weights that are not in the training text.
 
-        None of a text of another shape, or if none comes to its end.
+        None of a text of another kind, or if none comes to its end.
         """
         model = Model(self.model_file(trainer))
-        if model.shape != "lines":
+        if model.kind != "lines":
             return None
         drawn = self._draw(model, NOVELTY_ITEMS, trainer.config.seed)
         return model.items.novelty([text for one, text in drawn.items() if one.why == "item"])

@@ -217,7 +217,7 @@ class TestBytes:
             len(part.text) for part in parts
         ]
         assert nats.sum() == pytest.approx(-sample.logp, rel=1e-5)
-        text = model.surprise(["猫" + 9 * "—"])[0][1:]
+        text = model.surprisal(["猫" + 9 * "—"])[0][1:]
         assert nats == pytest.approx(text, rel=1e-4)
 
     def test_half_a_character(self) -> None:

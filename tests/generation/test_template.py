@@ -177,7 +177,7 @@ class TestBest:
     def cost(self, model: Model, text: str, after: str) -> tuple[bool, float]:
         gap = text.removeprefix("The").removesuffix(after)
         bad = not gap or gap[0].isspace()
-        return bad, float(model.surprise([text])[0][-len(after) :].sum())
+        return bad, float(model.surprisal([text])[0][-len(after) :].sum())
 
     @pytest.mark.parametrize("random_seed", range(4))
     def test_more_tries_fit_better(self, model: Model, random_seed: int) -> None:

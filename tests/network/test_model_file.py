@@ -301,11 +301,11 @@ anything = st.recursive(
 """Any JSON."""
 
 
-@pytest.mark.parametrize("shape", [None, 1, [], {}, "items"], ids=repr)
-def test_bad_shape(load_bytes: Load, file: ModelFile, shape: Any) -> None:
-    """A shape of the corpus that is none is refused."""
+@pytest.mark.parametrize("kind", [None, 1, [], {}, "items"], ids=repr)
+def test_bad_kind(load_bytes: Load, file: ModelFile, kind: Any) -> None:
+    """A kind of corpus that is none is refused."""
     described = description(file)
-    described["training"] |= {"shape": shape}
+    described["training"] |= {"shape": kind}
     assert "shape" in refused(load_bytes, forged(file, described))
 
 
