@@ -43,7 +43,7 @@ class Place(NamedTuple):
     engine: Engine
 
 
-class Reader:
+class AdaptiveNetwork:
     """The state after a text, kept for its last tokens, so that a key costs a step.
 
     Args:

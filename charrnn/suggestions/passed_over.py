@@ -16,7 +16,7 @@ from charrnn.text.words import WORD, partial_word
 LEAST = 1e-9  # that a factor becomes
 
 
-class Attention:
+class Dismissals:
     """Follows a text being typed and what is shown beside it."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Attention:
         self._follow(typed)
         self._shown = [*texts]
 
-    def take(self, typed: str, text: str) -> None:
+    def accept(self, typed: str, text: str) -> None:
         """Note that a text that is shown is taken."""
         self._follow(typed)
         self._taken_text = text

@@ -34,7 +34,7 @@ class _Read(NamedTuple):
     weight: float
 
 
-class Recent:
+class RecencyCache:
     """Follows a text that is typed, changed or replaced.
 
     Args:

@@ -95,7 +95,7 @@ def _discounts(counts: Keys) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True, slots=True)
-class NGram:
+class Trigrams:
     """A trigram model.
 
     Attributes:

@@ -11,7 +11,7 @@ import numpy as np
 
 from charrnn.arrays import Array, Floats, Ids
 from charrnn.network.engine import Engine
-from charrnn.suggestions.adaptive_network import Reader
+from charrnn.suggestions.adaptive_network import AdaptiveNetwork
 from charrnn.text.blocks import chunks
 from charrnn.text.words import JOINERS, LAST_CODE_POINT, LETTER, MARKS, is_unspaced
 from charrnn.tokenizer import Tokenizer, is_half
@@ -78,7 +78,7 @@ class WordSearch:
         self, engine: Engine, tokenizer: Tokenizer, start: Array, beam: int, rate: float = 0.0
     ) -> None:
         self._tokenizer = tokenizer
-        self._reader = Reader(engine, start, tokenizer.unknown_id, rate)
+        self._reader = AdaptiveNetwork(engine, start, tokenizer.unknown_id, rate)
         self._encoded, self._encoded_ids = "", tokenizer.encode("")
         self._beam = beam
         tokens = tokenizer.tokens[:-1]

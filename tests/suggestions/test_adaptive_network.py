@@ -9,7 +9,7 @@ from charrnn.arrays import Array
 from charrnn.config import ModelConfig
 from charrnn.network.cells import tensor_shapes
 from charrnn.network.engine import Engine, log_softmax
-from charrnn.suggestions.adaptive_network import AT_ONCE, KEEP, PLACES, ROUND, Reader
+from charrnn.suggestions.adaptive_network import AT_ONCE, KEEP, PLACES, ROUND, AdaptiveNetwork
 
 VOCAB = 20
 UNKNOWN = VOCAB - 1
@@ -44,7 +44,7 @@ ENDS = [*range(1, 100), 300, 295, 40, 300, 0, 5, 70, 31, 32, 33, 64, 20]
 def test_keeps_to_its_limit(engine: Engine, ids: np.ndarray, rate: float) -> None:
     """A long text costs bounded memory, and going back beyond it still gives the right state."""
     start = engine.zero_state()
-    reader = Reader(engine, start, UNKNOWN, rate, keep=AT_ONCE)
+    reader = AdaptiveNetwork(engine, start, UNKNOWN, rate, keep=AT_ONCE)
     for end in ENDS:
         state = reader.state(ids[:end])
         np.testing.assert_allclose(state, engine.read(ids[:end], start), atol=1e-5)
@@ -55,9 +55,9 @@ def test_keeps_to_its_limit(engine: Engine, ids: np.ndarray, rate: float) -> Non
 @pytest.mark.parametrize("keep", [AT_ONCE, KEEP])
 def test_what_is_taken_back_is_unlearned(engine: Engine, ids: np.ndarray, keep: int) -> None:
     """However a text came to stand there, what follows it is as likely as if read at once."""
-    reader = Reader(engine, engine.zero_state(), UNKNOWN, 0.01, keep)
+    reader = AdaptiveNetwork(engine, engine.zero_state(), UNKNOWN, 0.01, keep)
     for end in ENDS:
-        afresh = Reader(engine, engine.zero_state(), UNKNOWN, 0.01, keep)
+        afresh = AdaptiveNetwork(engine, engine.zero_state(), UNKNOWN, 0.01, keep)
         expected = afresh.next(afresh.state(ids[:end]))
         np.testing.assert_allclose(reader.next(reader.state(ids[:end])), expected, atol=1e-4)
         # Another way it might have gone on, up to a word's end, and back.
@@ -75,7 +75,7 @@ def test_learns_as_by_gradient(engine: Engine, ids: np.ndarray) -> None:
     def loss(of: Engine) -> float:
         return -float(next_logp(of, before)[np.arange(AT_ONCE), ids].sum(dtype=np.float64))
 
-    reader = Reader(engine, start, UNKNOWN, 1e-3)
+    reader = AdaptiveNetwork(engine, start, UNKNOWN, 1e-3)
     reader.state(ids)
     change = reader.engine._output - engine._output
     for token, unit in [(3, 0), (7, 5), (UNKNOWN, 2)]:
@@ -89,7 +89,7 @@ def test_learns_what_is_repeated(engine: Engine) -> None:
     """A text that goes on as it began becomes likely; the network that was given stays as it is."""
     phrase = np.arange(8, dtype=np.int32)
     text = np.tile(phrase, 100)
-    reader = Reader(engine, engine.zero_state(), UNKNOWN, 0.01)
+    reader = AdaptiveNetwork(engine, engine.zero_state(), UNKNOWN, 0.01)
     first = engine.logits(engine.zero_state())
     early = reader.next(reader.state(text[:16]))[0, 0]
     late = reader.next(reader.state(text))[0, 0]
@@ -99,7 +99,7 @@ def test_learns_what_is_repeated(engine: Engine) -> None:
 
 def test_unknown_tokens_teach_nothing(engine: Engine) -> None:
     """Characters that the model has never seen leave its output layer alone."""
-    reader = Reader(engine, engine.zero_state(), UNKNOWN, 0.01)
+    reader = AdaptiveNetwork(engine, engine.zero_state(), UNKNOWN, 0.01)
     reader.state(np.full(100, UNKNOWN, np.int32))
     np.testing.assert_array_equal(reader.engine._output, engine._output)
 
@@ -116,7 +116,7 @@ def test_a_long_text_is_read_at_several_places(
     engine: Engine, many_ids: np.ndarray, rate: float
 ) -> None:
     """It teaches as if it had been typed, but for what stands far back."""
-    typed, opened = (Reader(engine, engine.zero_state(), UNKNOWN, rate) for _ in range(2))
+    typed, opened = (AdaptiveNetwork(engine, engine.zero_state(), UNKNOWN, rate) for _ in range(2))
     for end in range(0, len(many_ids), 100):
         typed.state(many_ids[:end])
     expected = typed.next(typed.state(many_ids))
@@ -127,13 +127,13 @@ def test_a_long_text_is_read_at_several_places(
 @pytest.mark.parametrize("rate", [0.0, 0.01])
 def test_jumps_read_little_again(engine: Engine, many_ids: np.ndarray, rate: float) -> None:
     """Who goes far back, and forth again, waits for a round at the most, not for the whole text."""
-    reader = Reader(engine, engine.zero_state(), UNKNOWN, rate)
+    reader = AdaptiveNetwork(engine, engine.zero_state(), UNKNOWN, rate)
     ends = (len(many_ids), 2 * ROUND + 50, len(many_ids) - 1, ROUND - 1, ROUND + KEEP)
     first = [reader.next(reader.state(many_ids[:end])).copy() for end in ends]
     for end, expected in zip(ends, first, strict=True):
         with (
             patch.object(Engine, "step", autospec=True, side_effect=Engine.step) as step,
-            patch.object(Reader, "_read_round") as read_round,
+            patch.object(AdaptiveNetwork, "_read_round") as read_round,
         ):
             found = reader.next(reader.state(many_ids[:end]))
         np.testing.assert_allclose(found, expected, atol=1e-4)
@@ -148,7 +148,7 @@ def test_places_to_go_back_to_are_few(
 ) -> None:
     """Texts that have nothing in common do not fill the memory."""
     monkeypatch.setattr("charrnn.suggestions.adaptive_network.PLACES_BYTES", size)
-    reader = Reader(engine, engine.zero_state(), UNKNOWN, 0.01)
+    reader = AdaptiveNetwork(engine, engine.zero_state(), UNKNOWN, 0.01)
     for shift in range(PLACES):
         reader.state((many_ids + shift) % UNKNOWN)
     assert len(reader._places) == places
@@ -157,7 +157,7 @@ def test_places_to_go_back_to_are_few(
 def test_reading_ahead(engine: Engine) -> None:
     """A text that was read ahead costs few steps; what was read in vain does no harm."""
     ids = np.random.default_rng(2).integers(0, UNKNOWN, 3 * ROUND).astype(np.int32)
-    ahead, afresh = (Reader(engine, engine.zero_state(), UNKNOWN, 0.01) for _ in range(2))
+    ahead, afresh = (AdaptiveNetwork(engine, engine.zero_state(), UNKNOWN, 0.01) for _ in range(2))
     for _ in ahead.read_ahead(ids):
         pass
     with patch.object(Engine, "step", autospec=True, side_effect=Engine.step) as step:
@@ -167,5 +167,5 @@ def test_reading_ahead(engine: Engine) -> None:
     reading = ahead.read_ahead(np.append(ids[ROUND:], ids))
     next(reading)  # and then something else is asked
     for end in (ROUND + 9, 7):
-        afresh = Reader(engine, engine.zero_state(), UNKNOWN, 0.01)
+        afresh = AdaptiveNetwork(engine, engine.zero_state(), UNKNOWN, 0.01)
         np.testing.assert_allclose(ahead.state(ids[:end]), afresh.state(ids[:end]), atol=1e-5)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.suggestions.recency_cache import HALF_LIFE, Recent
+from charrnn.suggestions.recency_cache import HALF_LIFE, RecencyCache
 from charrnn.suggestions.secrets import public_words
 from charrnn.text.words import WORD
 from tests.strategies import texts
@@ -12,8 +12,8 @@ from tests.strategies import texts
 typed = st.one_of(texts, st.text(st.sampled_from("ab -'@:\n"), max_size=40))
 
 
-def fresh(text: str) -> Recent:
-    recent = Recent()
+def fresh(text: str) -> RecencyCache:
+    recent = RecencyCache()
     recent.read(text)
     return recent
 
@@ -21,7 +21,7 @@ def fresh(text: str) -> Recent:
 @given(st.lists(typed, max_size=6))
 def test_changes(typings: list[str]) -> None:
     """Typing on, deleting and changing give what reading the text anew gives."""
-    recent = Recent()
+    recent = RecencyCache()
     for text in [t for typing in typings for t in (typing, typing[: len(typing) // 2], typing)]:
         recent.read(text)
         expected = fresh(text)

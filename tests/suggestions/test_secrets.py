@@ -5,7 +5,7 @@ import string
 
 import pytest
 
-from charrnn.suggestions.recency_cache import Recent
+from charrnn.suggestions.recency_cache import RecencyCache
 from charrnn.suggestions.secrets import public_words
 from charrnn.text.words import WORD
 
@@ -201,6 +201,6 @@ def test_after_it() -> None:
 
 def test_within_a_text() -> None:
     """What looks like a secret is not offered again while the text is typed on."""
-    recent = Recent()
+    recent = RecencyCache()
     recent.read("The password is swordfish. The swallows came. ")
     assert recent.starting_with("sw", 3) == ["swallows"]
