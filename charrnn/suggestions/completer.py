@@ -129,7 +129,7 @@ class Completer:
         self._ngram = ngram
         self._counts = ngram.word_counts
         self._before: str | None = None
-        self._trigrams = ngram.one
+        self._trigrams = ngram.unigram
         self._recent = RecencyCache(earlier) if recent else None
         self._asked: tuple[str, int, str] | None = None
         curly = sum(OTHER["'"] in token for token in ngram.tokens)

@@ -219,7 +219,7 @@ class WordList:
         self._ngram = ngram
         self._after = after
         self._before: str | None = None
-        self._p = ngram.one
+        self._p = ngram.unigram
 
     def extend(self, typed: str, k: int, dismissals: Dismissals | None = None) -> list[Completion]:
         half = partial_word(typed)

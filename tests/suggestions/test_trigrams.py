@@ -75,13 +75,15 @@ def test_any_reference(text: str, before: str) -> None:
             assert p == pytest.approx(expected[token], rel=5e-3, abs=1e-3)
 
 
-@pytest.mark.parametrize("limit", ["MOST_TOKENS", "MOST_ENTRIES"])
+@pytest.mark.parametrize("limit", ["MAX_TOKENS", "MAX_ENTRIES"])
 def test_limits(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long text leaves the commonest; what remains is still a distribution."""
     monkeypatch.setattr(trigrams, limit, 8)
     model = Trigrams.build(FABLE)
     kept = (
-        len(model.tokens) if limit == "MOST_TOKENS" else max(len(model.two.p), len(model.three.p))
+        len(model.tokens)
+        if limit == "MAX_TOKENS"
+        else max(len(model.bigram.p), len(model.trigram.p))
     )
     assert kept <= 8
     assert "fox" in model.tokens
