@@ -1,4 +1,4 @@
-"""What is made of suggestions that were passed over."""
+"""The effect of dismissed suggestions."""
 
 import pytest
 from hypothesis import given
@@ -10,8 +10,8 @@ from charrnn.session.ghost_text import Suggester
 from charrnn.suggestions.passed_over import Dismissals
 
 
-def test_passed_over() -> None:
-    """A word that was shown and not taken is less likely while the same word is typed."""
+def test_dismissed() -> None:
+    """A word that was shown and not accepted is less likely while the same word is typed."""
     dismissals = Dismissals()
     dismissals.show("the f", ["ox", "rog"])
     ox, rog, og = dismissals.factors("the fo", ["x", "rg", "g"])
@@ -23,14 +23,14 @@ def test_passed_over() -> None:
 
 
 def test_next_word() -> None:
-    """What was shown with the space before it is passed over when the space is typed."""
+    """A suggestion that begins with a space is dismissed when only the space is typed."""
     dismissals = Dismissals()
     dismissals.show("the", [" fox"])
     assert dismissals.factors("the ", ["fox"]) < 1
 
 
-def test_back() -> None:
-    """Who erases a letter thinks again."""
+def test_deleting() -> None:
+    """Deleting a letter forgets the dismissals."""
     dismissals = Dismissals()
     dismissals.show("the f", ["ox"])
     assert dismissals.factors("the fo", ["x"]) < 1
@@ -38,7 +38,7 @@ def test_back() -> None:
 
 
 def test_asked_again() -> None:
-    """Nothing is passed over while nothing is typed."""
+    """Nothing is dismissed while nothing is typed."""
     dismissals = Dismissals()
     dismissals.show("the f", ["ox"])
     dismissals.show("the f", ["ox"])
@@ -47,25 +47,25 @@ def test_asked_again() -> None:
 
 @pytest.mark.parametrize("followed", [" ", ", ", " and more "])
 def test_learned(followed: str) -> None:
-    """Who takes what is shown is taken at their word; who types it out, less and less."""
-    takes, types = Dismissals(), Dismissals()
+    """Dismissals count for users who accept suggestions, and hardly for those who type on."""
+    accepts, types = Dismissals(), Dismissals()
     before = ""
     for _ in range(20):
         for place in range(4):
             types.show(before + "fox"[:place], ["fox"[place:]][: 3 - place])
-        takes.show(before, ["fox"])
-        takes.accept(before, "fox")
+        accepts.show(before, ["fox"])
+        accepts.accept(before, "fox")
         before += "fox" + followed
-    takes.show(before, ["fox"])
+    accepts.show(before, ["fox"])
     types.show(before, ["fox"])
-    assert takes.overlooked < 0.05
+    assert accepts.overlooked < 0.05
     assert types.overlooked > 0.95
-    assert takes.factors(before + "f", ["ox"]) < 0.05
+    assert accepts.factors(before + "f", ["ox"]) < 0.05
     assert types.factors(before + "f", ["ox"]) > 0.95
 
 
 def test_session(model: Model) -> None:
-    """In a session, what stood there while a letter was typed is less likely after it."""
+    """In a session, a suggestion is less likely after a letter was typed instead."""
     suggester = Suggester(model, 5, 0.0, silent=lambda _: False)
     suggester.ask(Document("The "))
     for shown in suggester.completions("The "):
