@@ -25,8 +25,8 @@ from charrnn.text.normalisation import normalised
 if TYPE_CHECKING:
     from charrnn.generation.template import Piece
     from charrnn.suggestions.completer import Completer, Completion, Reasons
-    from charrnn.suggestions.passed_over import Attention
-    from charrnn.suggestions.trigrams import NGram
+    from charrnn.suggestions.passed_over import Dismissals
+    from charrnn.suggestions.trigrams import Trigrams
 
 PHRASE_FLOOR = 0.05  # probability under which no phrase runs on, however eager
 PHRASE_WORDS = 8  # at the most, after the first
@@ -180,17 +180,17 @@ class Model:
         return _known(self.file.items)
 
     def complete(
-        self, typed: str, k: int = 3, attention: "Attention | None" = None, after: str = ""
+        self, typed: str, k: int = 3, dismissals: "Dismissals | None" = None, after: str = ""
     ) -> "list[Completion]":
         """The `k` likeliest ways to end the word being typed, or the next one, the best first.
 
         What was typed before is remembered, so that a longer text costs only what is new.
 
         Args:
-            attention: of who types, if what was passed over shall be less likely.
+            dismissals: of who types, if what was passed over shall be less likely.
             after: some of the text that already stands behind what is typed.
         """
-        return self._typing.complete(self.as_read(typed), k, attention, self.as_read(after))
+        return self._typing.complete(self.as_read(typed), k, dismissals, self.as_read(after))
 
     def extend(self, typed: str, k: int = 3, after: str = "") -> "list[Completion]":
         """As `complete`, but only ways to go on without a space."""
@@ -243,18 +243,18 @@ class Model:
         )
 
     @cached_property
-    def ngram(self) -> "NGram":
+    def ngram(self) -> "Trigrams":
         """The trigrams of the training text; empty if the file has none.
 
         Raises:
             ModelFileError: they are damaged.
         """
-        from charrnn.suggestions.trigrams import NGram
+        from charrnn.suggestions.trigrams import Trigrams
 
         if not self.file.ngram:
-            return NGram.build("")
+            return Trigrams.build("")
         try:
-            return NGram.from_tensors(self.file.ngram)
+            return Trigrams.from_tensors(self.file.ngram)
         except ValueError as error:
             raise ModelFileError(
                 f"the trigrams in the model's file are damaged: {error}",

@@ -81,7 +81,7 @@ class ModelFile:
         training: how it was trained, for `info`; `opening` is the text it starts from, `shape`
             that of the corpus, a key of KINDS.
         word_runs: index of the runs of words in the training text; older files have none.
-        ngram: the trigram model of the training text, as `NGram.tensors` has it, unchecked;
+        ngram: the trigram model of the training text, as `Trigrams.tensors` has it, unchecked;
             empty in older files.
         mixture: weights of each source of suggestions by its name, which need not be known here;
             None if they were not tuned.

@@ -42,7 +42,7 @@ class Corpus:
         train_ends, val_ends: where each document ends, behind its last token, [D]; None of a text
             of another kind.
         word_runs: index of the runs of words in the training part, for the model's file.
-        ngram: its trigram model, as `NGram.tensors` has it, for the same.
+        ngram: its trigram model, as `Trigrams.tensors` has it, for the same.
         items: index of its lines, of a text of that kind, for the same.
         held_out: the beginning of the held-out part, to tune suggestions on.
         old: the text of the run that is fine-tuned, of whose training part only the end is kept.

@@ -16,7 +16,7 @@ from charrnn.errors import RunError, TextError, UsageError
 from charrnn.files import is_missing, quoted
 from charrnn.network.model_file import config_from
 from charrnn.runs import RESUME_NAME
-from charrnn.suggestions.trigrams import NGram
+from charrnn.suggestions.trigrams import Trigrams
 from charrnn.text.advice import advice
 from charrnn.text.blocks import lines, told
 from charrnn.text.copy_index import Items, WordRuns
@@ -187,7 +187,7 @@ def _prepare(
             corpus,
             word_runs=_index(WordRuns, indexed, parts),
             items=_index(Items, lines(parts.train), parts) if is_lines else None,
-            ngram=NGram.build(sample).tensors(),
+            ngram=Trigrams.build(sample).tensors(),
             held_out=_shuffled_lines(parts) if is_lines else parts.val.beginning(HELD_OUT),
         )
 

@@ -35,7 +35,7 @@ from charrnn.runs import LOG_NAME, MODEL_NAME, RESUME_KEY, RESUME_NAME
 from charrnn.suggestions.completer import Completer
 from charrnn.suggestions.explanation import Evidence
 from charrnn.suggestions.mixture import BEGIN, by_name
-from charrnn.suggestions.trigrams import NGram
+from charrnn.suggestions.trigrams import Trigrams
 from charrnn.suggestions.typing_history import Learned
 from charrnn.text.blocks import KINDS
 from charrnn.text.cache import cached
@@ -93,7 +93,7 @@ def complete(completer: Completer, typed: str) -> None:
 def models(folder: Path) -> list[bytes]:
     """A model file of each level and cell, with all that one can hold."""
     files = []
-    ngram = NGram.build(LONGER).tensors()
+    ngram = Trigrams.build(LONGER).tensors()
     training = {
         "version": "1", "texts": ["a.txt"], "from": None, "shape": "lines", "train_chars": 900,
         "val_chars": 100, "val_nats": 1.5, "val_bpb": 2.0, "step": 7, "tokens": 900, "epoch": 1.5,
