@@ -24,7 +24,8 @@ from charrnn.cli.options import (
     say_which,
     seconds,
 )
-from charrnn.display.console import Ui, printable, to_json
+from charrnn.display.console import Ui
+from charrnn.display.format import printable, to_json
 from charrnn.errors import TextError, UsageError
 
 if TYPE_CHECKING:
