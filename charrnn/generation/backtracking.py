@@ -1,10 +1,13 @@
 """Tokens that were drawn but may be taken back, since with them a copy of other text begins."""
 
+from collections import deque
 from itertools import accumulate
 from typing import NamedTuple
 
+import numpy as np
+
 from charrnn.arrays import Array
-from charrnn.text.copy_index import Guard, WordRuns
+from charrnn.text.copy_index import WORDS, WordRuns, hash_words
 from charrnn.tokenizer import Tokenizer
 
 MOST_BANS = 16  # at one place; then the copy is let through
@@ -23,6 +26,44 @@ class Drawn(NamedTuple):
     token: int
     nats: float
     before: Array
+
+
+class Guard:
+    """Follows the words of a text and finds the one that completes a copied run.
+
+    Args:
+        index: of the training text.
+        seed: what the text continues.
+    """
+
+    def __init__(self, index: WordRuns, seed: str) -> None:
+        self._index = index
+        self._last = deque(hash_words(seed[-1000:]), WORDS - 1)
+
+    def check(self, text: str, forgive: bool) -> tuple[int, int | None]:
+        """Look at words that are complete, since something else follows them.
+
+        Args:
+            text: what came since the end of the last word that was found to be no copy.
+            forgive: whether to let a copy pass.
+
+        Returns:
+            Where the last such word ends in `text`, 0 if there is none; and where the word
+            starts that is a copy, None if there is none.
+        """
+        from charrnn.text.words import JOINERS, WORD
+
+        end = 0
+        open_from = len(text) - (text[-1:] in JOINERS)  # the last word may go on
+        for word in WORD.finditer(text):
+            if word.end() >= open_from:
+                break
+            words = np.array([*self._last, *hash_words(word[0])], np.uint64)
+            if not forgive and self._index.copied(words):
+                return end, word.start()
+            self._last.append(words[-1])
+            end = word.end()
+        return end, None
 
 
 class Draft:

@@ -3,68 +3,28 @@
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache, reduce
 from itertools import groupby, islice
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Array, Ids, Mask
+from charrnn.arrays import Array
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.generation.backtracking import MOST_BANS, Draft, Drawn
+from charrnn.generation.sample import Part, Sample
 from charrnn.generation.sampling import Sampler
-from charrnn.generation.stopping import Ending
+from charrnn.generation.seed import read
+from charrnn.generation.stream import Stream
 from charrnn.generation.text_bias import TextBias
 from charrnn.network.engine import Engine, Streams, log_softmax
 from charrnn.text.copy_index import WordRuns
 from charrnn.tokenizer import Joints, Tokenizer
-from charrnn.tokenizer.base import spread
 
 BATCH = 64  # texts written side by side
-SEED_TOKENS = 1 << 13  # that are read at the end of a seed: what stands before them is forgotten
 BIASES = 8  # tables of biases that are kept: making one goes through the whole vocabulary
 BLOCK = 32  # tokens drawn before their text is looked at,
 BLOCK_SECONDS = 0.05  # or fewer, so that a slow model's text flows
-
-
-@dataclass(slots=True, eq=False)
-class Sample:
-    """A text to write, and how far it has come.
-
-    Attributes:
-        seed: what it continues; may be empty, and may hold characters outside the vocabulary.
-        sampling: how its tokens are drawn.
-        key: with the random seed, decides its random numbers.
-        tokens: drawn so far.
-        logp: their log-probability (nats) under the model as it is, if that is asked for.
-        why: the rule that ended it; None while it goes on.
-    """
-
-    seed: str
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    key: tuple[int, ...] = (0, 0)
-    tokens: int = 0
-    logp: float = 0.0
-    why: str | None = None
-
-
-class Part(NamedTuple):
-    """The next piece of a sample.
-
-    Attributes:
-        sample: which one.
-        text: without the seed.
-        nats: the surprise of each character, float32 [len(text)], if that is asked for: a
-            token's, spread evenly over the characters that it completes.
-        last: whether the sample ends here.
-    """
-
-    sample: Sample
-    text: str
-    nats: Array | None
-    last: bool
 
 
 def generate(
@@ -97,196 +57,12 @@ def generate(
         yield from batch.write(deadline, scored)
 
 
-def in_order(parts: Iterable[Part], samples: Iterable[Sample]) -> Iterator[Part]:
-    """The parts of the first sample as they come, then those of the second, and so on.
-
-    Of all samples only those are held that have begun before their turn.
-    """
-    turns = iter(samples)
-    current = next(turns, None)
-    waiting: dict[Sample, list[Part]] = {}
-    for part in parts:
-        if part.sample is not current:
-            waiting.setdefault(part.sample, []).append(part)
-            continue
-        yield part
-        ended = part.last
-        while ended and (current := next(turns, None)):
-            ready = waiting.pop(current, [])
-            yield from ready
-            ended = bool(ready) and ready[-1].last
-
-
-class _Seed(NamedTuple):
-    """A seed that was read.
-
-    Attributes:
-        ids: of its tokens but for `open_end`.
-        open_end: text at its end that may be the start of a longer token.
-        cannot_follow: tokens that do not start with it, and those that would end an item before
-            it has begun, [V].
-        state: after the ids, [L, S, 1, H].
-    """
-
-    ids: Ids
-    open_end: str
-    cannot_follow: Mask
-    state: Array
-
-
-def _read(
-    seed: str,
-    engine: Engine,
-    tokenizer: Tokenizer,
-    start: Array,
-    in_word: bool,
-    bias: TextBias,
-    item: str,
-) -> _Seed:
-    """Read a seed, but for an end with which a longer token may start.
-
-    Args:
-        item: what ends an item of the corpus; "" if there are none.
-        in_word: whether that may be more than white space.
-        bias: of what comes next; a token that it bans is none to start.
-    """
-    end = tokenizer.unfinished(seed)
-    if not (in_word or end.isspace()):
-        end = ""
-    ids = tokenizer.encode(seed.removesuffix(end))
-    cannot_follow = np.zeros(tokenizer.vocab_size, bool)
-    for token in tokenizer.encode(end).tolist():
-        cannot_follow[:] = [not other.startswith(end) for other in tokenizer.tokens]
-        cannot_follow[tokenizer.unknown_id] = True  # which is never drawn
-        banned = np.isneginf(bias.after(tokenizer.spelled(seed.removesuffix(end))))
-        possible = np.flatnonzero(~(cannot_follow | banned)).tolist()
-        if any(tokenizer.tokens[i] != end for i in possible):
-            break
-        ids = np.append(ids, np.int32(token))
-        end = end.removeprefix(tokenizer.decode([token]))
-        cannot_follow[:] = False
-    ids = tokenizer.known(ids)
-    if item and not seed.rpartition(item)[2].strip():
-        blank = np.array([_is_blank(token, item) for token in tokenizer.tokens])
-        blank[tokenizer.unknown_id] = True
-        if not (cannot_follow | blank).all():
-            cannot_follow |= blank
-    return _Seed(ids, end, cannot_follow, engine.read(ids[-SEED_TOKENS:], start))
-
-
-def _is_blank(token: str, item: str) -> bool:
-    """Whether an item that begins with a token would be blank; a line begins with no space."""
-    return token.startswith(item) or (item == "\n" and token.isspace())
-
-
-class _Text:
-    """One text of a batch: where it ends, and what the next token depends on."""
-
-    def __init__(
-        self,
-        sample: Sample,
-        seed: _Seed,
-        tokenizer: Tokenizer,
-        stop: StopConfig,
-        draft: Draft | None,
-    ) -> None:
-        self._vocabulary = tokenizer.tokens
-        self._decode = tokenizer.decoder()
-        self.sample = sample
-        self.seed = seed
-        self.draft = draft
-        self.ending = Ending(stop, sample.seed)
-        self.begun = False  # whether a token stands
-        self.last = int(seed.ids[-1]) if len(seed.ids) else -1  # token that stands
-        self.held: list[Drawn] = []  # of a word that may be taken back
-        self._open_end = seed.open_end
-        spelled = tokenizer.spelled
-        self._looked_at = max(map(len, map(spelled, sample.sampling.bias or {})), default=0)
-        before = spelled(sample.seed.removesuffix(seed.open_end))
-        self._tail = before[-self._looked_at :] if self._looked_at else ""
-        self._nats = np.zeros(0, np.float32)  # of the characters that `ending` holds back,
-        self._half = np.zeros(0, np.float32)  # of the tokens of half a character
-
-    @property
-    def tail(self) -> str:
-        """As much of the text as the next token's bias depends on, spelled."""
-        return self._tail + self._spelled(self.unsettled)
-
-    @property
-    def unsettled(self) -> list[int]:
-        """Tokens that may be taken back."""
-        return [*(self.draft.tokens if self.draft else []), *(drawn.token for drawn in self.held)]
-
-    def settle(self, newest: Drawn, held: int) -> tuple[list[Drawn], list[Drawn]]:
-        """Go on with a token.
-
-        Args:
-            held: tokens of its word that may be taken back; -1 where they are taken back.
-
-        Returns:
-            Tokens that stand from now on, and tokens that are taken back.
-        """
-        self.held.append(newest)
-        if held < 0:
-            undone, self.held = self.held, []
-            return [], undone
-        end = len(self.held) - held
-        stands, self.held = self.held[:end], self.held[end:]
-        undone = []
-        if self.draft:
-            whole, stands = stands, []
-            for i, drawn in enumerate(whole, 1):
-                more, undone = self.draft.add(drawn)
-                stands += more
-                if undone:
-                    undone += [*whole[i:], *self.held]
-                    self.held = []
-                    break
-        if stands:
-            self.begun, self.last = True, stands[-1].token
-        return stands, undone
-
-    def _spelled(self, ids: list[int]) -> str:
-        return "".join([self._vocabulary[i] for i in ids])
-
-    def feed(self, ids: list[int], nats: Array | None) -> Part:
-        """Go on with these tokens, up to the end of the text."""
-        if self._looked_at:
-            self._tail = (self._tail + self._spelled(ids))[-self._looked_at :]
-        tokens = [self._decode(i) for i in ids]
-        if self._open_end and tokens:
-            first = tokens[0].removeprefix(self._open_end)
-            if first or self._open_end.isspace():
-                tokens = [first, *tokens[1:]]
-            else:  # it is the seed's last word, and none of those drawn
-                tokens, nats = tokens[1:], None if nats is None else nats[1:]
-            self._open_end = ""
-        shown, taken = self.ending.feed(tokens)
-        self.sample.tokens += taken
-        self.sample.why = self.ending.why
-        ended = self.ending.why is not None
-        if nats is None:
-            return Part(self.sample, shown, None, ended)
-        self.sample.logp -= float(nats[:taken].sum(dtype=np.float64))
-        lengths = [0] * len(self._half) + [len(token) for token in tokens[:taken]]
-        unspread = np.concatenate([self._half, nats[:taken]])
-        self._half = unspread[max((i for i, n in enumerate(lengths, 1) if n), default=0) :]
-        known = np.concatenate([self._nats, spread(unspread, lengths)])
-        self._nats = known[len(shown) :]
-        return Part(self.sample, shown, known[: len(shown)], ended)
-
-    def interrupt(self, scored: bool) -> Part:
-        """End for lack of time."""
-        self.sample.why = "time"
-        return Part(self.sample, self.ending.held, self._nats if scored else None, True)
-
-
 class _Group:
     """Neighbours in a batch that are drawn under one configuration."""
 
     def __init__(
         self,
-        texts: list[_Text],
+        texts: list[Stream],
         sampling: SamplingConfig,
         bias: TextBias,
         random_seed: int,
@@ -349,7 +125,7 @@ class _Batch:
         biases = {key: _bias(tokenizer, key) for _, key in wanted}
         # Tokens that may be undone or banned are not tied to the seed's partial word.
         seeds = {
-            (seed, key): _read(
+            (seed, key): read(
                 seed,
                 engine,
                 tokenizer,
@@ -362,7 +138,7 @@ class _Batch:
         }
         bans = min(MOST_BANS, tokenizer.vocab_size - 2)
         texts = [
-            _Text(
+            Stream(
                 sample,
                 seeds[seed_and_key],
                 tokenizer,
@@ -413,7 +189,7 @@ class _Batch:
             return 0
         return reduce(lambda state, i: int(transitions[state, i]), ids, 0)
 
-    def _texts(self) -> list[_Text]:
+    def _texts(self) -> list[Stream]:
         return [text for group in self._groups for text in group.texts]
 
     def _room(self) -> int:

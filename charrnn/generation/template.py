@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from charrnn.arrays import Array
 from charrnn.config import StopConfig
 from charrnn.errors import UsageError
-from charrnn.generation.batch import Part, Sample
+from charrnn.generation.sample import Part, Sample
 
 KINDS = {"word": "words", "sentence": "sentences", "line": "lines", "char": "chars"}
 MOST = 1000  # characters in a gap whose kind says nothing of them

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from charrnn.config import ModelConfig, SamplingConfig, StopConfig
-from charrnn.generation.batch import Sample
+from charrnn.generation.sample import Sample
 from charrnn.generation.sampling import Sampler
 from charrnn.model import Model
 from charrnn.network.cells import CELLS, parameter_count, tensor_shapes

@@ -9,7 +9,7 @@ import pytest
 
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import UsageError
-from charrnn.generation.batch import Sample
+from charrnn.generation.sample import Sample
 from charrnn.generation.sampling import Sampler
 from charrnn.generation.spelling import LONGEST, MOST
 from charrnn.model import Model
