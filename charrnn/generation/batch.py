@@ -1,4 +1,4 @@
-"""From seeds to streams of text."""
+"""Writing samples in batches: each step samples the next token of every stream."""
 
 import math
 import time
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Array
 from charrnn.config import SamplingConfig, StopConfig
-from charrnn.generation.backtracking import MOST_BANS, Draft, Drawn
+from charrnn.generation.backtracking import MOST_BANS, Draft, Sampled
 from charrnn.generation.sample import Part, Sample
 from charrnn.generation.sampling import Sampler
 from charrnn.generation.seed import read
@@ -21,10 +21,10 @@ from charrnn.network.engine import Engine, Streams, log_softmax
 from charrnn.text.copy_index import WordRuns
 from charrnn.tokenizer import Joints, Tokenizer
 
-BATCH = 64  # texts written side by side
-BIASES = 8  # tables of biases that are kept: making one goes through the whole vocabulary
-BLOCK = 32  # tokens drawn before their text is looked at,
-BLOCK_SECONDS = 0.05  # or fewer, so that a slow model's text flows
+BATCH = 64  # maximum streams in a batch (not tuned)
+BIASES = 8  # bias tables cached, as building one visits the whole vocabulary (not tuned)
+BLOCK = 32  # maximum tokens sampled before their text is shown (not tuned)
+BLOCK_SECONDS = 0.05  # target time of a block, so that a slow model's text flows (not tuned)
 
 
 def generate(
@@ -37,18 +37,24 @@ def generate(
     scored: bool = False,
     avoid: WordRuns | None = None,
 ) -> Iterator[Part]:
-    """Write samples, up to BATCH of them at a time; what one says does not depend on the others.
+    """Write samples in batches of BATCH; a sample's text does not depend on the others.
 
     Args:
-        start: what the engine remembers before a seed, [L, S, 1, H].
-        samples: what to write, taken BATCH at a time; their progress is noted in them.
-        stop: where each one ends; the time is that of all together.
-        random_seed: with a sample's key, decides what is drawn.
-        scored: whether to find the surprise of what is drawn.
-        avoid: of a text whose runs of words are not to be copied.
+        engine: the network.
+        tokenizer: the model's tokenizer.
+        start: hidden state before a seed, [L, S, 1, H].
+        samples: samples to write, consumed BATCH at a time; their progress is noted in them.
+        stop: where each sample ends; its time limit holds for all samples together.
+        random_seed: with a sample's key, selects its random numbers.
+        scored: whether to compute surprisal.
+        avoid: runs of words that must not be copied; None if copies are allowed.
 
     Yields:
         Parts, those of one sample in order.
+
+    Raises:
+        UsageError: a bias bans every token, or a control needs a model of words.
+        ModelFileError: the network's logits are not finite.
     """
     deadline = math.inf if stop.seconds is None else time.monotonic() + stop.seconds
     rest = iter(samples)
@@ -58,57 +64,61 @@ def generate(
 
 
 class _Group:
-    """Neighbours in a batch that are drawn under one configuration."""
+    """Neighbouring streams of a batch that share one SamplingConfig."""
 
     def __init__(
         self,
-        texts: list[Stream],
+        streams: list[Stream],
         sampling: SamplingConfig,
         bias: TextBias,
         random_seed: int,
         joints: Joints | None,
     ) -> None:
-        self.texts = texts
-        seeds = (np.random.SeedSequence(random_seed, spawn_key=t.sample.key) for t in texts)
+        self.streams = streams
+        seeds = (np.random.SeedSequence(random_seed, spawn_key=s.sample.key) for s in streams)
         rngs = [np.random.default_rng(seed) for seed in seeds]
-        self.sampler = Sampler(sampling, rngs, [text.seed.ids for text in texts], joints)
+        self.sampler = Sampler(sampling, rngs, [stream.seed.ids for stream in streams], joints)
         self._bias = bias
-        self.takes_back = self.sampler.held is not None or any(text.draft for text in texts)
+        self.takes_back = self.sampler.held is not None or any(s.draft for s in streams)
         self.looks_back = not self._bias.constant
 
     @property
     def held(self) -> list[int]:
-        """How many tokens at the end of each text may be taken back; see Sampler."""
-        return self.sampler.held or [0] * len(self.texts)
+        """Return the number of undecided tokens at the end of each stream; see Sampler."""
+        return self.sampler.held or [0] * len(self.streams)
 
-    def draw(self, logits: Array) -> NDArray[np.intp]:
-        for row, text in enumerate(self.texts):
-            if text.draft and not text.held:
-                logits[row, text.draft.banned] = -np.inf
+    def sample(self, logits: Array) -> NDArray[np.intp]:
+        """Return the next token of each stream, [B]; changes `logits`, [B, V]."""
+        for row, stream in enumerate(self.streams):
+            if stream.draft and not stream.held:
+                logits[row, stream.draft.banned] = -np.inf
         if self._bias.constant:
-            return self.sampler.draw(logits, self._bias.anywhere)
-        bias = np.stack([self._bias.after(text.tail) for text in self.texts])
-        return self.sampler.draw(logits, bias)
+            return self.sampler.sample(logits, self._bias.anywhere)
+        bias = np.stack([self._bias.after(stream.tail) for stream in self.streams])
+        return self.sampler.sample(logits, bias)
 
     def drop_ended(self) -> None:
-        going = [text.ending.why is None for text in self.texts]
+        """Keep only the streams that go on."""
+        going = [stream.ending.why is None for stream in self.streams]
         if not all(going):
             self.sampler.keep(np.array(going, bool))
-            self.texts = [text for text, goes in zip(self.texts, going, strict=True) if goes]
+            self.streams = [s for s, goes in zip(self.streams, going, strict=True) if goes]
 
 
 def _key(sampling: SamplingConfig) -> tuple[tuple[str, float], ...]:
-    """The biases of texts, hashable."""
+    """Return the biases of texts in a hashable form."""
     return tuple((sampling.bias or {}).items())
 
 
 @lru_cache(BIASES)
 def _bias(tokenizer: Tokenizer, key: tuple[tuple[str, float], ...]) -> TextBias:
-    """The table of biases: one for all texts, batches and gaps of a template that share them."""
+    """Return a bias table; streams, batches and gaps of a template with equal biases share it."""
     return TextBias(tokenizer, dict(key))
 
 
 class _Batch:
+    """Streams that step together, ordered by group; see `generate` for the arguments."""
+
     def __init__(
         self,
         engine: Engine,
@@ -123,7 +133,7 @@ class _Batch:
         self._tokenizer = tokenizer
         wanted = [(sample.seed, _key(sample.sampling)) for sample in samples]
         biases = {key: _bias(tokenizer, key) for _, key in wanted}
-        # Tokens that may be undone or banned are not tied to the seed's partial word.
+        # The seed's partial word is read at once where its tokens may be banned or taken back.
         seeds = {
             (seed, key): read(
                 seed,
@@ -137,7 +147,7 @@ class _Batch:
             for seed, key in dict.fromkeys(wanted)
         }
         bans = min(MOST_BANS, tokenizer.vocab_size - 2)
-        texts = [
+        streams = [
             Stream(
                 sample,
                 seeds[seed_and_key],
@@ -147,141 +157,140 @@ class _Batch:
             )
             for sample, seed_and_key in zip(samples, wanted, strict=True)
         ]
-        state = np.concatenate([text.seed.state for text in texts], axis=2)
-        self._streams = Streams(engine, state)
-        self._beginning = any(text.seed.cannot_follow.any() for text in texts)
-        self._spelling = np.zeros(len(texts), np.int8)  # states of tokenizer.transitions
+        state = np.concatenate([stream.seed.state for stream in streams], axis=2)
+        self._states = Streams(engine, state)
+        self._beginning = any(stream.seed.cannot_follow.any() for stream in streams)
+        self._spelling = np.zeros(len(streams), np.int8)  # states of tokenizer.transitions, [B]
         self._groups = [
             _Group(
                 list(group), sampling, biases[_key(sampling)], random_seed, self._tokenizer.joints
             )
-            for sampling, group in groupby(texts, key=lambda text: text.sample.sampling)
+            for sampling, group in groupby(streams, key=lambda stream: stream.sample.sampling)
         ]
-
         self._takes_back = any(group.takes_back for group in self._groups)
 
     def write(self, deadline: float, scored: bool) -> Iterator[Part]:
-        for text in self._texts():
-            if text.ending.why:  # a length of 0
-                yield text.feed([], np.zeros(0, np.float32) if scored else None)
+        """Yield the parts of all streams until they end or time.monotonic() passes `deadline`."""
+        for stream in self._streams():
+            if stream.ending.why:  # a length of 0
+                yield stream.feed([], np.zeros(0, np.float32) if scored else None)
         self._drop_ended()
         steps = 1
-        while texts := self._texts():
+        while streams := self._streams():
             began = time.monotonic()
-            with self._engine.threads(len(texts)):
+            with self._engine.threads(len(streams)):
                 steps = min(steps, self._room())
-                drawn = self._draw(steps, scored)
-            for text, (ids, nats) in zip(texts, drawn, strict=True):
-                part = text.feed(ids, nats)
+                settled = self._advance(steps, scored)
+            for stream, (ids, nats) in zip(streams, settled, strict=True):
+                part = stream.feed(ids, nats)
                 if part.text or part.last:
                     yield part
             self._drop_ended()
             if time.monotonic() > deadline:
-                yield from (text.interrupt(scored) for text in self._texts())
+                yield from (stream.interrupt(scored) for stream in self._streams())
                 return
             faster = min(2.0, BLOCK_SECONDS / max(1e-6, time.monotonic() - began))
             steps = max(1, min(BLOCK, int(steps * faster)))
 
     def _spelled(self, ids: list[int]) -> int:
-        """The state of tokenizer.transitions after these tokens, from a whole character on."""
+        """Return the state of tokenizer.transitions after tokens that start with a character."""
         transitions = self._tokenizer.transitions
         if transitions is None:
             return 0
         return reduce(lambda state, i: int(transitions[state, i]), ids, 0)
 
-    def _texts(self) -> list[Stream]:
-        return [text for group in self._groups for text in group.texts]
+    def _streams(self) -> list[Stream]:
+        return [stream for group in self._groups for stream in group.streams]
 
     def _room(self) -> int:
-        """Steps after which every text has ended, or has to be looked at."""
+        """Return the maximum number of steps until the streams' text has to be looked at."""
         if any(group.looks_back for group in self._groups):
             return 1
-        return int(min(BLOCK, max(text.ending.room for text in self._texts())))
+        return int(min(BLOCK, max(stream.ending.room for stream in self._streams())))
 
-    def _draw(self, steps: int, scored: bool) -> list[tuple[list[int], Array | None]]:
-        """The next tokens that stand in each text, and their surprise (nats) if asked for."""
-        engine, streams, unknown = self._engine, self._streams, self._tokenizer.unknown_id
+    def _advance(self, steps: int, scored: bool) -> list[tuple[list[int], Array | None]]:
+        """Return the tokens settled in each stream by some steps, and their surprisal (nats)."""
+        engine, states, unknown = self._engine, self._states, self._tokenizer.unknown_id
         transitions = self._tokenizer.transitions
         impossible = None if transitions is None else transitions < 0
-        texts = self._texts()
-        stands: list[list[Drawn]] = [[] for _ in texts]
+        settled: list[list[Sampled]] = [[] for _ in self._streams()]
         ids_tb, costs_tb = [], []
         for _ in range(steps):
-            logits = engine.logits(streams.state)
+            logits = engine.logits(states.state)
             logp = log_softmax(logits) if scored else None
             logits[:, unknown] = -np.inf
             self._begin(logits)
             if impossible is not None:
                 logits[impossible[self._spelling]] = -np.inf
-            ids = self._draw_from(logits)
+            ids = self._sample(logits)
             if transitions is not None:
                 self._spelling = transitions[self._spelling, ids]
             ids_tb.append(ids)
             if logp is not None:
                 costs_tb.append(-np.take_along_axis(logp, ids[:, None], 1)[:, 0])
-            before = streams.state.copy() if self._takes_back else None
-            streams.step(ids)
+            before = states.state.copy() if self._takes_back else None
+            states.step(ids)
             if before is not None:
                 costs = costs_tb[-1] if scored else np.zeros(len(ids))
-                for row, settled in enumerate(self._settle(ids, costs, before)):
-                    stands[row] += settled
+                for row, newly in enumerate(self._settle(ids, costs, before)):
+                    settled[row] += newly
         if not self._takes_back:
             rows = np.stack(ids_tb, axis=1).tolist()
             nats = [*np.stack(costs_tb, axis=1)] if scored else [None] * len(rows)
         else:
-            rows = [[drawn.token for drawn in some] for some in stands]
+            rows = [[sampled.token for sampled in row] for row in settled]
             nats = [
-                np.array([drawn.nats for drawn in some], np.float32) if scored else None
-                for some in stands
+                np.array([sampled.nats for sampled in row], np.float32) if scored else None
+                for row in settled
             ]
         return [*zip(rows, nats, strict=True)]
 
     def _settle(
         self, ids: NDArray[np.intp], costs: NDArray[np.floating], before: Array
-    ) -> Iterator[list[Drawn]]:
-        """Tokens of each text that stand from now on; others are taken back.
+    ) -> Iterator[list[Sampled]]:
+        """Yield the tokens of each stream that are settled now; take back those that are rejected.
 
         Args:
-            ids: the newest tokens, [B], that have been read.
-            costs: their surprise, [B].
-            before: the state before them, [L, S, B, H].
+            ids: the newest tokens, which the network has read, [B].
+            costs: their surprisal, [B].
+            before: hidden states before them, [L, S, B, H].
         """
         row = 0
         for group in self._groups:
             held = group.held
-            for i, text in enumerate(group.texts):
-                newest = Drawn(int(ids[row]), float(costs[row]), before[:, :, row])
-                stands, undone = text.settle(newest, held[i])
+            for i, stream in enumerate(group.streams):
+                newest = Sampled(int(ids[row]), float(costs[row]), before[:, :, row])
+                settled, undone = stream.settle(newest, held[i])
                 if undone:
-                    self._streams.put(row, undone[0].before)
-                    self._spelling[row] = self._spelled(text.unsettled)
-                    last = [text.last, *text.unsettled][-1]
+                    self._states.put(row, undone[0].before)
+                    self._spelling[row] = self._spelled(stream.unsettled)
+                    last = [stream.last, *stream.unsettled][-1]
                     group.sampler.take_back(i, len(undone), last, spelled=held[i] < 0)
-                yield stands
+                yield settled
                 row += 1
 
     def _begin(self, logits: Array) -> None:
-        """Leave out what does not follow a seed, until that stands which does."""
+        """Ban tokens that cannot follow the seed, until a stream's first token is settled."""
         if not self._beginning:
             return
         self._beginning = False
-        for row, text in enumerate(self._texts()):
-            if not (text.begun or text.unsettled):
-                logits[row, text.seed.cannot_follow] = -np.inf
+        for row, stream in enumerate(self._streams()):
+            if not (stream.begun or stream.unsettled):
+                logits[row, stream.seed.cannot_follow] = -np.inf
                 self._beginning = self._takes_back
 
-    def _draw_from(self, logits: Array) -> NDArray[np.intp]:
+    def _sample(self, logits: Array) -> NDArray[np.intp]:
         if len(self._groups) == 1:
-            return self._groups[0].draw(logits)
-        ends = np.cumsum([len(group.texts) for group in self._groups])
+            return self._groups[0].sample(logits)
+        ends = np.cumsum([len(group.streams) for group in self._groups])
         parts = zip(self._groups, np.split(logits, ends[:-1]), strict=True)
-        return np.concatenate([group.draw(rows) for group, rows in parts])
+        return np.concatenate([group.sample(rows) for group, rows in parts])
 
     def _drop_ended(self) -> None:
-        going = [text.ending.why is None for text in self._texts()]
+        going = [stream.ending.why is None for stream in self._streams()]
         if not all(going):
-            self._streams = Streams(self._engine, self._streams.state[:, :, going])
+            self._states = Streams(self._engine, self._states.state[:, :, going])
             self._spelling = self._spelling[going]
             for group in self._groups:
                 group.drop_ended()
-            self._groups = [group for group in self._groups if group.texts]
+            self._groups = [group for group in self._groups if group.streams]

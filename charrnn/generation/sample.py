@@ -1,4 +1,4 @@
-"""A text to write, and the parts in which it comes."""
+"""Samples: texts to write, and the parts in which they arrive."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -10,15 +10,15 @@ from charrnn.config import SamplingConfig
 
 @dataclass(slots=True, eq=False)
 class Sample:
-    """A text to write, and how far it has come.
+    """A text to write, and its progress.
 
     Attributes:
-        seed: what it continues; may be empty, and may hold characters outside the vocabulary.
-        sampling: how its tokens are drawn.
-        key: with the random seed, decides its random numbers.
-        tokens: drawn so far.
-        logp: their log-probability (nats) under the model as it is, if that is asked for.
-        why: the rule that ended it; None while it goes on.
+        seed: text to continue; may be empty or hold characters outside the vocabulary.
+        sampling: how its tokens are sampled.
+        key: selects its random numbers, together with the random seed.
+        tokens: number of tokens written so far.
+        logp: their log-probability (nats) under the unmodified model; 0 unless scored.
+        why: the rule that ended the text; None while it goes on.
     """
 
     seed: str
@@ -33,10 +33,10 @@ class Part(NamedTuple):
     """The next piece of a sample.
 
     Attributes:
-        sample: which one.
-        text: without the seed.
-        nats: the surprise of each character, float32 [len(text)], if that is asked for: a
-            token's, spread evenly over the characters that it completes.
+        sample: the sample that it belongs to.
+        text: characters, without the seed.
+        nats: surprisal of each character, float32 [len(text)]; None unless scored. A token's
+            surprisal is spread evenly over the characters that it completes.
         last: whether the sample ends here.
     """
 
@@ -47,9 +47,13 @@ class Part(NamedTuple):
 
 
 def in_order(parts: Iterable[Part], samples: Iterable[Sample]) -> Iterator[Part]:
-    """The parts of the first sample as they come, then those of the second, and so on.
+    """Yield the parts of the first sample as they arrive, then those of the second, and so on.
 
-    Of all samples only those are held that have begun before their turn.
+    Only samples that have begun before their turn are held in memory.
+
+    Args:
+        parts: parts of all samples, those of one sample in order.
+        samples: all samples, in the order wanted.
     """
     turns = iter(samples)
     current = next(turns, None)

@@ -1,4 +1,4 @@
-"""Reading a seed."""
+"""Reading a seed: its tokens, the state after them, and what may follow."""
 
 from typing import NamedTuple
 
@@ -9,18 +9,20 @@ from charrnn.generation.text_bias import TextBias
 from charrnn.network.engine import Engine
 from charrnn.tokenizer import Tokenizer
 
-SEED_TOKENS = 1 << 13  # that are read at the end of a seed: what stands before them is forgotten
+SEED_TOKENS = (
+    1 << 13
+)  # maximum tokens read, at the seed's end; earlier ones are ignored (not tuned)
 
 
 class Seed(NamedTuple):
     """A seed that was read.
 
     Attributes:
-        ids: of its tokens but for `open_end`.
-        open_end: text at its end that may be the start of a longer token.
-        cannot_follow: tokens that do not start with it, and those that would end an item before
-            it has begun, [V].
-        state: after the ids, [L, S, 1, H].
+        ids: token ids of the seed without `open_end`, [N].
+        open_end: text at the seed's end that may be the start of a longer token.
+        cannot_follow: tokens that cannot come next, [V]: those that do not start with `open_end`,
+            and those that would end an item before it has begun.
+        state: hidden state after the ids, [L, S, 1, H].
     """
 
     ids: Ids
@@ -38,12 +40,16 @@ def read(
     bias: TextBias,
     item: str,
 ) -> Seed:
-    """Read a seed, but for an end with which a longer token may start.
+    """Read a seed, except for an end with which a longer token may start.
 
     Args:
-        item: what ends an item of the corpus; "" if there are none.
-        in_word: whether that may be more than white space.
-        bias: of what comes next; a token that it bans is none to start.
+        seed: text to continue.
+        engine: the network.
+        tokenizer: the model's tokenizer.
+        start: hidden state before the seed, [L, S, 1, H].
+        in_word: whether the end left unread may be more than white space.
+        bias: the bias of the next token; an end is not left unread for tokens that it bans.
+        item: the character that ends an item of the corpus; "" if there are no items.
     """
     end = tokenizer.unfinished(seed)
     if not (in_word or end.isspace()):
@@ -52,7 +58,7 @@ def read(
     cannot_follow = np.zeros(tokenizer.vocab_size, bool)
     for token in tokenizer.encode(end).tolist():
         cannot_follow[:] = [not other.startswith(end) for other in tokenizer.tokens]
-        cannot_follow[tokenizer.unknown_id] = True  # which is never drawn
+        cannot_follow[tokenizer.unknown_id] = True  # which is never sampled
         banned = np.isneginf(bias.after(tokenizer.spelled(seed.removesuffix(end))))
         possible = np.flatnonzero(~(cannot_follow | banned)).tolist()
         if any(tokenizer.tokens[i] != end for i in possible):
@@ -70,5 +76,5 @@ def read(
 
 
 def _is_blank(token: str, item: str) -> bool:
-    """Whether an item that begins with a token would be blank; a line begins with no space."""
+    """Return whether a token makes an item blank; white space at the start of a line does."""
     return token.startswith(item) or (item == "\n" and token.isspace())

@@ -1,10 +1,10 @@
-"""One text of a batch."""
+"""One stream of a batch: a sample, its tokens, and what the next one depends on."""
 
 import numpy as np
 
 from charrnn.arrays import Array
 from charrnn.config import StopConfig
-from charrnn.generation.backtracking import Draft, Drawn
+from charrnn.generation.backtracking import Draft, Sampled
 from charrnn.generation.sample import Part, Sample
 from charrnn.generation.seed import Seed
 from charrnn.generation.stopping import Ending
@@ -13,7 +13,20 @@ from charrnn.tokenizer.base import spread
 
 
 class Stream:
-    """One text of a batch: where it ends, and what the next token depends on."""
+    """Turns one sample's tokens into text and finds where it ends.
+
+    Args:
+        sample: the sample to write; its progress is noted in it.
+        seed: the sample's seed, read.
+        tokenizer: the model's tokenizer.
+        stop: where the text ends.
+        draft: holds tokens back until their words are no copy; None if copies are allowed.
+
+    Attributes:
+        begun: whether a token has been settled.
+        last: the newest settled token, of the seed at first; -1 if there is none.
+        held: newest tokens, whose word may still be rejected as a whole.
+    """
 
     def __init__(
         self,
@@ -29,86 +42,95 @@ class Stream:
         self.seed = seed
         self.draft = draft
         self.ending = Ending(stop, sample.seed)
-        self.begun = False  # whether a token stands
-        self.last = int(seed.ids[-1]) if len(seed.ids) else -1  # token that stands
-        self.held: list[Drawn] = []  # of a word that may be taken back
+        self.begun = False
+        self.last = int(seed.ids[-1]) if len(seed.ids) else -1
+        self.held: list[Sampled] = []
         self._open_end = seed.open_end
         spelled = tokenizer.spelled
-        self._looked_at = max(map(len, map(spelled, sample.sampling.bias or {})), default=0)
+        self._depth = max(map(len, map(spelled, sample.sampling.bias or {})), default=0)
         before = spelled(sample.seed.removesuffix(seed.open_end))
-        self._tail = before[-self._looked_at :] if self._looked_at else ""
-        self._nats = np.zeros(0, np.float32)  # of the characters that `ending` holds back,
-        self._half = np.zeros(0, np.float32)  # of the tokens of half a character
+        self._tail = before[-self._depth :] if self._depth else ""
+        self._nats = np.zeros(0, np.float32)  # surprisal of the characters that `ending` holds back
+        self._partial = np.zeros(0, np.float32)  # surprisal of tokens of an incomplete character
 
     @property
     def tail(self) -> str:
-        """As much of the text as the next token's bias depends on, spelled."""
+        """Return the end of the text that the next token's bias depends on, as spelled."""
         return self._tail + self._spelled(self.unsettled)
 
     @property
     def unsettled(self) -> list[int]:
-        """Tokens that may be taken back."""
-        return [*(self.draft.tokens if self.draft else []), *(drawn.token for drawn in self.held)]
+        """Return the tokens that may still be taken back."""
+        return [
+            *(self.draft.tokens if self.draft else []),
+            *(sampled.token for sampled in self.held),
+        ]
 
-    def settle(self, newest: Drawn, held: int) -> tuple[list[Drawn], list[Drawn]]:
-        """Go on with a token.
+    def settle(self, newest: Sampled, held: int) -> tuple[list[Sampled], list[Sampled]]:
+        """Add a token, and find which ones are settled.
 
         Args:
-            held: tokens of its word that may be taken back; -1 where they are taken back.
+            newest: the token.
+            held: number of newest tokens whose word is undecided; -1 if it was rejected.
 
         Returns:
-            Tokens that stand from now on, and tokens that are taken back.
+            The tokens that are settled now, and the tokens that are taken back.
         """
         self.held.append(newest)
         if held < 0:
             undone, self.held = self.held, []
             return [], undone
         end = len(self.held) - held
-        stands, self.held = self.held[:end], self.held[end:]
+        settled, self.held = self.held[:end], self.held[end:]
         undone = []
         if self.draft:
-            whole, stands = stands, []
-            for i, drawn in enumerate(whole, 1):
-                more, undone = self.draft.add(drawn)
-                stands += more
+            added, settled = settled, []
+            for i, sampled in enumerate(added, 1):
+                more, undone = self.draft.add(sampled)
+                settled += more
                 if undone:
-                    undone += [*whole[i:], *self.held]
+                    undone += [*added[i:], *self.held]
                     self.held = []
                     break
-        if stands:
-            self.begun, self.last = True, stands[-1].token
-        return stands, undone
+        if settled:
+            self.begun, self.last = True, settled[-1].token
+        return settled, undone
 
     def _spelled(self, ids: list[int]) -> str:
         return "".join([self._vocabulary[i] for i in ids])
 
     def feed(self, ids: list[int], nats: Array | None) -> Part:
-        """Go on with these tokens, up to the end of the text."""
-        if self._looked_at:
-            self._tail = (self._tail + self._spelled(ids))[-self._looked_at :]
+        """Return the text that settled tokens bring, up to the end of the sample.
+
+        Args:
+            ids: settled tokens, [N].
+            nats: their surprisal, [N]; None unless scored.
+        """
+        if self._depth:
+            self._tail = (self._tail + self._spelled(ids))[-self._depth :]
         tokens = [self._decode(i) for i in ids]
         if self._open_end and tokens:
             first = tokens[0].removeprefix(self._open_end)
             if first or self._open_end.isspace():
                 tokens = [first, *tokens[1:]]
-            else:  # it is the seed's last word, and none of those drawn
+            else:  # the token is the seed's last word, not a sampled one
                 tokens, nats = tokens[1:], None if nats is None else nats[1:]
             self._open_end = ""
-        shown, taken = self.ending.feed(tokens)
-        self.sample.tokens += taken
+        shown, used = self.ending.feed(tokens)
+        self.sample.tokens += used
         self.sample.why = self.ending.why
         ended = self.ending.why is not None
         if nats is None:
             return Part(self.sample, shown, None, ended)
-        self.sample.logp -= float(nats[:taken].sum(dtype=np.float64))
-        lengths = [0] * len(self._half) + [len(token) for token in tokens[:taken]]
-        unspread = np.concatenate([self._half, nats[:taken]])
-        self._half = unspread[max((i for i, n in enumerate(lengths, 1) if n), default=0) :]
+        self.sample.logp -= float(nats[:used].sum(dtype=np.float64))
+        lengths = [0] * len(self._partial) + [len(token) for token in tokens[:used]]
+        unspread = np.concatenate([self._partial, nats[:used]])
+        self._partial = unspread[max((i for i, n in enumerate(lengths, 1) if n), default=0) :]
         known = np.concatenate([self._nats, spread(unspread, lengths)])
         self._nats = known[len(shown) :]
         return Part(self.sample, shown, known[: len(shown)], ended)
 
     def interrupt(self, scored: bool) -> Part:
-        """End for lack of time."""
+        """End the sample because its time is up; return the text held back until now."""
         self.sample.why = "time"
         return Part(self.sample, self.ending.held, self._nats if scored else None, True)

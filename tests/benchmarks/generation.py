@@ -109,7 +109,7 @@ def parts(model: Model, streams: int) -> list[Callable[[int], None]]:
 
     def drawing(count: int) -> None:
         for _ in range(count):
-            sampler.draw(logits, logits[0])
+            sampler.sample(logits, logits[0])
 
     return [multiplying, other, drawing]
 
