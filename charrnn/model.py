@@ -13,7 +13,8 @@ from charrnn import runs
 from charrnn.arrays import Array
 from charrnn.config import SamplingConfig, StopConfig, require
 from charrnn.errors import ModelFileError
-from charrnn.generation.batch import Part, Sample, generate
+from charrnn.generation.batch import generate
+from charrnn.generation.sample import Part, Sample
 from charrnn.network import model_file
 from charrnn.network.engine import Engine
 from charrnn.network.model_file import ModelFile

@@ -25,11 +25,12 @@ from charrnn.cli.options import (
     say_which,
     seconds,
 )
-from charrnn.display.console import Ui, printable, to_json
+from charrnn.display.console import Ui
+from charrnn.display.format import printable, to_json
 from charrnn.errors import TextError, UsageError
 
 if TYPE_CHECKING:
-    from charrnn.generation.batch import Part, Sample
+    from charrnn.generation.sample import Part, Sample
     from charrnn.model import Model
     from charrnn.text.copy_index import Items, WordRuns
 
@@ -266,7 +267,7 @@ def generate(
     import charrnn
     from charrnn import runs
     from charrnn.config import SamplingConfig, StopConfig
-    from charrnn.generation.batch import Sample, in_order
+    from charrnn.generation.sample import Sample, in_order
     from charrnn.model import new_random_seed
     from charrnn.text import blocks
 

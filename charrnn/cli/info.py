@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli.options import Debug, Json, ModelOption, Quiet, say_which
-from charrnn.display.console import Ui, duration, write_json, write_text
+from charrnn.display.console import Ui, write_json, write_text
+from charrnn.display.format import duration
 from charrnn.errors import UsageError
 
 

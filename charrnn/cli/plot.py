@@ -11,7 +11,8 @@ import typer
 from typer import Option
 
 from charrnn.cli.options import Debug, Json, Quiet, run_names, say_which
-from charrnn.display.console import Ui, printable, write_json, write_text
+from charrnn.display.console import Ui, write_json, write_text
+from charrnn.display.format import printable
 from charrnn.errors import UsageError
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from charrnn.cli.options import (
     Texts,
     say_which,
 )
-from charrnn.display.console import Ui, printable, write_coloured, write_json
+from charrnn.display.console import Ui, write_coloured, write_json
+from charrnn.display.format import printable
 from charrnn.display.working import Working
 from charrnn.errors import TextError, UsageError
 

@@ -4,7 +4,8 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from charrnn.display.console import CONTROL, write_text
+from charrnn.display.console import write_text
+from charrnn.display.format import CONTROL
 from charrnn.errors import TextError, UsageError
 from charrnn.files import append, replacing
 from charrnn.text.blocks import whole

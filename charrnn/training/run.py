@@ -10,7 +10,7 @@ from charrnn.config import StopConfig
 from charrnn.errors import RunError
 from charrnn.events import Event
 from charrnn.files import append, spelled
-from charrnn.generation.batch import Sample
+from charrnn.generation.sample import Sample
 from charrnn.model import Model
 from charrnn.network import blas, model_file
 from charrnn.network.model_file import ModelFile

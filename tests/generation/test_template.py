@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import UsageError
-from charrnn.generation.batch import Part, Sample
+from charrnn.generation.sample import Part, Sample
 from charrnn.generation.stopping import is_abbreviated
 from charrnn.generation.template import MOST, Piece, parse
 from charrnn.model import Model
