@@ -1,4 +1,4 @@
-"""All that training needs to go on exactly, as one safetensors file beside the model."""
+"""The resume file: all that training needs to go on exactly, as safetensors beside the model."""
 
 import json
 import math
@@ -18,8 +18,10 @@ from charrnn.network.cells import CELLS, tensor_shapes
 from charrnn.runs import RESUME_KEY
 from charrnn.tokenizer import Tokenizer
 
-FORMAT = 4
-MOST_STEPS = 2**40  # updates in any training
+FORMAT = 4  # version of the layout; a file of another one is refused
+MOST_STEPS = 2**40  # bound on a count of updates that is read from a file; beyond any training
+
+Bounds = tuple[type, float, float]  # type, minimum and maximum of a number in the file
 
 
 def save(path: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
@@ -28,7 +30,7 @@ def save(path: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None
     Raises:
         RunError: the file cannot be written.
     """
-    description = json.dumps({"format": FORMAT} | values)  # names of files may be no UTF-8
+    description = json.dumps({"format": FORMAT} | values)  # ASCII: file names may be invalid UTF-8
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
     write_tensors(path, arrays, {RESUME_KEY: description})
 
@@ -65,10 +67,10 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 @contextmanager
 def damage(path: Path) -> Iterator[None]:
-    """Within, what was read from the file is checked.
+    """Report an error in the block, which checks what was read from `path`, as damage to the file.
 
     Raises:
-        RunError: it is not what `save` wrote.
+        RunError: the block found that the file is not what `save` wrote.
     """
     try:
         yield
@@ -81,16 +83,17 @@ def damage(path: Path) -> Iterator[None]:
 
 
 def check_number(name: str, value: Any, kind: type, least: float, most: float) -> None:
-    """Find out whether a number that was read is one.
+    """Check the type and range of a number that was read.
 
     Args:
-        name: what it is called.
-        value: the number; a float may also be NaN or infinite where `most` is.
+        name: its name in the error message.
+        value: the number; a float may also be NaN or infinite if `most` is infinite.
         kind: bool, int or float.
-        least, most: between which it is.
+        least: the minimum.
+        most: the maximum.
 
     Raises:
-        ValueError: it is not.
+        ValueError: the number has another type or is out of range.
     """
     free = kind is float and most == math.inf and isinstance(value, float)
     if not free and not (is_of(value, kind) and least <= value <= most):
@@ -103,10 +106,10 @@ def check_sizes(
     training: TrainingConfig,
     tokenizer: Tokenizer,
 ) -> None:
-    """Find out whether the configurations fit the tensors, before memory is taken for them.
+    """Check that the configurations fit the tensors, before memory is allocated by them.
 
     Raises:
-        ValueError: they do not.
+        ValueError: a tensor has another shape, or the vocabulary another size.
         KeyError: a tensor is missing.
     """
     shapes = {f"network.{name}": shape for name, shape in tensor_shapes(network).items()}
@@ -118,15 +121,16 @@ def check_sizes(
 
 
 def under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors whose name starts with `prefix` and a dot, without it."""
+    """Return the tensors whose names start with `prefix` and a dot, under the rest of the name."""
     start = prefix + "."
     return {n.removeprefix(start): t for n, t in tensors.items() if n.startswith(start)}
 
 
 def nest(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The opposite of `under`."""
+    """Return the tensors with `prefix` and a dot before each name; the opposite of `under`."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 
 def clone(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return copies of the tensors, detached from the graph."""
     return {name: torch.clone(tensor.detach()) for name, tensor in tensors.items()}

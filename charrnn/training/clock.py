@@ -4,9 +4,9 @@ import time
 
 
 class Clock:
-    """Seconds since a moment, without those in which the process was stopped (Ctrl-Z).
+    """Measures seconds since a moment, without those in which the process was stopped (Ctrl-Z).
 
-    `time.monotonic` itself leaves out the time that the machine sleeps, on Linux and macOS.
+    On Linux and macOS `time.monotonic` itself leaves out the time that the machine sleeps.
 
     Args:
         began: the moment, as time.monotonic() gave it.
@@ -17,11 +17,12 @@ class Clock:
         self._read = began
 
     def __call__(self) -> float:
+        """Return the seconds since the moment."""
         self._read = time.monotonic()
         return self._read - self._began
 
     def resumed(self) -> None:
-        """Leave out the time since the clock was last read: the process was stopped in it."""
+        """Leave out the time since the clock was last read, in which the process was stopped."""
         now = time.monotonic()
         self._began += now - self._read
         self._read = now

@@ -1,4 +1,4 @@
-"""A text made ready for training: its tokens, in the two parts."""
+"""The corpus: a tokenized text, split into a training part and a held-out part."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,35 +17,38 @@ from charrnn.text.split import Parts
 from charrnn.tokenizer import ESCAPE_NATS, CharTokenizer, Tokenizer
 from charrnn.training import token_file
 
-SHORTEST = 64  # tokens to train on
-IN_MEMORY = 1 << 26  # characters of a text; the tokens of a longer one are in a file
-SAMPLE = 1 << 24  # characters that a vocabulary and trigrams are learned from
-LAYOUT = 3  # of what is kept of a text; files of an earlier one are not looked for
-OPENINGS = ("\n\n", "\n", " ")
+SHORTEST = 64  # minimum length of the training part, in tokens; not tuned
+IN_MEMORY = 1 << 26  # characters from which a text's tokens are kept in a file; not tuned
+SAMPLE = 1 << 24  # maximum characters to learn a vocabulary and trigrams from; not tuned
+LAYOUT = 3  # version of the token file; part of its key, so that older files are never read
+OPENINGS = ("\n\n", "\n", " ")  # paragraph, line and word breaks, in order of preference
 
 
 @dataclass(frozen=True, slots=True)
 class Corpus:
-    """What a network trains on and is validated with.
+    """The text that a network is trained and validated on.
 
     Attributes:
-        tokenizer: built from the training part alone.
-        train: token ids, the smallest unsigned or signed type that holds them, [N].
-        val: token ids of the held-out part, [M]; M may be 0.
-        train_chars, val_chars: characters of each part,
-        val_bytes: and bytes of the held-out one, as UTF-8.
-        escape_nats: what naming the held-out part's unseen characters costs in all.
+        tokenizer: the tokenizer, built from the training part alone.
+        train: token ids of the training part, uint8, int16 or int32 [N].
+        val: token ids of the held-out part, of the same type [M]; M may be 0.
+        train_chars: number of characters in the training part.
+        val_chars: number of characters in the held-out part.
+        val_bytes: number of bytes in the held-out part, as UTF-8.
+        escape_nats: total cost of spelling the held-out characters outside the vocabulary, nats.
         opening: text after which a paragraph or item starts; generation without a seed begins
             there.
-        fingerprint: of the whole text.
-        kind: a key of KINDS.
-        train_ends, val_ends: where each document ends, behind its last token, [D]; None of a text
-            of another kind.
-        word_runs: index of the runs of words in the training part, for the model's file.
-        ngram: its trigram model, as `Trigrams.tensors` has it, for the same.
-        items: index of its lines, of a text of that kind, for the same.
-        held_out: the beginning of the held-out part, to tune suggestions on.
-        old: the text of the run that is fine-tuned, of whose training part only the end is kept.
+        fingerprint: hash of the whole text.
+        kind: the corpus kind, a key of KINDS.
+        train_ends: index after the last token of each training document, int64 [D]; None unless
+            the corpus consists of documents.
+        val_ends: the same for the held-out documents.
+        word_runs: index of the word runs in the training part, for the model file.
+        ngram: trigrams of the training part as `Trigrams.tensors` returns them, for the model file.
+        items: index of the training lines, for the model file; None unless the corpus consists of
+            lines.
+        held_out: beginning of the held-out text, to tune suggestions on.
+        old: corpus of the run that is fine-tuned, with only the end of its training part.
     """
 
     tokenizer: Tokenizer
@@ -77,13 +80,13 @@ class Corpus:
         """Tokenize a text; the tokens of a large one are kept in a file, see `kept`.
 
         Args:
-            parts: of the text.
-            tokenize: makes the tokenizer, of the training part alone, of which it sees a sample.
-            note: told how far a long text is read.
-            sample: that one, if it is at hand.
+            parts: the text, split.
+            tokenize: makes the tokenizer from a sample of the training part.
+            note: called with the progress of reading a long text.
+            sample: the sample for `tokenize`; taken from the training part by default.
 
         Raises:
-            TextError: the text is too short to train on, or has changed meanwhile.
+            TextError: the text is too short to train on, or changed while it was read.
             RunError: there is no room for the file.
         """
         documents = parts.kind == "documents"
@@ -123,19 +126,29 @@ class Corpus:
 
     @property
     def tokens_per_char(self) -> float:
+        """Tokens per character of the training part."""
         return len(self.train) / self.train_chars
 
     def nats_per_char(self, nats_per_token: float) -> float:
-        """From a mean loss over tokens of the held-out part to one over its characters."""
+        """Convert a mean loss per token of the held-out part into one per character, nats."""
         return (nats_per_token * len(self.val) + self.escape_nats) / self.val_chars
 
     def bits_per_byte(self, nats_per_char: float) -> float:
-        """From a loss over characters of the held-out part to one over its bytes."""
+        """Convert a loss in nats per character of the held-out part into bits per byte."""
         return bits(nats_per_char * self.val_chars / self.val_bytes)
 
 
 def kept(parts: Parts, build: Build, *key: Any) -> Made:
-    """What `build` makes of a text and `key`: of a large one in a file that is made only once."""
+    """Build something from a text; for a large text, in a cached file under the text's key.
+
+    Args:
+        parts: the text, split.
+        build: writes the bytes into a file and returns the values that go with them.
+        *key: what the result depends on besides the text, JSON values.
+
+    Raises:
+        RunError: there is no room for the file.
+    """
     if parts.characters > IN_MEMORY:
         return cached(build, *parts.key, *key)
     return in_memory(build)

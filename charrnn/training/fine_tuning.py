@@ -1,4 +1,4 @@
-"""Fine-tuning: the network of an earlier run taken over to a new text."""
+"""Fine-tuning: a network starts from the weights of an earlier run and learns a new text."""
 
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
@@ -21,19 +21,19 @@ from charrnn.training.corpus import Corpus
 from charrnn.training.network import Network
 from charrnn.training.validation import CONTEXT
 
-VOCABULARY_TENSORS = ("embedding", "output", "output_bias")  # one row for each token
+VOCABULARY_TENSORS = ("embedding", "output", "output_bias")  # tensors with a row for each token
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """The run that a network comes from, and where the text is that it learned.
+    """The run that is fine-tuned, and where to find its text.
 
     Attributes:
-        model: path of its model file.
-        source: its text; None if only the model file is at hand.
-        val: share of the text that was held out.
-        seed: of the choice of what was held out.
-        fingerprint: of the text.
+        model: path of the run's model file.
+        source: the run's text; None if only the model file is available.
+        val: share of that text that was held out.
+        seed: seed of the choice of what was held out.
+        fingerprint: hash of that text.
     """
 
     model: str
@@ -48,10 +48,11 @@ class Origin:
 
     @classmethod
     def from_json(cls, values: Any) -> Self:
-        """Return what `to_json` made of it.
+        """Return the origin that `to_json` made JSON of.
 
         Raises:
-            ValueError, UsageError: it is none.
+            ValueError: the JSON does not describe an origin.
+            UsageError: its source has an invalid option.
         """
         if not isinstance(values, dict):
             raise ValueError("it does not say what it was fine-tuned from")
@@ -66,7 +67,14 @@ class Origin:
         return cls(**values, source=None if source is None else Source.from_json(source))
 
     def held_out(self, tokenizer: Tokenizer) -> Corpus | None:
-        """The held-out part of the old text; None if it is not at hand or has changed."""
+        """Return the corpus of the old text, or None if the text is missing or has changed.
+
+        Args:
+            tokenizer: the tokenizer to encode it with.
+
+        Returns:
+            The corpus with the end of the training part that validation reads as context.
+        """
         if not self.source or not self.source.lasts:
             return None
         try:
@@ -81,10 +89,10 @@ class Origin:
 
 
 def find(run: str) -> tuple[Origin, ModelFile]:
-    """The model that `--from` names, and what is known of its text.
+    """Return the model that `--from` names, and its origin with what is known of its text.
 
     Args:
-        run: a run folder or model file.
+        run: name of a run, a run folder or a model file.
 
     Raises:
         CharrnnError: there is no such model, or it is damaged.
@@ -103,14 +111,15 @@ def find(run: str) -> tuple[Origin, ModelFile]:
 
 @torch.no_grad()
 def take_over(network: Network, tokenizer: Tokenizer, model: ModelFile) -> None:
-    """Load another model's weights; rows of tokens follow what the tokens stand for.
+    """Copy another model's weights into a network, matching vocabulary rows by token.
 
-    The old network knew a new token as an unknown one: that is where its output
-    row starts. Its embedding stays as freshly drawn, so that new tokens differ.
+    To the old network a new token was unknown, so its output row starts as that of the unknown
+    token. Its embedding stays randomly initialised, so that new tokens differ.
 
     Args:
-        network: of the model's shape, but for a larger vocabulary.
-        tokenizer: the model's, extended.
+        network: the network to change; the model's shape, but for a larger vocabulary.
+        tokenizer: the model's tokenizer, extended by new tokens.
+        model: the model to copy from.
     """
     ids = {token: i for i, token in enumerate(tokenizer.tokens)}
     rows = [ids[token] for token in model.tokenizer.tokens]

@@ -1,4 +1,4 @@
-"""Ctrl-C, requests to end, and Ctrl-Z, while a network is trained."""
+"""Handles Ctrl-C, Ctrl-Z and requests to terminate while a network is trained."""
 
 import os
 import signal
@@ -7,36 +7,36 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Self
 
-END = ("SIGINT", "SIGTERM", "SIGHUP")  # Windows lacks the last one
+END = ("SIGINT", "SIGTERM", "SIGHUP")  # signals that end a training; Windows lacks the last one
 
 
 class SecondInterrupt(KeyboardInterrupt):
-    """The user asks again: end now, without saving."""
+    """A second signal: end now, without saving."""
 
 
 class Interrupts:
-    """Handles signals as a context manager; a signal that the caller ignores stays ignored.
+    """Handles signals as a context manager; a signal that was ignored before stays ignored.
 
-    The first one of END raises KeyboardInterrupt at once, except within `held`: there it waits
-    until the loop asks `seen`. A second one always raises SecondInterrupt at once.
+    The first signal of END raises KeyboardInterrupt at once, except within `held`: there it waits
+    until the loop calls `seen`. A second one always raises SecondInterrupt at once.
 
     Args:
-        told: called when a signal has to wait.
-        stopping: called before the process is stopped by Ctrl-Z.
-        resumed: called when it goes on, after that or any other stop.
+        on_wait: called when a signal has to wait.
+        on_stop: called before Ctrl-Z stops the process.
+        on_resume: called when the process goes on after any stop.
     """
 
     def __init__(
         self,
-        told: Callable[[], None],
-        stopping: Callable[[], None],
-        resumed: Callable[[], None],
+        on_wait: Callable[[], None],
+        on_stop: Callable[[], None],
+        on_resume: Callable[[], None],
     ) -> None:
         self._seen = False
         self._holding = False
-        self._told = told
-        self._stopping = stopping
-        self._resumed = resumed
+        self._on_wait = on_wait
+        self._on_stop = on_stop
+        self._on_resume = on_resume
         self._before: dict[int, signal._HANDLER] = {}
 
     def __enter__(self) -> Self:
@@ -58,22 +58,22 @@ class Interrupts:
 
     def _handle(self, name: str, handler: Callable[[int, FrameType | None], None]) -> None:
         number = getattr(signal, name, None)
-        # nohup and a shell's background jobs ignore signals on purpose. (None: set by no Python.)
+        # nohup and a shell's background jobs ignore signals on purpose. None: not set from Python.
         if number and signal.getsignal(number) not in (signal.SIG_IGN, None):
             self._before[number] = signal.signal(number, handler)
 
     def seen(self) -> bool:
-        """Whether a signal has asked for the end."""
+        """Return whether a signal of END has come."""
         return self._seen
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Within, a first signal waits; what is written or updated is not left half done."""
+        """Make a first signal wait, so that no update and no file is left half done."""
         yield from self._set(True)
 
     @contextmanager
     def at_once(self) -> Iterator[None]:
-        """Within `held`, for work that may be left half done: a signal raises at once."""
+        """Let a signal raise at once within `held`, for work that changes nothing."""
         yield from self._set(False)
 
     def _set(self, holding: bool) -> Iterator[None]:
@@ -85,19 +85,19 @@ class Interrupts:
         finally:
             self._holding = before
 
-    def _end(self, number: int, frame: FrameType | None) -> None:
+    def _end(self, *_: object) -> None:
         if self._seen:
             raise SecondInterrupt
         self._seen = True
         if not self._holding:
             raise KeyboardInterrupt
-        self._told()
+        self._on_wait()
 
-    def _stop(self, number: int, frame: FrameType | None) -> None:
-        self._stopping()
+    def _stop(self, number: int, *_: object) -> None:
+        self._on_stop()
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)  # returns once the process goes on
         signal.signal(number, self._stop)
 
-    def _go_on(self, number: int, frame: FrameType | None) -> None:
-        self._resumed()
+    def _go_on(self, *_: object) -> None:
+        self._on_resume()

@@ -1,4 +1,4 @@
-"""Which weights are kept: those of the last validation that was not worse than the best."""
+"""Chooses the weights to keep: those of the last validation that was not worse than the best."""
 
 import math
 from collections.abc import Sequence
@@ -8,22 +8,21 @@ import torch
 from torch import Tensor
 
 from charrnn.training import checkpoint
+from charrnn.training.checkpoint import Bounds
 from charrnn.training.validation import BLOCKS, Losses
 
-OVERFITTING = 0.01  # a validation loss this share above the best is worth a hint; not tuned
-WORSE = 3  # validations in a row that are worse, before that hint; not tuned
-
-Bounds = tuple[type, float, float]  # type, least and most, as checkpoint.check_number takes them
+OVERFITTING = 0.01  # rise of the validation loss above the best that calls for a hint; not tuned
+WORSE = 3  # consecutive worse validations that call for that hint; not tuned
 
 
 class Candidate(NamedTuple):
-    """Weights that may be the ones to keep.
+    """Weights that may be kept.
 
     Attributes:
-        weights: an average, by name.
-        step: after which it was validated.
-        val: what it scored then, nats per character.
-        loss: the running average of the training loss then, nats per token.
+        weights: averaged weights, by name.
+        step: the step after which they were validated.
+        val: their validation loss, nats per character.
+        loss: running average of the training loss at that step, nats per token.
     """
 
     weights: dict[str, Tensor]
@@ -40,16 +39,16 @@ class Keeper:
 
     Attributes:
         kept: the last candidate that was not worse than `lowest`.
-        lowest: the last candidate that was better than the one it was compared with, so that small
-            losses do not add up unnoticed.
-        reference: the losses of `lowest`; None before the first validation.
-        last_val: the last validation, nats per character.
-        since_best: validations since the last better one.
-        worse: validations in a row that were worse.
-        told_overfitting: whether `begins_to_overfit` has been True.
+        lowest: the last candidate that was significantly better than the one before; comparing
+            with it keeps small losses from adding up unnoticed.
+        reference: losses of `lowest`; None before the first validation.
+        last_val: the last validation loss, nats per character.
+        since_best: number of validations since the last better one.
+        worse: number of consecutive worse validations.
+        told_overfitting: whether `begins_to_overfit` has returned True.
     """
 
-    # What a file holds of it beside the candidates.
+    # The attributes and the fields of both candidates that the resume file holds.
     NUMBERS: ClassVar[dict[str, Bounds]] = {
         "last_val": (float, -math.inf, math.inf),
         "since_best": (int, 0, checkpoint.MOST_STEPS),
@@ -76,9 +75,9 @@ class Keeper:
         """Keep a copy of the candidate unless it is worse.
 
         Args:
-            candidate: what was validated.
-            losses: its losses; None if nothing is held out.
-            reference: the losses of `lowest` on the same tokens; None before the first validation.
+            candidate: the weights that were validated; copied if they are kept.
+            losses: their losses; None if nothing is held out.
+            reference: losses of `lowest` on the same tokens; None before the first validation.
         """
         self.last_val, self.reference = candidate.val, reference
         if losses and reference:
@@ -94,10 +93,10 @@ class Keeper:
         self.worse = self.worse + 1 if order > 0 else 0
 
     def begins_to_overfit(self, loss: float) -> bool:
-        """Whether the last validations were worse, and the training loss is better; True once.
+        """Return True once, when validations get worse while the training loss improves.
 
         Args:
-            loss: the running average of the training loss, nats per token.
+            loss: running average of the training loss, nats per token.
         """
         if (
             self.told_overfitting
@@ -113,21 +112,20 @@ class Keeper:
         """Keep the last candidate that is not worse than the best one.
 
         Args:
-            scored: candidates, the oldest first, and their losses on the same tokens; at least one.
+            scored: at least one candidate with its losses on the same tokens; the oldest first.
 
         Returns:
-            The losses of the one that is kept.
+            The losses of the candidate that is kept.
         """
         lowest = min((losses for _, losses in scored), key=lambda losses: losses.mean)
-        chosen, losses = [one for one in scored if one[1] is lowest or one[1].compare(lowest) <= 0][
-            -1
-        ]
+        good = [one for one in scored if one[1] is lowest or one[1].compare(lowest) <= 0]
+        chosen, losses = good[-1]
         if chosen.step != self.kept.step:
             self.kept = chosen._replace(weights=checkpoint.clone(chosen.weights))
         return losses
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return what `restore` needs, as tensors and JSON values."""
+        """Return what `restore` needs, as tensors and JSON values; the tensors are not copied."""
         same = self.lowest.step == self.kept.step
         tensors = (
             checkpoint.nest("best", self.kept.weights)
@@ -141,12 +139,12 @@ class Keeper:
         return tensors, values
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        """Go back to what `state` told; a file may hold more, and an older one less."""
+        """Restore what `state` returned; a file may hold more, and an older one less."""
         values = self._completed(values)
 
         def candidate(which: str) -> Candidate:
-            told = {name: values[f"{which}_{name}"] for name in self.CANDIDATE}
-            return Candidate(checkpoint.under(which, tensors), **told)
+            saved = {name: values[f"{which}_{name}"] for name in self.CANDIDATE}
+            return Candidate(checkpoint.under(which, tensors), **saved)
 
         self.kept, lowest = candidate("best"), candidate("lowest")
         self.lowest = lowest if lowest.weights else lowest._replace(weights=self.kept.weights)
@@ -156,10 +154,11 @@ class Keeper:
             setattr(self, name, values[name])
 
     def check(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        """Find out whether a file holds what `restore` needs, but for the weights' shapes.
+        """Check that a file holds what `restore` needs; the caller checks the weights' shapes.
 
         Raises:
-            ValueError, KeyError: it does not; the message names what is wrong.
+            ValueError: a value or tensor is wrong; the message names it.
+            KeyError: a value or tensor is missing.
         """
         if reference := checkpoint.under("reference", tensors):
             nats, tokens = (reference[name] for name in Losses._fields)
@@ -174,6 +173,6 @@ class Keeper:
             checkpoint.check_number(name, values[name], *each)
 
     def _completed(self, values: dict[str, Any]) -> dict[str, Any]:
-        """The values of a file, with those that an older charrnn did not write."""
+        """Return the values of a file, with defaults for those that older files lack."""
         best = {f"lowest_{name}": values[f"best_{name}"] for name in self.CANDIDATE}
         return best | {"last_val": math.inf, "worse": 0} | values

@@ -1,4 +1,4 @@
-"""The training loop: yields what happens; ui.py draws it."""
+"""The training loop, which yields an event for all that happens."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -7,43 +7,30 @@ from dataclasses import asdict
 
 import torch
 
+from charrnn import events
 from charrnn.arrays import bits
 from charrnn.errors import RunError, TrainingError
-from charrnn.events import (
-    Done,
-    Event,
-    Few,
-    Overfit,
-    Plan,
-    Rollback,
-    Sample,
-    Save,
-    Skip,
-    Start,
-    Step,
-    Stop,
-    Threads,
-    Transfer,
-    Unsaved,
-    Validation,
-)
+from charrnn.events import Event
+from charrnn.model import Model
 from charrnn.network.cells import parameter_count
+from charrnn.suggestions.mixture import by_name
+from charrnn.training import final_report
 from charrnn.training.clock import Clock
 from charrnn.training.interrupts import SecondInterrupt
 from charrnn.training.run import Run
 from charrnn.training.threads import ThreadChooser
-from charrnn.training.time_budget import Pace
+from charrnn.training.time_budget import TimeBudget
 from charrnn.training.trainer import FAR, Trainer
 from charrnn.training.validation import tokens_read
 
-TELL_SECONDS = 1.0
-SAVE_SECONDS = 60.0
-SAMPLE_SECONDS = 5.0  # between two samples at the least: they come with validations
-SAVE_SHARE = 0.02  # of the time at the most
-SKIPS = 3  # updates in a row that are not finite, before training goes back
-SMALLEST_RATE = 1 / 64  # of the configured one; a training that diverges even there is given up
-SAMPLE_LENGTH = 240
-FINAL_SAMPLE_LENGTH = 500
+TELL_SECONDS = 1.0  # minimum time between two Step events; not tuned
+SAVE_SECONDS = 60.0  # minimum time between two saves; not tuned
+SAVE_SHARE = 0.02  # maximum share of the time spent on saving; not tuned
+SAMPLE_SECONDS = 5.0  # minimum time between two samples, which follow validations; not tuned
+SKIPS = 3  # consecutive skipped updates after which training goes back; not tuned
+SMALLEST_RATE = 1 / 64  # share of the configured learning rate below which training gives up
+SAMPLE_LENGTH = 240  # length of a sample during training, characters
+FINAL_SAMPLE_LENGTH = 500  # length of the last sample, characters
 
 AtOnce = Callable[[], AbstractContextManager[None]]
 
@@ -55,131 +42,214 @@ def train(
     stop: Callable[[], bool],
     at_once: AtOnce = nullcontext,
 ) -> Iterator[Event]:
-    """Train to the end of the plan and save.
+    """Train to the end of the plan and save, yielding what happens.
 
     Args:
-        trainer: new or restored.
-        run: where it is saved, every SAVE_SECONDS and at the end.
+        trainer: a new or restored training.
+        run: the run folder to save to, every SAVE_SECONDS and at the end.
         clock: seconds since the command started.
-        stop: asked after each step; True saves and ends.
-        at_once: entered for work that changes nothing, such as a validation: there it may raise
-            KeyboardInterrupt at any moment, which saves and ends too.
+        stop: called after each update; True saves and ends.
+        at_once: entered for work that changes nothing, such as a validation; within it a
+            KeyboardInterrupt may be raised at any moment, which saves and ends too.
 
     Raises:
-        TrainingError: it diverges at every learning rate.
+        TrainingError: training diverges at every learning rate.
         RunError: the run cannot be written at the end.
     """
+    loop = _Loop(trainer, run, clock, stop, at_once)
     most_threads = torch.get_num_threads()
     try:
-        yield from _train(trainer, run, clock, stop, at_once)
+        yield from loop.start()
+        while not trainer.finished:
+            yield from loop.step()
+        yield from loop.finish()
     except SecondInterrupt:
         raise
     except KeyboardInterrupt:
-        yield from _save(trainer, run, must=True)
-        yield Stop(trainer.step, "interrupted")
+        yield from loop.save(must=True)
+        yield events.Stop(trainer.step, "interrupted")
     finally:
         torch.set_num_threads(most_threads)
 
 
-def _train(
-    trainer: Trainer,
-    run: Run,
-    clock: Clock,
-    stop: Callable[[], bool],
-    at_once: AtOnce,
-) -> Iterator[Event]:
-    pace = Pace(trainer, clock)
-    threads = _threads(trainer)
-    yield _start(trainer, run)
-    if run.origin and not trainer.step:
-        with at_once():
-            scores = trainer.old_score(), trainer.new_score()
-        yield Transfer(trainer.step, *scores)
-    told = clock()
-    save_at = told + SAVE_SECONDS
-    sample_at = -math.inf
-    largest_norm = 0.0
-    if trainer.step and trainer.validation_is_due:  # interrupted before it
-        yield from _validate(trainer, run, pace, at_once)
-    while not trainer.finished:
-        before = clock()
-        norm = trainer.update()
-        now = clock()
-        pace.step(now - before)
-        if threads and threads.record(now - before):
-            yield Threads(trainer.step, threads.count, threads.step_seconds)
-        if norm is None:
-            yield Skip(trainer.step)
-            if trainer.skipped >= SKIPS:
-                yield from _go_back(trainer, run)
-        else:
-            largest_norm = max(largest_norm, norm)
-            if now - told >= TELL_SECONDS:
-                told = now
-                if pace.plan():
-                    yield _plan(trainer, pace)
-                yield _step(trainer, pace, largest_norm)
-                largest_norm = 0.0
-        if trainer.validation_is_due:
-            yield from _validate(trainer, run, pace, at_once)
-            if now >= sample_at:
-                with at_once():
-                    text = run.sample(trainer, SAMPLE_LENGTH)
-                yield Sample(trainer.step, text)
-                sample_at = now + SAMPLE_SECONDS
-            if not run.has_model:
-                save_at = now
-        if now >= save_at:
-            before = clock()
-            yield from _save(trainer, run)
-            cost = clock() - before
-            save_at = before + max(SAVE_SECONDS, cost / SAVE_SHARE)
-        if stop() and not trainer.finished:
+class _Loop:
+    """The parts of `train`, and when each kind of event is due; see there for the arguments."""
+
+    def __init__(
+        self, trainer: Trainer, run: Run, clock: Clock, stop: Callable[[], bool], at_once: AtOnce
+    ) -> None:
+        self._trainer = trainer
+        self._run = run
+        self._clock = clock
+        self._stop = stop
+        self._at_once = at_once
+        self._budget = TimeBudget(trainer, clock)
+        self._threads: ThreadChooser | None = None
+        self._told = self._save_at = 0.0  # times by the clock, as those that follow
+        self._sample_at = -math.inf
+        self._largest_norm = 0.0  # since the last Step event
+
+    def start(self) -> Iterator[Event]:
+        """Report what is trained, and catch up on a validation that an interrupt prevented."""
+        trainer = self._trainer
+        self._threads = _threads(trainer)
+        yield _start(trainer, self._run)
+        if self._run.origin and not trainer.step:
+            with self._at_once():
+                scores = trainer.old_score(), trainer.new_score()
+            yield events.Transfer(trainer.step, *scores)
+        self._told = self._clock()
+        self._save_at = self._told + SAVE_SECONDS
+        if trainer.step and trainer.validation_is_due:
+            yield from self._validate()
+
+    def step(self) -> Iterator[Event]:
+        """Make one update, and whatever is due after it."""
+        before = self._clock()
+        norm = self._trainer.update()
+        now = self._clock()
+        self._budget.step(now - before)
+        if self._threads and self._threads.record(now - before):
+            yield events.Threads(
+                self._trainer.step, self._threads.count, self._threads.step_seconds
+            )
+        yield from self._skip() if norm is None else self._tell(norm, now)
+        if self._trainer.validation_is_due:
+            yield from self._validate()
+            if now >= self._sample_at:
+                yield self._sample(SAMPLE_LENGTH)
+                self._sample_at = now + SAMPLE_SECONDS
+            if not self._run.has_model:
+                self._save_at = now
+        if now >= self._save_at:
+            before = self._clock()
+            yield from self.save()
+            cost = self._clock() - before
+            self._save_at = before + max(SAVE_SECONDS, cost / SAVE_SHARE)
+        if self._stop() and not self._trainer.finished:
             raise KeyboardInterrupt
-    if trainer.out_of_patience:
-        yield Stop(trainer.step, f"no better for {trainer.keeper.since_best} validations")
-    yield from _finish(trainer, run, pace, at_once)
 
+    def _skip(self) -> Iterator[Event]:
+        """Report a skipped update; go back after too many."""
+        yield events.Skip(self._trainer.step)
+        if self._trainer.progress.skipped >= SKIPS:
+            yield from self._go_back()
 
-def _finish(trainer: Trainer, run: Run, pace: Pace, at_once: AtOnce) -> Iterator[Event]:
-    """Score the best weights, tune the suggestions, save."""
-    with at_once():
-        score = trainer.final_score()
-    val = score.nats if score else None
-    pace.tick()
-    run.save(trainer, val)  # what tuning then adds is worth less than the end of a training
-    with at_once():
-        tuned = run.tune(trainer, pace.tuning_seconds, pace.clock)
-    pace.tick()
-    run.save(trainer, val)
-    yield Save(trainer.step)
-    with at_once():
-        text = run.sample(trainer, FINAL_SAMPLE_LENGTH, best=True)
-        new_items = run.new_items(trainer)
-        old = trainer.old_score() if run.origin else None
-    yield Sample(trainer.step, text)
-    if run.origin:
-        yield Transfer(trainer.step, old, val)
-    yield Done(
-        val_nats=val,
-        val_bpc=None if val is None else bits(val),
-        val_bpb=None if val is None else trainer.corpus.bits_per_byte(val),
-        val_part=trainer.final_tokens / max(1, len(trainer.corpus.val)),
-        steps=trainer.step,
-        tokens=trainer.tokens,
-        seconds=trainer.seconds,
-        run=run.name,
-        keys_saved=tuned.saved,
-        keys_saved_by_trigrams=tuned.saved_by_trigrams,
-        words_typed=tuned.words,
-        new_items=new_items,
-        val_error=score.error if score else None,
-        best_step=trainer.keeper.kept.step,
-    )
+    def _tell(self, norm: float, now: float) -> Iterator[Event]:
+        """Report the progress about once a second, and a new plan if there is one."""
+        self._largest_norm = max(self._largest_norm, norm)
+        if now - self._told >= TELL_SECONDS:
+            self._told = now
+            if self._budget.plan():
+                yield _plan(self._trainer, self._budget)
+            yield _step(self._trainer, self._budget, self._largest_norm)
+            self._largest_norm = 0.0
+
+    def _validate(self) -> Iterator[Event]:
+        trainer, budget = self._trainer, self._budget
+        first = not trainer.best
+        before = self._clock()
+        score = trainer.validate(self._at_once)
+        budget.validated(tokens_read(trainer.progress.val_tokens), self._clock() - before)
+        if (score and not math.isfinite(score.nats)) or not trainer.sound:
+            yield from self._go_back()
+            return
+        trainer.remember()
+        if score:
+            kept, seconds = trainer.keeper.kept, trainer.progress.seconds
+            best = kept.step == trainer.step
+            yield events.Validation(
+                trainer.step, trainer.epoch, seconds, score.nats, best, score.error
+            )
+            if first and score.few:
+                yield events.Few(trainer.step, trainer.corpus.val_chars)
+            if trainer.keeper.begins_to_overfit(trainer.progress.loss):
+                yield events.Overfit(trainer.step, score.nats, kept.val, kept.step)
+
+    def _sample(self, length: int, best: bool = False) -> events.Sample:
+        """Sample text from the present weights, or the best ones."""
+        with self._at_once():
+            model = Model(self._run.model_file(self._trainer, best=best))
+            text = final_report.sample(model, length, self._trainer.config.seed)
+        return events.Sample(self._trainer.step, text)
+
+    def save(self, must: bool = False) -> Iterator[Event]:
+        """Save a finite state; training outlives a full disk unless it `must` be saved now."""
+        if not self._trainer.sound:
+            yield from self._go_back()
+        try:
+            self._run.save(self._trainer)
+        except RunError as error:
+            if must:
+                raise
+            yield events.Unsaved(self._trainer.step, error.message)
+        else:
+            yield events.Save(self._trainer.step)
+
+    def _go_back(self) -> Iterator[Event]:
+        """Restore the last good state with a smaller learning rate.
+
+        Raises:
+            TrainingError: the learning rate is too small to go on.
+        """
+        trainer = self._trainer
+        diverged_at = trainer.step
+        trainer.go_back()
+        yield events.Rollback(diverged_at, trainer.step, trainer.progress.rate)
+        if trainer.progress.rate < trainer.config.lr * SMALLEST_RATE:
+            yield from self.save()
+            raise TrainingError(
+                "training diverges at every learning rate; the last good state is saved",
+                "start a new run with a smaller --lr",
+            )
+
+    def finish(self) -> Iterator[Event]:
+        """Score the best weights, tune the suggestions, save, and report on the model."""
+        trainer, run, budget = self._trainer, self._run, self._budget
+        if trainer.out_of_patience:
+            yield events.Stop(
+                trainer.step, f"no better for {trainer.keeper.since_best} validations"
+            )
+        with self._at_once():
+            score = trainer.final_score()
+        val = score.nats if score else None
+        budget.tick()
+        run.save(trainer, val)  # before tuning, which may be interrupted
+        with self._at_once():
+            model = Model(run.model_file(trainer))
+            held_out, seconds = trainer.corpus.held_out, budget.tuning_seconds
+            tuned = final_report.tune(model, held_out, trainer.tokens, seconds, self._clock)
+            run.mixture = by_name(tuned.weights)
+        budget.tick()
+        run.save(trainer, val)
+        yield events.Save(trainer.step)
+        sample = self._sample(FINAL_SAMPLE_LENGTH, best=True)
+        with self._at_once():
+            new_items = final_report.new_items(Model(run.model_file(trainer)), trainer.config.seed)
+            old = trainer.old_score() if run.origin else None
+        yield sample
+        if run.origin:
+            yield events.Transfer(trainer.step, old, val)
+        yield events.Done(
+            val_nats=val,
+            val_bpc=None if val is None else bits(val),
+            val_bpb=None if val is None else trainer.corpus.bits_per_byte(val),
+            val_part=trainer.final_tokens / max(1, len(trainer.corpus.val)),
+            steps=trainer.step,
+            tokens=trainer.tokens,
+            seconds=trainer.progress.seconds,
+            run=run.name,
+            keys_saved=tuned.saved,
+            keys_saved_by_trigrams=tuned.saved_by_trigrams,
+            words_typed=tuned.words,
+            new_items=new_items,
+            val_error=score.error if score else None,
+            best_step=trainer.keeper.kept.step,
+        )
 
 
 def _threads(trainer: Trainer) -> ThreadChooser | None:
-    """What chooses the number of threads; None if it is fixed or a GPU does the work."""
+    """Return what chooses the number of threads; None if it is fixed or a GPU does the work."""
     if trainer.device.type != "cpu":
         return None
     if trainer.config.threads:
@@ -188,40 +258,9 @@ def _threads(trainer: Trainer) -> ThreadChooser | None:
     return ThreadChooser(torch.get_num_threads(), torch.set_num_threads)
 
 
-def _save(trainer: Trainer, run: Run, must: bool = False) -> Iterator[Event]:
-    """Save a sound state; training outlives a full disk unless it `must` be saved now."""
-    if not trainer.sound:
-        yield from _go_back(trainer, run)
-    try:
-        run.save(trainer)
-    except RunError as error:
-        if must:
-            raise
-        yield Unsaved(trainer.step, error.message)
-    else:
-        yield Save(trainer.step)
-
-
-def _go_back(trainer: Trainer, run: Run) -> Iterator[Event]:
-    """Take up the last good state with a smaller rate.
-
-    Raises:
-        TrainingError: the rate is too small to go on.
-    """
-    diverged_at = trainer.step
-    trainer.go_back()
-    yield Rollback(diverged_at, trainer.step, trainer.rate)
-    if trainer.rate < trainer.config.lr * SMALLEST_RATE:
-        yield from _save(trainer, run)
-        raise TrainingError(
-            "training diverges whatever the rate; the last good state is saved",
-            "start anew with a smaller --lr",
-        )
-
-
-def _start(trainer: Trainer, run: Run) -> Start:
+def _start(trainer: Trainer, run: Run) -> events.Start:
     network = trainer.network
-    return Start(
+    return events.Start(
         run=run.name,
         step=trainer.step,
         device=str(trainer.device),
@@ -237,47 +276,27 @@ def _start(trainer: Trainer, run: Run) -> Start:
     )
 
 
-def _plan(trainer: Trainer, pace: Pace) -> Plan:
-    return Plan(
-        steps=trainer.steps,
-        epochs=trainer.steps / trainer.steps_per_epoch,
-        tokens_per_second=trainer.tokens_per_step / pace.seconds_per_step,
-        seconds_left=pace.seconds_left,
+def _plan(trainer: Trainer, budget: TimeBudget) -> events.Plan:
+    return events.Plan(
+        steps=trainer.progress.steps,
+        epochs=trainer.progress.steps / trainer.steps_per_epoch,
+        tokens_per_second=trainer.tokens_per_step / budget.seconds_per_step,
+        seconds_left=budget.seconds_left,
     )
 
 
-def _step(trainer: Trainer, pace: Pace, largest_norm: float) -> Step:
-    known = pace.known
-    return Step(
-        step=trainer.step,
-        steps=trainer.steps if trainer.steps < FAR else None,
+def _step(trainer: Trainer, budget: TimeBudget, largest_norm: float) -> events.Step:
+    progress = trainer.progress
+    known, planned = budget.known, progress.steps < FAR
+    return events.Step(
+        step=progress.step,
+        steps=progress.steps if planned else None,
         epoch=trainer.epoch,
-        loss=trainer.loss * trainer.corpus.tokens_per_char,
+        loss=progress.loss * trainer.corpus.tokens_per_char,
         norm=largest_norm,
-        clipped=trainer.clipped,
+        clipped=progress.clipped,
         lr=trainer.lr,
-        tokens_per_second=trainer.tokens_per_step / pace.seconds_per_step if known else None,
-        seconds=trainer.seconds,
-        seconds_left=pace.seconds_left if known and trainer.steps < FAR else None,
+        tokens_per_second=trainer.tokens_per_step / budget.seconds_per_step if known else None,
+        seconds=progress.seconds,
+        seconds_left=budget.seconds_left if known and planned else None,
     )
-
-
-def _validate(trainer: Trainer, run: Run, pace: Pace, at_once: AtOnce) -> Iterator[Event]:
-    first = not trainer.best
-    before = pace.clock()
-    score = trainer.validate(at_once)
-    pace.validated(tokens_read(trainer.val_tokens), pace.clock() - before)
-    if (score and not math.isfinite(score.nats)) or not trainer.sound:
-        yield from _go_back(trainer, run)
-        return
-    trainer.remember()
-    if score:
-        best = trainer.keeper.kept.step == trainer.step
-        yield Validation(
-            trainer.step, trainer.epoch, trainer.seconds, score.nats, best, score.error
-        )
-        if first and score.few:
-            yield Few(trainer.step, trainer.corpus.val_chars)
-        if trainer.keeper.begins_to_overfit(trainer.loss):
-            kept = trainer.keeper.kept
-            yield Overfit(trainer.step, score.nats, kept.val, kept.step)

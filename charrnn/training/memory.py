@@ -1,4 +1,4 @@
-"""Whether the machine has the memory that training a network takes, before any is taken."""
+"""Checks that the machine has enough memory to train a network, before allocating any."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -10,16 +10,16 @@ from charrnn.errors import TrainingError
 from charrnn.network.cells import CELLS, parameter_count
 from charrnn.training.sampled_softmax import sample_size
 
-FLOAT = 4  # bytes
-# Weights, gradients, momentum, average, the best average, and a copy of three of them to return to.
+FLOAT = 4  # bytes in a float32
+# Copies of each weight: itself, gradient, momentum, average, best average, and three to roll back.
 COPIES = 8
-PER_GATE = 3  # numbers kept for each gate of a unit and token until the gradient has come back
-PER_LOGIT = 2
-LIMIT = Path("/sys/fs/cgroup/memory.max")  # what a Linux container may use, or "max"
+PER_GATE = 3  # floats kept for each gate of a unit and token until the backward pass; measured
+PER_LOGIT = 2  # floats kept for each logit: its value and its gradient
+LIMIT = Path("/sys/fs/cgroup/memory.max")  # memory limit of a Linux container, bytes or "max"
 
 
 def needed(model: ModelConfig, training: TrainingConfig) -> int:
-    """Return the bytes that training takes at the least.
+    """Return a lower bound of the memory that training takes, bytes.
 
     Networks of 100 MB to 2 GB took 1.2 to 1.4 times as much.
     """
@@ -31,13 +31,13 @@ def needed(model: ModelConfig, training: TrainingConfig) -> int:
 
 
 def check(model: ModelConfig, training: TrainingConfig) -> None:
-    """Check that the network can be trained in the memory that is free.
+    """Check that the network may fit in the free memory.
 
     Raises:
-        TrainingError: it certainly cannot.
+        TrainingError: it certainly does not.
     """
     free = psutil.virtual_memory().available + psutil.swap_memory().free
-    with suppress(OSError, ValueError):  # no Linux, or no limit
+    with suppress(OSError, ValueError):  # not Linux, or no limit
         free = min(free, int(LIMIT.read_text()))
     if (bytes_needed := needed(model, training)) > free:
         raise TrainingError(

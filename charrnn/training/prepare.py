@@ -162,7 +162,7 @@ def resume(
     trainer.restore(tensors, values)
     if trainer.finished:
         raise UsageError(
-            f"{path} is finished: {trainer.step:,} steps in {trainer.seconds:.0f} s",
+            f"{path} is finished: {trainer.step:,} steps in {trainer.progress.seconds:.0f} s",
             "give a larger --time, --epochs or --steps to go on",
         )
     return trainer, Run(path, source, origin)

@@ -1,4 +1,4 @@
-"""Items in a random order, also those that do not fit in memory."""
+"""Shuffles items that may not fit in memory."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -8,27 +8,29 @@ from numpy.typing import NDArray
 
 from charrnn.files import room_for, temporary
 
-PART = 1 << 25  # tokens shuffled at once
-PILES = 256
-TOGETHER = 1 << 14  # items put in their places at once
+PART = 1 << 25  # tokens shuffled in memory at once; not tuned
+PILES = 256  # piles that each part is dealt to; not tuned
+TOGETHER = 1 << 14  # items moved by one NumPy operation; not tuned
 
-Ids = NDArray[Any]  # the tokens of items, each of which ends with the same one
+Ids = NDArray[Any]  # token ids of items, each of which ends with the end token
 
 
 def shuffled(blocks: Iterable[Ids], end: int, random: np.random.Generator) -> Iterator[Ids]:
-    """The items in a random order, in other blocks.
+    """Yield the items in a random order, in blocks of other sizes.
 
-    Parts that fit in memory are shuffled, and each is dealt out in equal shares to piles, in a
+    Parts that fit in memory are shuffled, and each is dealt out in equal shares to piles in a
     temporary file; then each pile is shuffled.
 
     Args:
+        blocks: the token ids, integers of one type, cut anywhere.
         end: the token that ends an item.
+        random: the source of randomness; its state advances.
 
     Raises:
         TextError: the temporary file cannot be written.
     """
     with room_for("the items"), temporary("w+b") as file:
-        shares = []  # of each part: where that of each pile begins, and the end, [PILES + 1]
+        shares = []  # for each part, where each pile's share begins, and the end, [PILES + 1]
         written = 0  # tokens
         for ids in _parts(blocks, end):
             part = _shuffle(ids, end, random)
@@ -46,7 +48,7 @@ def shuffled(blocks: Iterable[Ids], end: int, random: np.random.Generator) -> It
 
 
 def _parts(blocks: Iterable[Ids], end: int) -> Iterator[Ids]:
-    """The blocks, joined up to about PART tokens and cut where an item ends."""
+    """Yield the blocks joined to parts of about PART tokens, cut where an item ends."""
     kept: list[Ids] = []
     for ids in blocks:
         kept.append(ids)
@@ -60,6 +62,7 @@ def _parts(blocks: Iterable[Ids], end: int) -> Iterator[Ids]:
 
 
 def _shuffle(ids: Ids, end: int, random: np.random.Generator) -> Ids:
+    """Return a copy of the ids with their items shuffled."""
     edges = _edges(ids, end)
     order = random.permutation(len(edges) - 1)
     shuffled = np.empty_like(ids)
@@ -74,5 +77,5 @@ def _shuffle(ids: Ids, end: int, random: np.random.Generator) -> Ids:
 
 
 def _edges(ids: Ids, end: int) -> NDArray[np.intp]:
-    """Where the items begin, and the end."""
+    """Return the start of each item and the end of the last one."""
     return np.concatenate([[0], np.flatnonzero(ids == end) + 1])

@@ -1,67 +1,68 @@
-"""How fast training goes, and so how many steps fit the time that is left."""
+"""Measures how fast training goes and plans how many steps fit the time budget."""
 
 import math
 
 from charrnn.training.clock import Clock
 from charrnn.training.trainer import Trainer
 
-PROBE_STEPS = 8  # the throughput is first measured over these, after as many to warm up
-MEMORY = 2.0  # seconds of training after which a step counts 1/e in the throughput, at the least;
-MEMORY_SHARE = 0.08  # of the time left, so that a long plan does not follow each short disturbance
-TUNING_SHARE, TUNING_SECONDS = 0.04, 10.0  # of the time, at the most,
-TUNING_FROM = 30.0  # if there are so many seconds in all
-REPLAN = 0.02  # leave the plan alone while it is off by less than this share of what is left
+PROBE_STEPS = 8  # steps to warm up, and steps timed before the throughput is known; not tuned
+MEMORY = 2.0  # minimum time constant of the throughput's moving average, seconds; not tuned
+MEMORY_SHARE = 0.08  # that time constant as a share of the time left; smooths long plans; not tuned
+TUNING_SHARE = 0.04  # maximum share of the budget spent on tuning the suggestions; not tuned
+TUNING_SECONDS = 10.0  # maximum time spent on tuning the suggestions, seconds; not tuned
+TUNING_FROM = 30.0  # minimum budget that leaves time for tuning, seconds; not tuned
+REPLAN = 0.02  # minimum change of the plan, as a share of the steps left; not tuned
 
 
-class Pace:
+class TimeBudget:
     """Measures a trainer's throughput and plans its steps.
 
-    The plan follows the recent steps, in a moving average, not those since the start: another
+    The plan follows a moving average of recent steps, not the average since the start: another
     program that comes or goes changes the throughput at once, and for long.
 
     Args:
-        trainer: whose steps are counted.
-        clock: seconds since the command began; what it did before the first step counts.
+        trainer: the training to plan; its `progress.seconds` and `progress.steps` are set.
+        clock: seconds since the command began, including what it did before the first step.
 
     Attributes:
-        clock: the same.
+        clock: the same clock.
     """
 
     def __init__(self, trainer: Trainer, clock: Clock) -> None:
         self._trainer = trainer
         self.clock = clock
-        self._before = trainer.seconds  # of an earlier command, if a run is resumed
-        self._ticks = -PROBE_STEPS  # measured steps; those to warm up are below 0
-        self._began = math.nan  # trainer.seconds when the first measured step began
-        self._stepping = 0.0  # seconds of all measured steps
-        self._recent_steps = self._recent_seconds = 0.0  # in the moving average
+        self._before = trainer.progress.seconds  # spent by earlier commands, if a run is resumed
+        self._timed = -PROBE_STEPS  # number of timed steps; negative while warming up
+        self._began = math.nan  # progress.seconds when the first timed step began
+        self._stepping = 0.0  # seconds of all timed steps
+        self._recent_steps = self._recent_seconds = 0.0  # exponentially decayed sums
         self._seconds_per_val_token = 0.0
 
     def tick(self) -> None:
-        """Take the time; call when something was done that is no step."""
-        self._trainer.seconds = self._before + self.clock()
+        """Update the time spent; call after work that is not a step."""
+        self._trainer.progress.seconds = self._before + self.clock()
 
     def step(self, seconds: float) -> None:
-        """Take note of a step that took so long, and the time."""
+        """Record a step that took `seconds`, and update the time spent."""
         self.tick()
-        self._ticks += 1
-        if self._ticks <= 0:
-            self._began = self._trainer.seconds
+        self._timed += 1
+        spent = self._trainer.progress.seconds
+        if self._timed <= 0:
+            self._began = spent
             return
         self._stepping += seconds
         limit = self._trainer.config.seconds or 0.0
-        memory = max(MEMORY, MEMORY_SHARE * (limit - self._trainer.seconds))
-        fading = math.exp(-seconds / memory)
-        self._recent_steps = self._recent_steps * fading + 1
-        self._recent_seconds = self._recent_seconds * fading + seconds
+        decay = math.exp(-seconds / max(MEMORY, MEMORY_SHARE * (limit - spent)))
+        self._recent_steps = self._recent_steps * decay + 1
+        self._recent_seconds = self._recent_seconds * decay + seconds
 
     def validated(self, tokens: int, seconds: float) -> None:
-        """Learn from a validation what the last one will take."""
+        """Record a validation, from which the time of the final score is estimated."""
         self._seconds_per_val_token = seconds / max(1, tokens)
 
     @property
     def tuning_seconds(self) -> float:
-        """To spend on tuning the suggestions at the most; none of a short time."""
+        """Maximum time for tuning the suggestions, seconds; 0 if the budget is short."""
         seconds = self._trainer.config.seconds
         if seconds is None:
             return math.inf
@@ -69,31 +70,36 @@ class Pace:
 
     @property
     def known(self) -> bool:
-        """Whether enough steps were timed."""
-        return self._ticks >= PROBE_STEPS
+        """Whether enough steps were timed to know the throughput."""
+        return self._timed >= PROBE_STEPS
 
     @property
     def seconds_per_step(self) -> float:
-        """Of the recent steps; with its share of validations, samples and saves."""
+        """Time of a recent step and its share of validations, samples and saves; NaN if unknown."""
         if not self.known:
             return math.nan
-        elapsed = self._trainer.seconds - self._began
+        elapsed = self._trainer.progress.seconds - self._began
         return self._recent_seconds / self._recent_steps * elapsed / self._stepping
 
     @property
     def seconds_left(self) -> float:
-        return (self._trainer.steps - self._trainer.step) * self.seconds_per_step
+        """Time that the planned steps will take."""
+        return (self._trainer.progress.steps - self._trainer.step) * self.seconds_per_step
 
     def plan(self) -> bool:
-        """Fit the number of steps to the time to spend; whether that changed it."""
-        trainer = self._trainer
+        """Fit the number of steps to the budget.
+
+        Returns:
+            Whether the plan changed.
+        """
+        trainer, progress = self._trainer, self._trainer.progress
         if trainer.config.seconds is None or not self.known:
             return False
         last = trainer.closing_tokens * self._seconds_per_val_token + self.tuning_seconds
-        left = trainer.config.seconds - trainer.seconds - last
-        steps = trainer.step + max(0, round(left / self.seconds_per_step))
+        left = trainer.config.seconds - progress.seconds - last
+        steps = progress.step + max(0, round(left / self.seconds_per_step))
         steps = min(steps, trainer.limit or steps)
-        if abs(steps - trainer.steps) <= REPLAN * abs(trainer.steps - trainer.step):
+        if abs(steps - progress.steps) <= REPLAN * abs(progress.steps - progress.step):
             return False
-        trainer.steps = steps
+        progress.steps = steps
         return True

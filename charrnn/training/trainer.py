@@ -1,10 +1,10 @@
-"""A network in training: everything that changes, one update at a time."""
+"""A network in training: all of its state, changed by one update at a time."""
 
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -14,8 +14,9 @@ from charrnn.arrays import Array
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.training import checkpoint, memory
 from charrnn.training.batching import DocumentStreams, Streams
+from charrnn.training.checkpoint import MOST_STEPS, Bounds
 from charrnn.training.corpus import Corpus
-from charrnn.training.keeping import Bounds, Candidate, Keeper
+from charrnn.training.keeping import Candidate, Keeper
 from charrnn.training.network import Dropout, Network
 from charrnn.training.optimizer import Optimizer, schedule
 from charrnn.training.sampled_softmax import SAMPLED_FROM, SampledSoftmax
@@ -27,24 +28,26 @@ from charrnn.training.validation import (
     tokens_read,
 )
 
-VALIDATIONS = 20  # in the whole training, evenly spaced
-VALIDATION_SHARE = 0.1  # of the tokens trained between two validations; reading costs a third
-FINAL_SHARE = 0.3  # of all tokens trained: the last score, so that it takes a tenth of the time
-FINAL_TOKENS = 1_000_000  # at the most
-TRANSFER_TOKENS = 1 << 16  # of the old text and of the new, before and after fine-tuning
-FAR = 10**9  # steps, while the time that one takes is unknown
-AVERAGED = 8  # the average looks back over about one part in so many of the steps
+VALIDATIONS = 20  # validations in a training, evenly spaced; not tuned
+VALIDATION_SHARE = 0.1  # tokens of a validation per token trained since the last; not tuned
+VALIDATION_TOKENS = 1024  # minimum tokens of a validation; not tuned
+FINAL_SHARE = 0.3  # tokens of the final score per token trained: a tenth of the training's time
+FINAL_TOKENS = 1_000_000  # maximum tokens of the final score; not tuned
+FINE_TUNING_TOKENS = 1 << 16  # tokens of each text scored before and after fine-tuning; not tuned
+FAR = 10**9  # planned steps while the time that a step takes is unknown
+AVERAGED = 8  # the average covers about the last 1/AVERAGED of the steps; not tuned
+DECAY = 0.02  # weight of the newest value in the running averages of loss and clipping; not tuned
 
-State = tuple[dict[str, Tensor], dict[str, Any]]
+State = tuple[dict[str, Tensor], dict[str, Any]]  # tensors and JSON values
 
 
 class Score(NamedTuple):
-    """How well the held-out text is predicted.
+    """A validation loss.
 
     Attributes:
-        nats: per character.
-        error: its standard error; None if too little was scored to tell.
-        few: whether too little was scored to compare validations by it.
+        nats: mean loss, nats per character.
+        error: standard error of `nats`; None if too few tokens were scored to estimate it.
+        few: whether too few tokens were scored to compare validations.
     """
 
     nats: float
@@ -52,14 +55,67 @@ class Score(NamedTuple):
     few: bool
 
 
+def _scalar(default: float, bounds: Bounds) -> Any:
+    return field(default=default, metadata={"bounds": bounds})
+
+
+@dataclass(slots=True)
+class Progress:
+    """The scalars that change during a training; the resume file holds each under its name.
+
+    Attributes:
+        step: number of updates so far, including skipped ones.
+        steps: number of updates planned.
+        rate: peak learning rate of the schedule; halved when training diverges.
+        skipped: number of consecutive updates skipped so far.
+        seconds: time spent so far, by all commands that trained the run.
+        loss: running average of the training loss, nats per token; NaN before the first update.
+        clipped: running average of the share of updates whose gradient was clipped.
+        validated_at: step of the last validation.
+        val_tokens: held-out tokens scored by each validation but the final one.
+    """
+
+    step: int = _scalar(0, (int, 0, MOST_STEPS))
+    steps: int = _scalar(FAR, (int, 0, MOST_STEPS))
+    rate: float = _scalar(0.0, (float, 0, 1e300))
+    skipped: int = _scalar(0, (int, 0, MOST_STEPS))
+    seconds: float = _scalar(0.0, (float, 0, 1e300))
+    loss: float = _scalar(math.nan, (float, -math.inf, math.inf))
+    clipped: float = _scalar(0.0, (float, 0, 1))
+    validated_at: int = _scalar(0, (int, 0, MOST_STEPS))
+    val_tokens: int = _scalar(0, (int, 0, 2**62))
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> Self:
+        """Return the scalars among the values of a resume file."""
+        return cls(**{scalar.name: values[scalar.name] for scalar in fields(cls)})
+
+    @classmethod
+    def check(cls, values: dict[str, Any]) -> None:
+        """Check the scalars among the values of a resume file.
+
+        Raises:
+            ValueError: one of them has another type or is out of range.
+            KeyError: one of them is missing.
+        """
+        for scalar in fields(cls):
+            checkpoint.check_number(scalar.name, values[scalar.name], *scalar.metadata["bounds"])
+
+
 class Trainer:
-    """A network, its optimizer and their position in the text.
+    """A network, its optimizer, their progress and their position in the text.
 
     Args:
-        model: the network's shape.
-        training: how it is trained.
-        corpus: what it is trained on.
-        device: where.
+        model: configuration of the network.
+        training: configuration of the training.
+        corpus: the text to train on.
+        device: the device that computes.
+
+    Attributes:
+        progress: the scalars that change.
+        hidden: the streams' state after the last window, for each layer [S, B, H].
+        average: average of the weights after each update, by name; empty before the first one.
+        limit: maximum number of updates, or None.
 
     Raises:
         TrainingError: the machine has too little memory for it.
@@ -95,111 +151,119 @@ class Trainer:
         )
         self.hidden = self.network.zero_state(training.batch)
         self.device = device
-        self.step = 0
-        self.rate = training.lr  # the schedule's peak; smaller after a return from divergence
-        self.skipped = 0  # in a row
-        self.seconds = 0.0
-        self.loss = math.nan  # nats per token, running average
-        self.clipped = 0.0  # share of updates, running average
-        self.validated_at = 0
-        self.val_tokens = 0  # looked at in each validation but the last
+        self.progress = Progress(rate=training.lr)
         self.keeper = Keeper()
         by_epochs = training.epochs and math.ceil(training.epochs * self.steps_per_epoch)
         limits = [limit for limit in (by_epochs, training.steps) if limit]
-        self.limit = min(limits) if limits else None  # updates at the most
-        self.steps = self.limit or FAR  # fewer, once a plan fits them to the time
-        self.average: dict[str, Tensor] = {}  # of the weights after each update
+        self.limit = min(limits) if limits else None
+        self.progress.steps = self.limit or FAR  # fewer, once a plan fits them to the time
+        self.average: dict[str, Tensor] = {}
         self.remember()
 
     @property
+    def step(self) -> int:
+        """Number of updates so far, including skipped ones."""
+        return self.progress.step
+
+    @property
     def tokens_per_step(self) -> float:
+        """Tokens that an update trains on."""
         return self.streams.tokens_per_step
 
     @property
     def tokens(self) -> int:
+        """Tokens trained on so far."""
         return round(self.step * self.tokens_per_step)
 
     @property
     def steps_per_epoch(self) -> float:
+        """Updates that read the training part once."""
         return len(self.corpus.train) / self.tokens_per_step
 
     @property
     def epoch(self) -> float:
+        """Epochs trained so far."""
         return self.step / self.steps_per_epoch
-
-    @property
-    def progress(self) -> float:
-        return self.step / self.steps
 
     @property
     def lr(self) -> float:
         """The learning rate of the next update."""
-        return self.rate * schedule(self.progress)
+        return self.progress.rate * schedule(self.step / self.progress.steps)
 
     @property
     def best(self) -> dict[str, Tensor]:
-        """The average to keep; empty before the first validation."""
+        """The averaged weights to keep, by name; empty before the first validation."""
         return self.keeper.kept.weights
 
     @property
     def best_nats(self) -> float | None:
-        """What it scored, nats per character; None before the first validation."""
+        """Validation loss of `best`, nats per character; None before the first validation."""
         return self.keeper.kept.val if math.isfinite(self.keeper.kept.val) else None
 
     @property
     def final_tokens(self) -> int:
-        """Tokens of the held-out part scored at the end."""
-        share = int(FINAL_SHARE * self.steps * self.tokens_per_step)
-        return min(len(self.corpus.val), FINAL_TOKENS, max(share, self.val_tokens))
+        """Held-out tokens that the final score covers."""
+        share = int(FINAL_SHARE * self.progress.steps * self.tokens_per_step)
+        return min(len(self.corpus.val), FINAL_TOKENS, max(share, self.progress.val_tokens))
 
     @property
     def closing_tokens(self) -> int:
-        """Tokens to read after the last step."""
+        """Tokens to read after the last update."""
         old = self.corpus.old
-        transfer = tokens_read(min(TRANSFER_TOKENS, len(old.val))) if old else 0
-        return len(self._candidates) * tokens_read(self.final_tokens) + transfer
+        old_tokens = tokens_read(min(FINE_TUNING_TOKENS, len(old.val))) if old else 0
+        return len(self._candidates) * tokens_read(self.final_tokens) + old_tokens
 
     @property
     def out_of_patience(self) -> bool:
+        """Whether the last `config.patience` validations were no better."""
         return self.config.patience is not None and self.keeper.since_best >= self.config.patience
 
     @property
     def finished(self) -> bool:
-        return self.step >= self.steps or self.out_of_patience
+        """Whether no update is left to make."""
+        return self.step >= self.progress.steps or self.out_of_patience
 
     @property
     def validation_is_due(self) -> bool:
-        since = self.step - self.validated_at
-        return since >= self.steps / VALIDATIONS or (self.step >= self.steps and since > 0)
+        """Whether a validation comes before the next update, or after the last one."""
+        steps = self.progress.steps
+        since = self.step - self.progress.validated_at
+        return since >= steps / VALIDATIONS or (self.step >= steps and since > 0)
 
     def update(self) -> float | None:
-        """Train on the next window; the gradient's norm, or None if it was not finite."""
+        """Train on the next batch.
+
+        Returns:
+            The gradient's norm before clipping; None if it was not finite and the weights stayed.
+        """
         inputs, targets, fresh = self.streams.next()
         before = self.hidden if fresh is None else emptied(self.hidden, fresh.to(self.device))
         outputs, hidden = self.network.read(inputs.to(self.device), before)
         loss = self._loss(outputs.flatten(0, 1), targets.flatten().to(self.device))
         loss.backward()  # type: ignore[no-untyped-call]
         norm = self.optimizer.step(self.lr)
-        self.step += 1
+        progress = self.progress
+        progress.step += 1
         if not math.isfinite(norm):
-            # A state that is not finite would stay so: start from an empty memory.
+            # A hidden state that is not finite would stay so: start from a zero state.
             self.hidden = self.network.zero_state(self.config.batch)
-            self.skipped += 1
+            progress.skipped += 1
             return None
-        self.skipped = 0
+        progress.skipped = 0
         self._update_average()
         self.hidden = [state.detach() for state in hidden]
         value = loss.item()
-        self.loss = value if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * value
-        self.clipped += 0.02 * ((norm > self.config.clip) - self.clipped)
+        known = not math.isnan(progress.loss)
+        progress.loss = (1 - DECAY) * progress.loss + DECAY * value if known else value
+        progress.clipped += DECAY * ((norm > self.config.clip) - progress.clipped)
         return norm
 
     @torch.no_grad()
     def _update_average(self) -> None:
-        """Add the present weights to the average, in which the older ones fade.
+        """Add the present weights to the average, in which older ones decay.
 
-        Polynomial decay, Shamir & Zhang 2013, arXiv:1212.1824: whatever the number of steps, an
-        average over the last part of them, which predicts better the higher the rate still is.
+        Polynomial decay, Shamir & Zhang 2013, arXiv:1212.1824: an average over the last part of
+        the steps, whatever their number. It gains most while the learning rate is high.
         """
         weights = self.network.parameters_by_name()
         if not self.average:
@@ -209,64 +273,69 @@ class Trainer:
             self.average[name].lerp_(weight, min(1.0, share))
 
     def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Mean nats per token of outputs [N, H] for targets [N], those below 0 left out."""
+        """Return the mean loss, nats per token, of outputs [N, H] for targets [N].
+
+        Targets below 0 are left out.
+        """
         layer = self.network.output
         if self._sampled:
-            meant = targets >= 0
+            counted = targets >= 0
             return self._sampled.loss(
-                outputs[meant], targets[meant], layer, self.network.dropout_generator
+                outputs[counted], targets[counted], layer, self.network.dropout_generator
             )
         return F.cross_entropy(layer(outputs), targets)
 
     def validate(
         self, at_once: Callable[[], AbstractContextManager[None]] = nullcontext
     ) -> Score | None:
-        """Score places of the held-out part; keep the average unless it is worse.
+        """Score passages of the held-out part; keep the average unless it is worse.
 
-        The places are always the same, so that what counts is the standard error of the difference
-        at each of them, which is far less than that of a score.
+        The passages are always the same, so that validations are compared by the standard error of
+        their difference, which is far smaller than that of a score.
 
         Args:
             at_once: entered while the text is scored, which changes nothing.
 
         Returns:
-            The score; None if nothing was held out.
+            The score; None if nothing is held out.
         """
-        if not self.val_tokens:
-            between = self.steps / VALIDATIONS * self.tokens_per_step
-            self.val_tokens = min(max(1024, int(between * VALIDATION_SHARE)), len(self.corpus.val))
+        progress = self.progress
+        if not progress.val_tokens:
+            trained = int(VALIDATION_SHARE * (progress.steps / VALIDATIONS * self.tokens_per_step))
+            progress.val_tokens = min(max(VALIDATION_TOKENS, trained), len(self.corpus.val))
         average = self._weights(best=False)
         with at_once():
-            losses = self._losses(average, self.corpus, self.val_tokens)
+            losses = self._losses(average, self.corpus, progress.val_tokens)
             reference = self.keeper.reference
-            same_places = losses and reference and len(reference.nats) == len(losses.nats)
-            if self.best and not same_places:  # resumed from an older file
-                reference = self._losses(self.best, self.corpus, self.val_tokens)
-        self.validated_at = self.step
+            same_passages = losses and reference and len(reference.nats) == len(losses.nats)
+            if self.best and not same_passages:  # resumed from an older file
+                reference = self._losses(self.best, self.corpus, progress.val_tokens)
+        progress.validated_at = progress.step
         score = self._score(losses, self.corpus)
         val = score.nats if score else math.inf
-        self.keeper.consider(Candidate(dict(average), self.step, val, self.loss), losses, reference)
+        candidate = Candidate(dict(average), progress.step, val, progress.loss)
+        self.keeper.consider(candidate, losses, reference)
         return score
 
     @property
     def _candidates(self) -> list[Candidate]:
-        """What may be the weights to keep, the oldest first.
+        """Weights that the final score chooses between, the oldest first.
 
-        Only one where the scores on the way have read all that the last one reads.
+        There is only one if the validations have read all that the final score reads.
         """
-        keeper = self.keeper
-        if not self.best or self.val_tokens >= self.final_tokens:
+        keeper, step = self.keeper, self.step
+        if not self.best or self.progress.val_tokens >= self.final_tokens:
             return [keeper.kept]
         found = {some.step: some for some in (keeper.lowest, keeper.kept)}
-        if self.validated_at == self.step not in found and math.isfinite(keeper.last_val):
-            found[self.step] = Candidate(self.average, self.step, keeper.last_val, self.loss)
+        if self.progress.validated_at == step not in found and math.isfinite(keeper.last_val):
+            found[step] = Candidate(self.average, step, keeper.last_val, self.progress.loss)
         return [*found.values()]
 
     def final_score(self) -> Score | None:
-        """Score the held-out part, as much as is affordable; keep the last candidate not worse.
+        """Score as much of the held-out part as the time allows; keep the last candidate not worse.
 
         Returns:
-            The kept weights' score; None if nothing was held out.
+            The score of the weights that are kept; None if nothing is held out.
         """
 
         def losses_of(some: Candidate) -> Losses | None:
@@ -277,21 +346,25 @@ class Trainer:
         return self._score(self.keeper.choose(known), self.corpus) if known else None
 
     def old_score(self) -> float | None:
-        """Nats per character of the weights to keep on an earlier run's held-out text, if known."""
+        """Return the loss of the best weights on the old run's held-out text, if it is known.
+
+        Returns:
+            Nats per character, of FINE_TUNING_TOKENS tokens; None without such a text.
+        """
         old = self.corpus.old
-        losses = self._losses(self._weights(), old, TRANSFER_TOKENS) if old else None
+        losses = self._losses(self._weights(), old, FINE_TUNING_TOKENS) if old else None
         score = self._score(losses, old) if old else None
         return score.nats if score else None
 
     def new_score(self) -> float | None:
-        """The same on this run's held-out text, before the first step."""
-        losses = self._losses(self._weights(), self.corpus, TRANSFER_TOKENS)
+        """Return the same for this run's held-out text."""
+        losses = self._losses(self._weights(), self.corpus, FINE_TUNING_TOKENS)
         score = self._score(losses, self.corpus)
         return score.nats if score else None
 
     @staticmethod
     def _score(losses: Losses | None, corpus: Corpus) -> Score | None:
-        """The score per character that these losses of the corpus's held-out part give."""
+        """Return the score per character from losses of the corpus's held-out tokens."""
         if losses is None:
             return None
         error = losses.error * len(corpus.val) / corpus.val_chars
@@ -299,11 +372,11 @@ class Trainer:
         return Score(corpus.nats_per_char(losses.mean), known, losses.few)
 
     def _losses(self, weights: Mapping[str, Tensor], corpus: Corpus, tokens: int) -> Losses | None:
-        """The losses on places of the held-out part with these weights; None if there is none."""
+        """Return the losses of held-out tokens under these weights; None if nothing is held out."""
         if not len(corpus.val):
             return None
         present = checkpoint.clone(self.network.parameters_by_name())
-        try:  # it may be interrupted
+        try:  # evaluation may be interrupted
             self.network.load(weights)
             if corpus.val_ends is not None:
                 return evaluate_documents(self.network, corpus.val, corpus.val_ends, tokens)
@@ -314,11 +387,11 @@ class Trainer:
 
     @property
     def sound(self) -> bool:
-        """Whether every number is finite, so that it may be saved."""
+        """Whether every tensor is finite, so that the state may be saved."""
         return all(bool(torch.isfinite(tensor).all()) for tensor in self.state()[0].values())
 
     def remember(self) -> None:
-        """Keep a copy of everything, to go back to if training diverges."""
+        """Copy the whole state, to go back to if training diverges."""
         tensors, values = self.state()
         # The candidates' weights are replaced, never changed: they need no copy.
         shared = {n: t for n, t in tensors.items() if n.startswith(("best.", "lowest."))}
@@ -329,40 +402,32 @@ class Trainer:
         self._remembered = checkpoint.clone(changing) | shared, values
 
     def go_back(self) -> None:
-        """Return to what was last remembered, with half the rate of now.
+        """Restore the state last remembered, with half of the present learning rate.
 
-        To the average: it was found good, and smooths over weights that diverge already.
+        The weights restored are the average: it was validated, and smooths over weights that were
+        already diverging.
         """
         tensors, values = self._remembered
-        now = {"rate": self.rate / 2, "seconds": self.seconds, "steps": self.steps}
-        self.restore(tensors, values | now)
+        rate, seconds, steps = self.progress.rate / 2, self.progress.seconds, self.progress.steps
+        self.restore(tensors, values | {"rate": rate, "seconds": seconds, "steps": steps})
         self.network.load(self._weights(best=False))
 
     def weights(self, best: bool = True) -> dict[str, Array]:
-        """The best average, or the present one: also while nothing has been validated."""
+        """Return the weights by name, float32; not copied if the network is on the CPU.
+
+        Args:
+            best: whether to take the best average once there is one, or the present average.
+        """
         chosen = self._weights(best)
         return {name: weight.detach().cpu().numpy() for name, weight in chosen.items()}
 
     def _weights(self, best: bool = True) -> Mapping[str, Tensor]:
-        """As `weights`; the network's own before the first update."""
+        """Return the same as tensors; the network's own weights before the first update."""
         return (best and self.best) or self.average or self.network.parameters_by_name()
 
-    # The type of each, the least and the most that it can be; see checkpoint.check_number.
-    SCALARS: ClassVar[dict[str, Bounds]] = {
-        "step": (int, 0, checkpoint.MOST_STEPS),
-        "steps": (int, 0, checkpoint.MOST_STEPS),
-        "rate": (float, 0, 1e300),
-        "skipped": (int, 0, checkpoint.MOST_STEPS),
-        "seconds": (float, 0, 1e300),
-        "loss": (float, -math.inf, math.inf),
-        "clipped": (float, 0, 1),
-        "validated_at": (int, 0, checkpoint.MOST_STEPS),
-        "val_tokens": (int, 0, 2**62),
-    }
-
     def state(self) -> State:
-        """All that a resume needs, as tensors and JSON values."""
-        kept, told = self.keeper.state()
+        """Return all that a resume needs; the tensors are not copied."""
+        kept, values = self.keeper.state()
         tensors = (
             checkpoint.nest("network", self.network.parameters_by_name())
             | checkpoint.nest("average", self.average)
@@ -371,19 +436,20 @@ class Trainer:
             | checkpoint.nest("hidden", {str(i): h for i, h in enumerate(self.hidden)})
             | {"dropout_generator": self.network.dropout_generator.get_state()}
         )
-        values = told | {name: getattr(self, name) for name in self.SCALARS}
-        values |= {"position": self.streams.position, "training": asdict(self.config)}
-        return tensors, values
+        position = {"position": self.streams.position, "training": asdict(self.config)}
+        return tensors, values | asdict(self.progress) | position
 
     def check(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        """Find out whether a file holds what `restore` needs.
+        """Check that a resume file holds what `restore` needs.
 
         Raises:
-            ValueError, KeyError, RuntimeError: it does not; the message names what is wrong.
+            ValueError: a value or tensor is wrong; the message names it.
+            KeyError: a value or tensor is missing.
+            RuntimeError: the state of the random generator is wrong.
         """
         mine, _ = self.state()
         shapes = {name: (tensor.shape, tensor.dtype) for name, tensor in mine.items()}
-        # None before the first update or validation; no lowest ones where they are the best.
+        # Missing before the first update or validation; "lowest" also if it equals "best".
         for group in ("average", "best", "lowest"):
             if checkpoint.under(group, tensors):
                 network = checkpoint.under("network", mine)
@@ -397,16 +463,15 @@ class Trainer:
             raise ValueError("it holds values that are not finite")
         for name, tensor in tensors.items():  # the optimizer takes roots of variances
             positive = name.startswith(("optimizer.updates", "optimizer.variance."))
-            if positive and not bool(((tensor >= 0) & (tensor <= checkpoint.MOST_STEPS)).all()):
+            if positive and not bool(((tensor >= 0) & (tensor <= MOST_STEPS)).all()):
                 raise ValueError(f"its {name} cannot be")
-        for name, bounds in self.SCALARS.items():
-            checkpoint.check_number(name, values[name], *bounds)
-        checkpoint.check_number("position", values["position"], int, 0, checkpoint.MOST_STEPS)
+        Progress.check(values)
+        checkpoint.check_number("position", values["position"], int, 0, MOST_STEPS)
         torch.Generator(self.device).set_state(tensors["dropout_generator"])
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
-        """Go back to what `state` told; the plan stays if it came from the same limits."""
-        planned = self.steps
+        """Restore what `state` returned, but plan the steps anew if the configuration differs."""
+        planned = self.progress.steps
         self.network.load(checkpoint.under("network", tensors))
         average = checkpoint.under("average", tensors)
         self.average = {name: t.to(self.device, copy=True) for name, t in average.items()}
@@ -416,8 +481,7 @@ class Trainer:
         self.hidden = [hidden[str(i)].to(self.device) for i in range(len(self.hidden))]
         self.network.dropout_generator.set_state(tensors["dropout_generator"])
         self.streams.position = values["position"]
-        for name in self.SCALARS:
-            setattr(self, name, values[name])
+        self.progress = Progress.of(values)
         if values["training"] != asdict(self.config):
-            self.steps = planned
+            self.progress.steps = planned
         self.remember()

@@ -138,11 +138,13 @@ class TestTraining:
         assert "nothing was saved" in result.err
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("function", ["Trainer.final_score", "Run.tune"])
-    def test_the_end(self, function: str, corpus: Path, tmp_path: Path) -> None:
+    @pytest.mark.parametrize(
+        ("module", "function"), [("trainer", "Trainer.final_score"), ("final_report", "tune")]
+    )
+    def test_the_end(self, module: str, function: str, corpus: Path, tmp_path: Path) -> None:
         """While the last score is computed or suggestions are tuned, a signal saves and ends."""
-        module = f"charrnn.training.{function.partition('.')[0].lower()}"
-        program = interpose(module, function, "kill('SIGTERM'); time.sleep(50)")
+        then = "kill('SIGTERM'); time.sleep(50)"
+        program = interpose(f"charrnn.training.{module}", function, then)
         result = run(program, "train", corpus, "--hidden", 8, "--steps", 40, cwd=tmp_path)
         assert result.returncode == 130
         assert "saved; the last score" in result.stderr

@@ -72,7 +72,7 @@ def test_the_last_good_state_comes_back(tmp_path: Path) -> None:
     validated = [e.step for e in events[: events.index(back)] if isinstance(e, Validation)]
     assert 31 < back.step <= 31 + SKIPS
     assert back.back_to == validated[-1]
-    assert back.lr == training.config.lr / 2 == training.rate
+    assert back.lr == training.config.lr / 2 == training.progress.rate
     assert isinstance(events[-1], Done)
     assert events[-1].steps == 60
     assert events[-1].val_nats is not None
@@ -101,7 +101,7 @@ def test_what_cannot_be_trained_is_given_up(
         return update()
 
     monkeypatch.setattr(training, "update", diverging)
-    with pytest.raises(TrainingError, match="diverges whatever the rate"):
+    with pytest.raises(TrainingError, match="diverges at every learning rate"):
         finish(training, run_in(tmp_path))
     load(tmp_path)
     tensors, values = checkpoint.load(tmp_path / "resume.safetensors")
@@ -150,7 +150,7 @@ def test_a_return_survives_a_resume(tmp_path: Path) -> None:
     finish(training, run_in(tmp_path), stop_at=10)
     again = trainer(steps=60)
     again.restore(*checkpoint.load(tmp_path / "resume.safetensors"))
-    assert again.rate == training.config.lr / 2
+    assert again.progress.rate == training.config.lr / 2
 
 
 def test_exploding_gradients_are_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

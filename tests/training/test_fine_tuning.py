@@ -81,7 +81,7 @@ def test_both_texts_are_scored(old: Path) -> None:
 
 def test_the_last_lines_agree(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What fine-tuning says of the new text in the end is one score, however much is scored."""
-    monkeypatch.setattr("charrnn.training.trainer.TRANSFER_TOKENS", 300)
+    monkeypatch.setattr("charrnn.training.trainer.FINE_TUNING_TOKENS", 300)
     training, run = prepare.begin(
         Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 20}, "runs/old"
     )

@@ -79,12 +79,12 @@ def test_all_candidates_are_scored_again(
     training = trainer(text=text, steps=40, val=0.5, batch=16, bptt=64)
 
     def score(training: Trainer, tokens: int) -> Tensor:
-        misled = tokens == training.val_tokens
+        misled = tokens == training.progress.val_tokens
         return NOISE + (0.1 * training.step if misled else 1.0)
 
     scores(training, score)
     events = finish(training, run_in(tmp_path))
-    assert training.val_tokens < training.final_tokens
+    assert training.progress.val_tokens < training.final_tokens
     validations = [event for event in events if isinstance(event, Validation)]
     assert [event.best for event in validations] == [True] + 19 * [False]
     done = events[-1]
@@ -101,7 +101,7 @@ def test_the_same_places(scores: Callable[[Trainer, Score], None]) -> None:
     scores(training, lambda training, _: NOISE + training.step)
     for _ in range(3):
         validated(training)
-    assert training.val_tokens == training.final_tokens
+    assert training.progress.val_tokens == training.final_tokens
     counted: list[int] = []
     scores(training, lambda *_: counted.append(1) or NOISE)  # type: ignore[func-returns-value]
     training.final_score()

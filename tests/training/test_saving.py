@@ -137,12 +137,12 @@ def test_saves_go_by_the_clock(
 
     def update() -> float | None:
         pass_time(1.0)
-        training.step += 1
+        training.progress.step += 1
         return 0.1
 
     def validate(*_: object) -> None:
         pass_time(3.0)  # which is no cost of the save that may follow
-        training.validated_at = training.step
+        training.progress.validated_at = training.step
 
     monkeypatch.setattr(training, "update", update)
     monkeypatch.setattr(training, "validate", validate)

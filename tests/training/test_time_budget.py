@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from charrnn.training.clock import Clock
-from charrnn.training.time_budget import Pace
+from charrnn.training.time_budget import TimeBudget
 from charrnn.training.trainer import Trainer
 from tests.training.small import trainer
 
@@ -22,7 +22,7 @@ class Training:
         )
         self.trainer: Trainer = trainer(steps=None, seconds=seconds)
         self.clock = Clock(self.now)
-        self.pace = Pace(self.trainer, self.clock)
+        self.budget = TimeBudget(self.trainer, self.clock)
 
     def train(self, seconds: float, a_step: float) -> None:
         """Make steps of `a_step` seconds for so long, and plan after each."""
@@ -30,14 +30,14 @@ class Training:
         while self.now < until - a_step / 2:
             before = self.clock()
             self.now += a_step
-            self.trainer.step += 1
-            self.pace.step(self.clock() - before)
-            self.pace.plan()
+            self.trainer.progress.step += 1
+            self.budget.step(self.clock() - before)
+            self.budget.plan()
 
     @property
     def planned(self) -> int:
         """Steps still to come."""
-        return self.trainer.steps - self.trainer.step
+        return self.trainer.progress.steps - self.trainer.step
 
 
 @pytest.fixture
@@ -71,11 +71,11 @@ def test_a_long_plan_is_steady(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_stop_does_not_count(training: Training) -> None:
     """Time in which the process was stopped changes neither the time spent nor the plan."""
     training.train(5, FAST)
-    before, spent = training.planned, training.trainer.seconds
+    before, spent = training.planned, training.trainer.progress.seconds
     training.now += 27
     training.clock.resumed()
     training.train(0.2, FAST)
-    assert training.trainer.seconds == pytest.approx(spent + 0.2, abs=0.01)
+    assert training.trainer.progress.seconds == pytest.approx(spent + 0.2, abs=0.01)
     assert training.planned == pytest.approx(before, rel=0.05)
 
 
@@ -84,5 +84,5 @@ def test_validations_take_their_share(training: Training) -> None:
     for _ in range(10):
         training.train(0.5, FAST)
         training.now += 0.5
-        training.pace.tick()
+        training.budget.tick()
     assert training.planned == pytest.approx(10 / (2 * FAST), rel=0.15)

@@ -26,7 +26,7 @@ from charrnn.training import checkpoint, prepare
 from charrnn.training.clock import Clock
 from charrnn.training.corpus import Corpus
 from charrnn.training.network import Network
-from charrnn.training.time_budget import Pace
+from charrnn.training.time_budget import TimeBudget
 from charrnn.training.trainer import AVERAGED, Trainer
 from charrnn.training.validation import evaluate, evaluate_documents
 from tests.training.small import DOCUMENTS, TEXT, finish, made, run_in, trainer
@@ -234,24 +234,24 @@ def test_a_time_is_kept(tmp_path: Path) -> None:
     """Given a time, training plans steps that fit it and ends within them."""
     training = trainer(text=TEXT * 3, steps=None, seconds=3.0)
     events = finish(training, run_in(tmp_path / "run"))
-    assert events[-1].to_json()["steps"] == training.steps < 10**6
+    assert events[-1].to_json()["steps"] == training.progress.steps < 10**6
     assert [event.to_json()["event"] for event in events].count("plan") >= 1
 
 
 def test_pace_counts_what_went_before() -> None:
     """A resumed run has only the rest of its time, and time before the first step counts too."""
     training = trainer(steps=None, seconds=100.0)
-    training.seconds = 60.0
+    training.progress.seconds = 60.0
     clock = Clock(time.monotonic() - 30)
-    pace = Pace(training, clock)
+    budget = TimeBudget(training, clock)
     for _ in range(20):
         began = clock()
         training.update()
-        pace.step(clock() - began)
-    assert pace.known
-    assert pace.plan()
-    assert 90 <= training.seconds < 100
-    assert 0 < pace.seconds_left < 11
+        budget.step(clock() - began)
+    assert budget.known
+    assert budget.plan()
+    assert 90 <= training.progress.seconds < 100
+    assert 0 < budget.seconds_left < 11
 
 
 @pytest.mark.parametrize("count", [1, 5, 300, 2000, 5001])
@@ -291,7 +291,7 @@ def test_setup_and_resume(level: str, tmp_path: Path, monkeypatch: pytest.Monkey
     assert again.step == 6
     assert again.config == training.config
     patient, _ = prepare.resume([], Path("run"), "cpu", {"patience": 9})
-    assert (patient.steps, patient.config.patience) == (12, 9)
+    assert (patient.progress.steps, patient.config.patience) == (12, 9)
     finish(again, run)
     with pytest.raises(UsageError):
         prepare.resume([], Path("run"), "cpu", {})

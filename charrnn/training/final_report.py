@@ -1,0 +1,67 @@
+"""What a training shows of its model: samples, and at the end tuned suggestions and new items."""
+
+from charrnn.config import StopConfig
+from charrnn.generation.sample import Sample
+from charrnn.model import Model
+from charrnn.network import blas
+from charrnn.suggestions import tuning
+from charrnn.suggestions.tuning import Tuned
+from charrnn.training.clock import Clock
+
+TUNING_WORDS = 1000  # maximum words typed to tune suggestions; not tuned
+TUNING_TOKENS = (
+    8000  # trained tokens per word typed, so that tuning takes a few percent of the time
+)
+SAMPLE_ITEMS = 8  # lines in a sample from a model of lines
+NOVELTY_ITEMS = 128  # lines sampled to estimate how many are new; not tuned
+LONGEST_ITEM = 200  # maximum length of a sampled line, characters; not tuned
+
+
+def sample(model: Model, length: int, random_seed: int) -> str:
+    """Return sampled text; the same for the same weights and seed.
+
+    Args:
+        model: the model to sample from.
+        length: number of characters; a model of lines gives SAMPLE_ITEMS lines instead.
+        random_seed: seed of the sampling.
+    """
+    if model.kind == "lines":
+        return "\n".join(_lines(model, SAMPLE_ITEMS, random_seed).values())
+    return "".join(model.generate(length=length, random_seed=random_seed))
+
+
+def new_items(model: Model, random_seed: int) -> float | None:
+    """Return the share of sampled lines that are not in the training text.
+
+    Returns:
+        A share from 0 to 1; None for a corpus of another kind, or if no sampled line is complete.
+    """
+    if model.kind != "lines":
+        return None
+    lines = _lines(model, NOVELTY_ITEMS, random_seed)
+    return model.items.novelty([text for one, text in lines.items() if one.why == "item"])
+
+
+def tune(model: Model, held_out: str, tokens: int, seconds: float, clock: Clock) -> Tuned:
+    """Tune the weights of the sources of a model's suggestions by simulated typing.
+
+    Args:
+        model: the model that suggests.
+        held_out: the text to type.
+        tokens: number of tokens the model was trained on; bounds the words typed.
+        seconds: maximum time to take.
+        clock: measures that time.
+    """
+    words = min(TUNING_WORDS, tokens // TUNING_TOKENS)
+    completer = model.completer()
+    with blas.threads(1, 0):
+        return tuning.tune(completer, held_out, words, clock() + seconds, clock)
+
+
+def _lines(model: Model, count: int, random_seed: int) -> dict[Sample, str]:
+    """Sample lines and return the text of each."""
+    samples = [Sample("", key=(0, i)) for i in range(count)]
+    texts = dict.fromkeys(samples, "")
+    for part in model.write(samples, StopConfig(chars=LONGEST_ITEM), random_seed):
+        texts[part.sample] += part.text
+    return texts
