@@ -89,7 +89,7 @@ def test_char_model_ranks_whole_words(
     """With a wide beam a character model's completions are the likeliest words of brute force."""
     tokenizer = CharTokenizer([*"ab .\n"])
     monkeypatch.setattr(completer, "BEAM", 4000)
-    monkeypatch.setattr(completer, "LEAST_SPACE", 0)
+    monkeypatch.setattr(completer, "MIN_SPACE", 0)
     suggest, engine = suggesting(tokenizer, seed)
     words = ["".join(w) for n in (1, 2, 3, 4) for w in itertools.product("ab", repeat=n)]
     spaced = [] if typed[-1:] in ("", " ", "\n") else [" " + word for word in words]
@@ -212,7 +212,7 @@ def test_a_jump_back_seldom_moves_what_counts() -> None:
         window = suggest._window(text[:end])
         begins.append(end - len(window))
         assert text[:end].endswith(window)
-        assert len(window) >= completer.CONTEXT // 2
+        assert len(window) >= completer.WINDOW // 2
     assert begins == [40_000] * 5 + [20_000] * 2
 
 
