@@ -21,25 +21,27 @@ from charrnn.tokenizer import Tokenizer
 BEAM = 8  # hypotheses that the network pursues in parallel (not tuned)
 NEXT_WORD_CANDIDATES = 12  # candidates from the trigrams before a word's first letter (not tuned)
 WORD_CANDIDATES = 8  # candidates from the trigrams within a word (not tuned)
-FREQUENT_CANDIDATES = 4  # candidates within a word that are merely frequent (not tuned)
+FREQUENT_CANDIDATES = (
+    4  # candidates within a word that are merely frequent, whatever the context (not tuned)
+)
 RECENT_CANDIDATES = 8  # candidates from the recent words (not tuned)
 LONGEST_OFFERED = 40  # maximum length of a suggested word in characters (not tuned)
-LEARNING_RATE = 0.01  # of the network's output layer, as it adapts to the typed text (not tuned)
+LEARNING_RATE = 0.01  # learning rate of the output layer on the typed text (not tuned)
 MIN_SPACE = 0.05  # minimum probability of a space to suggest the word after it (not tuned)
 RUN_ON = 6  # maximum length of a suggestion in a script without spaces, in characters (not tuned)
-MIN_RUN_ON = 0.5  # minimum probability of each character after the first of these (not tuned)
+MIN_RUN_ON = 0.5  # minimum probability of each further character in such a suggestion (not tuned)
 WORTH = 2  # minimum keystrokes that ghost text must save; fewer distract (not tuned)
-MADE_UP = 0.7  # minimum probability of a word in no known text; with 0.5 the same (not tuned)
+MADE_UP = 0.7  # minimum probability of a word in no known text; 0.5 gave the same results
 AFTER_ABBREVIATION = re.compile(r"[^\W\d_]\.\Z")  # matches a full stop with no space after it
 REPETITION = 0.07  # prior probability that a word is merely repeated (not tuned)
 NEW_WORD = 1e-3  # prior probability of a word that no source knows (not tuned)
 NEW_LETTER = 0.05  # probability of each further letter of such a word (not tuned)
 UNSEEN = 1e-4, 1e-3  # shares of recent words, and of followers, that count as zero (not tuned)
-# The window, the text before the cursor that counts, begins at a multiple of so many characters.
-WINDOW = 20_000  # after a jump it has one to two times as many (not tuned)
+# The window is the end of the text that suggestions depend on. It starts at a multiple of WINDOW.
+WINDOW = 20_000  # characters; after a jump the window has one to two times as many (not tuned)
 MAX_WINDOW = 200_000  # maximum length of the window while typing on, in characters (not tuned)
-NEAR = 500  # characters back within which a change leaves the window's start (not tuned)
-OTHER_APOSTROPHE = {"'": "’", "’": "'"}
+NEAR = 500  # a change this close to the end, in characters, keeps the window's start (not tuned)
+OTHER_APOSTROPHE = {"'": "’", "’": "'"}  # maps each apostrophe to the other one
 SMALLEST = 1e-30  # lower bound of a divisor
 SHOWN_FROM = 0.005  # minimum probability of a suggestion: below, it would be shown as 0 %
 RERANKED = 16  # candidates reranked by the text after the cursor (not tuned)
@@ -170,7 +172,7 @@ class Completer:
         return sorted(found, key=_unlikely)
 
     def _reranked(self, typed: str, found: list[Completion], after: str) -> list[Completion]:
-        """Rerank completions by how likely `after` follows; the sum of probabilities stays."""
+        """Rerank completions by the probability of `after`; their probabilities keep their sum."""
         texts = [word.text for word in found]
         logp = self._network.followed(self._window(typed), texts, after)
         p = np.array([word.p for word in found])

@@ -24,7 +24,7 @@ COUNTS = (1, 3, 5)  # numbers of suggestions shown that are compared
 DIAL = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # minimum probabilities that are compared
 CANDIDATES = 64  # candidates of a WordList, before dismissed ones are demoted (not tuned)
 
-# Returns ranked completions for the text typed so far, their maximum number, and the dismissals.
+# A function of the typed text, the maximum number of completions, and the dismissals.
 Suggest = Callable[[str, int, Dismissals | None], Sequence[Completion]]
 
 
@@ -35,7 +35,7 @@ def completable(text: str) -> Iterator[re.Match[str]]:
 
 @dataclass(slots=True)
 class Typist:
-    """A simulated typist with one setting of suggestions, and what they saved.
+    """A simulated typist with one setting of suggestions, and the keystrokes saved.
 
     Attributes:
         count: Maximum number of suggestions shown.

@@ -63,7 +63,7 @@ def tune(
 ) -> Tuned:
     """Fit the weights on the beginning of a text, and measure the keystrokes saved.
 
-    The latter by cross-validation: on each half with weights fitted on the other.
+    The keystrokes of each half of the words are measured with weights fitted on the other half.
 
     Args:
         completer: Makes the suggestions.

@@ -114,8 +114,8 @@ class Learned:
     def forget(self, word: str) -> int:
         """Delete a word in any letter case; return the number of its occurrences."""
         found = [known for known, _ in self.counts() if known.lower() == word.lower()]
-        marks = ", ".join("?" * len(found))
-        return self._erase(f"DELETE FROM typed WHERE word IN ({marks})", found)
+        placeholders = ", ".join("?" * len(found))
+        return self._erase(f"DELETE FROM typed WHERE word IN ({placeholders})", found)
 
     def clear(self) -> None:
         """Delete all words."""

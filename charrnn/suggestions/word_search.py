@@ -118,7 +118,7 @@ class WordSearch:
             typed: All the text so far.
             partial: The partial word at its end; if empty, a word begins.
             wanted: Completions whose probabilities to compute in any case.
-            k: The `k` likeliest completions are sure to be among those found, if the beam is wide.
+            k: Number of most likely completions to find; a narrow beam may miss some.
 
         Returns:
             Probability by completion. Each completion but "" makes a word.
