@@ -280,7 +280,7 @@ class WordSearch:
     def _outcome(
         self, parent: Hypothesis, child: Hypothesis, within: bool, unfinished: str
     ) -> Hypothesis | str | None:
-        """Return what becomes of a child: itself, to be pursued; a completion; or None."""
+        """Return what becomes of a child: itself to pursue, a word to count, or None to drop."""
         # Whether its last token begins the word, rather than continuing what others have spelled.
         begins = parent.need == unfinished if parent.need else not within
         if self._tokenizer.whole_words and begins and child.is_whole(parent, within):
