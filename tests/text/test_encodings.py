@@ -356,7 +356,7 @@ class TestCompressed:
         rng = random.Random(0)
         packed = PACK[kind]("".join(rng.choices("abcdefgh ", k=20_000)).encode())
         error = error_of(packed[: int(len(packed) * left)])
-        assert f"text.txt breaks off before the end of its {kind} data" in str(error)
+        assert f"text.txt ends before the end of its {kind} data" in str(error)
 
     def test_damaged(self, kind: str) -> None:
         """Changed bytes are never a traceback; that all of them are noticed is not promised."""
