@@ -145,9 +145,6 @@ class Model:
             random_seed: seed of the random choices, together with a sample's key.
             scored: whether to compute the surprisal of each character.
             avoid_copying: as in `write`.
-
-        Raises:
-            ModelFileError: as `write`.
         """
         from charrnn.generation.template import Writer, fill
 

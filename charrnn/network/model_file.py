@@ -208,7 +208,6 @@ def config_from(values: Any) -> ModelConfig:
 
 
 def _weight(file: Any, name: str, shape: tuple[int, ...]) -> Array:
-    """Return a tensor of the network, whose shape, type and values are checked."""
     stored = file.get_slice(name)
     if tuple(stored.get_shape()) != shape or stored.get_dtype() != "F32":
         raise ValueError(f"tensor {name} is not float32 {list(shape)}")
@@ -219,7 +218,6 @@ def _weight(file: Any, name: str, shape: tuple[int, ...]) -> Array:
 
 
 def _training(values: Any) -> dict[str, Any]:
-    """Return the training record, checked."""
     if not isinstance(values, dict):
         raise ValueError("it does not say how it was trained")
     check_types(values, TRAINED)
@@ -252,7 +250,6 @@ def _ngram(file: Any, names: set[str]) -> dict[str, NDArray[Any]]:
 
 
 def _index(file: Any, name: str, values: Any, kind: type[I]) -> I:
-    """Return an index, checked."""
     stored = file.get_slice(name)
     every = values.get("every") if isinstance(values, dict) else None
     if type(every) is not int or not 0 < every < 2**63:

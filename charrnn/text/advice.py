@@ -104,7 +104,6 @@ def _columns(start: str, paths: Sequence[str]) -> str | None:
 
 
 def _told(names: Sequence[str]) -> str:
-    """Return names as the end of a hint."""
     shown = ", ".join(map(repr, names[:NAMES]))
     return f": {shown}{' ...' if len(names) > NAMES else ''}" if names else ""
 

@@ -341,7 +341,6 @@ def _rows(lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str]
 
 
 def _listed(names: Iterable[str]) -> str:
-    """Return names as a list for a message."""
     names = iter(names)
     shown = ", ".join(map(repr, islice(names, LISTED))) or "none"
     return f"{shown} ..." if next(names, None) is not None else shown

@@ -196,7 +196,6 @@ def _items(blocks: Iterable[str], boundary: str) -> Iterator[tuple[Counts, list[
 
 
 def _buckets(items: Sequence[str]) -> Counts:
-    """Return the bucket of each item."""
     heads = [item[:HEAD] for item in items]
     encoded = map(str.encode, heads, repeat("utf-8"), repeat("surrogatepass"))
     return np.fromiter(map(crc32, encoded), np.int64, len(heads)) % BUCKETS

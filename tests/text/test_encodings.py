@@ -308,7 +308,8 @@ class TestGuess:
         try:
             read(data)
         except TextError as error:
-            assert "\n" not in str(error)
+            message = str(error)
+            assert "\n" not in message
 
     def test_none_but_utf8(self) -> None:
         """Text in UTF-8 is never guessed at, even where blocks end within a character."""
