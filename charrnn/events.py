@@ -111,7 +111,7 @@ class Rollback(Event):
 
 @dataclass(frozen=True, slots=True)
 class Validation(Event):
-    """A score on samples of the held-out text.
+    """A score on evenly spread samples of the held-out text.
 
     Attributes:
         val_nats: validation loss.

@@ -75,7 +75,7 @@ TRAINED: dict[str, Any] = kinds_of(TrainingConfig) | {
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """What a model file holds.
+    """The content of a model file.
 
     Attributes:
         config: the network's shape.

@@ -294,7 +294,7 @@ def _table(
                 number,
                 _BrokenError(
                     f"the row has {len(row)} cells, the first one {len(names)}; "
-                    f"a cell that holds {delimiter!r} must be quoted"
+                    f"a cell that contains {delimiter!r} must be quoted"
                     if delimiter != "\t"
                     else f"the row has {len(row)} cells, the first one {len(names)}"
                 ),

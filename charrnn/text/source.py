@@ -74,21 +74,21 @@ class Source:
         known = self.encoding is None or is_encoding(self.encoding)
         require(known, f"unknown encoding {self.encoding!r}; try utf-8, cp1252 or utf-16")
         known = self.errors is None or self.errors in ERRORS
-        require(known, f"--errors {self.errors!r} is none of {', '.join(ERRORS)}")
-        require(self.kind in KINDS, f"{self.kind!r} is none of {', '.join(KINDS)}")
+        require(known, f"--errors must be one of {', '.join(ERRORS)}, not {self.errors!r}")
+        require(self.kind in KINDS, f"kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
         require(self.glob != "", "--glob needs a pattern, for example '*.txt'")
         is_table = self.delimiter is not None or not self.header
         require(self.field is not None or not is_table, "--delimiter and --no-header need --field")
         parts = self.delimiter is None or (
             len(self.delimiter) == 1 and self.delimiter not in '"\n\r'
         )
-        require(parts, f"--delimiter {self.delimiter!r} is not one character, such as ; or \\t")
+        require(parts, f"--delimiter takes one character, such as ; or \\t, not {self.delimiter!r}")
         numbered = self.header or bool(re.fullmatch("[1-9][0-9]*", self.field or ""))
         of_files = self.kind == "documents" and self.field is None
         require(
             self.split_on is None or of_files, "--split-on is for documents, not lines or records"
         )
-        require(numbered, f"--field {self.field!r} is no column's number, as --no-header needs it")
+        require(numbered, f"with --no-header, --field must be a column number, not {self.field!r}")
 
         if self.split_on is not None:
             self._separator()
