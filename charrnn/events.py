@@ -24,11 +24,6 @@ class Start(Event):
     Attributes:
         run: path of the run folder.
         device: the device that trains, as torch names it.
-        level: level of the tokenizer.
-        train_chars: characters of the training part.
-        val_chars: characters of the held-out part.
-        train_tokens: tokens of the training part.
-        parameters: parameters of the network.
         model: the fields of its ModelConfig.
         training: the fields of its TrainingConfig.
         speed: measured speed of the machine, see training.recipe.speed; None if not measured.
@@ -61,17 +56,15 @@ class Plan(Event):
 
 @dataclass(frozen=True, slots=True)
 class Step(Event):
-    """Progress, about once a second.
+    """Progress, about once a second; None stands for what is not known yet.
 
     Attributes:
-        steps: steps planned; None if not known yet.
+        steps: steps planned.
         epoch: epochs of the training part so far.
         loss: running average of the training loss.
         norm: largest gradient norm since the last such event, before clipping.
         clipped: share of recent updates whose gradient was clipped.
-        lr: current learning rate.
-        tokens_per_second: throughput; None if not known yet.
-        seconds_left: estimated time to the end; None if not known yet.
+        seconds_left: estimated time to the end.
     """
 
     step: int
@@ -118,7 +111,7 @@ class Rollback(Event):
 
 @dataclass(frozen=True, slots=True)
 class Validation(Event):
-    """A score on samples of the held-out text.
+    """A score on evenly spread samples of the held-out text.
 
     Attributes:
         val_nats: validation loss.
@@ -207,9 +200,7 @@ class Done(Event):
         val_bpc: that loss in bits per character.
         val_bpb: that loss in bits per byte of UTF-8.
         val_part: share of the held-out text that was scored, evenly spread.
-        steps: optimizer steps.
         tokens: tokens trained on.
-        run: path of the run folder.
         keys_saved: share of keystrokes that three suggestions save a simulated typist of held-out
             text; None if too few words were typed.
         keys_saved_by_trigrams: that share with the trigram baseline alone.

@@ -1,4 +1,4 @@
-"""A trained model: what the commands and Python programs use."""
+"""A trained model: the interface for commands and Python programs."""
 
 import os
 import secrets
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from charrnn.suggestions.passed_over import Dismissals
     from charrnn.suggestions.trigrams import Trigrams
 
-PHRASE_FLOOR = 0.05  # probability under which no phrase runs on, however eager
-PHRASE_WORDS = 8  # at the most, after the first
-PHRASE_CHOICES = 3  # of which one may go on after the word
-PHRASE_LONGEST = 80  # characters
+PHRASE_FLOOR = 0.05  # least probability of a phrase, whatever the caller accepts (not tuned)
+PHRASE_WORDS = 8  # maximum words of a phrase after the first (not tuned)
+PHRASE_CHOICES = 3  # completions among which the next word of a phrase is looked for (not tuned)
+PHRASE_LONGEST = 80  # maximum characters of a phrase (not tuned)
 
 T = TypeVar("T")
 
@@ -41,30 +41,30 @@ class Model:
     """Generates, completes and scores text; needs no torch.
 
     Attributes:
-        file: the configuration, tokenizer, weights and training record.
+        file: content of the model file: configuration, tokenizer, weights and training record.
         engine: the network.
     """
 
     def __init__(self, file: ModelFile) -> None:
         self.file = file
         self.engine = Engine(file.config, file.weights)
-        # A text starts as a paragraph of the corpus does: after what parts them there.
+        # A text starts as a paragraph of the corpus does, after the separator of paragraphs.
         opening = file.tokenizer.encode(file.training.get("opening", ""))
         self._start = self.engine.read(file.tokenizer.known(opening), self.engine.zero_state())
         self._completer: Completer | None = None
 
     @property
     def kind(self) -> str:
-        """Kind of the corpus, a key of blocks.KINDS."""
+        """Kind of corpus the model was trained on, a key of blocks.KINDS."""
         return str(self.file.training.get("shape", "text"))
 
     @property
     def normalised(self) -> bool:
-        """Whether the corpus was normalised (charrnn.text.normalisation); then so are seeds."""
+        """Whether the corpus, and so every seed, is normalised (see charrnn.text.normalisation)."""
         return self.file.training.get("normalised") is True
 
     def as_read(self, text: str) -> str:
-        """Return a text in the form in which the corpus was read."""
+        """Return a text normalised as the corpus was."""
         return normalised(text) if self.normalised else text
 
     def generate(
@@ -76,17 +76,17 @@ class Model:
         random_seed: int | None = None,
         **sampling: Any,
     ) -> Iterator[str]:
-        """Continue a seed; yields text as it is drawn, without the seed.
+        """Continue a seed, yielding text as it is sampled, without the seed.
 
         Args:
             seed: text to continue; characters outside the vocabulary are allowed.
-            length: characters to draw; the last word of a word model is finished.
-            stop: texts before any of which it ends.
-            random_seed: the same one gives the same text; None draws another each time.
+            length: characters to generate; a word model finishes its last word.
+            stop: strings to stop before.
+            random_seed: seed of the random choices, 0 or more; None picks a new one each time.
             sampling: fields of SamplingConfig, for example `temperature=0.7`.
 
         Raises:
-            UsageError: a value is out of its range.
+            UsageError: a value is out of range.
             TextError: the seed is not valid Unicode.
         """
         require(length >= 0, "length must be 0 or more", "length")
@@ -102,16 +102,20 @@ class Model:
         scored: bool = False,
         avoid_copying: bool = False,
     ) -> Iterator[Part]:
-        """Write several texts side by side; see charrnn.generation.batch.generate.
+        """Generate several texts in parallel; see charrnn.generation.batch.generate.
 
-        A model of lines or documents ends each text where its item ends, at the latest.
+        A model of lines or documents ends each text at the end of its item at the latest.
 
         Args:
-            samples: their seeds and biases are changed to what `as_read` makes of them.
-            avoid_copying: whether to keep away from runs of words in the training text.
+            samples: the texts to generate; their seeds and biases are normalised in place.
+            stop: where each text ends.
+            random_seed: seed of the random choices, 0 or more; None picks a new one.
+            scored: whether to compute the surprisal of each character.
+            avoid_copying: whether to avoid runs of words that are in the training text.
 
         Raises:
-            ModelFileError: that is asked for, but the model's file does not know its text.
+            UsageError: `random_seed` is negative.
+            ModelFileError: `avoid_copying` is set, but the model file has no index of its text.
         """
         if random_seed is None:
             random_seed = new_random_seed()
@@ -136,11 +140,11 @@ class Model:
         """Fill the gaps of a template; see charrnn.generation.template.fill.
 
         Args:
-            pieces: of the template.
-            samples: with empty seeds, one for each text.
+            pieces: pieces of the template.
+            samples: one sample for each text, with an empty seed.
             tries: candidates sampled for each gap; the best fit is kept.
-            random_seed: with a sample's key, decides what is drawn.
-            scored: whether to find the surprisal of each character.
+            random_seed: seed of the random choices, together with a sample's key.
+            scored: whether to compute the surprisal of each character.
             avoid_copying: as in `write`.
         """
         from charrnn.generation.template import Writer, fill
@@ -154,7 +158,7 @@ class Model:
         return fill(pieces, samples, tries, Writer(write, self.surprisal, count), scored)
 
     def _read(self, sample: Sample) -> Sample:
-        """Change a sample's seed and biases to what `as_read` makes of them."""
+        """Normalise a sample's seed and biases in place."""
         sample.seed = self.as_read(sample.seed)
         bias = sample.sampling.bias or {}
         if any(text != self.as_read(text) for text in bias):
@@ -167,7 +171,7 @@ class Model:
         """Index of the runs of words in the training text.
 
         Raises:
-            ModelFileError: the file has none.
+            ModelFileError: the model file has no such index.
         """
         return _known(self.file.word_runs)
 
@@ -176,46 +180,48 @@ class Model:
         """Index of the lines of the training text, for a model of lines.
 
         Raises:
-            ModelFileError: the file has none.
+            ModelFileError: the model file has no such index.
         """
         return _known(self.file.items)
 
     def complete(
         self, typed: str, k: int = 3, dismissals: "Dismissals | None" = None, after: str = ""
     ) -> "list[Completion]":
-        """The `k` likeliest ways to end the word being typed, or the next one, the best first.
+        """Return the `k` likeliest completions of the word being typed, or next words, best first.
 
-        What was typed before is remembered, so that a longer text costs only what is new.
+        The state of the previous call is kept, so a text that grew costs only what was added.
 
         Args:
-            dismissals: of who types, if what was passed over shall be less likely.
-            after: some of the text that already stands behind what is typed.
+            typed: text before the cursor.
+            k: maximum completions.
+            dismissals: suggestions that the user dismissed, to make less likely; None for none.
+            after: beginning of the text after the cursor.
         """
         return self._typing.complete(self.as_read(typed), k, dismissals, self.as_read(after))
 
     def extend(self, typed: str, k: int = 3, after: str = "") -> "list[Completion]":
-        """As `complete`, but only ways to go on without a space."""
+        """Return completions as `complete` does, but only those that continue without a space."""
         return self._typing.complete(self.as_read(typed), k, None, self.as_read(after), False)
 
     def read_ahead(self, typed: str) -> Iterator[None]:
-        """Read a text before anything is asked about it, some of it for each item.
+        """Read a text ahead of a call of `complete`, a part for each item of the iterator.
 
-        Whoever asks about it meanwhile does not go on with this.
+        After any other call the iterator must not be used further.
         """
         return self._typing.read_ahead(self.as_read(typed))
 
     def anew(self) -> "Model":
-        """Return the same model for another text being typed, of which it has read nothing."""
+        """Return this model with a new completer, for another text being typed."""
         other = copy(self)
         other._completer = None
         return other
 
     def reasons(self, typed: str, text: str) -> "Reasons | None":
-        """What speaks for `text`, which goes on without a space; None if nothing suggests it."""
+        """Explain why `text`, which continues without a space, is suggested; None if it is not."""
         return self._typing.reasons(self.as_read(typed), text)
 
     def knows(self, word: str) -> bool:
-        """Whether a word stands in the training text, or was typed before."""
+        """Return whether a word occurs in the training text or was typed before."""
         return self._typing.knows(word)
 
     @property
@@ -225,15 +231,18 @@ class Model:
         return self._completer
 
     def remember(self, words: Sequence[str]) -> None:
-        """Count words that were typed earlier, the oldest first, as recent ones."""
+        """Count words that were typed earlier, oldest first, as recently typed."""
         self._completer = self.completer(earlier=[*map(self.as_read, words)])
 
     def completer(self, recent: bool = True, earlier: Sequence[str] = ()) -> "Completer":
-        """What `complete` asks, anew.
+        """Return a new completer.
 
         Args:
-            recent: whether words of the text being typed count more.
-            earlier: words that were typed before it.
+            recent: whether words of the text being typed become likelier.
+            earlier: words that were typed before that text.
+
+        Raises:
+            ModelFileError: the trigrams in the model file are damaged.
         """
         from charrnn.suggestions.completer import Completer
         from charrnn.suggestions.mixture import from_names
@@ -245,10 +254,10 @@ class Model:
 
     @cached_property
     def ngram(self) -> "Trigrams":
-        """The trigrams of the training text; empty if the file has none.
+        """Trigram model of the training text; empty if the model file has none.
 
         Raises:
-            ModelFileError: they are damaged.
+            ModelFileError: the trigrams in the model file are damaged.
         """
         from charrnn.suggestions.trigrams import Trigrams
 
@@ -263,16 +272,18 @@ class Model:
             ) from None
 
     def phrase(self, typed: str, first: "Completion", least: float) -> str:
-        """What `first` begins, run on word by word while all of it stays likely enough.
+        """Extend a completion to a phrase, word by word, while it stays likely enough.
 
         Args:
-            least: the probability that all of it has at least.
+            typed: text before the cursor.
+            first: completion that the phrase starts with.
+            least: least probability of the whole phrase.
         """
         from charrnn.text.words import is_unspaced
 
         phrase, p = first.text, first.p
         for _ in range(PHRASE_WORDS):
-            # What goes on inside the word would contradict that it ends there.
+            # A completion inside the word would contradict that the word has ended.
             following = [
                 completion
                 for completion in self.complete(typed + phrase, PHRASE_CHOICES)
@@ -287,21 +298,27 @@ class Model:
         return phrase
 
     def score(self, text: str | Iterable[str], tell: Tell = untold) -> Score:
-        """Return how well the model predicts a text, given whole or in blocks.
+        """Return how well the model predicts a text.
 
         Args:
-            text: the text, scored as it stands; see `as_read`.
-            tell: called now and then with the characters scored since the last call.
+            text: the text, whole or in blocks; it is not normalised (see `as_read`).
+            tell: called regularly with the number of characters scored since the last call.
+
+        Raises:
+            TextError: the text is not valid Unicode.
         """
         blocks = [text] if isinstance(text, str) else text
         return score(self.engine, self.file.tokenizer, self._start, blocks, tell)
 
     def surprisal(self, texts: Sequence[str], tell: Tell = untold) -> list[Array]:
-        """Return the surprisal (nats) of each character of some texts, [len(text)] each.
+        """Return the surprisals (nats) of the characters of each text, float32 [len(text)].
 
         Args:
-            texts: the texts, which are read side by side, as they stand; see `as_read`.
-            tell: called now and then with the characters scored since the last call.
+            texts: the texts, read in parallel; they are not normalised (see `as_read`).
+            tell: called regularly with the number of characters scored since the last call.
+
+        Raises:
+            TextError: a text is not valid Unicode.
         """
         return surprisals(self.engine, self.file.tokenizer, self._start, texts, tell)
 
@@ -309,20 +326,25 @@ class Model:
 def _known(index: T | None) -> T:
     if index is None:
         raise ModelFileError(
-            "the model's file does not know its training text", "train it with this charrnn"
+            "the model file has no index of its training text", "train it again with this charrnn"
         )
     return index
 
 
 def new_random_seed() -> int:
+    """Return a seed of 32 bits from the operating system's entropy."""
     return secrets.randbits(32)
 
 
 def load(path: str | os.PathLike[str] | None = None) -> Model:
-    """Load a model from a run folder or a model file; by default the newest run's.
+    """Load a model.
+
+    Args:
+        path: name of a run, run folder or model file; None stands for $CHARRNN_MODEL, else the
+            newest run.
 
     Raises:
-        ModelFileError: there is no whole model.
+        ModelFileError: the model is missing or damaged.
         UsageError: no path was given and there is no run.
     """
     return Model(model_file.load(runs.find(None if path is None else str(Path(path)))))

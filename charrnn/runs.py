@@ -1,7 +1,4 @@
-"""A run folder: its file names, finding one, telling one from other folders, claiming one.
-
-The only owner of that knowledge.
-"""
+"""Run folders: the names of their files, how to find, recognise and claim one."""
 
 import os
 import re
@@ -15,42 +12,48 @@ from typing import BinaryIO, Self
 from charrnn.errors import CharrnnError, ModelFileError, RunError, UsageError
 from charrnn.files import check_regular, is_missing, lock, quoted, tidy
 
-RUNS = Path("runs")
-VARIABLE = "CHARRNN_MODEL"  # of the environment: the model that is meant where none is named
+RUNS = Path("runs")  # folder of all runs
+VARIABLE = "CHARRNN_MODEL"  # environment variable that names the model to use by default
 MODEL_NAME = "model.safetensors"  # the best model so far
-RESUME_NAME = "resume.safetensors"  # all that training needs to go on exactly
-RESUME_KEY = "charrnn-resume"  # key of that file's metadata that holds JSON
-LOG_NAME = "log.jsonl"  # an event in each line
-LOG_BEGINS = b'{"event": "start"'  # the first event of every run
-SAMPLES_NAME = "samples.txt"
-PLOT_NAME = "plot.html"
-# Beginnings of all file names in a run folder; the last one is TensorBoard's.
+RESUME_NAME = "resume.safetensors"  # everything that training needs to continue exactly
+RESUME_KEY = "charrnn-resume"  # key of the JSON in the metadata of RESUME_NAME
+LOG_NAME = "log.jsonl"  # one event per line
+LOG_BEGINS = b'{"event": "start"'  # start of every log
+SAMPLES_NAME = "samples.txt"  # texts generated during training
+PLOT_NAME = "plot.html"  # page with the learning curve
+# Prefixes of the names of all files that charrnn writes to a run folder; the last is TensorBoard's.
 OWN = (MODEL_NAME, RESUME_NAME, LOG_NAME, SAMPLES_NAME, PLOT_NAME, "events.out.tfevents.")
 
-NAMED = 5  # runs that an error lists
+LISTED = 5  # maximum runs that an error lists (not tuned)
 
-Chosen = Callable[[Path, int], None]
+Chosen = Callable[[Path, int], None]  # called with a run folder and the number of runs
 
 
 def find(named: str | None = None, name: str = MODEL_NAME, chosen: Chosen | None = None) -> Path:
-    """Return a file of the run that the user means; by default the model of the newest run.
+    """Find a file of the run that the user means; by default the model of the newest run.
 
     Args:
-        named: the name of a run under runs/, a run folder, or a file; None or "" stands for
+        named: name of a run under runs/, a run folder, or a file; None or "" stands for
             $CHARRNN_MODEL, else the newest run.
-        name: the file wanted of a run folder, MODEL_NAME or LOG_NAME.
-        chosen: called with the newest run's folder and the number of runs, if it was taken from
-            several.
+        name: the file to find in a run folder, MODEL_NAME or LOG_NAME.
+        chosen: called with the newest run's folder and the number of runs if there are several.
 
     Raises:
         UsageError: nothing was named and no run under runs/ has such a file.
-        ModelFileError, RunError: what is named does not exist, or is a folder without such a file;
-            the error names runs that have one.
+        ModelFileError: the model named does not exist; the error lists runs that have one.
+        RunError: the log named does not exist; the error lists runs that have one.
         OSError: runs/ cannot be read.
     """
     meant = named or os.environ.get(VARIABLE)
     if not meant:
-        return _newest(name, chosen)
+        if path := _newest(name, chosen=chosen):
+            return path
+        if name == MODEL_NAME and (resumable := _newest(RESUME_NAME)):
+            raise _lacking(resumable.with_name(MODEL_NAME))
+        raise UsageError(
+            f"no {'trained model' if name == MODEL_NAME else 'run'} found under {RUNS}/",
+            "train one with charrnn train TEXT, or name one",
+        )
     path = _located(meant)
     if os.path.isdir(path):
         path /= name
@@ -67,19 +70,19 @@ def find(named: str | None = None, name: str = MODEL_NAME, chosen: Chosen | None
     return path
 
 
-def _newest(name: str, chosen: Chosen | None) -> Path:
-    found = _of_all_runs(name)
-    if not found:
-        resumable = _of_all_runs(RESUME_NAME) if name == MODEL_NAME else []
-        if resumable:
-            raise _lacking(resumable[-1].with_name(MODEL_NAME))
-        raise UsageError(
-            f"no {'trained model' if name == MODEL_NAME else 'run'} found under {RUNS}/",
-            "train one with charrnn train TEXT, or name one",
-        )
+def _newest(name: str, text: str | None = None, chosen: Chosen | None = None) -> Path | None:
+    """Return the file called `name` of the newest run that has one, or None.
+
+    Args:
+        name: name of the file.
+        text: name of the text that the run was trained on; None for any.
+        chosen: called with the run's folder and the number of runs if there are several.
+    """
+    wanted = re.compile(rf"{re.escape(text)}(-\d+)?" if text else ".*", re.DOTALL)
+    found = [path for path in _of_all_runs(name) if wanted.fullmatch(path.parent.name)]
     if chosen and len(found) > 1:
         chosen(found[-1].parent, len(found))
-    return found[-1]
+    return found[-1] if found else None
 
 
 def all_runs() -> list[Path]:
@@ -138,16 +141,17 @@ def remove(folder: Path) -> int:
 
 
 def _of_all_runs(name: str) -> list[Path]:
-    """Return the files of that name in all runs, the newest one last."""
+    """Return the file called `name` of each run that has one, the newest last."""
     folders = RUNS.iterdir() if RUNS.is_dir() else ()
     found = [path for folder in folders if os.path.exists(path := folder / name)]
     return sorted(found, key=lambda path: path.stat().st_mtime)
 
 
 def _located(named: str) -> Path:
-    """Return the path meant: a run under runs/, unless what has the name here is one of ours.
+    """Return the path that a name stands for.
 
-    A folder of texts, or a text, may be called as the run that was trained on it.
+    A run under runs/ takes precedence over a text or folder of that name, which it may have been
+    trained on, but not over a run folder or model file here.
     """
     path = Path(named)
     if os.path.exists(path) and (_is_ours(path) or not _holds_a_run(RUNS / path)):
@@ -158,7 +162,7 @@ def _located(named: str) -> Path:
 def _is_ours(path: Path) -> bool:
     """Return whether a path is a run folder, or a file that may be a model or a log.
 
-    What cannot be read may be one.
+    A file that cannot be read may be one.
     """
     if os.path.isdir(path):
         return _holds_a_run(path)
@@ -168,15 +172,15 @@ def _is_ours(path: Path) -> bool:
             start = file.read(9)
     except OSError:
         return True
-    return b"{" in (start[:1], start[8:])  # a log; a model, after eight bytes with a size
+    return b"{" in (start[:1], start[8:])  # a log starts so; a model after the 8 bytes of a size
 
 
 def _instead(path: Path, name: str) -> str:
-    """Return what to do where a run is not found: runs of a like name, else the newest ones.
+    """Return a hint for a run that was not found: similar names, else the newest runs.
 
     Args:
-        path: what was looked for.
-        name: the file that a run must have.
+        path: path that was looked for.
+        name: name of the file that a run must have.
     """
     from difflib import get_close_matches
 
@@ -186,13 +190,13 @@ def _instead(path: Path, name: str) -> str:
     if near:
         return f"did you mean {' or '.join(map(quoted, near))}?"
     if names:
-        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-        return f"{RUNS}/ holds {', '.join(map(quoted, names[:NAMED]))}{more}"
+        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+        return f"{RUNS}/ holds {', '.join(map(quoted, names[:LISTED]))}{more}"
     return "train one with charrnn train TEXT"
 
 
 def _lacking(path: Path) -> CharrnnError:
-    """Return the error that a run folder has no such file."""
+    """Return the error for a file that is missing from a run folder."""
     run = path.parent
     if path.name != MODEL_NAME:
         return RunError(f"{run} holds no {path.name}", _instead(run, path.name))
@@ -205,7 +209,7 @@ def _lacking(path: Path) -> CharrnnError:
 
 
 def is_run(folder: str | Path) -> bool:
-    """Return whether a folder is a run: it can be resumed, or has a log that begins as ours do."""
+    """Return whether a folder is a run: it has a file to resume from, or a log of charrnn."""
     if os.path.exists(os.path.join(folder, RESUME_NAME)):
         return True
     path = os.path.join(folder, LOG_NAME)
@@ -218,30 +222,31 @@ def is_run(folder: str | Path) -> bool:
 
 
 def is_own(name: str) -> bool:
-    """Return whether a file in a run folder is one that charrnn wrote, by its name."""
+    """Return whether charrnn writes files of that name to a run folder."""
     return name.startswith(OWN)
 
 
 def is_resumable(named: str) -> bool:
-    """Return whether that is a run folder, or the name of a run, that `resumed` can claim.
+    """Return whether a name stands for a run that `resumed` can claim.
 
-    A text that is called as a run is the text.
+    If a text has the same name as a run under runs/, the name stands for the text.
     """
     path = _located(named)
     return os.path.exists(path / RESUME_NAME) and (path == Path(named) or is_missing(named))
 
 
 def refuse(path: str, meant: str, instead: str) -> None:
-    """Raise an error if a path that is meant as a text is a model file or a run folder.
+    """Refuse a model file or a run folder where another kind of file is expected.
 
-    A run folder that also holds files of the user's is no error.
+    A run folder that also contains files of the user is accepted.
 
     Args:
-        meant: what it is meant as, for example "a text".
-        instead: what to type instead; {} stands for the run folder, or a model file outside of one.
+        path: path that the user gave.
+        meant: the expected kind of file, for example "a text".
+        instead: what to do instead; {} stands for the run folder, or a model file outside of one.
 
     Raises:
-        UsageError: it is one.
+        UsageError: the path is a model file or a run folder.
     """
     if path.endswith(".safetensors") and os.path.isfile(path):
         kind, folder = "model file", os.path.dirname(path) or "."
@@ -255,15 +260,15 @@ def refuse(path: str, meant: str, instead: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A run folder that no other process can claim before this one releases it or dies.
+    """A run folder that belongs to this process until it is released or the process dies.
 
-    The lock is one of the operating system's, on the log: a file that exists as long as the run is
-    written, and is never replaced. As a context manager, a claim is released at the end.
+    The operating system's lock is on the log, the one file that exists from start to end and is
+    never replaced. As a context manager, a claim is released at the end of the block.
 
     Attributes:
         path: the folder.
-        log: its open log, which is locked.
-        made: the folders that did not exist before, the innermost first.
+        log: its log, open for appending and locked.
+        made: folders that were created for it, innermost first.
     """
 
     path: Path
@@ -272,12 +277,12 @@ class Claim:
 
     @classmethod
     def of(cls, path: Path) -> Self | None:
-        """Claim a folder and make it if it does not exist; None if another process has it.
+        """Claim a folder, creating it if necessary; return None if another process has claimed it.
 
-        What a killed process left half written in it is removed.
+        Unfinished files that a killed process left in it are removed.
 
         Raises:
-            RunError: it cannot be made or written.
+            RunError: the folder cannot be created or written.
         """
         made = [folder for folder in (path, *path.parents) if not os.path.exists(folder)]
         try:
@@ -291,7 +296,7 @@ class Claim:
                 f"cannot use {path} as a run folder: {error.strerror or error}",
                 "choose another folder with -o",
             ) from None
-        # A log without a name was removed by whoever had just claimed it.
+        # A log without a link was removed by a process that released its claim just now.
         if not lock(log) or not os.fstat(log.fileno()).st_nlink:
             log.close()
             return None
@@ -300,9 +305,9 @@ class Claim:
         return cls(path, log, made)
 
     def release(self) -> None:
-        """Let others have the folder; if nothing was logged, remove the log and what was made."""
+        """Release the folder; if nothing was logged, remove the log and the folders created."""
         unused = not os.fstat(self.log.fileno()).st_size
-        if os.name == "nt":  # which removes no open file
+        if os.name == "nt":  # Windows cannot remove an open file
             self.log.close()
         if unused:
             with suppress(OSError):
@@ -326,12 +331,12 @@ def new(named: str | None, text: str) -> Claim:
     """Claim the folder of a new run.
 
     Args:
-        named: the folder; None stands for one under runs/ that is named after the text, with a
-            number added if there is one already.
-        text: the name of the text.
+        named: path of the folder; None stands for one under runs/ named after the text, with a
+            number appended if that name is taken.
+        text: name of the text.
 
     Raises:
-        RunError: the folder named holds a run, is claimed by another process or cannot be made.
+        RunError: the folder contains a run, is claimed by another process or cannot be created.
     """
     if named:
         path = Path(named)
@@ -352,7 +357,7 @@ def new(named: str | None, text: str) -> Claim:
     while True:
         path = RUNS / (text if count == 1 else f"{text}-{count}")
         claim = None if _holds_a_run(path) else Claim.of(path)
-        if claim and not _holds_a_run(path):  # it may have been trained meanwhile
+        if claim and not _holds_a_run(path):  # another process may have trained it meanwhile
             return claim
         if claim:
             claim.release()
@@ -360,11 +365,11 @@ def new(named: str | None, text: str) -> Claim:
 
 
 def resumed(named: str | None, text: str | None) -> Claim:
-    """Claim the folder of a run to go on with.
+    """Claim the folder of a run to continue.
 
     Args:
-        named: the folder, or the name of a run under runs/; None stands for the newest run.
-        text: the name of the text that the newest run shall be of; None stands for any.
+        named: path of the folder, or name of a run under runs/; None stands for the newest run.
+        text: name of the text that the newest run must be trained on; None for any.
 
     Raises:
         RunError: there is no such run, or another process is training it.
@@ -372,11 +377,10 @@ def resumed(named: str | None, text: str | None) -> Claim:
     if named:
         path = _located(named)
     else:
-        wanted = re.compile(rf"{re.escape(text)}(-\d+)?" if text else ".*", re.DOTALL)
-        found = [p.parent for p in _of_all_runs(RESUME_NAME) if wanted.fullmatch(p.parent.name)]
-        if not found:
+        newest = _newest(RESUME_NAME, text)
+        if not newest:
             raise RunError(f"nothing to resume under {RUNS}/", "name the run with -m")
-        path = found[-1]
+        path = newest.parent
     if is_missing(path / RESUME_NAME):
         lacking = path if is_missing(path) else path / RESUME_NAME
         raise RunError(f"nothing to resume: {lacking} does not exist", _instead(path, RESUME_NAME))
@@ -387,7 +391,7 @@ def resumed(named: str | None, text: str | None) -> Claim:
 
 
 def _holds_a_run(folder: Path) -> bool:
-    """Return whether a training has written into the folder; an empty log is only a claim."""
+    """Return whether training has written to a folder; an empty log is only a claim."""
     with suppress(OSError):
         if os.path.getsize(folder / LOG_NAME):
             return True
@@ -395,7 +399,7 @@ def _holds_a_run(folder: Path) -> bool:
 
 
 def _remove(folders: list[Path]) -> None:
-    """Remove folders, the innermost first; those that hold something stay."""
+    """Remove folders, given innermost first; those that are not empty stay."""
     for folder in folders:
         with suppress(OSError):
             folder.rmdir()

@@ -13,28 +13,28 @@ from charrnn.text.blocks import chunks
 from charrnn.tokenizer import ESCAPE_NATS, Tokenizer
 from charrnn.tokenizer.base import spread
 
-STREAMS = 32  # a long text is read at this many places at once, which is many times faster,
-CONTEXT = 512  # each after reading this many tokens before it, so that little is forgotten
-BLOCK = 1 << 20  # characters held in memory
+STREAMS = 32  # maximum streams into which a long text is cut, read in parallel (not tuned)
+CONTEXT = 512  # tokens read before each stream, to warm up its state (not tuned)
+BLOCK = 1 << 20  # characters of a text in memory at a time (not tuned)
 
-Tell = Callable[[float], None]  # called with the characters scored since the last call
+Tell = Callable[[float], None]  # called with the number of characters scored since the last call
 
 
 def untold(chars: float) -> None:
-    """Do nothing: a Tell where nobody waits."""
+    """Report no progress: the default Tell."""
 
 
 @dataclass(slots=True)
 class Score:
-    """Sums over a text, and what people compare.
+    """Totals over a text, from which the usual metrics follow.
 
     Attributes:
-        chars: characters.
-        words: runs of characters between white space.
+        chars: characters of the text.
+        words: words, separated by white space.
         tokens: tokens of the model.
-        correct: tokens that were the model's first guess.
-        nats: negative log-probability of the whole text.
-        bytes: of the text as UTF-8.
+        correct: tokens that the model predicted with its likeliest token.
+        nats: negative log-probability of the text.
+        bytes: bytes of the text in UTF-8.
     """
 
     chars: int = 0
@@ -45,10 +45,11 @@ class Score:
     bytes: int = 0
 
     def __add__(self, other: "Score") -> "Score":
-        """That of two texts, each for itself."""
+        """Return the totals over two texts that were scored separately."""
         return Score(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     def to_json(self) -> dict[str, Any]:
+        """Return counts and metrics; a perplexity is None where `_perplexity` gives none."""
         nats_per_char = self.nats / max(1, self.chars)
         return {
             "chars": self.chars,
@@ -64,7 +65,7 @@ class Score:
 
 
 def _perplexity(nats: float, count: int) -> float | None:
-    """None where it has no meaning or is too large for a float."""
+    """Return exp(nats / count); None if the count is 0 or the result overflows a float."""
     return math.exp(nats / count) if count and nats / count < 700 else None
 
 
@@ -75,10 +76,10 @@ def score(
 
     Args:
         engine: the network.
-        tokenizer: its tokens.
-        state: what the engine remembers before the text, [L, S, 1, H].
-        text: blocks of any size that add up to the text.
-        tell: called now and then with the characters scored since the last call.
+        tokenizer: the network's tokenizer.
+        state: state of the engine before the text, float32 [L, S, 1, H].
+        text: the text in blocks of any size.
+        tell: called regularly with the number of characters scored since the last call.
 
     Raises:
         TextError: the text is not valid Unicode.
@@ -103,17 +104,18 @@ def score(
 def surprisals(
     engine: Engine, tokenizer: Tokenizer, start: Array, texts: Sequence[str], tell: Tell = untold
 ) -> list[Array]:
-    """Return how surprising each character of some texts is, each text for itself.
+    """Return the surprisal of each character of some texts, which do not depend on each other.
 
     Args:
         engine: the network.
-        tokenizer: its tokens.
-        start: what the engine remembers before a text, [L, S, 1, H].
-        texts: read side by side, so not too many at once.
-        tell: called now and then with the characters scored since the last call.
+        tokenizer: the network's tokenizer.
+        start: state of the engine before a text, float32 [L, S, 1, H].
+        texts: the texts, which are read in parallel; memory grows with their number.
+        tell: called regularly with the number of characters scored since the last call.
 
     Returns:
-        For each text nats, float32 [len(text)]; a token's are spread evenly over its characters.
+        For each text the surprisals (nats), float32 [len(text)]; that of a token is spread evenly
+        over its characters.
 
     Raises:
         TextError: a text is not valid Unicode.
@@ -125,18 +127,19 @@ def surprisals(
 
 
 def _of_characters(tokenizer: Tokenizer, ids: Ids, nats: Array) -> Array:
+    """Turn the surprisals of tokens, [N], into those of the characters that they stand for."""
     escaped = ids >= tokenizer.vocab_size
     nats = nats + np.where(escaped, np.float32(ESCAPE_NATS), np.float32(0))
     return spread(nats, [*map(len, map(tokenizer.decoder(), ids.tolist()))])
 
 
 class _Span(NamedTuple):
-    """A stretch of a text that one stream reads.
+    """A part of a text that one stream reads.
 
     Attributes:
         text: index of the text.
-        start: index of its first token in the text.
-        stop: index behind its last token.
+        start: index of the span's first token in the text.
+        stop: index after the span's last token.
     """
 
     text: int
@@ -149,7 +152,7 @@ class _Span(NamedTuple):
 
 
 def _spans(lengths: Iterable[int]) -> list[_Span]:
-    """Cut texts of so many tokens each into spans, the longest first; a short text is one span."""
+    """Cut texts, given their lengths in tokens, into spans, longest first; a short text is one."""
     spans = []
     for text, length in enumerate(lengths):
         streams = max(1, min(STREAMS, length // (4 * CONTEXT)))
@@ -161,19 +164,19 @@ def _spans(lengths: Iterable[int]) -> list[_Span]:
 def _read(
     engine: Engine, texts: Sequence[Ids], start: Array, chars: int, tell: Tell
 ) -> tuple[list[Array], int, Array]:
-    """Read some texts side by side, each long one at several places at once.
+    """Read some texts in parallel, long ones in several streams each.
 
     Args:
         engine: the network.
-        texts: ids of the tokens of each text.
-        start: what the engine remembers before each text, [L, S, 1, H].
+        texts: token ids of each text, int32 [N].
+        start: state of the engine before each text, float32 [L, S, 1, H].
         chars: characters of all texts together.
-        tell: called now and then with the characters scored since the last call.
+        tell: called regularly with the number of characters scored since the last call.
 
     Returns:
-        Three values: for each text the negative log-probabilities (nats) of its tokens,
-        float32 [N]; how many tokens were the first guess; the states at the ends of the spans,
-        the longest first, [L, S, spans, H], so that the last one is the end of a text read alone.
+        Three values: for each text the negative log-probabilities (nats) of its tokens, float32
+        [N]; the number of tokens predicted correctly; the states at the ends of the spans, longest
+        span first, [L, S, spans, H]. The last state of a single text is that at its end.
     """
     spans = _spans(map(len, texts))
     lengths = np.array([span.length for span in spans], int)
@@ -186,7 +189,7 @@ def _read(
     with engine.threads(len(spans)):
         states = _before(engine, texts, spans, start)
         for t, ids in enumerate(ids_tb):
-            going = int((lengths > t).sum())  # the shorter spans have ended
+            going = int((lengths > t).sum())  # shorter spans have ended
             ids = ids[:going]
             logits = engine.logits(states[:, :, :going])
             correct += int((logits.argmax(axis=1) == ids).sum())
@@ -202,7 +205,7 @@ def _read(
 def _before(engine: Engine, texts: Sequence[Ids], spans: Sequence[_Span], start: Array) -> Array:
     """Return the states before some spans, [L, S, spans, H].
 
-    Before a text it is `start`; within one it is what the engine remembers of CONTEXT tokens.
+    At the start of a text the state is `start`; within a text, CONTEXT tokens warm it up.
     """
     states = np.repeat(start, len(spans), axis=2)
     if later := [row for row, span in enumerate(spans) if span.start]:

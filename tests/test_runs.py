@@ -450,7 +450,7 @@ class TestClaim:
         first = Claim.of(Path("run"))
         assert first
 
-        def lock(file: BinaryIO) -> bool:
+        def lock(_: BinaryIO) -> bool:
             first.release()
             return True
 

@@ -1,0 +1,1 @@
+"""The network in NumPy: cells, engine, threads and the model file."""

@@ -1,8 +1,8 @@
-"""How many threads NumPy's matrix products use.
+"""The number of threads of NumPy's matrix products.
 
-OpenBLAS starts a thread for each core. For one stream of text they gain nothing where the weights
-are few, wait for each other where another process is busy, and delay the start
-(tests/benchmarks/busy.py). So a command starts with one, and takes more where they pay.
+By default OpenBLAS starts a thread per core. For one stream of a small network these gain nothing,
+suffer when another process is busy, and slow down start-up (tests/benchmarks/busy.py). So a command
+starts with one thread, and uses more where they are faster.
 """
 
 import os
@@ -11,15 +11,18 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-VARIABLE = "OPENBLAS_NUM_THREADS"
-LARGE = 4_000_000  # weights of a matrix from which on all cores are faster for any streams
-MANY, MEDIUM = 8, 300_000  # streams, and weights, from which on they are faster together
+VARIABLE = "OPENBLAS_NUM_THREADS"  # environment variable that OpenBLAS reads when it loads
+# Weights of a matrix above which all cores are faster for any number of streams, and weights above
+# which they are for MANY streams (measured on two cores; see tests/benchmarks/busy.py).
+LARGE = 4_000_000
+MEDIUM = 300_000
+MANY = 8
 
 _started_with_one = False
 
 
 def start_with_one() -> None:
-    """Let OpenBLAS start without threads, unless the user has said how many; before NumPy loads."""
+    """Make OpenBLAS start with one thread, unless the user set a number; before NumPy loads."""
     global _started_with_one
     if VARIABLE not in os.environ:
         os.environ[VARIABLE] = "1"
@@ -28,13 +31,13 @@ def start_with_one() -> None:
 
 @contextmanager
 def threads(streams: int, weights: int) -> Iterator[None]:
-    """Within, products use as many threads as suit a network, the same at any time.
+    """Set the number of threads that suits a network for the duration of a block.
 
-    The number does not follow the load, since sums, and so text, may depend on it in the last bit.
+    The number does not follow the load: the last bit of sums, and so the text, may depend on it.
 
     Args:
-        streams: texts side by side, B.
-        weights: in the largest matrix.
+        streams: streams in parallel, B.
+        weights: weights of the largest matrix.
     """
     pays = weights >= LARGE or (streams >= MANY and weights >= MEDIUM)
     if not pays and os.environ.get(VARIABLE) == "1":
@@ -51,6 +54,7 @@ def threads(streams: int, weights: int) -> Iterator[None]:
 
 
 def _most() -> int:
+    """Return the maximum number of threads: the user's number, else one per core."""
     told = os.environ.get(VARIABLE, "")
     if told.isdecimal() and not _started_with_one:
         return max(1, int(told))
@@ -59,7 +63,7 @@ def _most() -> int:
 
 @cache
 def _libraries() -> Sequence[Any]:
-    """OpenBLAS as NumPy loaded it; nothing where NumPy uses another library."""
-    from threadpoolctl import ThreadpoolController  # 8 ms, which few commands need
+    """Return the OpenBLAS that NumPy loaded; empty if NumPy uses another library."""
+    from threadpoolctl import ThreadpoolController  # takes 8 ms, and few commands need it
 
     return [*ThreadpoolController().select(internal_api="openblas").lib_controllers]

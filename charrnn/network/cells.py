@@ -1,15 +1,15 @@
-"""The recurrent cells, one NumPy step each. To add one: a function and a row in CELLS.
+"""The recurrent cells, one NumPy step each. To add one: a function and an entry in CELLS.
 
-A step advances B streams by one token, in place. A cell's function is given two arrays and makes
-the step, which works on views of them made once: for one stream, making views takes as long as
-computing. The gates stand side by side, in torch's order:
+A step advances B streams by one token, in place. A cell's function takes two arrays and returns
+the step, a function that reuses views of them: for one stream, creating views takes as long as the
+computation. The gates are concatenated in torch's order:
 
     lstm  input, forget, cell, output       Hochreiter & Schmidhuber 1997; Gers et al. 2000
     gru   reset, update, new                Cho et al. 2014, arXiv:1406.1078
     rnn   one block, tanh or relu           Elman 1990
 
-A logistic gate is computed as sigmoid(x) = tanh(x / 2) / 2 + 1/2, which cannot overflow and lets
-one call of tanh serve all gates. It is given x / 2: `Cell.prepared` halves the weights once.
+A logistic gate is computed as sigmoid(x) = tanh(x / 2) / 2 + 1/2, which cannot overflow and allows
+one call of tanh for all gates. Its input is x / 2: `Cell.prepared` halves the weights in advance.
 """
 
 import math
@@ -23,9 +23,9 @@ from charrnn.arrays import Array
 from charrnn.config import ModelConfig
 
 Step = Callable[[Array], None]
-HALF = np.float32(0.5)
-# What a unit of the cell rnn-relu gives at the most: nothing else bounds it, and a network that
-# amplifies its own output would come to infinity. No network in use comes near it.
+HALF = np.float32(0.5)  # float32, so that products stay float32
+# Maximum output of a unit of the cell rnn-relu, which is otherwise unbounded: a network that
+# amplifies its own output would reach infinity. Trained networks stay far below (not tuned).
 MOST_RELU = np.float32(1e9)
 
 
@@ -33,13 +33,13 @@ class Cell(NamedTuple):
     """What distinguishes a recurrent cell.
 
     Attributes:
-        gates: blocks of H rows in each weight matrix and bias.
-        logistic: those of them that go through the logistic function.
-        states: arrays of [B, H] carried from step to step; the first is the output.
-        one_bias: whether the recurrent bias just adds to the input bias.
-        bind: (gates_bg, state_sbh) -> step, of which `step(inputs_bg)` advances the state, where
-            the gates hold the hidden state times its weights, and the inputs are a layer's input
-            times its weights, biases included. It spoils the gates.
+        gates: number of gates: blocks of H rows in each weight matrix and bias.
+        logistic: indices of the gates with a logistic activation.
+        states: number of state arrays [B, H]; the first is the output.
+        one_bias: whether the recurrent bias simply adds to the input bias.
+        bind: function (gates_bg, state_sbh) -> step. Before `step(inputs_bg)`, `gates_bg` holds the
+            hidden state times the recurrent matrix, and `inputs_bg` the layer's input times the
+            input matrix, biases included. The step updates `state_sbh` and overwrites `gates_bg`.
     """
 
     gates: int
@@ -49,10 +49,10 @@ class Cell(NamedTuple):
     bind: Callable[[Array, Array], Step]
 
     def prepared(self, weights: Array) -> Array:
-        """A matrix [G*H, K] or bias [G*H] as a step wants it, [K, G*H] or [1, G*H]: halved.
+        """Return a matrix [G*H, K] or bias [G*H] transposed to [K, G*H] or [1, G*H], for a step.
 
-        Of many streams, rows are multiplied with a matrix that lies so in half to nine tenths of
-        the time.
+        Logistic gates are halved. With many streams, products with the transposed layout take 50 to
+        90 % of the time.
         """
         columns = weights.reshape(len(weights), -1).T.copy()
         columns.reshape(len(columns), self.gates, -1)[:, list(self.logistic)] *= 0.5
@@ -60,6 +60,7 @@ class Cell(NamedTuple):
 
 
 def lstm(gates: Array, state: Array) -> Step:
+    """Return a step of the LSTM; see Cell.bind."""
     hidden, cell = state
     size = hidden.shape[1]
     entering, forgetting = gates[:, :size], gates[:, size : 2 * size]
@@ -82,15 +83,16 @@ def lstm(gates: Array, state: Array) -> Step:
 
 @cache
 def _from_tanh(size: int) -> tuple[Array, Array]:
-    """A factor and a summand, [1, 4H], that make the gates of tanh: all but the third logistic.
+    """Return scale and shift, [1, 4H], that turn tanh into the LSTM's gates, all but one logistic.
 
-    Two dimensions, because NumPy takes twice as long for a row and a vector as for two rows.
+    They have two dimensions because NumPy takes twice as long to combine a row with a vector.
     """
     scale = np.repeat(np.array([[0.5, 0.5, 1, 0.5]], np.float32), size, axis=1)
     return scale, 1 - scale
 
 
 def gru(gates: Array, state: Array) -> Step:
+    """Return a step of the GRU; see Cell.bind."""
     hidden = state[0]
     size = hidden.shape[1]
     logistic, candidate = gates[:, : 2 * size], gates[:, 2 * size :]
@@ -113,6 +115,7 @@ def gru(gates: Array, state: Array) -> Step:
 
 
 def rnn_tanh(gates: Array, state: Array) -> Step:
+    """Return a step of the simple RNN with tanh; see Cell.bind."""
     hidden = state[0]
 
     def step(inputs: Array) -> None:
@@ -123,6 +126,7 @@ def rnn_tanh(gates: Array, state: Array) -> Step:
 
 
 def rnn_relu(gates: Array, state: Array) -> Step:
+    """Return a step of the simple RNN with ReLU; see Cell.bind."""
     hidden = state[0]
 
     def step(inputs: Array) -> None:
@@ -133,6 +137,7 @@ def rnn_relu(gates: Array, state: Array) -> Step:
     return step
 
 
+# The cells by name.
 CELLS = {
     "lstm": Cell(gates=4, logistic=(0, 1, 3), states=2, one_bias=True, bind=lstm),
     "gru": Cell(gates=3, logistic=(0, 1), states=1, one_bias=False, bind=gru),
@@ -142,7 +147,7 @@ CELLS = {
 
 
 def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Return the name and shape of every tensor of a network; G is the cell's gates times H."""
+    """Return the shapes of the tensors of a network by name."""
     gates = CELLS[config.cell].gates * config.hidden
     shapes: dict[str, tuple[int, ...]] = {"embedding": (config.vocab_size, config.embedding)}
     for layer in range(config.layers):
@@ -159,5 +164,5 @@ def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
 
 
 def parameter_count(config: ModelConfig) -> int:
-    """Return how many parameters a network has."""
+    """Return the number of parameters of a network."""
     return sum(map(math.prod, tensor_shapes(config).values()))

@@ -1,4 +1,4 @@
-"""The stacked network in NumPy: token ids and a state in, a state and logits out. Knows no text."""
+"""The network in NumPy: token ids and a state in, a new state and logits out; no text."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -15,20 +15,23 @@ from charrnn.config import ModelConfig
 from charrnn.network import blas
 from charrnn.network.cells import CELLS, Cell
 
-TABLE_ROWS = 4096  # up to this vocabulary, the first layer's input product is a table of tokens
-SINGLE_ROWS = 4  # up to this many streams, a product for each is faster than one for all
+# Maximum vocabulary for which the first layer's input products are tabulated (not tuned).
+TABLE_ROWS = 4096
+# Maximum streams for which one product per stream is faster than a joint one (measured on two
+# cores with AVX-512).
+SINGLE_ROWS = 4
 
 
 class Layer(NamedTuple):
-    """Weights of a recurrent layer, as the cell's step wants them.
+    """Weights of a recurrent layer, prepared for the cell's step; float32.
 
     Attributes:
-        input: [K, G*H].
-        input_bias: [1, G*H]; one row is added to another faster than a vector.
-        recurrent: [H, G*H].
-        recurrent_bias: [1, G*H], or None where it is part of the input bias.
-        outgoing: all that the layer's output is multiplied with: the recurrent matrix and, beside
-            it, the input of the layer above, [H, N]. Those are views of it.
+        input: input matrix, [K, G*H].
+        input_bias: input bias, [1, G*H]; adding a row to rows is faster than adding a vector.
+        recurrent: recurrent matrix, [H, G*H]; a view of `outgoing`.
+        recurrent_bias: recurrent bias, [1, G*H]; None if it is part of the input bias.
+        outgoing: every matrix that multiplies the layer's output, [H, N]: the recurrent matrix,
+            then the input matrix of the layer above, which is a view of it too.
     """
 
     input: Array
@@ -41,16 +44,17 @@ class Layer(NamedTuple):
 class Engine:
     """Runs a trained network without torch.
 
-    The state is an array [L, S, B, H]: for each layer the cell's states, for each
-    of B independent streams. Methods return a new one and change nothing, but for `correct`.
+    The state is a float32 array [L, S, B, H]: the cell's S state arrays for each layer and each of
+    B independent streams. Methods return a new state and change nothing, except `correct`.
 
     Args:
-        config: the shape.
+        config: shape of the network.
         weights: float32 arrays with the names and shapes of cells.tensor_shapes.
 
     Attributes:
-        layers: the recurrent layers.
-        tabulated: whether the first layer's input product is looked up, not computed.
+        config: shape of the network.
+        cell: the recurrent cell.
+        layers: the recurrent layers, first to last.
     """
 
     def __init__(self, config: ModelConfig, weights: Mapping[str, Array]) -> None:
@@ -94,18 +98,20 @@ class Engine:
 
     @cached_property
     def _output_by_columns(self) -> Array:
-        """The output layer's matrix laid out for many streams, [H, V]; for few it gains nothing."""
+        """The output matrix in the layout for many streams, [H, V]; no faster for few."""
         return np.ascontiguousarray(self._output.T)
 
     def threads(self, streams: int) -> AbstractContextManager[None]:
-        """Within, steps of so many streams use as many threads as suit them (network.blas)."""
+        """Set the number of threads that suits `streams` for the duration of a block; see blas."""
         return blas.threads(streams, self._largest)
 
     @property
     def tabulated(self) -> bool:
+        """Whether the first layer's input products are looked up in a table."""
         return self._table is not None
 
     def zero_state(self, batch: int = 1) -> Array:
+        """Return the state of streams that have read nothing, [L, S, B, H] of zeros."""
         config = self.config
         return np.zeros((config.layers, self.cell.states, batch, config.hidden), np.float32)
 
@@ -113,11 +119,11 @@ class Engine:
         """Read one token in each of B streams.
 
         Args:
-            ids: token ids below the vocabulary's size, [B].
-            state: [L, S, B, H].
+            ids: token ids below V, [B].
+            state: state before, [L, S, B, H].
 
         Returns:
-            The state after, [L, S, B, H].
+            State after, [L, S, B, H].
         """
         after = state.copy()
         inputs = self.inputs(ids)
@@ -132,21 +138,21 @@ class Engine:
         return after
 
     def read(self, ids: NDArray[np.integer], state: Array) -> Array:
-        """Read T tokens of one stream, each layer's input product at once.
+        """Read T tokens of one stream, with one input product per layer.
 
         Args:
-            ids: token ids below the vocabulary's size, [T].
-            state: [L, S, 1, H].
+            ids: token ids below V, [T].
+            state: state before, [L, S, 1, H].
 
         Returns:
-            The state after, [L, S, 1, H].
+            State after, [L, S, 1, H].
         """
         with blas.threads(1, 0):
             return self._read(ids, state)
 
     def _read(self, ids: NDArray[np.integer], state: Array) -> Array:
         after = state.copy()
-        for start in range(0, len(ids), 1024):  # memory stays flat however long the text
+        for start in range(0, len(ids), 1024):  # bounds the memory for a long text
             chunk = ids[start : start + 1024]
             outputs = np.empty((len(chunk), self.config.hidden), np.float32)
             for i, layer in enumerate(self.layers):
@@ -163,7 +169,7 @@ class Engine:
         return after
 
     def logits(self, state: Array) -> Array:
-        """Unnormalised log-probabilities of the next token, float32 [B, V]."""
+        """Return the unnormalised log-probabilities of the next token, float32 [B, V]."""
         hidden = state[-1, 0]
         few = len(hidden) <= SINGLE_ROWS
         logits = multiply(hidden, self._output.T if few else self._output_by_columns)
@@ -171,7 +177,7 @@ class Engine:
         return logits
 
     def with_own_output(self) -> Self:
-        """The same network with an output layer of its own, to be corrected."""
+        """Return this network with its own copy of the output layer, to `correct`."""
         own = copy(self)
         own._output_bias = self._output_bias.copy()
         own._output_by_columns = self._output.T.copy(order="C")
@@ -179,18 +185,20 @@ class Engine:
         return own
 
     def correct(self, tokens: NDArray[np.intp], shares: Array, outputs: Array) -> None:
-        """Make tokens likelier, or less likely, where the network's output is like some others.
+        """Add multiples of some outputs to rows of the output layer, in place.
+
+        This changes how likely the tokens are wherever the last layer's output is similar.
 
         Args:
-            tokens: N ids, each once.
-            shares: of each output that are added to a token's row of the output layer, [T, N].
-            outputs: of the last layer, [T, H].
+            tokens: distinct token ids, [N].
+            shares: factor of each output for each token, float32 [T, N].
+            outputs: outputs of the last layer, float32 [T, H].
         """
         self._output[tokens] += shares.T @ outputs
         self._output_bias[0, tokens] += shares.sum(axis=0)
 
     def inputs(self, ids: NDArray[np.integer]) -> Array:
-        """The first layer's inputs times its weights, plus its input bias, [B, G*H] of ids [B]."""
+        """Return the first layer's input product and bias for ids [B], float32 [B, G*H]."""
         if self._table is not None:
             return self._table.take(ids, axis=0)
         inputs = multiply(self._embedding[ids], self.layers[0].input)
@@ -199,14 +207,14 @@ class Engine:
 
 
 class Streams:
-    """B streams that go on in place, in arrays made once: faster than `Engine.step`.
+    """B streams updated in place, in preallocated arrays: faster than `Engine.step`.
 
     Args:
         engine: the network.
-        state: where they begin, [L, S, B, H]; not changed.
+        state: initial state, [L, S, B, H]; copied.
 
     Attributes:
-        state: where they are.
+        state: current state, [L, S, B, H].
     """
 
     def __init__(self, engine: Engine, state: Array) -> None:
@@ -218,7 +226,7 @@ class Streams:
         ]
 
     def step(self, ids: NDArray[np.integer]) -> None:
-        """Read one token in each stream: ids below the vocabulary's size, [B]."""
+        """Read one token in each stream; ids below V, [B]."""
         inputs = self._engine.inputs(ids)
         for layer in self._layers:
             layer.step(inputs)
@@ -226,26 +234,26 @@ class Streams:
             inputs = layer.above
 
     def put(self, row: int, state: Array) -> None:
-        """Go on from another state in one stream, [L, S, H]."""
+        """Replace the state of one stream, [L, S, H]."""
         self.state[:, :, row] = state
         for layer in self._layers:
             layer.multiply()
 
 
 class _Running:
-    """A layer of streams that go on.
+    """One layer of `Streams`.
 
     Attributes:
-        step: see Cell.bind; from what `multiply` left in the gates.
-        above: what it left for the layer above, [B, G*H].
+        step: step of the cell, on the gates that `multiply` computed; see Cell.bind.
+        above: input product for the layer above, computed by `multiply`, [B, G*H].
     """
 
     def __init__(self, cell: Cell, layer: Layer, above: Layer | None, state: Array) -> None:
         self._hidden = state[0]
         batch, width = state.shape[1], layer.recurrent.shape[1]
         if batch <= SINGLE_ROWS:
-            # One product with all that the output meets next, here and above, takes both cores
-            # where two of half the size would take one.
+            # One product with both matrices that need the output uses both cores, where two of
+            # half the size would use one.
             product = np.empty((batch, layer.outgoing.shape[1]), np.float32)
             gates, self.above = np.split(product, [width], axis=1)
             bias = layer.recurrent_bias
@@ -253,7 +261,7 @@ class _Running:
                 own = np.zeros_like(above.input_bias) if bias is None else bias
                 bias = np.hstack((own, above.input_bias))
             self._products = [(layer.outgoing, bias, product)]
-        else:  # arrays without gaps matter more
+        else:  # contiguous arrays matter more
             gates, self.above = np.empty((2, batch, width), np.float32)
             self._products = [(layer.recurrent, layer.recurrent_bias, gates)]
             if above:
@@ -262,6 +270,7 @@ class _Running:
         self.multiply()
 
     def multiply(self) -> None:
+        """Multiply the layer's output with the matrices of the next step."""
         for matrix, bias, product in self._products:
             multiply(self._hidden, matrix, product)
             if bias is not None:
@@ -269,10 +278,15 @@ class _Running:
 
 
 def multiply(rows: Array, matrix: Array, product: Array | None = None) -> Array:
-    """Each of `rows` [B, K] times `matrix` [K, N]: `product` or a new array, [B, N].
+    """Return `rows` [B, K] times `matrix` [K, N], float32 [B, N].
 
-    Up to SINGLE_ROWS rows give the same bits as each one alone. (np.dot would copy a matrix that is
-    part of another.)
+    Up to SINGLE_ROWS rows give the same bits as each row alone. (np.dot would copy a matrix that is
+    a view.)
+
+    Args:
+        rows: left factor, float32.
+        matrix: right factor, float32.
+        product: array that receives the result; None allocates one.
     """
     if product is None:
         product = np.empty((len(rows), matrix.shape[1]), np.float32)
@@ -285,7 +299,7 @@ def multiply(rows: Array, matrix: Array, product: Array | None = None) -> Array:
 
 
 def log_softmax(logits: Array) -> Array:
-    """Log-probabilities (nats) over the last axis; float32, same shape."""
+    """Return log-probabilities (nats) over the last axis; float32, same shape."""
     shifted: Array = logits - logits.max(axis=-1, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return shifted

@@ -1,15 +1,18 @@
-"""One safe file is the model: weights, tokenizer and configuration, written whole or not at all.
+"""The model file: weights, tokenizer, configuration and indexes, written atomically.
 
-A safetensors file; its metadata holds, as JSON under "charrnn",
+It is a safetensors file. Its metadata has, under "charrnn", the JSON object
 
-    {"format": 2, "model": ModelConfig, "tokenizer": ..., "training": how it was trained,
-     "word_runs", "items": of which runs of words, and lines, the tensors of that name are an index,
+    {"format": 2,
+     "model": the fields of ModelConfig,
+     "tokenizer": see Tokenizer.to_json,
+     "training": how the model was trained,
+     "word_runs": {"every": ...} of the index in the tensor "word_runs",
+     "items": {"every": ...} of the index in the tensor "items",
      "mixture": for each source of suggestions by name, its weights after 0, 1, 2, and 3 or more
-     letters of a word; a row for each number of letters in format 1}
+         letters of a word; in format 1 a row for each number of letters}
 
-Beside the network's tensors are those of the trigram model, "ngram.*".
-
-Nothing in it is executed, and every size is checked before it is used.
+The tensors of the trigram model are named "ngram.*". Nothing in the file is executed, and every
+size is checked before it is used.
 """
 
 import json
@@ -31,28 +34,28 @@ from charrnn.text.blocks import KINDS, code_points
 from charrnn.text.copy_index import Index, Items, WordRuns
 from charrnn.tokenizer import Tokenizer, from_json
 
-FORMAT = 2
-LONGEST_OPENING = 2000  # characters; charrnn writes two at the most
-MOST_INDEX = 1 << 20  # bytes of an index; charrnn writes half of them at the most
-# Size that no weight exceeds. From any of that size all numbers that follow are finite, so that
-# neither a probability nor a score can become NaN.
+FORMAT = 2  # version that is written; earlier ones are read
+LONGEST_OPENING = 2000  # maximum characters of an opening; charrnn writes up to 2
+MOST_INDEX = 1 << 20  # maximum bytes of an index; charrnn writes up to half as many
+# Maximum absolute weight. Everything computed from weights below it is finite, so neither a
+# probability nor a score becomes NaN.
 MOST_WEIGHT = 1e9
-MOST_MIXTURE = 1e6  # size that no weight of a source of suggestions exceeds
-MIXTURE_ROWS = 4  # weights of each source
-# The columns of a row in format 1.
+MOST_MIXTURE = 1e6  # maximum absolute weight of a source of suggestions (not tuned)
+MIXTURE_ROWS = 4  # weights of each source of suggestions
+# Sources of suggestions in a row of format 1.
 OLD_SOURCES = ("network", "trigrams", "count", "recent", "followed", "other")
-WORD_RUNS = "word_runs"
-ITEMS = "items"
+WORD_RUNS = "word_runs"  # name of a tensor and of its entry in the metadata
+ITEMS = "items"  # likewise
 I = TypeVar("I", bound=Index)  # noqa: E741
-NGRAM = "ngram."  # what the names of the trigram model's tensors begin with
-# The types of the trigram model's tensors.
+NGRAM = "ngram."  # prefix of the names of the trigram model's tensors
+# Types of the trigram model's tensors.
 NGRAM_TYPES = {"tokens": "U8", "counts": "U32", "one": "F32"} | {
     f"{order}.{part}": kind
     for order in ("two", "three")
     for part, kind in (("contexts", "U16"), ("lengths", "U16"), ("words", "U16"), ("p", "F16"))
 }
-MOST_NGRAM = 1 << 25  # numbers in any of them
-# The types of what a file says of its training; of what is not listed, of any other.
+MOST_NGRAM = 1 << 25  # maximum elements of each of them (not tuned)
+# Types of the entries of "training"; others may have any type.
 TRAINED: dict[str, Any] = kinds_of(TrainingConfig) | {
     "version": str,
     "texts": Sequence[str],
@@ -72,20 +75,19 @@ TRAINED: dict[str, Any] = kinds_of(TrainingConfig) | {
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """What a model file holds.
+    """The content of a model file.
 
     Attributes:
         config: the network's shape.
         tokenizer: text to ids and back.
         weights: float32 arrays with the names and shapes of cells.tensor_shapes.
-        training: how it was trained, for `info`; `opening` is the text it starts from, `shape`
-            that of the corpus, a key of KINDS.
-        word_runs: index of the runs of words in the training text; older files have none.
-        ngram: the trigram model of the training text, as `Trigrams.tensors` has it, unchecked;
-            empty in older files.
-        mixture: weights of each source of suggestions by its name, which need not be known here;
-            None if they were not tuned.
-        items: index of the training text's lines, if each is an item.
+        training: how the model was trained, for `info`. "opening" is the text that generation
+            starts from, "shape" the kind of corpus, a key of KINDS.
+        word_runs: index of the runs of words in the training text; None in older files.
+        ngram: tensors of the trigram model of the training text, unchecked; empty in older files.
+        mixture: weights of the sources of suggestions by name, unknown names included; None if
+            they were not tuned.
+        items: index of the lines of the training text; None unless lines are items.
     """
 
     config: ModelConfig
@@ -123,10 +125,10 @@ def save(path: Path, model: ModelFile) -> None:
 
 
 def load(path: Path) -> ModelFile:
-    """Read a model file from anyone.
+    """Read an untrusted model file.
 
     Raises:
-        ModelFileError: it is missing, unreadable, damaged, of a newer format or not a model.
+        ModelFileError: the file is missing, unreadable, damaged, of a newer format or not a model.
     """
     try:
         with open_tensors(path) as file:
@@ -144,11 +146,12 @@ def load(path: Path) -> ModelFile:
 
 
 def _read(path: Path, file: Any) -> ModelFile:
-    """Check all that an open file holds.
+    """Read and check the content of an open file.
 
     Raises:
-        ModelFileError: it is of a newer format.
-        ValueError, CharrnnError: it is no model; the message says why.
+        ModelFileError: the file has a newer format.
+        CharrnnError: a value is out of range.
+        ValueError: the file is not a model; the message says why.
     """
     description = _description(path, (file.metadata() or {}).get("charrnn"))
     config = config_from(description.get("model"))
@@ -175,6 +178,7 @@ def _read(path: Path, file: Any) -> ModelFile:
 
 
 def _description(path: Path, metadata: str | None) -> dict[str, Any]:
+    """Return the JSON object in the metadata, of a known format."""
     if metadata is None:
         raise ValueError("it was not written by charrnn")
     description = parsed(metadata)
@@ -189,14 +193,15 @@ def _description(path: Path, metadata: str | None) -> dict[str, Any]:
 
 
 def config_from(values: Any) -> ModelConfig:
-    """Return the configuration of these fields, as a model file or one to resume from has them.
+    """Return the configuration in a model file or a file to resume from.
 
     Raises:
-        ValueError, UsageError: they are none, or of no network.
+        UsageError: a value is out of range.
+        ValueError: `values` does not describe a configuration.
     """
     if not isinstance(values, dict):
         raise ValueError("it has no configuration")
-    values = {"tied": False} | values  # older files do not say
+    values = {"tied": False} | values  # missing in older files
     if set(values) != {field.name for field in fields(ModelConfig)}:
         raise ValueError("its configuration is incomplete")
     return made(ModelConfig, values)
@@ -207,8 +212,8 @@ def _weight(file: Any, name: str, shape: tuple[int, ...]) -> Array:
     if tuple(stored.get_shape()) != shape or stored.get_dtype() != "F32":
         raise ValueError(f"tensor {name} is not float32 {list(shape)}")
     weight: Array = file.get_tensor(name)
-    if not (weight.max() <= MOST_WEIGHT and weight.min() >= -MOST_WEIGHT):  # nor is NaN
-        raise ValueError(f"tensor {name} holds values that no network has, or that are no numbers")
+    if not (weight.max() <= MOST_WEIGHT and weight.min() >= -MOST_WEIGHT):  # also refuses NaN
+        raise ValueError(f"tensor {name} has values that are too large or not numbers")
     return weight
 
 
@@ -217,7 +222,7 @@ def _training(values: Any) -> dict[str, Any]:
         raise ValueError("it does not say how it was trained")
     check_types(values, TRAINED)
     if values.get("shape", "text") not in KINDS:
-        raise ValueError("its shape is no known kind of corpus")
+        raise ValueError("its shape is not a known kind of corpus")
     opening = values.get("opening", "")
     if len(opening) > LONGEST_OPENING:
         raise ValueError("its opening is longer than any")
@@ -226,7 +231,7 @@ def _training(values: Any) -> dict[str, Any]:
 
 
 def _ngram(file: Any, names: set[str]) -> dict[str, NDArray[Any]]:
-    """The trigram model's tensors, of which the header says that they fit together."""
+    """Return the trigram model's tensors, whose types and shapes are checked first."""
     stored = {name.removeprefix(NGRAM): file.get_slice(name) for name in sorted(names)}
     if not stored:
         return {}
@@ -256,7 +261,8 @@ def _index(file: Any, name: str, values: Any, kind: type[I]) -> I:
 
 
 def _mixture(values: Any) -> Mapping[str, Sequence[float]]:
-    rows = values if isinstance(values, list) else []  # of format 1
+    """Return the weights of each source of suggestions, checked; format 1 is converted."""
+    rows = values if isinstance(values, list) else []  # format 1
     if [len(row) if isinstance(row, list) else 0 for row in rows] == [len(OLD_SOURCES)] * 4:
         values = dict(zip(OLD_SOURCES, map(list, zip(*rows, strict=True)), strict=True))
     sources = values if isinstance(values, dict) else {"": ()}
@@ -266,5 +272,5 @@ def _mixture(values: Any) -> Mapping[str, Sequence[float]]:
             or len(weights) != MIXTURE_ROWS
             or not all(is_of(weight, float) and abs(weight) <= MOST_MIXTURE for weight in weights)
         ):
-            raise ValueError("the weights of its suggestions are no numbers")
+            raise ValueError("the weights of its suggestions are not numbers")
     return sources

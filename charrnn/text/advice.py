@@ -1,5 +1,6 @@
-"""What to know of a text before a model is trained on it: a line for each thing that is unlikely
-to be meant. Each is a guess, by thresholds that were tried on the texts in corpora/ and not tuned.
+"""Hints about a text before training: a line for each property that the user hardly intends.
+
+Each is a heuristic. The thresholds were tried on the texts in corpora/ and not tuned.
 """
 
 import csv
@@ -12,36 +13,37 @@ from charrnn.text.records import DELIMITERS
 from charrnn.text.source import Source, unpacked_name
 from charrnn.text.split import Parts
 
-START = 1 << 16  # characters looked at, but for a licence, which is looked for in all
-WHOLE = 1 << 24  # characters of a text in which it is looked for
-ROWS = 20  # of a table, or lines of a list, without which none is recognised
-NAMES = 8  # of fields or columns that are told
-TAGS = 0.05  # share of the characters of HTML or XML that is tags, at the least
-SHORT = 80  # characters of a title, at the most
-TITLES = 0.9  # share of the lines of a list that begin as titles do, at the least
-SENTENCES = 0.3  # share of the lines of a list that hold punctuation of sentences, at the most
+START = 1 << 16  # characters examined at the start of the text
+WHOLE = 1 << 24  # maximum characters of a text that is searched for a licence
+ROWS = 20  # least rows of a table, or lines of a list
+NAMES = 8  # maximum names of fields or columns in a hint
+TAGS = 0.05  # least share of the characters of HTML or XML that are tags
+SHORT = 80  # maximum characters of a title
+TITLES = 0.9  # least share of the lines of a list that start like titles
+SENTENCES = 0.3  # maximum share of the lines of a list that contain sentence punctuation
 
+# Markup, the start of a JSON object, sentence punctuation.
 TAG = re.compile(r"</?[A-Za-z][^<>]{0,1000}>")
 JSON = re.compile(r'\s*(?:\[\s*)?(?=\{\s*"[^"\n]*"\s*:)')
 PUNCTUATION = re.compile(r"[.,;!?](?:\s|$)|[。，；！？]")
-# Up to the next book, or as long as the licence is.
+# Project Gutenberg's licence, up to the next book or its usual length.
 LICENCE = re.compile(
     r"\*\*\* ?END OF TH(?:E|IS) PROJECT GUTENBERG(?:(?!\*\*\* ?START OF TH).){0,20000}", re.DOTALL
 )
-# Lines at which files of several documents are parted: mail (mbox), fortunes, games of chess
-# (PGN), tunes (ABC); else empty lines.
+# Lines that start a document in files of several: mail (mbox), fortunes, chess games (PGN), tunes
+# (ABC).
 SEPARATORS = ("^From ", "^%$", r"^\[Event ", "^X:")
-BLANK = r"^\s*$"
+BLANK = r"^\s*$"  # the separator suggested where none of those is found
 
 
 def advice(source: Source, parts: Parts, sample: str, val: float) -> Iterator[str]:
-    """Yield what to know, a line each; as a rule nothing.
+    """Yield the hints for a text, one line each; usually none.
 
     Args:
-        source: the text.
-        parts: its parts.
-        sample: of the training part.
-        val: share that was to be held out.
+        source: where the text comes from.
+        parts: the text's two parts.
+        sample: sample of the training part.
+        val: share of the text to hold out.
     """
     start = sample[:START]
     if source.field is None:
@@ -55,7 +57,7 @@ def advice(source: Source, parts: Parts, sample: str, val: float) -> Iterator[st
         elif tags > TAGS * len(start):
             yield (
                 f"{tags / len(start):.0%} of the text is tags of HTML or XML, which the model will "
-                "learn to write; take them out first, for example with pandoc -t plain"
+                "learn to write; remove them first, for example with pandoc -t plain"
             )
         elif parts.kind == "text" and _is_list(start):
             yield "the text looks like a list, such as of titles; --lines makes each line an item"
@@ -66,13 +68,13 @@ def advice(source: Source, parts: Parts, sample: str, val: float) -> Iterator[st
             (s for s in SEPARATORS if sum(bool(re.search(s, line)) for line in lines) > 1), BLANK
         )
         yield (
-            "the text is one document, so nothing is held out; --split-on REGEX parts a file into "
+            "the text is one document, so nothing is held out; --split-on REGEX splits a file into "
             f"documents, for example --split-on '{separator}'"
         )
 
 
 def _json_fields(start: str) -> str | None:
-    """The fields of the first record, as they are told; None if the text is no JSON."""
+    """Return the first record's fields for a hint; None if the text is not JSON."""
     match = JSON.match(start)
     if not match:
         return None
@@ -84,7 +86,7 @@ def _json_fields(start: str) -> str | None:
 
 
 def _columns(start: str, paths: Sequence[str]) -> str | None:
-    """The columns of a table, as they are told; None if the text is none."""
+    """Return a table's columns for a hint; None if the text is not a table."""
     endings = [unpacked_name(path).lower()[-4:] for path in paths]
     named = next((DELIMITERS[ending] for ending in endings if ending in DELIMITERS), None)
     lines = start.split("\n")[:-1]
@@ -93,7 +95,7 @@ def _columns(start: str, paths: Sequence[str]) -> str | None:
             rows = [row for row in csv.reader(islice(lines, 1000), delimiter=delimiter) if row]
         except csv.Error:
             continue
-        widths = {len(row) for row in rows[:-1]}  # the last one may go on
+        widths = {len(row) for row in rows[:-1]}  # the last one may be incomplete
         alike = len(rows) > ROWS and len(widths) == 1 and widths != {1}
         if rows and (named or alike):
             option = "" if named or delimiter == "," else f" with --delimiter {delimiter!r}"
@@ -107,7 +109,7 @@ def _told(names: Sequence[str]) -> str:
 
 
 def _is_list(start: str) -> bool:
-    """Whether each line stands for itself: short, and unlike a sentence, code or wrapped prose."""
+    """Return whether the lines look like items: short, unlike sentences, code or wrapped prose."""
     lines = start.split("\n")[:-1]
     if len(lines) < ROWS or any(not line.strip() or len(line) > SHORT for line in lines):
         return False
@@ -118,7 +120,7 @@ def _is_list(start: str) -> bool:
 
 
 def _licence(parts: Parts, sample: str) -> Iterator[str]:
-    """Whether a text holds Project Gutenberg's licence, and how much of what is held out is it."""
+    """Yield a hint if a text contains Project Gutenberg's licence, with its held-out share."""
     if parts.characters > WHOLE:
         return
     held_out = parts.val.beginning(len(parts.val))
@@ -131,6 +133,6 @@ def _licence(parts: Parts, sample: str) -> Iterator[str]:
         inside = sum(max(0, stop - max(start, cut)) for start, stop in found)
         share = f", {inside / len(held_out):.0%} of the held-out part" if inside else ""
     yield (
-        f"the text holds the licence of Project Gutenberg{share}; delete what stands before "
+        f"the text contains the licence of Project Gutenberg{share}; delete everything before "
         "'*** START OF' and from '*** END OF' on"
     )

@@ -1,4 +1,4 @@
-"""What is done with text: escapes, lines, pieces."""
+"""Text in blocks: lines, documents, chunks, escapes; the kinds of corpus."""
 
 import re
 import sys
@@ -13,23 +13,24 @@ import numpy as np
 from charrnn.arrays import Ids
 from charrnn.errors import TextError, UsageError
 
-END = "\x03"  # ends a document: a control character that no text needs, and that is taken from it
-KINDS = {"text": "", "lines": "\n", "documents": END}  # of a corpus, and what ends an item of it
-TELL_SECONDS = 5.0
+END = "\x03"  # end of a document: a control character that is removed from the documents
+KINDS = {"text": "", "lines": "\n", "documents": END}  # kinds of corpus, with what ends an item
+TELL_SECONDS = 5.0  # seconds between reports of progress (not tuned)
+# Escape sequences that `unescape` knows.
 ESCAPE = re.compile(
     r"\\(?:(?P<simple>[ntr0\\])|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})"
     r"|U(?P<U>[0-9a-fA-F]{8}))"
 )
-HALF = re.compile(r"[\ud800-\udfff]")
+SURROGATE = re.compile(r"[\ud800-\udfff]")  # half a character: UTF-16, or a byte (PEP 383)
 SIMPLE_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\\": "\\"}
 
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """A text in blocks, which can be read more than once.
+    """A text in blocks that can be iterated over more than once.
 
     Attributes:
-        read: gives them from the start.
+        read: returns the blocks from the start.
     """
 
     read: Callable[[], Iterator[str]]
@@ -39,15 +40,15 @@ class Blocks:
 
 
 def whole(text: str) -> str:
-    """The text with U+FFFD for what is half a character: of UTF-16, or a byte that is no UTF-8."""
-    return HALF.sub("\ufffd", text)
+    """Replace each surrogate of a text by U+FFFD."""
+    return SURROGATE.sub("\ufffd", text)
 
 
 def unescape(text: str) -> str:
-    r"""The text with \n, \t, \r, \0, \\, \xHH, \uHHHH and \UHHHHHHHH for what they stand for.
+    r"""Replace the escapes \n, \t, \r, \0, \\, \xHH, \uHHHH and \UHHHHHHHH in a text.
 
     Raises:
-        UsageError: an escape names no character.
+        UsageError: an escape is not a Unicode character.
     """
 
     def character(match: re.Match[str]) -> str:
@@ -55,14 +56,14 @@ def unescape(text: str) -> str:
             return SIMPLE_ESCAPES[match["simple"]]
         code = int(match["x"] or match["u"] or match["U"], 16)
         if code > sys.maxunicode or 0xD800 <= code < 0xE000:
-            raise UsageError(f"{match[0]} is no character", "give one up to \\U0010FFFF")
+            raise UsageError(f"{match[0]} is not a character", "give one up to \\U0010FFFF")
         return chr(code)
 
     return ESCAPE.sub(character, text)
 
 
 def gathered(blocks: Iterable[str], size: int = 1 << 20) -> Iterator[str]:
-    """The same text in blocks of at least `size` characters, but for the last one."""
+    """Yield a text in blocks of at least `size` characters, except the last."""
     kept: list[str] = []
     length = 0
     for block in blocks:
@@ -76,7 +77,7 @@ def gathered(blocks: Iterable[str], size: int = 1 << 20) -> Iterator[str]:
 
 
 def whole_lines(blocks: Iterable[str]) -> Iterator[str]:
-    """The same text in blocks that end where a line ends, without that line end."""
+    """Yield a text in blocks of whole lines, without the last line end of each."""
     kept: list[str] = []
     for block in blocks:
         ended, end, rest = block.rpartition("\n")
@@ -89,19 +90,20 @@ def whole_lines(blocks: Iterable[str]) -> Iterator[str]:
 
 
 def lines(blocks: Iterable[str]) -> Iterator[str]:
-    """The lines of a text in blocks, without line ends; after the last one there is none."""
+    """Yield the lines of a text without line ends; no empty line follows the last line end."""
     return chain.from_iterable(text.split("\n") for text in whole_lines(blocks))
 
 
 def bounded_lines(blocks: Iterable[str], most: int, name: str) -> Iterator[str]:
-    """The same blocks, as long as no line outgrows memory.
+    """Yield blocks unchanged, and refuse a line that is too long for memory.
 
     Args:
-        most: characters of a line that blocks have in common.
-        name: of the text, for the error.
+        blocks: the text.
+        most: maximum characters of a line that continues beyond a block.
+        name: name of the text for the error.
 
     Raises:
-        TextError: such a line has more of them.
+        TextError: such a line is longer.
     """
     length, line = 0, 1
     for block in blocks:
@@ -117,10 +119,10 @@ def bounded_lines(blocks: Iterable[str], most: int, name: str) -> Iterator[str]:
 
 
 def split_documents(blocks: Iterable[str], separator: re.Pattern[str]) -> Iterator[Iterator[str]]:
-    """Yield the documents of a text, each in blocks, to be read one after the other.
+    """Yield the documents of a text, each in blocks, which must be read in order.
 
-    A line in which the separator is found begins a document; one that it matches as a whole is left
-    out. So are empty lines at the beginning of a document, and documents of nothing else.
+    A line that contains a match of the separator starts a document. A line that matches as a whole
+    is dropped, and so are blank lines at the start of a document and blank documents.
     """
 
     def numbered() -> Iterator[tuple[int, str]]:
@@ -138,7 +140,7 @@ def split_documents(blocks: Iterable[str], separator: re.Pattern[str]) -> Iterat
 
 
 def chunks(blocks: Iterable[str], size: int = 1 << 16) -> Iterator[str]:
-    """The same text in pieces of about `size` characters, cut before white space where possible."""
+    """Yield a text in chunks of about `size` characters, cut before white space where possible."""
     kept = ""
     for block in blocks:
         kept += block
@@ -157,7 +159,7 @@ def chunks(blocks: Iterable[str], size: int = 1 << 16) -> Iterator[str]:
 
 
 def told(blocks: Iterable[str], note: Callable[[str], None], doing: str) -> Iterator[str]:
-    """The same blocks; while a long text goes by, a line tells now and then how far it is."""
+    """Yield blocks unchanged, and report progress through `note` every TELL_SECONDS."""
     read, last = 0, time.monotonic()
     for block in blocks:
         yield block
@@ -168,15 +170,20 @@ def told(blocks: Iterable[str], note: Callable[[str], None], doing: str) -> Iter
 
 
 def code_points(text: str) -> Ids:
-    """The code points of a text, int32 [len(text)].
+    """Return the code points of a text, int32 [len(text)].
 
     Raises:
-        TextError: the text holds half of a surrogate pair, which is no character.
+        TextError: the text contains a lone surrogate.
     """
     return np.frombuffer(encoded(text, "utf-32-le"), dtype="<i4")
 
 
 def encoded(text: str, encoding: str) -> bytes:
+    """Encode a text.
+
+    Raises:
+        TextError: the text contains a lone surrogate.
+    """
     try:
         return text.encode(encoding)
     except UnicodeEncodeError as error:

@@ -1,8 +1,7 @@
-"""What was made of a long text, kept in the user's cache folder and read through a memory map.
+"""Results computed from a long text, cached in the user's cache folder and memory-mapped.
 
-A file is a header, JSON filled up to HEADER bytes, and data. It is written beside and renamed, so
-that whoever looks finds a whole file or none; processes that make the same one at once write the
-same.
+A file is a header, JSON padded to HEADER bytes, followed by the data. It is written atomically;
+processes that build the same file at the same time write the same content.
 """
 
 import hashlib
@@ -22,28 +21,29 @@ from charrnn import __version__
 from charrnn.errors import RunError
 from charrnn.files import UNFINISHED, replacing
 
-HEADER = 4096
+HEADER = 4096  # bytes; a page, so that the data are aligned
 DAY = 86_400.0  # seconds
-UNUSED = 30 * DAY  # after which a file is removed,
-ABANDONED = DAY  # and what a process was killed over
+UNUSED = 30 * DAY  # seconds without use after which a file is removed (not tuned)
+ABANDONED = DAY  # seconds after which an unfinished file of a killed process is removed (not tuned)
 
-Build = Callable[[BinaryIO], dict[str, Any]]
+Build = Callable[[BinaryIO], dict[str, Any]]  # writes the data, returns JSON values about them
 Data = NDArray[np.uint8]
-Made = tuple[Data, dict[str, Any]]
+Made = tuple[Data, dict[str, Any]]  # the data and those values
 
 
 def in_memory(build: Build) -> Made:
-    """The data that `build` writes, and the values, of JSON, that it returns."""
+    """Return the data that `build` writes and the values that it returns."""
     file = BytesIO()
     values = build(file)
     return np.frombuffer(file.getbuffer(), np.uint8), values
 
 
 def cached(build: Build, *key: Any) -> Made:
-    """The same, mapped from a file; it is made if there is none, or a damaged one.
+    """Return the same as `in_memory`, with the data mapped from a cached file.
 
     Args:
-        key: JSON values that say all that the data depend on.
+        build: called if there is no such file, or a damaged one.
+        key: JSON values that identify everything the data depend on.
 
     Raises:
         RunError: the file cannot be written.
@@ -63,14 +63,14 @@ def cached(build: Build, *key: Any) -> Made:
     except OSError as error:
         raise RunError(
             f"cannot write {path}: {error.strerror or error}",
-            "free some space, or name another folder in XDG_CACHE_HOME",
+            "free some space, or set XDG_CACHE_HOME to another folder",
         ) from None
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """The values; None if there is no such file, or a damaged one."""
+    """Return the values in a file; None if it does not exist or is damaged."""
     try:
-        if os.path.exists(path) and not os.path.isfile(path):  # to read a pipe takes for ever
+        if os.path.exists(path) and not os.path.isfile(path):  # reading a pipe could block for ever
             path.unlink()
         with open(path, "rb") as file:
             seal, values = json.loads(file.read(HEADER))
@@ -91,14 +91,14 @@ def _make(path: Path, build: Build) -> dict[str, Any]:
 
 
 def _seal(file: BufferedIOBase, values: Any) -> str:
-    """SHA-256 of the rest of a file and of the values."""
+    """Return the SHA-256 of the rest of a file and of the values."""
     digest = hashlib.file_digest(file, "sha256")
     digest.update(json.dumps(values).encode())
     return digest.hexdigest()
 
 
 def _tidy(folder: Path) -> None:
-    """Remove what is of no use any more."""
+    """Remove files that are unused or abandoned."""
     for path in folder.iterdir():
         with suppress(OSError):
             age = time.time() - path.stat().st_mtime

@@ -1,8 +1,8 @@
-"""What generated text copies from the training text: runs of eight words, or whole items.
+"""Index of the training text, to find what generated text copies: runs of words, or whole items.
 
-A small index is a Bloom filter (Bloom 1970) of the hashes of all of them. It never misses one of
-the text, and takes fewer than one in a thousand others for one. Of a long text only one of so many
-is indexed, chosen by its hash, so that the index stays small; shares are estimated on those.
+The index is a Bloom filter (Bloom 1970) of hashes. No false negatives; false-positive rate below
+0.1 %. To bound its size, only one in so many hashes of a long text is indexed, selected by its
+value, and shares are estimated from those.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -15,27 +15,28 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.arrays import Mask
 from charrnn.text.blocks import chunks, code_points
 
-WORDS = 8  # in a run
-BITS = 16  # of the index for each hash
-PROBES = 8
-CHUNK = 1 << 17  # characters looked at together
-MOST = 1 << 18  # hashes indexed, which takes 512 KiB
-FACTOR = 0x9E3779B97F4A7C15  # odd, so that it has an inverse modulo 2^64
-OTHER, LETTER, MARK, JOINER, WORD_ALONE = range(5)
-INVERSE = pow(FACTOR, -1, 1 << 64)
+WORDS = 8  # words in a run (not tuned)
+BITS = 16  # bits of the filter per hash; with PROBES, a false-positive rate of 0.06 %
+PROBES = 8  # bits set for each hash
+CHUNK = 1 << 17  # characters hashed at a time (not tuned)
+MOST = 1 << 18  # maximum hashes indexed, which take 512 KiB (not tuned)
+FACTOR = 0x9E3779B97F4A7C15  # base of the polynomial hash: 2^64 / golden ratio, odd so invertible
+OTHER, LETTER, MARK, JOINER, WORD_ALONE = range(5)  # classes of characters, see `_kind`
+INVERSE = pow(FACTOR, -1, 1 << 64)  # inverse of FACTOR modulo 2^64
 
 Hashes = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """Which hashes were there.
+    """A Bloom filter of hashes.
 
     Attributes:
-        bits: the Bloom filter, uint8 [bytes].
-        every: one of so many hashes is indexed.
+        bits: bits of the filter, packed, uint8 [bytes].
+        every: sampling interval: hashes divisible by it are indexed.
     """
 
     bits: NDArray[np.uint8]
@@ -43,7 +44,7 @@ class Index:
 
     @classmethod
     def of(cls, found: Iterable[Hashes]) -> Self:
-        """The index of all these hashes."""
+        """Build the index of some hashes."""
         every, count = 1, 0
         parts = [np.zeros(0, np.uint64)]
         for hashes in found:
@@ -59,8 +60,8 @@ class Index:
             flags[place] = True
         return cls(np.packbits(flags), every)
 
-    def holds(self, hashes: Hashes) -> NDArray[np.bool_]:
-        """Which of those hashes that would be indexed are there."""
+    def holds(self, hashes: Hashes) -> Mask:
+        """Return, for each of the hashes that `every` selects, whether it is in the index."""
         hashes = _every(hashes, self.every)
         held = np.ones(len(hashes), bool)
         for place in _places(hashes, 8 * len(self.bits)):
@@ -68,19 +69,19 @@ class Index:
         return held
 
     def new(self, hashes: Hashes) -> float | None:
-        """Share of hashes that are not in the index; None if there are none to look for."""
+        """Return the share of hashes that are not in the index; None if `every` selects none."""
         held = self.holds(hashes)
         return 1 - float(held.mean()) if len(held) else None
 
 
 class WordRuns(Index):
-    """Which runs of words stand in a text; letters are the same in any case."""
+    """Index of the runs of words in a text, ignoring case."""
 
     __slots__ = ()
 
     @classmethod
     def build(cls, blocks: Iterable[str]) -> Self:
-        """The index of a text in blocks."""
+        """Build the index of a text in blocks."""
         return cls.of(cls._runs(blocks))
 
     @staticmethod
@@ -91,40 +92,41 @@ class WordRuns(Index):
             yield _hash_runs(words)
 
     def novelty(self, text: str) -> float | None:
-        """Share of a text's runs that are not in the index; None if it has too few words."""
+        """Return the share of a text's runs that are not in the index; None with too few words."""
         return self.new(np.concatenate([np.zeros(0, np.uint64), *self._runs([text])]))
 
     def copied(self, words: Hashes) -> bool:
-        """Whether the hashes of WORDS words are those of an indexed run."""
+        """Return whether WORDS words, given as hashes, are an indexed run."""
         return bool(self.holds(_hash_runs(words)).any())
 
 
 class Items(Index):
-    """Which items, such as names, are those of a list; letters are the same in any case."""
+    """Index of the items of a list, such as names, ignoring case."""
 
     __slots__ = ()
 
     @classmethod
     def build(cls, items: Iterable[str]) -> Self:
+        """Build the index of some items."""
         rest = iter(items)
         return cls.of(map(_hash_items, iter(lambda: [*islice(rest, CHUNK)], [])))
 
     def novelty(self, items: Sequence[str]) -> float | None:
-        """Share of items that are not in the list; None if there are none to look for."""
+        """Return the share of items that are not in the index; None if `every` selects none."""
         return self.new(_hash_items(items))
 
 
 def _spans(text: str) -> NDArray[np.intp]:
-    """Where words start and end, [N, 2]; as `words.WORD` has it, but many times faster."""
+    """Return where words start and end, [N, 2]: as `words.WORD` matches, but many times faster."""
     codes = code_points(text)
-    # No longer than needed, so that the processor's cache holds it.
+    # No longer than necessary, so that it fits the CPU cache.
     kinds = np.zeros(1 + codes.max(initial=0), np.uint8)
     kinds[codes] = 1
     for code in np.flatnonzero(kinds).tolist():
         kinds[code] = _kind(chr(code))
     found = np.pad(kinds[codes], 1)
     inside = found == LETTER
-    if MARK in kinds:  # marks belong to the letter before the first of them
+    if MARK in kinds:  # combining marks belong to the letter before them
         marks = found == MARK
         inside |= marks & inside[np.maximum.accumulate(np.where(marks, 0, np.arange(len(marks))))]
     inside[1:-1] |= (found[1:-1] == JOINER) & inside[:-2] & (found[2:] == LETTER)
@@ -135,7 +137,7 @@ def _spans(text: str) -> NDArray[np.intp]:
 
 
 def _kind(character: str) -> int:
-    """What a character is to a word."""
+    """Return the class of a character."""
     from charrnn.text.words import JOINERS, MARKS, is_unspaced
 
     if character in JOINERS:
@@ -148,7 +150,7 @@ def _kind(character: str) -> int:
 
 
 def hash_words(text: str) -> Hashes:
-    """A hash of each word: a polynomial of its code points, mixed."""
+    """Return a hash of each word: a polynomial of its code points, mixed."""
     text = text.lower()
     spans = _spans(text)
     if not len(spans):
@@ -163,13 +165,14 @@ def hash_words(text: str) -> Hashes:
 
 @cache
 def _powers(base: int) -> Hashes:
-    """base^0, base^1, ... modulo 2^64, as many as a chunk may have characters."""
+    """Return base^0, base^1, ... modulo 2^64, enough for the characters of a chunk."""
     factors = np.full(2 * CHUNK, base, np.uint64)
     factors[0] = 1
     return np.multiply.accumulate(factors)
 
 
 def _hash_items(items: Iterable[str]) -> Hashes:
+    """Return a hash of each item: 64 bits of BLAKE2b, without case and outer white space."""
     digests = (
         blake2b(item.strip().lower().encode("utf-8", "surrogatepass"), digest_size=8).digest()
         for item in items
@@ -178,7 +181,7 @@ def _hash_items(items: Iterable[str]) -> Hashes:
 
 
 def _hash_runs(words: Hashes) -> Hashes:
-    """A hash of each WORDS words in a row."""
+    """Return a hash of each WORDS consecutive words."""
     count = max(0, len(words) - WORDS + 1)
     runs = np.zeros(count, np.uint64)
     for i in range(WORDS):
@@ -187,24 +190,25 @@ def _hash_runs(words: Hashes) -> Hashes:
 
 
 def _mix(x: Hashes) -> Hashes:
-    """Every bit of the result depends on every bit of `x`: splitmix64, Steele et al. 2014."""
+    """Mix hashes so that every bit depends on all bits: splitmix64, Steele et al. 2014."""
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return x ^ (x >> np.uint64(31))
 
 
 def _distinct(parts: list[Hashes]) -> Hashes:
-    """Each run once; np.unique would hash them, which takes thirty times as long as sorting."""
+    """Return the distinct hashes; np.unique, with its hash table, takes thirty times as long."""
     runs = np.sort(np.concatenate(parts))
     return runs[np.flatnonzero(np.diff(runs, prepend=~runs[:1]))]
 
 
 def _every(runs: Hashes, every: int) -> Hashes:
+    """Return the hashes that are divisible by `every`."""
     return runs[runs % np.uint64(every) == 0] if every > 1 else runs
 
 
 def _places(runs: Hashes, size: int) -> list[NDArray[np.intp]]:
-    """The bits of each run, PROBES arrays; double hashing, Kirsch & Mitzenmacher 2006."""
+    """Return PROBES bit positions of each hash: double hashing, Kirsch & Mitzenmacher 2006."""
     other = _mix(runs + np.uint64(FACTOR)) | np.uint64(1)
     return [
         ((runs + np.uint64(i) * other) % np.uint64(size)).astype(np.intp) for i in range(PROBES)

@@ -1,4 +1,4 @@
-"""The bytes of one file to text: compression, encodings, line ends."""
+"""Decoding the bytes of a file to text: compression, encodings, line ends."""
 
 import codecs
 import io
@@ -13,70 +13,75 @@ from typing import Any, BinaryIO
 
 from charrnn.errors import TextError
 
-BLOCK = 1 << 20
-FIRST = 16  # bytes that tell whether a file is compressed
-BOMS = {  # UTF-32's before UTF-16's, which one of them begins with
+BLOCK = 1 << 20  # bytes read at a time (not tuned)
+FIRST = 16  # bytes at the start of a file that show whether it is compressed
+# Encodings by byte order mark; UTF-32 first, because its mark starts with that of UTF-16.
+BOMS = {
     codecs.BOM_UTF32_LE: "utf-32",
     codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
-COMPRESSED = {  # how such files begin
+COMPRESSED = {  # how compressed files start
     "gzip": re.compile(rb"\x1f\x8b\x08"),
     "bzip2": re.compile(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)"),  # a block, or the end
     "xz": re.compile(rb"\xfd7zXZ\x00"),
     "zstd": re.compile(rb"\x28\xb5\x2f\xfd"),
 }
-SUFFIXES = (".gz", ".bz2", ".xz", ".zst")  # that the names of such files have
+SUFFIXES = (".gz", ".bz2", ".xz", ".zst")  # suffixes of compressed files
+# Common files that are not text, by how they start.
 NOT_TEXT = {b"PK\x03\x04": "a zip archive, as .docx and .epub files are", b"%PDF-": "a PDF"}
-ERRORS = {"strict": "strict", "replace": "replace", "skip": "ignore"}  # as Python's codecs say
-EVIDENCE = 16  # characters without which UTF-16 and UTF-32 are not guessed; bytes that are not
-# ASCII, without which the encoding of a file of more than two blocks is not guessed
-EVIDENCE_BYTES = 1 << 16  # that the detector sees at the most
-# The encodings that are guessed. Left out are those that hardly a text is in and that small texts
-# are taken for, and those that are part of one here. Chosen by tests/benchmarks/encodings.py.
+ERRORS = {"strict": "strict", "replace": "replace", "skip": "ignore"}  # names in Python's codecs
+# Least characters to guess UTF-16 or UTF-32; also least non-ASCII bytes to guess another encoding
+# for a file of more than two blocks (not tuned).
+EVIDENCE = 16
+EVIDENCE_BYTES = 1 << 16  # maximum bytes that the detector examines (not tuned)
+# Encodings that are guessed. Those missing are rarely used and mistaken for others on short texts,
+# or are subsets of one listed. Chosen by tests/benchmarks/encodings.py.
 GUESSED = (
     "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258",
     "iso8859-1", "iso8859-2", "iso8859-5", "iso8859-6", "iso8859-7", "iso8859-8", "iso8859-9",
     "iso8859-15", "koi8-r", "koi8-u", "cp850", "cp852", "cp866", "mac-roman",
     "cp874", "cp932", "euc_jis_2004", "gb18030", "big5hkscs", "cp949",
 )  # fmt: skip
-WESTERN = "cp1252"  # what a text in Latin letters is in where little tells
-# Confidence of the detector at the least: 100 bytes of text had 0.090 and more, random bytes up to
-# 0.054 (tests/benchmarks/encodings.py).
+WESTERN = "cp1252"  # fallback for a text in Latin letters with little evidence
+# Least confidence of the detector: 100 bytes of text had 0.090 and more, random bytes up to 0.054
+# (tests/benchmarks/encodings.py).
 CONFIDENCE = 0.06
 UNUSED = re.compile(r"[\x80-\x9f]")  # control characters of ISO 8859
-FOREIGN = re.compile(r"[\u0370-\u1dff]+")  # Greek, Cyrillic, Hebrew, Arabic, Thai and the like
-MIXED = re.compile(r"[A-Za-z][\u0370-\u1dff]|[\u0370-\u1dff][A-Za-z]")
-CAPITAL_WITHIN = re.compile("[a-z\u00df-\u00ff][\u00c0-\u00deŒŠŽ]")  # a word that is read wrongly
+FOREIGN = re.compile(r"[\u0370-\u1dff]+")  # letters of scripts from Greek to Thai and beyond
+MIXED = re.compile(r"[A-Za-z][\u0370-\u1dff]|[\u0370-\u1dff][A-Za-z]")  # those beside Latin letters
+# A capital after a small letter, as in a word that was decoded wrongly.
+CAPITAL_WITHIN = re.compile("[a-z\u00df-\u00ff][\u00c0-\u00deŒŠŽ]")
 WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
-CONTROLS = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")  # that no text has
-NO_CHARACTER = ("Cn", "Co")  # unassigned, or for private use
-ACCIDENTS = 0.6  # in other encodings, characters of UTF-8 for each wrong byte at the most
+CONTROLS = re.compile(r"[\0-\x08\x0e-\x1a\x1c-\x1f]")  # control characters that no text contains
+NO_CHARACTER = ("Cn", "Co")  # categories of unassigned and private-use code points
+# Maximum valid UTF-8 characters per invalid byte in a text of another encoding (not tuned).
+ACCIDENTS = 0.6
 
-Note = Callable[[str], None]
+Note = Callable[[str], None]  # called with a line for the user
 
 
 def unnoted(message: str) -> None:
-    """A Note that nobody reads."""
+    """Ignore a message: the default Note."""
 
 
 def decode(
     file: BinaryIO, name: str, encoding: str | None, errors: str, note: Note
 ) -> Iterator[str]:
-    """The text of a file, compressed or not, in blocks of about a million characters.
+    """Yield the text of a file, compressed or not, in blocks of about a million characters.
 
-    Line ends are normalised to LF, so that a model of a Windows file does not spend itself on
-    carriage returns.
+    Line ends become LF, so that a model of a Windows file need not learn carriage returns.
 
     Args:
-        name: of the file, for messages.
-        encoding: left out, it is what a byte order mark says, else UTF-16 or UTF-32 where there
-            are zeros and it reads as a text so, else UTF-8, else a guess where the file is plainly
-            in another one.
-        errors: what to do with wrong bytes, a key of ERRORS.
-        note: told in a line what was guessed.
+        file: the file, open for reading.
+        name: name of the file for messages.
+        encoding: encoding of the file. If None, a byte order mark decides; else UTF-16 or UTF-32 if
+            there are zero bytes and the text looks plausible; else UTF-8, unless the file clearly
+            has another encoding, which is guessed.
+        errors: how to treat invalid bytes, a key of ERRORS.
+        note: called with a line about each guess.
 
     Raises:
         TextError: the file is damaged, binary or not in that encoding.
@@ -93,10 +98,10 @@ def decode(
         note(f"{name} has no byte order mark; it is read as {known}, or as --encoding says")
     decoder = _Decoder(name, known or "utf-8", errors)
     guessing = not known
-    # Zeros belong to what is of two or four bytes, and to those who name an encoding.
+    # Zero bytes are valid in UTF-16 and UTF-32, and in an encoding that the user named.
     text = bool(encoding) or decoder.encoding.startswith(("utf-16", "utf-32"))
     while data := next(blocks, b""):
-        if guessing and not data.isascii():  # only ASCII came before, so that all is open
+        if guessing and not data.isascii():  # all before was ASCII, which fits any encoding
             guessing = False
             after, beyond = next(blocks, b""), next(blocks, b"")
             blocks = chain([after, beyond], blocks)
@@ -113,16 +118,16 @@ def decode(
 
 
 def is_encoding(name: str) -> bool:
-    """Whether Python knows an encoding of text by that name."""
+    """Return whether Python has a text encoding of that name."""
     try:
-        io.TextIOWrapper(io.BytesIO(), name)  # refuses codecs not of text, such as hex
+        io.TextIOWrapper(io.BytesIO(), name)  # refuses codecs not for text, such as hex
     except (LookupError, ValueError):
         return False
     return True
 
 
 class _Decoder:
-    """Bytes to text, block by block, and where in the file it stands."""
+    """Decodes a file block by block and knows the position for error messages."""
 
     def __init__(self, name: str, encoding: str, errors: str) -> None:
         self.offset = 0
@@ -133,16 +138,16 @@ class _Decoder:
         self.switch(encoding)
 
     def switch(self, encoding: str) -> None:
-        """Go on in another encoding."""
+        """Continue in another encoding."""
         self.encoding = encoding
         self._decoder = codecs.getincrementaldecoder(encoding)(self._errors)
 
     def feed(self, data: bytes, final: bool = False) -> Iterator[str]:
-        """The text of the next bytes, if they make any."""
+        """Yield the text of the next bytes, if any is complete."""
         try:
             text = self._decoder.decode(data, final)
         except UnicodeDecodeError as error:
-            # The decoder may have kept the first bytes of a character from the block before.
+            # The decoder may hold the first bytes of a character from the previous block.
             start = self.offset + len(data) - len(error.object) + error.start
             kept = max(0, len(error.object) - len(data))
             line = 1 + self._lines + error.object.count(b"\n", kept, error.start)
@@ -160,11 +165,11 @@ class _Decoder:
 
 
 def _wide(data: bytes) -> str | None:
-    """The encoding of bytes of which two or four are a character; None where there is doubt.
+    """Guess whether bytes are UTF-16 or UTF-32; return the encoding, or None in case of doubt.
 
-    A text keeps to few of the blocks of 256 characters, most of all if it is read in the right
-    order of bytes, and has hardly a character that is none. The higher and the lower bytes of its
-    characters are not alike, as they are if a byte is a character in truth.
+    A text uses few blocks of 256 code points, fewest in the right byte order, and hardly any
+    unassigned ones. Its high and low bytes differ in distribution; they would be alike if each byte
+    were a character.
     """
     found = {}
     for encoding in WIDE:
@@ -186,11 +191,12 @@ def _wide(data: bytes) -> str | None:
 
 
 def _guess(data: bytes, small: bool) -> str | None:
-    """The encoding of bytes that are plainly no UTF-8; None where there is doubt.
+    """Guess the encoding of bytes that are clearly not UTF-8; return None in case of doubt.
 
     Args:
-        small: whether few bytes that are not ASCII are enough, as they are where `data` is the
-            whole text and nobody asked for wrong bytes to be replaced.
+        data: the bytes.
+        small: whether few non-ASCII bytes are sufficient evidence, as they are if `data` is the
+            whole file and invalid bytes are an error.
     """
     text = codecs.getincrementaldecoder("utf-8")("replace").decode(data)
     wrong = text.count("\ufffd")
@@ -204,7 +210,7 @@ def _guess(data: bytes, small: bool) -> str | None:
     telling = telling[:EVIDENCE_BYTES]
     western = _read_as(telling, WESTERN)
     strange = western is None or CAPITAL_WITHIN.search(western) or CONTROLS.search(western)
-    plain = not strange and 3 * high <= len(data)  # it reads as a Western text
+    plain = not strange and 3 * high <= len(data)  # plausible as a Western text
     if high == 1 and plain:
         return WESTERN
     for found in chardet.detect_all(
@@ -212,7 +218,7 @@ def _guess(data: bytes, small: bool) -> str | None:
         ignore_threshold=True,
         compat_names=False,
         include_encodings=[*GUESSED, "utf-8"],
-        no_match_encoding="utf-8",  # which these bytes are not
+        no_match_encoding="utf-8",  # excluded above
     ):
         name = found["encoding"]
         if not name or found["confidence"] < CONFIDENCE:
@@ -224,13 +230,13 @@ def _guess(data: bytes, small: bool) -> str | None:
 
 
 def _mixed(text: str) -> bool:
-    """Whether words of other scripts mostly hold Latin letters too, as misread ones do."""
+    """Return whether most words of other scripts contain Latin letters, as after wrong decoding."""
     mixed = len(MIXED.findall(text))
     return mixed > 0 and 2 * mixed >= len(FOREIGN.findall(text))
 
 
 def _read_as(data: bytes, encoding: str) -> str | None:
-    """The start of a text in an encoding, or None if it cannot be in that one."""
+    """Decode bytes that may end within a character; None if they are invalid in that encoding."""
     try:
         text = codecs.getincrementaldecoder(encoding)().decode(data)
     except UnicodeDecodeError:
@@ -239,7 +245,7 @@ def _read_as(data: bytes, encoding: str) -> str | None:
 
 
 def _blocks(file: BinaryIO, name: str) -> Iterator[bytes]:
-    """The bytes of a file in blocks, unpacked if it is compressed."""
+    """Yield the bytes of a file in blocks, decompressed."""
     start = file.read(FIRST)
     whole = io.BufferedReader(_Resumed(start, file, len(start) < FIRST))
     kind = next((kind for kind, pattern in COMPRESSED.items() if pattern.match(start)), "")
@@ -248,9 +254,7 @@ def _blocks(file: BinaryIO, name: str) -> Iterator[bytes]:
         while data := unpacked.read(BLOCK):
             yield data
     except EOFError:
-        raise TextError(
-            f"{name} breaks off before the end of its {kind} data", "copy it again"
-        ) from None
+        raise TextError(f"{name} ends before the end of its {kind} data", "copy it again") from None
     except damage as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # not the data's fault
@@ -260,7 +264,7 @@ def _blocks(file: BinaryIO, name: str) -> Iterator[bytes]:
 def _unpacked(
     kind: str, file: "io.BufferedReader[Any]"
 ) -> tuple[io.BufferedIOBase, tuple[type[Exception], ...]]:
-    """The content of a file, compressed or not, and what reading it raises if it is damaged."""
+    """Return a file that decompresses, and the exceptions that it raises on damaged data."""
     match kind:
         case "":
             return file, ()
@@ -284,14 +288,14 @@ def _unpacked(
 
 
 class _Resumed(io.RawIOBase):
-    """A file whose first bytes, which were read, come again.
+    """A file with its first bytes, which were already read, put back.
 
-    Once it has ended it is not read again: a terminal would go on, and want another Ctrl-D.
+    After its end the file is not read again: a terminal would wait for another Ctrl-D.
 
     Args:
-        start: what was read.
+        start: bytes already read.
         file: the file.
-        ended: whether that was all of it.
+        ended: whether those were all.
     """
 
     def __init__(self, start: bytes, file: BinaryIO, ended: bool) -> None:

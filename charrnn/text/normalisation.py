@@ -1,18 +1,18 @@
-"""One way to write the same text: Unicode's NFC, LF as the only line end, no byte order marks."""
+"""Normalisation of text: Unicode NFC, LF as the only line end, no byte order marks."""
 
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-MARK = "\ufeff"  # of byte order, in mid-text where files were joined
+MARK = "\ufeff"  # byte order mark, inside a text where files were joined
 LINE_ENDS = "\x85\u2028\u2029"  # NEL, and Unicode's line and paragraph separators
-REACH = 1 << 16  # characters back from a block's end in which a place to cut is looked for
+REACH = 1 << 16  # characters before a block's end that are searched for a place to cut (not tuned)
 
 
 def normalised(text: str) -> str:
     """Return a text without byte order marks, with LF for other line ends, in NFC.
 
-    NFC writes a letter and its accents as one character where there is one, and accents always in
-    the same order (Unicode Standard Annex 15).
+    NFC composes a letter and its combining marks to one character where that exists, and puts
+    other combining marks into a fixed order (Unicode Standard Annex 15).
     """
     if text.isascii():
         return text
@@ -23,10 +23,10 @@ def normalised(text: str) -> str:
 
 
 def normalised_blocks(blocks: Iterable[str]) -> Iterator[str]:
-    """Yield the same as `normalised`, of a text in blocks.
+    """Normalise a text in blocks.
 
-    A block is cut where nothing that follows can change what stands before. (In a text that has no
-    such place in REACH characters, it is cut anyway.)
+    A block is cut where no later character can change an earlier one. A text without such a place
+    within REACH characters is cut anyway.
     """
     kept = ""
     for block in blocks:
@@ -41,5 +41,5 @@ def normalised_blocks(blocks: Iterable[str]) -> Iterator[str]:
 
 
 def _begins_anew(character: str) -> bool:
-    """Whether that character never joins the one before it; of some it is not worth to tell."""
+    """Return whether a character surely never combines with the one before it."""
     return character < "\u0300" or "\u3400" <= character <= "\u9fff"

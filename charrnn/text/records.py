@@ -1,4 +1,4 @@
-"""The texts in a file of records: JSON Lines, a JSON array, or a table (CSV, TSV)."""
+"""Files of records: JSON Lines, JSON arrays, and tables (CSV, TSV)."""
 
 import csv
 import json
@@ -15,12 +15,12 @@ from charrnn.errors import TextError
 from charrnn.text.blocks import lines
 from charrnn.text.normalisation import MARK
 
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
-JSON_LINES = (".jsonl", ".ndjson")
-WHITE = re.compile(rf"[ \t\n\r{MARK}]*")
+DELIMITERS = {".csv": ",", ".tsv": "\t"}  # delimiters of tables by file suffix
+JSON_LINES = (".jsonl", ".ndjson")  # file suffixes
+WHITE = re.compile(rf"[ \t\n\r{MARK}]*")  # white space of JSON, and byte order marks
 DECODER = json.JSONDecoder()
-LONGEST = 1 << 25  # characters of a record; a quotation mark that is not closed ends there
-LISTED = 20  # names of fields or columns in a message, at the most
+LONGEST = 1 << 25  # maximum characters of a record or quoted cell (not tuned)
+LISTED = 20  # maximum names of fields or columns in a message (not tuned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,10 @@ class Layout:
     """Where the texts are in a file of records.
 
     Attributes:
-        field: name of the field or column; in JSON "a.b" is the field b of the object a, unless
-            there is a field of that whole name. Of a table without a header the column's number,
-            from 1.
-        delimiter: between the cells of a table; None for what the file's name says.
-        header: whether a table's first row names its columns.
+        field: name of the field or column. In JSON, "a.b" is the field b of the object a, unless
+            there is a field named "a.b". In a table without a header, the column's number from 1.
+        delimiter: delimiter of a table's cells; None for the one that the file's suffix implies.
+        header: whether the first row of a table names the columns.
         id: field or column that identifies a record, named like `field`; None for none.
     """
 
@@ -46,10 +45,10 @@ class Record(NamedTuple):
     """One record.
 
     Attributes:
-        number: of the record in its file, from 1; broken ones count.
-        line: where it begins, from 1.
-        text: that of the field.
-        id: that of the field that identifies it; None if it has none.
+        number: number of the record in its file, from 1, broken ones included.
+        line: number of the line where the record starts, from 1.
+        text: content of the field.
+        id: content of the field that identifies the record; None if it has none.
     """
 
     number: int
@@ -62,8 +61,9 @@ class Broken(NamedTuple):
     """A record that cannot be read, or that lacks the field.
 
     Attributes:
-        number, line: see Record.
-        why: what is wrong.
+        number: as in Record.
+        line: as in Record.
+        why: what is wrong with the record.
     """
 
     number: int
@@ -80,19 +80,18 @@ def records(
 ) -> Iterator[Record | Broken]:
     """Yield the records of a file.
 
-    A table with commas or another delimiter may have quoted cells (RFC 4180), one with tabs has no
-    quoting (IANA's text/tab-separated-values). After a row that breaks the rules of quoting, the
-    line behind its first line is read as a row again.
+    A table may have quoted cells (RFC 4180), except with tabs (IANA text/tab-separated-values).
+    After a row with invalid quoting, reading continues at the line after the row's first line.
 
     Args:
-        blocks: the file's text.
-        path: its name's ending tells the format; otherwise it is JSON Lines if the first character
-            is a brace, a JSON array if it is a bracket, else a table.
-        name: of the file, for messages.
+        blocks: text of the file in blocks.
+        path: path of the file, whose suffix decides the format. With another suffix, a text that
+            starts with a brace is JSON Lines, with a bracket a JSON array, and else a table.
+        name: name of the file for messages.
         layout: where the texts are.
 
     Raises:
-        TextError: a table has no such column, or an array is broken.
+        TextError: a table lacks the column, or a JSON array is broken.
     """
     unread = filter(None, blocks)
     start = ""
@@ -123,22 +122,22 @@ def records(
 
 
 def _text(record: Any, field: str) -> str:
-    """The text of a field of what was read from JSON."""
+    """Return the text of a field of a JSON object."""
     if not isinstance(record, dict):
-        raise _BrokenError("it is no JSON object")
+        raise _BrokenError("it is not a JSON object")
     text = _at(record, field)
     if text is None:
         raise _BrokenError(f"the field {field!r} is null")
     if not isinstance(text, str):
-        missing = f"is missing; there are {_listed(record)}" if text is _MISSING else "is no text"
+        missing = f"is missing; there are {_listed(record)}" if text is _MISSING else "is not text"
         raise _BrokenError(f"the field {field!r} {missing}")
     if not _is_valid(text):
-        raise _BrokenError("half of a surrogate pair is no character")
+        raise _BrokenError("it contains a lone surrogate")
     return text
 
 
 def _scalar(record: Any, field: str) -> Any:
-    """A field that is a text, a finite number or a truth value; None if it is not."""
+    """Return a field that is a string, a finite number or a boolean; None if it is not."""
     value = _at(record, field) if isinstance(record, dict) else None
     if isinstance(value, str):
         return value if _is_valid(value) else None
@@ -148,7 +147,7 @@ def _scalar(record: Any, field: str) -> Any:
 
 
 def _is_valid(text: str) -> bool:
-    """Whether a text holds no half of a surrogate pair, which JSON can name."""
+    """Return whether a text has no lone surrogate, which JSON can escape."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -160,7 +159,7 @@ _MISSING = object()
 
 
 def _at(record: dict[str, Any], field: str) -> Any:
-    """The value of a field, or _MISSING."""
+    """Return the value of a field, or _MISSING."""
     if field in record:
         return record[field]
     value: Any = record
@@ -172,6 +171,7 @@ def _at(record: dict[str, Any], field: str) -> Any:
 
 
 def _json_lines(blocks: Iterable[str]) -> Iterator[tuple[int, Any]]:
+    """Yield number and value of each line that is not blank."""
     for number, line in enumerate(lines(blocks), 1):
         if not (text := line.strip(MARK)).strip():
             continue
@@ -183,7 +183,7 @@ def _json_lines(blocks: Iterable[str]) -> Iterator[tuple[int, Any]]:
 
 
 def _elements(blocks: Iterable[str], name: str) -> Iterator[tuple[int, Any]]:
-    """The elements of a JSON array, of which one is in memory at a time."""
+    """Yield line number and value of each element of a JSON array, one at a time in memory."""
     text = _Json(blocks)
     text.peek()
     text.skip()  # the bracket
@@ -197,7 +197,7 @@ def _elements(blocks: Iterable[str], name: str) -> Iterator[tuple[int, Any]]:
             said = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
             raise TextError(
                 f"{name}: line {line}: the JSON array is broken in what begins here: {said}",
-                "mend it, or write one object a line (JSON Lines), where a broken one is skipped",
+                "fix it, or write one object per line (JSON Lines), where a broken one is skipped",
             ) from None
         if (mark := text.peek()) == ",":
             text.skip()
@@ -205,15 +205,15 @@ def _elements(blocks: Iterable[str], name: str) -> Iterator[tuple[int, Any]]:
         found = repr(mark) if mark else "its end"
         raise TextError(
             f"{name}: line {text.line}: the JSON array is broken: {found} follows an element",
-            "mend it, or write one object a line (JSON Lines), where a broken one is skipped",
+            "fix it, or write one object per line (JSON Lines), where a broken one is skipped",
         )
 
 
 class _Json:
-    """JSON in blocks, of which no more is in memory than is needed.
+    """A reader of JSON in blocks that keeps only the current value in memory.
 
     Attributes:
-        line: of the next character, from 1.
+        line: line number of the next character, from 1.
     """
 
     def __init__(self, blocks: Iterable[str]) -> None:
@@ -223,7 +223,7 @@ class _Json:
         self._place = 0
 
     def peek(self) -> str:
-        """The next character that is no white space; "" at the end."""
+        """Return the next character that is not white space; "" at the end."""
         while True:
             self._go(WHITE.match(self._text, self._place).end())  # type: ignore[union-attr]
             if self._place < len(self._text):
@@ -232,15 +232,15 @@ class _Json:
                 return ""
 
     def skip(self) -> None:
-        """Go on by one character."""
+        """Advance by one character."""
         self._go(self._place + 1)
 
     def value(self) -> Any:
-        """The value that begins here.
+        """Read the value that starts here.
 
         Raises:
-            ValueError: there is none, or it is longer than LONGEST.
-            RecursionError: it is nested too deeply.
+            ValueError: there is no valid value, or it is longer than LONGEST.
+            RecursionError: the value is nested too deeply.
         """
         while True:
             try:
@@ -249,7 +249,7 @@ class _Json:
                 if len(self._text) - self._place > LONGEST or not self._more():
                     raise
                 continue
-            # A number may go on in the next block.
+            # A number may continue in the next block.
             if stop < len(self._text) or not self._more():
                 self._go(stop)
                 return value
@@ -268,11 +268,11 @@ class _Json:
 def _table(
     blocks: Iterable[str], delimiter: str, name: str, layout: Layout
 ) -> Iterator[tuple[int, Any]]:
-    """The text and the id of each row, or what is wrong with it."""
+    """Yield the line number of each row with its text and id, or with what is wrong."""
     rows = _rows(lines(blocks), delimiter)
     number, first = next(rows, (1, []))
     if isinstance(first, _BrokenError):
-        raise TextError(f"{name}: line {number}: {first}", "mend the table's first row")
+        raise TextError(f"{name}: line {number}: {first}", "fix the table's first row")
     names = first if layout.header else [*map(str, range(1, len(first) + 1))]
     for wanted in filter(None, (layout.field, layout.id)):
         if wanted not in names:
@@ -287,14 +287,14 @@ def _table(
     for number, row in rows:
         if isinstance(row, _BrokenError):
             yield number, row
-        elif len(names) == 1:  # what parts no columns is text
+        elif len(names) == 1:  # with one column, the delimiter is text
             yield number, (delimiter.join(row), delimiter.join(row) if layout.id else None)
         elif any(row[len(names) :]):
             yield (
                 number,
                 _BrokenError(
                     f"the row has {len(row)} cells, the first one {len(names)}; "
-                    f"a cell that holds {delimiter!r} must be quoted"
+                    f"a cell that contains {delimiter!r} must be quoted"
                     if delimiter != "\t"
                     else f"the row has {len(row)} cells, the first one {len(names)}"
                 ),
@@ -306,13 +306,13 @@ def _table(
 
 
 def _rows(lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str] | _BrokenError]]:
-    """The cells of each row that is not empty, or what is wrong, and the line where it begins."""
+    """Yield the line number of each row that is not empty with its cells, or with what is wrong."""
     if delimiter == "\t":
         yield from ((number, line.split("\t")) for number, line in enumerate(lines, 1) if line)
         return
     csv.field_size_limit(LONGEST)
-    again: deque[str] = deque()  # lines that are to be read once more
-    row: list[str] = []  # the lines of the row
+    again: deque[str] = deque()  # lines to read again after a broken row
+    row: list[str] = []  # lines of the current row
 
     def read() -> Iterator[str]:
         while (line := again.popleft() if again else next(lines, None)) is not None:

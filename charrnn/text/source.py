@@ -1,4 +1,4 @@
-"""Where texts come from: files, folders and standard input, and how they are read."""
+"""Sources of text: files, folders and standard input, and how they are read."""
 
 import os
 import re
@@ -30,11 +30,11 @@ from charrnn.text.encodings import ERRORS, SUFFIXES, Note, decode, is_encoding, 
 from charrnn.text.normalisation import normalised, normalised_blocks
 from charrnn.text.records import Layout, Record, records
 
-GLOBS = ("*.txt", "*.md")  # what is read of a folder,
-RECORD_GLOBS = ("*.jsonl", "*.ndjson", "*.csv", "*.tsv")  # and with a field
-WAIT_SECONDS = 1.0  # after which a command says that it waits for its input
-KEPT_BLOCK = 1 << 20  # characters
-LONGEST_LINE = 1 << 22  # characters of a line that is looked at for itself; scoring it takes 340 MB
+GLOBS = ("*.txt", "*.md")  # files read from a folder
+RECORD_GLOBS = ("*.jsonl", "*.ndjson", "*.csv", "*.tsv")  # files of records read from a folder
+WAIT_SECONDS = 1.0  # seconds without input after which a command says that it waits (not tuned)
+KEPT_BLOCK = 1 << 20  # characters read from a temporary file at a time (not tuned)
+LONGEST_LINE = 1 << 22  # maximum characters of a line processed by itself; scoring it takes 340 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +43,20 @@ class Source:
 
     Attributes:
         paths: files and folders; "-" is standard input.
-        encoding: any that Python knows; None finds it out.
-        errors: what to do with wrong bytes: strict, replace or skip. Strict also stops at a record
-            that is broken or lacks the field; None stops at wrong bytes only.
-        glob: which files of folders are read; None stands for GLOBS or RECORD_GLOBS.
-        field: of records, whose text is read, see records.Layout; None reads files as they are.
-        kind: a key of KINDS: running text, an item in each line, or each file a document.
-        delimiter: between the cells of a table; None for what a file's name says.
-        header: whether a table's first row names its columns.
-        split_on: regular expression for the lines that part a file's documents, see
-            text.split_documents; None where each file is one.
-        normalise: whether the text is read in one form, see charrnn.text.normalisation.
+        encoding: name of an encoding in Python; None detects it.
+        errors: how to treat invalid bytes: strict, replace or skip. Strict also stops at a record
+            that is broken or lacks the field; None stops at invalid bytes only.
+        glob: pattern of the files to read in folders; None stands for GLOBS or RECORD_GLOBS.
+        field: field of the records to read, see records.Layout; None reads plain text.
+        kind: kind of corpus, a key of KINDS: running text, a line per item, or documents.
+        delimiter: delimiter of a table's cells; None for the one that the file's suffix implies.
+        header: whether the first row of a table names the columns.
+        split_on: regular expression that splits a file into documents, see
+            blocks.split_documents; None makes each file one document.
+        normalise: whether to normalise the text, see charrnn.text.normalisation.
 
     Raises:
-        UsageError: there is no such encoding, or a value makes no sense.
+        UsageError: the encoding is unknown, or a value is invalid.
     """
 
     paths: Sequence[str]
@@ -74,40 +74,40 @@ class Source:
         known = self.encoding is None or is_encoding(self.encoding)
         require(known, f"unknown encoding {self.encoding!r}; try utf-8, cp1252 or utf-16")
         known = self.errors is None or self.errors in ERRORS
-        require(known, f"--errors {self.errors!r} is none of {', '.join(ERRORS)}")
-        require(self.kind in KINDS, f"{self.kind!r} is none of {', '.join(KINDS)}")
+        require(known, f"--errors must be one of {', '.join(ERRORS)}, not {self.errors!r}")
+        require(self.kind in KINDS, f"kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
         require(self.glob != "", "--glob needs a pattern, for example '*.txt'")
         is_table = self.delimiter is not None or not self.header
         require(self.field is not None or not is_table, "--delimiter and --no-header need --field")
         parts = self.delimiter is None or (
             len(self.delimiter) == 1 and self.delimiter not in '"\n\r'
         )
-        require(parts, f"--delimiter {self.delimiter!r} is not one character, such as ; or \\t")
+        require(parts, f"--delimiter takes one character, such as ; or \\t, not {self.delimiter!r}")
         numbered = self.header or bool(re.fullmatch("[1-9][0-9]*", self.field or ""))
         of_files = self.kind == "documents" and self.field is None
         require(
             self.split_on is None or of_files, "--split-on is for documents, not lines or records"
         )
-        require(numbered, f"--field {self.field!r} is no column's number, as --no-header needs it")
+        require(numbered, f"with --no-header, --field must be a column number, not {self.field!r}")
 
         if self.split_on is not None:
             self._separator()
 
     def _separator(self) -> re.Pattern[str]:
-        """What parts documents; compiled anew each time, which `re` remembers."""
+        """Return the pattern that splits documents; `re` caches the compilation."""
         assert self.split_on is not None
         try:
             require(self.split_on != "", "--split-on is empty")
             return re.compile(self.split_on)
         except (re.error, OverflowError, RecursionError) as error:
             raise UsageError(
-                f"--split-on {self.split_on!r} is no regular expression: {error}",
+                f"--split-on {self.split_on!r} is not a regular expression: {error}",
                 r"write for example '^From ' or '^\s*$'",
             ) from None
 
     @property
     def name(self) -> str:
-        """What a run of the texts is called: the first one's name without folder and endings."""
+        """Name for a run on these texts: that of the first one without folder and suffixes."""
         first = self.paths[0]
         if first == "-":
             return "stdin"
@@ -135,42 +135,46 @@ class Source:
 
     @property
     def lasts(self) -> bool:
-        """Whether the texts can be read again: none is standard input, a pipe or a device."""
+        """Whether the texts can be read repeatedly: none is standard input, a pipe or a device."""
         return all(path != "-" and not comes_once(path) for path in self.paths)
 
     def absolute(self) -> Self:
-        """The same texts, whatever the current folder."""
+        """Return this source with absolute paths."""
         paths = [path if path == "-" else os.path.abspath(path) for path in self.paths]
         return replace(self, paths=paths)
 
     def read(self, note: Note = unnoted) -> str:
-        """The text of all files, as `stream` gives it, in one piece."""
+        """Return the text of all files, as `stream` yields it."""
         return "".join(self.stream(note))
 
     def stream(self, note: Note = unnoted) -> Iterator[str]:
-        """The text of all files, one after the other, in blocks of about a million characters.
+        """Yield the text of all files, in order, in blocks of about a million characters.
 
-        Of running text, files are parted by a line break and records by an empty line. Of lines,
-        each ends with a line break, white space around them and empty ones are left out, and a
-        record is one line. Of documents, each file or record ends with END.
+        In running text, files are separated by a line break and records by an empty line. Lines
+        are stripped, empty ones are dropped, and a record becomes one line. Documents each end with
+        END.
 
         Args:
-            note: told in a line what had to be guessed.
+            note: called with a line about each guess.
 
         Raises:
             TextError: a file cannot be read, is damaged, binary or not in its encoding, a record
-                is broken, or a folder holds nothing to read.
+                is broken, or a folder has nothing to read.
         """
         return gathered(chain.from_iterable(self.parts(note)))
 
     @contextmanager
     def kept(self, note: Note = unnoted) -> Iterator[Blocks]:
-        """The blocks of `stream`, to be read as often as they are wanted.
+        """Yield the blocks of `stream` in a form that can be read repeatedly.
 
-        What comes once, such as standard input, is kept in a temporary file meanwhile.
+        Input that can be read only once, such as standard input, is kept in a temporary file.
+
+        Args:
+            note: as in `stream`.
 
         Raises:
-            TextError: the temporary file cannot be written; the rest as `stream`, when it is read.
+            TextError: as `stream`, also while the blocks are read; or the temporary file cannot be
+                written.
         """
         stream = partial(self.stream, cache(note))
         if self.lasts:
@@ -191,7 +195,7 @@ class Source:
             yield Blocks(again)
 
     def parts(self, note: Note = unnoted) -> Iterator[Iterator[str]]:
-        """The blocks of what stands for itself: of each document, or else of all; see `stream`."""
+        """Yield the blocks of each document, or else of the whole text; see `stream`."""
         found = self._found(note)
         match self.kind:
             case "lines":
@@ -220,24 +224,24 @@ class Source:
                     yield kept + "\n"
 
     def lines(self, note: Note = unnoted) -> Iterator[tuple[int, str]]:
-        """The lines of the text and their numbers from 1, without line ends, as they are read.
+        """Yield the lines of the text without line ends, with their numbers from 1.
 
         Raises:
-            TextError: a line is longer than LONGEST_LINE; the rest as `stream`.
+            TextError: as `stream`; or a line is longer than LONGEST_LINE.
         """
-        # Numbers are those of the lines in the file, before other line ends count as such.
+        # Lines are numbered as in the file, before normalisation adds line ends.
         blocks = chain.from_iterable(replace(self, normalise=False).parts(note))
         name = ", ".join(map(_called, self.paths))
         read = normalised if self.normalise else str
         return enumerate(map(read, lines(bounded_lines(blocks, LONGEST_LINE, name))), 1)
 
     def records(self, note: Note = unnoted, id: str | None = None) -> Iterator[tuple[str, Record]]:
-        """The records of all files, each after the path of its file.
+        """Yield the records of all files, each with the path of its file.
 
-        Those that are broken or lack the field are left out, unless `errors` is strict.
+        Records that are broken or lack the field are skipped, unless `errors` is strict.
 
         Args:
-            note: told in a line how many were left out, and why the first one was.
+            note: called with the number of records skipped and the reason for the first.
             id: field that identifies a record, see records.Layout.
 
         Raises:
@@ -267,7 +271,7 @@ class Source:
             note(f"{skipped:,} of {count:,} records are skipped; the first one: {first}")
 
     def files(self) -> Iterator[str]:
-        """The files that are read, those of a folder in order of their names."""
+        """Yield the files to read, those of a folder ordered by path."""
         for path in self.paths:
             if path != "-" and os.path.isdir(path):
                 yield from self._within(path)
@@ -275,14 +279,15 @@ class Source:
                 yield path
 
     def by_file(self) -> Iterator[tuple[str, Self]]:
-        """Each file, and it alone as a source."""
+        """Yield each file with a source of that file alone."""
         return ((path, replace(self, paths=[path])) for path in self.files())
 
     def _within(self, folder: str) -> list[str]:
-        """The files of a folder and of those below.
+        """Return the files in a folder and its subfolders.
 
-        Left out are links to folders, which may loop, and run folders: a model must not learn what
-        another one wrote. Of a run folder that was named itself, the user's own files are read.
+        Links to folders are skipped, since they may form a loop, and so are run folders: a model
+        must not learn what another one wrote. In a run folder that the user named, only charrnn's
+        own files are skipped.
         """
         globs = [self.glob] if self.glob else RECORD_GLOBS if self.field else GLOBS
         found = []
@@ -301,12 +306,12 @@ class Source:
                     found.append(path)
         if not found:
             raise TextError(
-                f"{folder} holds no {' or '.join(globs)}", "say what to read with --glob '*.*'"
+                f"{folder} holds no {' or '.join(globs)}", "choose the files with --glob '*.*'"
             )
         return sorted(found, key=lambda path: PurePath(path).parts)
 
     def _found(self, note: Note) -> Iterator[Iterator[str]]:
-        """The blocks of each file or record."""
+        """Yield the blocks of each file or record."""
         if self.field is None:
             for path in self.files():
                 blocks = self._blocks(path, note)
@@ -326,7 +331,7 @@ class Source:
         stream = sys.stdin if path == "-" else None
         try:
             with ExitStack() as stack:
-                # (Opening a named pipe waits too.)
+                # Opening a named pipe blocks too.
                 with waiting(name, note, stream) if stream or comes_once(path) else nullcontext():
                     file = stream.buffer if stream else stack.enter_context(open(path, "rb"))
                     blocks = decode(file, name, self.encoding, self.errors or "strict", note)
@@ -339,13 +344,13 @@ class Source:
 
 
 def unpacked_name(path: str) -> str:
-    """A path without the ending that says that the file is compressed."""
+    """Return a path without the suffix of a compressed file."""
     root, ending = os.path.splitext(path)
     return root if ending.lower() in SUFFIXES else path
 
 
 def one_line(text: str) -> str:
-    """Return a record's text as a line: line breaks become spaces."""
+    """Return a text with its line breaks replaced by spaces."""
     return " ".join(text.split("\n"))
 
 
@@ -364,12 +369,12 @@ def _unreadable(error: OSError) -> None:
 
 @contextmanager
 def waiting(name: str, note: Callable[[str], None], stream: TextIO | None = None) -> Iterator[None]:
-    """Say that something is waited for: from a terminal at once, else after WAIT_SECONDS.
+    """Tell the user that the block waits for input: at once on a terminal, else after WAIT_SECONDS.
 
     Args:
-        name: what is waited for.
-        note: says it.
-        stream: where it comes from, if that is open already.
+        name: what the block waits for.
+        note: called with the message.
+        stream: stream that the input comes from, if it is open already.
     """
     from threading import Timer
 
@@ -377,7 +382,7 @@ def waiting(name: str, note: Callable[[str], None], stream: TextIO | None = None
     end = f"; {'Ctrl-Z and Enter' if os.name == 'nt' else 'Ctrl-D'} ends it" if typed else ""
     said = f"waiting for {name}{end}"
     timer = Timer(WAIT_SECONDS, note, [said])
-    timer.daemon = True  # a command that ends does not wait for it
+    timer.daemon = True  # does not keep the process alive
     if typed:
         note(said)
     else:

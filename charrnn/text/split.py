@@ -1,4 +1,4 @@
-"""A text's two parts, to train on and held out: each can be read as often as it is wanted."""
+"""The split of a text into a training part and a held-out part."""
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,24 +11,26 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.arrays import Mask
 from charrnn.text.blocks import KINDS, Blocks, chunks, told
 from charrnn.text.encodings import Note, unnoted
 
-BUCKETS = 1 << 20  # of items, by their hash; those in one are copies, or as good as drawn together
-HEAD = 1 << 16  # characters by which an item is told from others
+BUCKETS = 1 << 20  # buckets of items by hash; the items of a bucket stay together (not tuned)
+HEAD = 1 << 16  # characters at the start of an item that its hash depends on (not tuned)
 
 Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Some characters of a text, in blocks.
+    """A range of characters of a text, in blocks; it can be iterated over repeatedly.
 
     Attributes:
-        blocks: the whole text, which comes again at each iteration.
-        start, stop: the first character, and the one behind the last.
-        all: whether the blocks hold this part alone. What a text has grown by since then is read
-            too, so that it is noticed.
+        blocks: the text, which can be iterated over repeatedly.
+        start: index of the first character.
+        stop: index after the last character.
+        all: whether the blocks contain this part alone. Text that was added since then is yielded
+            too, so that the change is noticed.
     """
 
     blocks: Iterable[str]
@@ -50,11 +52,11 @@ class Part:
             place += len(block)
 
     def beginning(self, size: int) -> str:
-        """At most `size` characters."""
+        """Return the first `size` characters, or all."""
         return "".join(Part(self.blocks, self.start, min(self.stop, self.start + size)))
 
     def sample(self, size: int) -> str:
-        """All of it; of what is longer than `size`, pieces evenly spread, about as much in all."""
+        """Return the whole part, or about `size` characters of it in evenly spread chunks."""
         pieces = chunks(self)
         if len(self) > size:
             share = size / len(self)
@@ -65,10 +67,10 @@ class Part:
 
 
 class Fingerprint:
-    """Tells whether a text has changed: SHA-256 of its UTF-8 bytes, and how long it is.
+    """Fingerprint of a text: the SHA-256 of its UTF-8 bytes, as str().
 
     Attributes:
-        characters: that went by.
+        characters: characters of the text so far.
     """
 
     def __init__(self) -> None:
@@ -76,7 +78,7 @@ class Fingerprint:
         self._digest = hashlib.sha256()
 
     def follow(self, blocks: Iterable[str]) -> Iterator[str]:
-        """The same blocks, taken note of as they go by."""
+        """Yield blocks unchanged and add them to the fingerprint."""
         for block in blocks:
             self.characters += len(block)
             self._digest.update(block.encode("utf-8", "surrogatepass"))
@@ -88,14 +90,15 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The part to train on and the held-out part.
+    """A text's training part and held-out part.
 
     Attributes:
-        train, val: them.
-        kind: of the text, a key of KINDS.
-        characters: of the whole text.
-        fingerprint: of the whole text, in hexadecimal.
-        seed: by which items were drawn, 0 of running text.
+        train: the training part.
+        val: the held-out part.
+        kind: kind of corpus, a key of KINDS.
+        characters: characters of the whole text.
+        fingerprint: fingerprint of the whole text, in hexadecimal.
+        seed: seed of the choice of held-out items; 0 for running text.
     """
 
     train: Part
@@ -116,15 +119,16 @@ class Parts:
     ) -> Self:
         """Split a text.
 
-        Of running text the last `val` of the characters are held out. Of items it is about as
-        much in whole ones, drawn at random; copies of an item stay together, so that none is in
-        both parts. At least one is held out, if there are different ones and `val` is above 0.
+        The end of a running text is held out. Of lines and documents whole items are held out, at
+        random; copies of an item stay together, so that none is in both parts. At least one is held
+        out if there are different ones and `val` is above 0.
 
         Args:
-            blocks: of the text, which come again at each iteration.
-            kind: a key of KINDS; items end as it says.
-            seed: of the drawing.
-            note: told how far a long text is read.
+            blocks: the text, which can be iterated over repeatedly.
+            val: share of the characters to hold out.
+            kind: kind of corpus, a key of KINDS.
+            seed: seed of the choice of held-out items.
+            note: called with the progress on a long text.
         """
         fingerprint = Fingerprint()
         read = fingerprint.follow(told(blocks, note, "reading"))
@@ -132,7 +136,7 @@ class Parts:
             sizes = np.zeros(BUCKETS, np.int64)  # characters
             for buckets, texts in _items(read, boundary):
                 np.add.at(sizes, buckets, [*map(len, texts)])
-            held = _drawn(sizes, val, seed)
+            held = _sampled(sizes, val, seed)
             train, held_out = (
                 Part(
                     Blocks(partial(_chosen, blocks, boundary, some)),
@@ -151,12 +155,12 @@ class Parts:
 
     @property
     def key(self) -> list[int | str]:
-        """What tells these parts from all others."""
+        """Values that identify this split."""
         return [self.fingerprint, self.kind, self.seed, len(self.train)]
 
 
-def _drawn(sizes: Counts, val: float, seed: int) -> NDArray[np.bool_]:
-    """Which buckets are held out, by the characters in each."""
+def _sampled(sizes: Counts, val: float, seed: int) -> Mask:
+    """Choose the buckets to hold out, given the characters in each; return a mask of them."""
     held = np.zeros(len(sizes), bool)
     room = val * float(sizes.sum())
     order = np.random.default_rng(seed).permutation(np.flatnonzero(sizes))
@@ -170,12 +174,11 @@ def _drawn(sizes: Counts, val: float, seed: int) -> NDArray[np.bool_]:
 
 
 def _items(blocks: Iterable[str], boundary: str) -> Iterator[tuple[Counts, list[str]]]:
-    """The items in each block, whole or in pieces, and before them the bucket of each.
+    """Yield the items of each block, with the bucket of each; a long item comes in parts.
 
-    The bucket follows from an item's first HEAD characters, so that no long one need be at hand
-    as a whole.
+    The bucket depends on an item's first HEAD characters alone, so that memory is bounded.
     """
-    begun: int | None = None  # the bucket of an item that goes on
+    begun: int | None = None  # bucket of an item that continues in the next block
     rest = ""
     for block in blocks:
         *ended, rest = (rest + block).split(boundary)
@@ -198,8 +201,8 @@ def _buckets(items: Sequence[str]) -> Counts:
     return np.fromiter(map(crc32, encoded), np.int64, len(heads)) % BUCKETS
 
 
-def _chosen(blocks: Iterable[str], boundary: str, chosen: NDArray[np.bool_]) -> Iterator[str]:
-    """The items of some buckets, in blocks."""
+def _chosen(blocks: Iterable[str], boundary: str, chosen: Mask) -> Iterator[str]:
+    """Yield the items of the chosen buckets, in blocks."""
     for buckets, texts in _items(blocks, boundary):
         if text := "".join(compress(texts, chosen[buckets].tolist())):
             yield text

@@ -1,4 +1,4 @@
-"""Text to token ids and back, exactly. To add a level: a class and a row in TOKENIZERS."""
+"""Lossless tokenizers. To add a level: a class and an entry in TOKENIZERS."""
 
 from typing import Any
 
@@ -23,6 +23,7 @@ __all__ = [
     "is_half",
 ]
 
+# Tokenizer classes by level.
 TOKENIZERS: dict[str, type[Tokenizer]] = {
     tokenizer.level: tokenizer
     for tokenizer in (CharTokenizer, WordTokenizer, BpeTokenizer, ByteTokenizer)
@@ -30,10 +31,10 @@ TOKENIZERS: dict[str, type[Tokenizer]] = {
 
 
 def from_json(data: Any) -> Tokenizer:
-    """The tokenizer that `Tokenizer.to_json` describes.
+    """Return the tokenizer that `Tokenizer.to_json` describes.
 
     Raises:
-        ValueError: `data` describes no tokenizer.
+        ValueError: `data` does not describe a tokenizer.
     """
     if not isinstance(data, dict) or data.get("level") not in [*TOKENIZERS]:
         raise ValueError("it has no known level")

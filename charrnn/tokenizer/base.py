@@ -1,11 +1,10 @@
-"""What every tokenizer does, and how a character outside the vocabulary is written.
+"""The tokenizer interface, and how characters outside the vocabulary are handled.
 
-A vocabulary of V tokens has the ids 0 to V-1; the last stands for any character
-that is not in it (bytes have it, but never need it). `encode` writes such a character
-as an id of V or more, V plus its code point, so that `decode` gives it back; the network
-is shown `known(ids)`, where they are all V-1. A score charges ESCAPE_NATS for saying
-which one it was. (To spell it by bytes instead would cost more: the network, which never
-saw one in training, finds each of two to four unlikely.)
+A vocabulary of V tokens has the ids 0 to V-1; the last is the unknown token (unused by bytes). A
+character outside the vocabulary is encoded as an escape, the id V plus its code point, so that
+`decode` restores it. The network sees `known(ids)`, where every escape is V-1, and a score charges
+ESCAPE_NATS for the choice of the character. Spelling it in bytes would cost more: the network never
+saw byte tokens in training and finds each of two to four unlikely.
 """
 
 import math
@@ -17,18 +16,18 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Array, Ids
+from charrnn.arrays import Array, Ids, Mask
 from charrnn.text.blocks import chunks, code_points
 
-CODE_POINTS = 0x110000
-ESCAPE_NATS = math.log(CODE_POINTS)  # any code point, all alike
-MAX_CHARACTERS = 8192  # the commonest are tokens; what a larger script has beyond is escaped
-LONGEST_TOKEN = 1000  # characters; the longest pieces that tokens are made of have fewer
-UNKNOWN = "\x00unknown"  # no level joins NUL with letters, so no text contains this token
+CODE_POINTS = 0x110000  # number of code points in Unicode
+ESCAPE_NATS = math.log(CODE_POINTS)  # cost of an escape: a uniform choice of a code point
+MAX_CHARACTERS = 8192  # maximum characters in a vocabulary; rarer ones are escaped (not tuned)
+LONGEST_TOKEN = 1000  # maximum characters of a token read from a file; pieces are shorter
+UNKNOWN = "\x00unknown"  # the unknown token; no level joins NUL with letters, so no text has it
 
 
 def common_characters(text: str, vocab_size: int | None = None) -> list[str]:
-    """The commonest characters of a text that a vocabulary has room for, by code point."""
+    """Return the most frequent characters of a text that fit a vocabulary, by code point."""
     room = MAX_CHARACTERS if vocab_size is None else min(MAX_CHARACTERS, vocab_size - 1)
     counts: Counter[int] = Counter()
     for chunk in chunks([text], 1 << 20):
@@ -38,7 +37,7 @@ def common_characters(text: str, vocab_size: int | None = None) -> list[str]:
 
 
 def is_half(character: str) -> bool:
-    """Whether it is no character but a byte of a longer one."""
+    """Return whether this is one byte of a longer character (PEP 383)."""
     return "\udc80" <= character <= "\udcff"
 
 
@@ -46,38 +45,46 @@ class Joints(NamedTuple):
     """Where tokens join to one word.
 
     Attributes:
-        open: tokens after which a word may go on, bool [V];
-        goes_on: tokens with which it then does, bool [V];
-        parts: tokens that are no words of the vocabulary, but parts of other words, bool [V].
+        open: whether a word may continue after a token, bool [V].
+        goes_on: whether a token may continue a word, bool [V].
+        parts: whether a token is not a word but a part of words, bool [V].
     """
 
-    open: NDArray[np.bool_]
-    goes_on: NDArray[np.bool_]
-    parts: NDArray[np.bool_]
+    open: Mask
+    goes_on: Mask
+    parts: Mask
 
 
 class Tokenizer(ABC):
-    """Text to ids and back, so that decode(encode(text)) == text for every text.
+    """A tokenizer, such that decode(encode(text)) == text for every text.
 
     Args:
-        tokens: what each id stands for, without the one for unseen characters. A token that is
-            a byte of a longer character is written as Python writes it, a lone surrogate from
-            U+DC80 to U+DCFF (PEP 383).
+        tokens: the text of each id, without the unknown token. One byte of a longer character is
+            a lone surrogate from U+DC80 to U+DCFF (PEP 383).
+
+    Attributes:
+        level: name of the level, a key of TOKENIZERS.
+        whole_words: whether a word of the vocabulary is always one token.
+        transitions: an automaton of the valid token sequences, int8 [S, V]: the state after each
+            token in each state, -1 if the token is invalid there. It starts in state 0. None if
+            every sequence is valid.
+        joints: where tokens join to one word; None unless a token is a whole word as a rule.
+        tokens: the text of each id, the unknown token last.
+        vocab_size: number of tokens, V.
+        unknown_id: id of the unknown token, V-1.
     """
 
     level: ClassVar[str]
-    whole_words: ClassVar[bool] = False  # whether a word of the vocabulary is always one token
-    # Where not every token may follow any other: the state after a token in each state, the first
-    # one being 0, and -1 if it may not come there, [S, V].
+    whole_words: ClassVar[bool] = False
     transitions: NDArray[np.int8] | None = None
-    joints: Joints | None = None  # of words, where tokens are whole ones but for rare words
+    joints: Joints | None = None
 
     def __init__(self, tokens: Sequence[str]) -> None:
         self.tokens = [*tokens, UNKNOWN]
         self.vocab_size = len(self.tokens)
         self.unknown_id = self.vocab_size - 1
         single = [(ord(token), i) for i, token in enumerate(tokens) if len(token) == 1]
-        # Indexed by code point: the character's id, or its escape.
+        # Id or escape of each code point.
         self._character_ids = np.arange(
             self.vocab_size, self.vocab_size + CODE_POINTS, dtype=np.int32
         )
@@ -88,10 +95,11 @@ class Tokenizer(ABC):
     @classmethod
     @abstractmethod
     def train(cls, text: str, vocab_size: int | None = None) -> Self:
-        """Build the vocabulary of a text, which must be the training part alone.
+        """Build the vocabulary of a text.
 
         Args:
-            vocab_size: V at the most, the commonest first; by default what suits the level.
+            text: the training part.
+            vocab_size: maximum V; the most frequent tokens are kept. None chooses by level.
 
         Raises:
             TextError: the text is not valid Unicode.
@@ -99,66 +107,73 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def encode(self, text: str) -> Ids:
-        """Token ids, int32 [N]; escapes are `vocab_size` plus the code point.
+        """Return token ids and escapes, int32 [N].
 
         Raises:
             TextError: the text is not valid Unicode.
         """
 
     def unfinished(self, text: str) -> str:
-        """The end of the text whose tokens may still change as more is typed."""
+        """Return the end of a text whose tokens may change when more is typed."""
+        del text  # a character never changes
         return ""
 
     def extended(self, text: str) -> Self:
-        """This vocabulary, its ids unchanged, and after it what `train` finds in a text."""
+        """Return this vocabulary, ids unchanged, followed by the new tokens of another text."""
         known = set(self.tokens)
         added = [token for token in self.train(text).tokens if token not in known]
         return type(self)([*self.tokens[:-1], *added])
 
     def spell(self, text: str) -> Ids:
-        """One id for each character, int32 [len(text)], escapes included."""
+        """Return one id or escape for each character, int32 [len(text)]."""
         return self._character_ids.take(code_points(text))
 
     def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of token ids and escapes."""
         return "".join(map(self.decoder(), ids))
 
     def decoder(self) -> Callable[[int], str]:
-        """Gives the text that each id completes, one after the other; half a character is none."""
+        """Return a function that maps ids, in order, to the text each completes; "" within one."""
         return lambda i: self.tokens[i] if i < self.vocab_size else chr(i - self.vocab_size)
 
     def spelled(self, text: str) -> str:
-        """The text as `tokens` are written, so that it is some of them joined."""
+        """Return a text in the spelling of `tokens`, as a concatenation of some of them."""
         return text
 
     def read(self, spelled: str) -> str:
-        """The text that was spelled; what is half a character stays as it is."""
+        """Return the text of a spelling; incomplete characters stay as they are."""
         return spelled
 
     def known(self, ids: Ids) -> Ids:
-        """The ids as the network knows them: every escape is the last id of the vocabulary."""
+        """Return ids as the network sees them, with the unknown token for each escape."""
         known: Ids = np.minimum(ids, self.unknown_id)
         return known
 
     def unseen(self, text: str) -> list[str]:
-        """The characters of a text that the vocabulary lacks, each once, in order."""
+        """Return the distinct characters of a text outside the vocabulary, in order."""
         escapes = dict.fromkeys(i for i in self.spell(text).tolist() if i >= self.vocab_size)
         return [chr(i - self.vocab_size) for i in escapes]
 
     def to_json(self) -> dict[str, Any]:
+        """Return the tokenizer as JSON values."""
         return {"level": self.level, "tokens": self.tokens[:-1]}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """What `to_json` gave.
+        """Return the tokenizer that `to_json` describes.
 
         Raises:
-            ValueError: it is no vocabulary of this level.
+            ValueError: `data` is not a vocabulary of this level.
         """
         return cls(checked_tokens(data))
 
 
 def checked_tokens(data: dict[str, Any]) -> list[str]:
-    """The tokens in JSON, checked."""
+    """Return the tokens in JSON values.
+
+    Raises:
+        ValueError: they are invalid.
+    """
     tokens = data.get("tokens")
     if not isinstance(tokens, list) or not all(isinstance(t, str) and t for t in tokens):
         raise ValueError("its tokens are not strings")
@@ -174,12 +189,15 @@ def checked_tokens(data: dict[str, Any]) -> list[str]:
 
 
 def spread(nats: Array, lengths: Sequence[int]) -> Array:
-    """The surprise of each character, float32 [sum(lengths)], from that of tokens.
+    """Spread the surprisal of each token evenly over its characters.
 
     Args:
-        nats: of each token, float32 [N].
-        lengths: characters that each token completes. Its surprise is spread evenly over them;
-            that of one which completes none goes to the next.
+        nats: surprisal of each token (nats), float32 [N].
+        lengths: characters that each token completes. The surprisal of a token that completes
+            none is added to the next.
+
+    Returns:
+        The surprisal of each character (nats), float32 [sum(lengths)].
     """
     complete = np.flatnonzero(lengths)
     if not len(complete):

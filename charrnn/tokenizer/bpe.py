@@ -1,4 +1,4 @@
-"""Tokens that are frequent parts of words."""
+"""Tokens that are subwords."""
 
 import json
 import math
@@ -9,17 +9,19 @@ from charrnn.arrays import Ids
 from charrnn.tokenizer.base import UNKNOWN, checked_tokens, common_characters
 from charrnn.tokenizer.pretokenizer import RARE, PieceTokenizer, learn, tokens_by_id
 
-MAX_BPE = 16_384  # with the characters; the square root of the text's length is less as a rule
+MAX_BPE = 16_384  # maximum default vocabulary, characters included (not tuned)
 
 
 class BpeTokenizer(PieceTokenizer):
-    """A token is a frequent part of a piece: byte pair encoding, over characters.
+    """A token is a frequent part of a piece, by byte pair encoding over characters.
 
-    Sennrich et al. 2016, arXiv:1508.07909. A piece starts as single characters; then the pairs
-    in `merges` are joined, the earliest first.
+    Sennrich et al. 2016, arXiv:1508.07909. A piece starts as single characters; then pairs are
+    merged in the order of `merges`. By default the vocabulary has the characters and as many
+    merges as the square root of the text's length (not tuned).
 
     Args:
-        merges: pairs of tokens that make a token, in the order in which they were found.
+        tokens: the text of each id, without the unknown token.
+        merges: pairs of tokens that merge to a token, in the order in which they were found.
     """
 
     level = "bpe"
@@ -30,6 +32,7 @@ class BpeTokenizer(PieceTokenizer):
 
     @classmethod
     def train(cls, text: str, vocab_size: int | None = None) -> Self:
+        """Build the vocabulary of a text; see Tokenizer.train."""
         from tokenizers import models, trainers
 
         characters = common_characters(text, vocab_size)
@@ -47,16 +50,18 @@ class BpeTokenizer(PieceTokenizer):
         return cls(tokens_by_id(learner), [(left, right) for left, right in merges])
 
     def extended(self, text: str) -> Self:
-        """This vocabulary and, after it, a text's new characters: the merges stay as they are."""
+        """Return this vocabulary followed by the new characters of a text, with the same merges."""
         known = set(self.tokens)
         added = [character for character in common_characters(text) if character not in known]
         return type(self)([*self.tokens[:-1], *added], self._merges)
 
     def to_json(self) -> dict[str, Any]:
+        """Return the tokenizer as JSON values."""
         return super().to_json() | {"merges": self._merges}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
+        """Return the tokenizer that `to_json` describes; see Tokenizer.from_json."""
         tokens, merges = checked_tokens(data), data.get("merges")
         if not isinstance(merges, list) or not all(
             isinstance(pair, list) and len(pair) == 2 and all(isinstance(t, str) for t in pair)
@@ -64,7 +69,7 @@ class BpeTokenizer(PieceTokenizer):
         ):
             raise ValueError("its merges are not pairs of tokens")
         if len(merges) > 2 * len(tokens):
-            raise ValueError("it has more merges than tokens that they could make")
+            raise ValueError("it has more merges than its tokens allow")
         if not {*tokens}.issuperset(
             t for left, right in merges for t in (left, right, left + right)
         ):
@@ -77,7 +82,7 @@ class BpeTokenizer(PieceTokenizer):
         return models.BPE(ids, self._merges, unk_token=UNKNOWN)
 
     def _escape(self, ids: Ids, text: str) -> Ids:
-        """The library writes one unknown token for each unseen character."""
+        """Replace the unknown tokens, one for each character outside the vocabulary."""
         spelled = self.spell(text)
         ids[ids == self.unknown_id] = spelled[spelled >= self.vocab_size]
         return ids

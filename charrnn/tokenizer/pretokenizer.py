@@ -1,4 +1,4 @@
-"""How text is cut into words and what is between them, before those are cut into tokens."""
+"""The pretokenizer, which splits text into words and what is between them."""
 
 import threading
 from abc import abstractmethod
@@ -15,26 +15,29 @@ from charrnn.tokenizer.base import Tokenizer
 if TYPE_CHECKING:
     import tokenizers
 
-RARE = 2  # words and merges that occur fewer times are no tokens
-# Patterns of the tokenizers library: scripts that put no space between words; and what other
-# words are made of, letters, digits, marks and what joins letters without a width.
+RARE = 2  # least occurrences of a word or merge that becomes a token (not tuned)
+# Pattern of the tokenizers library for a character of a script without spaces.
 UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+# Pattern for a letter, digit, combining mark or zero-width joiner of other scripts.
 LETTER = rf"(?:(?!_|{UNSPACED})[\w\x{{200C}}\x{{200D}}])"
-CHUNKS = 64  # encoded at once, so that all cores have some
-INTERRUPTED_WITHIN = 0.1  # seconds
+CHUNKS = 64  # chunks of text encoded in a batch, enough to occupy all cores (not tuned)
+INTERRUPTED_WITHIN = 0.1  # seconds between checks for Ctrl-C (not tuned)
 
 
 def tokens_by_id(library: "tokenizers.Tokenizer") -> list[str]:
-    """The library's tokens, by their ids."""
+    """Return the tokens of the library's tokenizer in the order of their ids."""
     ids = library.get_vocab()
     return sorted(ids, key=ids.__getitem__)
 
 
 def learn(learner: "tokenizers.Tokenizer", text: str, trainer: Any) -> None:
-    """Train the library's tokenizer on a text; KeyboardInterrupt may be raised meanwhile.
+    """Train the library's tokenizer on a text.
 
-    The library works in a thread of its own, since it returns to Python only when it is done, and
-    Python answers signals in the main thread alone.
+    The library blocks until it is done, while Python handles signals in the main thread only, so it
+    works in a thread of its own.
+
+    Raises:
+        KeyboardInterrupt: the user pressed Ctrl-C.
     """
     failed: list[BaseException] = []
 
@@ -53,22 +56,22 @@ def learn(learner: "tokenizers.Tokenizer", text: str, trainer: Any) -> None:
 
 
 class PieceTokenizer(Tokenizer):
-    """Cuts text into pieces and each piece into tokens, by the tokenizers library.
+    """Splits text into pieces and each piece into tokens, with the tokenizers library.
 
     A piece is a word with the space before it, a run of punctuation, white space, or END.
 
     Attributes:
-        encoder: that library's tokenizer, with ids as here, but no escapes.
+        encoder: the library's tokenizer, with the same ids but without escapes.
     """
 
-    # Bounded repeats, because fitting the longest token is quadratic in a piece's length.
+    # Repeats are bounded: finding the longest token is quadratic in the length of a piece.
     PIECE = (
         rf" ?{UNSPACED}{{1,40}}"
         rf"| ?{LETTER}{{1,40}}(?:['’-]{LETTER}{{1,40}}){{0,3}}"
         rf"| ?(?:[^\w\s{END}]|_){{1,16}}"
         rf"|{END}"
         r"|\n{1,16}"
-        r"|[^\S\n]{1,64}(?!\S)"  # indentation, but for the last space, which joins the word
+        r"|[^\S\n]{1,64}(?!\S)"  # indentation, except the last space, which belongs to the word
         r"|[^\S\n]"
     )
 
@@ -78,8 +81,8 @@ class PieceTokenizer(Tokenizer):
 
     @classmethod
     def _cutting(cls, model: Any) -> "tokenizers.Tokenizer":
-        """The library's tokenizer of such pieces."""
-        # Here, not above: a character model starts faster without this library.
+        """Return the library's tokenizer of such pieces."""
+        # Imported here: a character model starts faster without this library.
         from tokenizers import Regex, Tokenizer, pre_tokenizers
 
         library = Tokenizer(model)
@@ -88,18 +91,19 @@ class PieceTokenizer(Tokenizer):
 
     @abstractmethod
     def _model(self, ids: dict[str, int]) -> Any:
-        """The library's model that cuts pieces into tokens."""
+        """Return the library's model, which splits pieces into tokens."""
 
     @abstractmethod
     def _escape(self, ids: Ids, text: str) -> Ids:
-        """The ids of a text in which the library wrote the unknown token for what it lacks."""
+        """Return the ids of a text with escapes in place of the library's unknown tokens."""
 
     def encode(self, text: str) -> Ids:
-        code_points(text)  # refuses lone surrogates, which the library would trip over
+        """Return token ids and escapes; see Tokenizer.encode."""
+        code_points(text)  # refuses lone surrogates, on which the library fails
         parts = [np.zeros(0, np.int32)]
         rest = chunks([text])
         while batch := [*islice(rest, CHUNKS)]:
-            # (A batch wakes all cores, which a word as it is typed is not worth.)
+            # A batch starts all cores, too much for a word as it is typed.
             alone = len(batch) == 1
             encoder = self.encoder
             encodings = [encoder.encode(batch[0])] if alone else encoder.encode_batch_fast(batch)
@@ -110,6 +114,7 @@ class PieceTokenizer(Tokenizer):
         return np.concatenate(parts)
 
     def unfinished(self, text: str) -> str:
+        """Return the last piece, which may change when more is typed."""
         code_points(text[-256:])  # as in encode
         pieces = self.encoder.pre_tokenizer.pre_tokenize_str(text[-256:])
         return str(pieces[-1][0]) if pieces else ""

@@ -15,16 +15,16 @@ from charrnn.tokenizer.pretokenizer import RARE, UNSPACED, PieceTokenizer, learn
 if TYPE_CHECKING:
     import tokenizers
 
-MAX_WORDS = 20_000  # with the characters
-MAX_UNSPACED = 12  # characters in a word of a script without spaces
+MAX_WORDS = 20_000  # default vocabulary size, characters included (not tuned)
+MAX_UNSPACED = 12  # maximum characters of a word in a script without spaces (not tuned)
 
 
 class WordTokenizer(PieceTokenizer):
     """A token is a piece: a word with the space before it, punctuation, or white space.
 
-    A word outside the vocabulary is spelled from the longest tokens that fit, in
-    the end from single characters. So is a line of a script that puts no space between
-    words; what counts as its words is what byte pair encoding joins.
+    A word outside the vocabulary is spelled with the longest tokens that match, down to single
+    characters. So is a line of a script without spaces, whose words are the merges of byte pair
+    encoding.
     """
 
     level = "word"
@@ -32,6 +32,7 @@ class WordTokenizer(PieceTokenizer):
 
     @classmethod
     def train(cls, text: str, vocab_size: int | None = None) -> Self:
+        """Build the vocabulary of a text; see Tokenizer.train."""
         from tokenizers import models, trainers
 
         characters = common_characters(text, vocab_size)
@@ -47,12 +48,12 @@ class WordTokenizer(PieceTokenizer):
 
     @cached_property
     def joints(self) -> Joints:  # type: ignore[override]
-        """Letters go on with a word that ends with letters, and with a space."""
+        """Where tokens join: letters continue a word that ends in letters, and follow a space."""
         known = self.tokens[:-1]
         words = set(known)
         begins = [_is_letter(token[0]) for token in known]
         ends = [token == " " or _is_letter(token[-1]) for token in known]
-        # A letter is a token in any case, and a word if it is one with a space, too.
+        # Every letter is a token, but a word only if it is also a token with a space before it.
         parts = [
             token == " " or (letter and len(token) == 1 and f" {token}" not in words)
             for token, letter in zip(known, begins, strict=True)
@@ -61,7 +62,7 @@ class WordTokenizer(PieceTokenizer):
 
     @staticmethod
     def _unspaced(text: str, size: int) -> "tokenizers.Tokenizer":
-        """What byte pair encoding finds in the scripts without spaces, and in them alone."""
+        """Train byte pair encoding on the text in scripts without spaces alone."""
         from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
         learner = Tokenizer(models.BPE())
@@ -88,7 +89,7 @@ class WordTokenizer(PieceTokenizer):
         )
 
     def _escape(self, ids: Ids, text: str) -> Ids:
-        """The library gives up on a whole piece for one unseen character; spell it instead."""
+        """Spell the pieces that the library rejects whole because of one character."""
         offsets = self.encoder.encode(text).offsets
         parts, done = [], 0
         for i in np.flatnonzero(ids == self.unknown_id).tolist():
@@ -99,6 +100,6 @@ class WordTokenizer(PieceTokenizer):
 
 
 def _is_letter(character: str) -> bool:
-    """Whether it is of what pieces.LETTER is: a letter, digit, mark or joiner of no width."""
+    """Return whether a character matches pretokenizer.LETTER."""
     category = unicodedata.category(character)
     return (category[0] in "LNM" or character in "\u200c\u200d") and not is_unspaced(character)

@@ -52,7 +52,8 @@ def test_made_once(folder: Path) -> None:
     assert build.calls == len([*folder.iterdir()]) == 2
 
 
-def test_as_in_memory(folder: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_as_in_memory() -> None:
     """A file holds what memory would, and neither can be written to through the other."""
     here, there = in_memory(Builder()), cached(Builder())
     assert holds(here)
@@ -93,7 +94,7 @@ def test_no_file_of_ours(folder: Path, inside: str) -> None:
 def test_a_full_disk(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk is an error that says what to do, and leaves no file behind."""
 
-    def full(file: int) -> None:
+    def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
@@ -186,6 +187,7 @@ def test_killed(folder: Path) -> None:
     assert sorted(path.suffix for path in folder.iterdir()) == ["", ".tmp"]
 
 
-def test_mapped(folder: Path) -> None:
+@pytest.mark.usefixtures("folder")
+def test_mapped() -> None:
     """The data are a map of the file, not a copy."""
     assert isinstance(cached(Builder())[0], np.memmap)

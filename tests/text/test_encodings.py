@@ -308,7 +308,8 @@ class TestGuess:
         try:
             read(data)
         except TextError as error:
-            assert "\n" not in str(error)
+            message = str(error)
+            assert "\n" not in message
 
     def test_none_but_utf8(self) -> None:
         """Text in UTF-8 is never guessed at, even where blocks end within a character."""
@@ -356,7 +357,7 @@ class TestCompressed:
         rng = random.Random(0)
         packed = PACK[kind]("".join(rng.choices("abcdefgh ", k=20_000)).encode())
         error = error_of(packed[: int(len(packed) * left)])
-        assert f"text.txt breaks off before the end of its {kind} data" in str(error)
+        assert f"text.txt ends before the end of its {kind} data" in str(error)
 
     def test_damaged(self, kind: str) -> None:
         """Changed bytes are never a traceback; that all of them are noticed is not promised."""

@@ -175,7 +175,7 @@ class TestFields:
         ("a.jsonl", '{"text": "a"}\n\n["b"]\n', (2, 3), "object"),
         ("a.jsonl", '{"text": "a"}\n{"body": "b", "n": 1}\n', (2, 2), "'body', 'n'"),
         ("a.jsonl", '{"text": null}\n', (1, 1), "is null"),
-        ("a.jsonl", '{"text": 5}\n', (1, 1), "no text"),
+        ("a.jsonl", '{"text": 5}\n', (1, 1), "not text"),
         ("a.jsonl", '{"text": "a \\ud83d b"}\n', (1, 1), "surrogate"),
         ("a.json", '[{"text": "a"},\n null]', (2, 2), "object"),
         ("a.json", '[{"text": "a"},\n\n {"text": null}]', (2, 3), "is null"),

@@ -303,8 +303,8 @@ class TestRecords:
             ({"field": "x", "delimiter": ";;"}, "--delimiter"),
             ({"field": "x", "delimiter": '"'}, "--delimiter"),
             ({"field": "x", "delimiter": ""}, "--delimiter"),
-            ({"field": "x", "header": False}, "column's number"),
-            ({"field": "0", "header": False}, "column's number"),
+            ({"field": "x", "header": False}, "column number"),
+            ({"field": "0", "header": False}, "column number"),
         ],
     )
     def test_bad_layout(self, write: Write, options: dict[str, Any], said: str) -> None:
