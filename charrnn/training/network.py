@@ -88,7 +88,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def _initialise(self, generator: torch.Generator) -> None:
-        """Make each gate's matrix orthogonal (Saxe et al. 2013, arXiv:1312.6120), forget gates open."""
+        """Make gates' matrices orthogonal (Saxe et al. 2013, arXiv:1312.6120), forget gates open."""
         hidden = self.config.hidden
         for name, parameter in self.parameters_by_name().items():
             if name == "embedding" and not self.config.tied:
@@ -173,7 +173,7 @@ class Network(nn.Module):
         return x * mask.div_(1 - share)
 
     def parameters_by_name(self) -> dict[str, nn.Parameter]:
-        """Return every parameter by its name in a model file, in the order of cells.tensor_shapes."""
+        """Return the parameters by name in a model file, in the order of cells.tensor_shapes."""
         named = {"embedding": self.get_parameter("embedding.weight")}
         for i, layer in enumerate(self._rnns()):
             named |= {

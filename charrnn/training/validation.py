@@ -75,7 +75,7 @@ class Losses(NamedTuple):
 
 
 def tokens_read(tokens: int) -> int:
-    """Return how many tokens `evaluate` reads to score `tokens`, with the context of each passage."""
+    """Return how many tokens `evaluate` reads, with their context, to score `tokens` of them."""
     return tokens + _streams(tokens) * CONTEXT
 
 
