@@ -96,7 +96,8 @@ class _Loop:
         yield _start(trainer, self._run)
         if self._run.origin and not trainer.step:
             with self._at_once():
-                scores = trainer.old_score(), trainer.new_score()
+                corpora = trainer.corpus.old, trainer.corpus
+                scores = [trainer.fine_tuning_nats(corpus) for corpus in corpora]
             yield events.Transfer(trainer.step, *scores)
         self._told = self._clock()
         self._save_at = self._told + SAVE_SECONDS
@@ -226,7 +227,7 @@ class _Loop:
         sample = self._sample(FINAL_SAMPLE_LENGTH, best=True)
         with self._at_once():
             new_items = final_report.new_items(Model(run.model_file(trainer)), trainer.config.seed)
-            old = trainer.old_score() if run.origin else None
+            old = trainer.fine_tuning_nats(trainer.corpus.old)
         yield sample
         if run.origin:
             yield events.Transfer(trainer.step, old, val)

@@ -88,7 +88,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def _initialise(self, generator: torch.Generator) -> None:
-        """Make gates' matrices orthogonal (Saxe et al. 2013, arXiv:1312.6120), forget gates open."""
+        """Make gate matrices orthogonal (Saxe et al. 2013, arXiv:1312.6120), open forget gates."""
         hidden = self.config.hidden
         for name, parameter in self.parameters_by_name().items():
             if name == "embedding" and not self.config.tied:

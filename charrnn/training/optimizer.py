@@ -9,10 +9,7 @@ from torch import Tensor, nn
 from charrnn.training.network import Network
 
 ADAM_SHARE = 0.25  # Adam's learning rate as a share of Muon's; not tuned
-# Maximum rows orthogonalised together. Such blocks learn as well per step as whole gates, at a
-# third of the cost with 384 units.
-BLOCK_ROWS = 128
-EPSILON = 1e-7  # added to a norm that divides
+BLOCK_ROWS = 128  # maximum rows orthogonalised together; a third of a whole gate's cost at H = 384
 
 Parameters = Mapping[str, nn.Parameter]
 
@@ -34,7 +31,7 @@ def orthogonalise(matrices: Tensor, iterations: int = 3) -> Tensor:
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = matrices.size(1) > matrices.size(2)
     x = matrices.mT if tall else matrices
-    x = x / (x.norm(dim=(1, 2), keepdim=True) + EPSILON)
+    x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(iterations):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
@@ -44,7 +41,8 @@ def orthogonalise(matrices: Tensor, iterations: int = 3) -> Tensor:
 class Muon:
     """Nesterov momentum, orthogonalised in blocks of rows, with decoupled weight decay.
 
-    A block lies within one gate; the work grows with the square of a block's rows.
+    A block lies within one gate. Blocks learn as well per step as whole gates and cost less: the
+    work grows with the square of a block's rows.
 
     Args:
         matrices: weights of recurrent layers by name, float [gates * H, inputs].
@@ -60,12 +58,7 @@ class Muon:
         self.state = _zeros("momentum", matrices)
 
     def step(self, lr: float, momentum: float = 0.95) -> None:
-        """Update the matrices in place from their gradients.
-
-        Args:
-            lr: learning rate; scaled by the square root of a gate's aspect ratio.
-            momentum: decay of the gradients' moving average.
-        """
+        """Update the matrices; `lr` is scaled by the square root of a gate's aspect ratio."""
         for name, matrix in self._matrices.items():
             gradient = _gradient(matrix)
             average = self.state[f"momentum.{name}"].lerp_(gradient, 1 - momentum)
@@ -96,14 +89,7 @@ class Adam:
         self.state["updates"] = torch.zeros((), dtype=torch.int64)
 
     def step(self, lr: float, beta1: float = 0.9, beta2: float = 0.99, tiny: float = 1e-8) -> None:
-        """Update the parameters in place from their gradients; arguments are named as in the paper.
-
-        Args:
-            lr: learning rate (alpha).
-            beta1: decay of the gradient's moving average.
-            beta2: decay of the squared gradient's moving average.
-            tiny: added to the denominator (epsilon).
-        """
+        """Update the parameters; `lr` is the paper's alpha, `tiny` its epsilon."""
         updates = int(self.state["updates"].add_(1))
         unbiased = (1 - beta2**updates) ** 0.5
         for name, parameter in self._parameters.items():

@@ -104,11 +104,7 @@ def begin(
 
 
 def resume(
-    texts: list[str],
-    path: Path,
-    device: str,
-    limits: dict[str, Any],
-    note: Note = unnoted,
+    texts: list[str], path: Path, device: str, limits: dict[str, Any], note: Note = unnoted
 ) -> Setup:
     """Resume a run where it was saved.
 

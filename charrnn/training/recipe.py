@@ -1,6 +1,7 @@
 """Chooses the options that the user of `train` omits, from the text and the time budget.
 
-The choices were compared with their neighbours by tests/benchmarks/choices.py, on one machine.
+tests/benchmarks/choices.py compares the choices with their neighbours. Times are those of a
+reference machine with two cores; see `speed`.
 """
 
 import math
@@ -19,8 +20,8 @@ from charrnn.training.sampled_softmax import SAMPLED_FROM, sample_size
 LIMITS = {"seconds", "epochs", "steps"}  # fields of TrainingConfig that say when to stop
 SHAPE = ("cell", "layers", "hidden", "embedding", "tied")  # fields of ModelConfig to choose
 FINE_TUNING_LR = 0.02  # learning rate; 0.03 fits the new text best and forgets the old one most
-SECONDS = 300.0  # time budget if the user sets no limit, on that machine and any other
-LONG = 240.0  # time budget on that machine from which larger networks and batches pay, seconds
+SECONDS = 300.0  # time budget if the user sets no limit, seconds
+LONG = 240.0  # time budget from which larger networks and batches pay, seconds
 EPOCHS = 60  # maximum epochs if the user sets no limit; a short text is learned sooner
 # For each kind of token, rows of: maximum epochs (for characters times weights per character of
 # the text), dropout, input dropout, weight drop, weight decay.
@@ -49,15 +50,15 @@ REGULARISATION = {
 }
 DEEP_EPOCHS = 35  # epochs from which a second layer pays for its time, but not for words
 TIED_EPOCHS = 20  # epochs from which a small vocabulary of words gets tied weights
-OPERATIONS = 5e10  # operations per second that training performs on that machine, roughly
-MULTIPLIED = 8.2e10  # operations per second of a matrix product there, on one core
-CORES = 2  # cores of that machine
+OPERATIONS = 5e10  # operations per second of training on the reference machine, roughly
+MULTIPLIED = 8.2e10  # operations per second of matrix products on one of its cores
+CORES = 2  # cores of the reference machine
 PRODUCTS = 12  # matrix products that measure a machine's speed; not tuned
 SIZE = 512  # rows and columns of their matrices
 
 
 def speed() -> float:
-    """Return how fast this machine multiplies matrices, relative to the one of the benchmark.
+    """Return how fast this machine multiplies matrices, relative to the reference machine.
 
     Other programs do not change the result, so that they do not change the choices: one core
     multiplies, the fastest of PRODUCTS counts, and the ratio is rounded to a power of sqrt(2).
@@ -78,11 +79,7 @@ def speed() -> float:
 
 
 def choose(
-    level: str,
-    tokens: int,
-    vocab_size: int,
-    options: dict[str, Any],
-    speed: float = 1.0,
+    level: str, tokens: int, vocab_size: int, options: dict[str, Any], speed: float = 1.0
 ) -> dict[str, Any]:
     """Choose the fields of ModelConfig and TrainingConfig that the user has not set.
 
