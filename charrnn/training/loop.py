@@ -111,9 +111,8 @@ class _Loop:
         now = self._clock()
         self._budget.step(now - before)
         if self._threads and self._threads.record(now - before):
-            yield events.Threads(
-                self._trainer.step, self._threads.count, self._threads.step_seconds
-            )
+            chosen = self._threads.count, self._threads.step_seconds
+            yield events.Threads(self._trainer.step, *chosen)
         yield from self._skip() if norm is None else self._tell(norm, now)
         if self._trainer.validation_is_due:
             yield from self._validate()

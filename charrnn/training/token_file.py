@@ -64,10 +64,10 @@ def write(file: BinaryIO, parts: Parts, tokenizer: Tokenizer, note: Note) -> dic
 
         def encoded(text: str) -> NDArray[Any]:
             ids = tokenizer.encode(text)
-            behind = count["tokens"] + 1 + np.flatnonzero(ids == end)
-            ends.frombytes(behind.tobytes())
+            after = count["tokens"] + 1 + np.flatnonzero(ids == end)
+            ends.frombytes(after.tobytes())
             count["tokens"] += len(ids)
-            count["documents"] += len(behind)
+            count["documents"] += len(after)
             count["bytes"] += len(text.encode())
             count["escapes"] += int((ids >= tokenizer.vocab_size).sum())
             return tokenizer.known(ids).astype(dtype)

@@ -121,9 +121,9 @@ def test_another_split() -> None:
 def test_changed_meanwhile(shape: str) -> None:
     """A text that changes while it is read is refused, and no file is left behind."""
     end = SHAPES[shape]
-    passes = iter(["a", "a", "b" * (1 + len(end)), "b" * (1 + len(end))])
+    reads = iter(["a", "a", "b" * (1 + len(end)), "b" * (1 + len(end))])
     items = TEXT.replace("\n", end or "\n")
-    parts = Parts.of(Blocks(lambda: iter([items, next(passes), end])), 0.1, shape)
+    parts = Parts.of(Blocks(lambda: iter([items, next(reads), end])), 0.1, shape)
     with pytest.raises(TextError, match="changed while it was read"):
         Corpus.prepare(parts)
     assert not [*Path(os.environ["XDG_CACHE_HOME"]).rglob("*.tmp")]
@@ -133,8 +133,8 @@ def test_changed_meanwhile(shape: str) -> None:
 def test_grown_meanwhile(shape: str) -> None:
     """A text that grows by items while it is read is refused."""
     items = TEXT.replace("\n", SHAPES[shape])
-    passes = iter([[items], [items], [items, items], [items, items]])
-    parts = Parts.of(Blocks(lambda: iter(next(passes))), 0.1, shape)
+    reads = iter([[items], [items], [items, items], [items, items]])
+    parts = Parts.of(Blocks(lambda: iter(next(reads))), 0.1, shape)
     with pytest.raises(TextError, match="changed while it was read"):
         Corpus.prepare(parts)
 
