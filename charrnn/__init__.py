@@ -7,7 +7,7 @@ model.complete("The little fo")     # [Completion(text='x', p=0.93), ...]
 model.score("The end.")
 """
 
-TYPE_CHECKING = False  # typing takes a while to import, in which Ctrl-C gives a traceback
+TYPE_CHECKING = False  # importing typing takes time, and Ctrl-C during it shows a traceback
 if TYPE_CHECKING:
     from charrnn.model import Model, load
 
@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:
-    # Late, so that `charrnn --help` does not wait for NumPy.
+    # Imported on demand: `charrnn --help` does not wait for NumPy.
     if name in __all__:
         from charrnn import model
 

@@ -1,14 +1,14 @@
-"""Starts the command line."""
+"""Entry point of the command line."""
 
 import os
 import signal
 import sys
 
-INTERRUPTED = 130
+INTERRUPTED = 130  # exit code of a command that Ctrl-C ended, as shells count it
 
 
 def run() -> None:
-    """Run the command line and exit; Ctrl-C ends it without a traceback while it still loads."""
+    """Run the command line and exit; Ctrl-C during start-up ends it without a traceback."""
     by_python = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if by_python:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
@@ -18,8 +18,8 @@ def run() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     code = main()
     if code == INTERRUPTED:
-        # At once: tidying up a process that has loaded torch takes half a second, and Python would
-        # end by the signal where it came while torch was loaded.
+        # Exit at once: finalizing a process that has loaded torch takes half a second, and a SIGINT
+        # received while torch was loading would make Python die by that signal.
         from contextlib import suppress
 
         for stream in (sys.stdout, sys.stderr):

@@ -1,4 +1,4 @@
-"""Types of arrays, and units of information; imports nothing of charrnn."""
+"""Array types and units of information; imports nothing of charrnn."""
 
 import math
 
@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
-Ids = NDArray[np.int32]  # of tokens
+Ids = NDArray[np.int32]  # token ids
 Mask = NDArray[np.bool_]
 
-LN2 = math.log(2)  # nats in a bit
+LN2 = math.log(2)  # nats per bit
 
 
 def bits(nats: float) -> float:
-    """Return an amount of information in bits."""
+    """Convert an amount of information from nats to bits."""
     return nats / LN2

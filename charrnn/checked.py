@@ -1,4 +1,4 @@
-"""Values from a stranger's file, checked before anything is made of them."""
+"""Checks for values read from untrusted files."""
 
 import json
 import math
@@ -7,21 +7,21 @@ from dataclasses import fields
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args
 
-MOST_VALUES = 5_000_000  # in one JSON text: a vocabulary of a million subwords holds three million
-SIZE = 2**63  # that a whole number stays below, and
-LARGE = 1e300  # that any other number stays below
+MOST_VALUES = 5_000_000  # maximum values in a JSON text; a million subwords make three million
+INTEGER_BOUND = 2**63  # exclusive bound on the size of an integer, that of a signed 64-bit one
+FLOAT_BOUND = 1e300  # exclusive bound on the size of a float, short of overflow (not tuned)
 T = TypeVar("T")
 
 
 def parsed(text: str, finite: bool = True) -> dict[str, Any]:
-    """Return the object that a JSON text holds.
+    """Parse a JSON object.
 
     Args:
         text: JSON.
-        finite: whether to refuse numbers that are infinite or none, which Python's JSON allows.
+        finite: whether to refuse NaN and infinity, which Python's parser allows.
 
     Raises:
-        ValueError: it is no JSON or no object, is nested too deeply or holds too many values.
+        ValueError: the text is not a JSON object, is nested too deeply or has too many values.
     """
     if text.count(",") > MOST_VALUES:
         raise ValueError("it holds too many values")
@@ -31,7 +31,7 @@ def parsed(text: str, finite: bool = True) -> dict[str, Any]:
     except RecursionError:
         raise ValueError("its description is nested too deeply") from None
     if not isinstance(value, dict):
-        raise ValueError("its description is no object")
+        raise ValueError("its description is not a JSON object")
     return value
 
 
@@ -43,12 +43,12 @@ def _finite(text: str) -> float:
 
 
 def is_of(value: Any, kind: Any) -> bool:
-    """Return whether a value of JSON is of a type.
+    """Return whether a JSON value has a type.
 
     Args:
         value: the value.
-        kind: bool, int, float, str, Sequence[str], None, or a union of them. A whole number is a
-            float too, True is no number; numbers are finite and of a sensible size.
+        kind: bool, int, float, str, Sequence[str], None, or a union of them. An integer also counts
+            as a float, a bool never as a number; numbers must be within the bounds above.
     """
     if isinstance(kind, UnionType):
         return any(is_of(value, one) for one in get_args(kind))
@@ -57,9 +57,9 @@ def is_of(value: Any, kind: Any) -> bool:
     if kind is bool:
         return isinstance(value, bool)
     if kind is int:
-        return type(value) is int and abs(value) < SIZE
+        return type(value) is int and abs(value) < INTEGER_BOUND
     if kind is float:
-        return is_of(value, int) or (type(value) is float and abs(value) < LARGE)
+        return is_of(value, int) or (type(value) is float and abs(value) < FLOAT_BOUND)
     if kind is str:
         return isinstance(value, str)
     assert kind == Sequence[str], kind
@@ -67,10 +67,14 @@ def is_of(value: Any, kind: Any) -> bool:
 
 
 def check_types(values: dict[str, Any], kinds: dict[str, Any]) -> None:
-    """Find out whether values are of the types that belong to their names; others are passed over.
+    """Check that values have the types given for their names.
+
+    Args:
+        values: values by name.
+        kinds: types by name, as `is_of` takes them; values of other names are not checked.
 
     Raises:
-        ValueError: one is not; the message names it.
+        ValueError: a value has another type; the message names it.
     """
     for name, value in values.items():
         if name in kinds and not is_of(value, kinds[name]):
@@ -78,24 +82,24 @@ def check_types(values: dict[str, Any], kinds: dict[str, Any]) -> None:
 
 
 def made(kind: type[T], values: Any) -> T:
-    """Return the dataclass of these fields.
+    """Build a dataclass from JSON values.
 
     Args:
-        kind: the class, whose fields are of types that `is_of` knows.
-        values: its fields, as JSON has them.
+        kind: the dataclass; its fields have types that `is_of` knows.
+        values: its fields by name.
 
     Raises:
         ValueError: a field is missing, unknown or of another type.
-        CharrnnError: a value is out of its range.
+        CharrnnError: a value is out of range.
     """
     if not isinstance(values, dict):
-        raise ValueError(f"it holds no {kind.__name__}")
+        raise ValueError(f"it has no {kind.__name__}")
     kinds = kinds_of(kind)
     if unknown := values.keys() - kinds.keys():
-        raise ValueError(f"{_short(min(unknown))} is no field of its {kind.__name__}")
+        raise ValueError(f"{_short(min(unknown))} is not a field of {kind.__name__}")
     check_types(values, kinds)
     if any("\0" in text for text in _texts(values)):
-        raise ValueError(f"a text of its {kind.__name__} holds a NUL")
+        raise ValueError(f"a string of its {kind.__name__} contains NUL")
     try:
         return kind(**values)
     except TypeError as error:

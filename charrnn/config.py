@@ -1,4 +1,4 @@
-"""What a model, a training run and a sampler are told, checked on construction."""
+"""Configurations of a model, a training run and a sampler, validated on construction."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -7,8 +7,8 @@ from typing import Literal, get_args
 
 from charrnn.errors import UsageError
 
-MOST_THREADS = 1024  # more than any step can use; a system may refuse to start so many
-# The largest values allowed: far more than is of use, and so little that nothing overflows.
+MOST_THREADS = 1024  # maximum threads: more than a step can use, few enough to start (not tuned)
+# Largest values allowed: far beyond use, and small enough that nothing overflows (not tuned).
 MOST = {
     "vocab_size": 1_500_000,
     "layers": 1000,
@@ -23,8 +23,9 @@ MOST = {
     "steps": 10**12,
     "patience": 10**9,
 }
-CellName = Literal["lstm", "gru", "rnn", "rnn-relu"]  # the keys of network.cells.CELLS
-DIAL = {"quiet": 0.7, "normal": 0.4, "eager": 0.0}  # in plain words; see `dial`
+CellName = Literal["lstm", "gru", "rnn", "rnn-relu"]  # keys of network.cells.CELLS
+# Least probability of a suggestion that is shown, by the name of the setting (not tuned).
+DIAL = {"quiet": 0.7, "normal": 0.4, "eager": 0.0}
 
 
 def require(condition: bool, message: str, *fields: str) -> None:
@@ -33,10 +34,10 @@ def require(condition: bool, message: str, *fields: str) -> None:
     Args:
         condition: what must hold.
         message: what is wrong if it does not.
-        fields: names of fields in the message, see UsageError.
+        fields: field names that the message mentions, see UsageError.
 
     Raises:
-        UsageError: it does not hold.
+        UsageError: the condition does not hold.
     """
     if not condition:
         raise UsageError(message, fields=fields)
@@ -47,13 +48,16 @@ class ModelConfig:
     """The shape of a network.
 
     Attributes:
-        vocab_size: tokens the network knows, V.
-        cell: a CellName.
-        layers: recurrent layers on top of each other, L.
+        vocab_size: tokens in the vocabulary, V.
+        cell: recurrent cell, a CellName.
+        layers: stacked recurrent layers, L.
         hidden: units in each layer, H.
-        embedding: size of a token's vector, E.
-        tied: whether the output layer's matrix is that of the tokens' vectors (Press & Wolf 2017,
-            arXiv:1608.05859); then E is H.
+        embedding: size of a token embedding, E.
+        tied: whether the output layer uses the embedding matrix as its weights (Press & Wolf 2017,
+            arXiv:1608.05859); requires E = H.
+
+    Raises:
+        UsageError: a value is out of range.
     """
 
     vocab_size: int
@@ -80,27 +84,31 @@ class TrainingConfig:
     """How a network is trained.
 
     Attributes:
-        bptt: tokens through which the gradient flows back, T.
-        batch: streams of text read side by side, B.
-        lr: peak learning rate of the matrices of the recurrent layers (see training/optim.py).
-        clip: the gradient's global norm is scaled down to this.
+        bptt: tokens per window of truncated backpropagation through time, T.
+        batch: text streams trained in parallel, B.
+        lr: peak learning rate of the recurrent layers' matrices (see training/optimizer.py).
+        clip: maximum global gradient norm; larger gradients are scaled down to it.
         dropout: share of each layer's outputs zeroed in training.
-        input_dropout: share of the numbers in the tokens' vectors zeroed in training.
-        embedding_dropout: share of the vocabulary whose vectors are zeroed for a window in
+        input_dropout: share of the elements of the token embeddings zeroed in training.
+        embedding_dropout: share of the vocabulary whose embeddings are zeroed for a window in
             training (Gal & Ghahramani 2016, arXiv:1512.05287).
         weight_drop: share of the recurrent weights zeroed for a window in training (Merity et al.
             2018, arXiv:1708.02182).
-        variational: whether dropout and input dropout zero the same ones in all of a window (Gal &
-            Ghahramani).
-        weight_decay: of the recurrent layers' matrices, times the learning rate a step.
+        variational: whether dropout and input dropout keep one mask for a whole window (Gal &
+            Ghahramani 2016).
+        weight_decay: decoupled weight decay of the recurrent layers' matrices, scaled by the
+            learning rate.
         val: share of the text held out for validation.
-        seconds: time to spend, everything included, or None.
-        epochs: passes over the training part at the most, or None.
-        steps: updates at the most, or None.
-        patience: stop after this many validations in a row without a better one, or None.
-        seed: of every random choice.
-        threads: processor threads of a step, or None for what is measured to be fastest, which may
-            change while training; only a fixed number gives the same weights bit for bit.
+        seconds: time budget in seconds, start-up included; None for no limit.
+        epochs: maximum epochs over the training part; None for no limit.
+        steps: maximum optimizer steps; None for no limit.
+        patience: stop after this many validations in a row without improvement; None never stops.
+        seed: seed of every random choice.
+        threads: CPU threads per step; None uses the number measured to be fastest, which may change
+            during training. Only a fixed number gives the same weights bit for bit.
+
+    Raises:
+        UsageError: a value is out of range, or neither seconds, epochs nor steps is given.
     """
 
     bptt: int = 64
@@ -153,24 +161,30 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How the next token is drawn; what is None is left out. filters.FILTERS gives the order.
+    """How the next token is sampled; a control that is None is off.
+
+    The order in which the controls apply is that of filters.FILTERS.
 
     Attributes:
-        temperature: divides the logits; 0 always takes the likeliest token. Below 1 it does not
-            make it likelier that a run of one token, such as the space, goes on (see
-            filters.runs_end), nor that a word is made up (see charrnn.generation.spelling).
-        top_k: draw from this many of the likeliest tokens only.
-        top_p: draw from the smallest set of tokens that reaches this probability.
-        min_p: drop tokens less likely than this share of the likeliest one.
-        typical_p: draw from the tokens of about the expected surprise that reach this probability.
-        mirostat: keep the mean surprise at so many bits a token.
-        mirostat_rate: how fast that control moves, as a share of each deviation.
-        repetition_penalty: makes what occurred in the window less likely, for example 1.2.
-        frequency_penalty: nats less for each time that a token occurred in the window.
+        temperature: divisor of the logits; 0 always picks the likeliest token. A temperature below
+            1 does not prolong runs of one token, such as spaces (see filters.runs_end), nor favour
+            invented words (see charrnn.generation.spelling).
+        top_k: sample from this many of the likeliest tokens.
+        top_p: sample from the smallest set of tokens whose probability reaches this value.
+        min_p: drop tokens whose probability is below this share of the likeliest token's.
+        typical_p: sample from the tokens closest to the expected surprisal, as many as reach this
+            probability.
+        mirostat: target for the mean surprisal, in bits per token.
+        mirostat_rate: correction rate of mirostat, as a share of each deviation.
+        repetition_penalty: factor that makes tokens of the window less likely, for example 1.2.
+        frequency_penalty: nats subtracted for each occurrence of a token in the window.
         penalty_window: tokens that the two penalties look back.
-        no_repeat_ngram: no run of this many tokens comes twice.
-        bias: nats by which a text is made likelier where it may come; -inf bans it.
-        known_words: of a word model, write no word outside its vocabulary.
+        no_repeat_ngram: length in tokens of the n-grams that may not occur twice.
+        bias: nats added to a text's log-probability wherever it may start; -inf bans the text.
+        known_words: whether a word model writes only words of its vocabulary.
+
+    Raises:
+        UsageError: a value is out of range.
     """
 
     temperature: float = 0.8
@@ -217,17 +231,20 @@ class SamplingConfig:
 
 @dataclass(frozen=True)
 class StopConfig:
-    """Where a text ends: at the first of these that comes.
+    """Where a text ends: at whichever limit is reached first.
 
     Attributes:
-        chars: characters, the last token finished.
-        tokens: tokens.
-        words: at the end of this many words.
-        lines: at the end of this many lines that are not blank.
-        sentences: at the end of this many sentences.
-        stop: before any of these texts.
-        seconds: after this time.
-        item: before this character, which ends an item of the corpus.
+        chars: maximum characters; the last token is finished.
+        tokens: maximum tokens.
+        words: words after which to stop.
+        lines: lines after which to stop, not counting blank ones.
+        sentences: sentences after which to stop.
+        stop: strings to stop before.
+        seconds: maximum seconds.
+        item: character that ends an item of the corpus, to stop before; "" for none.
+
+    Raises:
+        UsageError: a value is out of range.
     """
 
     chars: int | None = None
@@ -253,10 +270,10 @@ class StopConfig:
 
 
 def dial(value: str) -> float:
-    """How eager suggestions are: the least probability of what is shown.
+    """Return the least probability that a suggestion needs to be shown.
 
     Args:
-        value: a key of DIAL, or a number.
+        value: a key of DIAL, or a number from 0 to 1.
 
     Raises:
         UsageError: it is neither.

@@ -1,23 +1,25 @@
-"""Everything that can go wrong for a user, as one tree.
+"""Every error that a user can see, as one tree.
 
 CharrnnError            exit code 1
-├── UsageError          exit code 2: an option or argument makes no sense
-├── TextError           a text cannot be read, decoded or is too short
-├── ModelFileError      a model file is missing, damaged or not ours
-├── RunError            a run folder cannot be made, written or resumed
-└── TrainingError       training cannot go on (it diverged)
+├── UsageError          exit code 2: an option, argument or field is invalid
+├── TextError           a text cannot be read or decoded, or is too short
+├── ModelFileError      a model file is missing, damaged or not from charrnn
+├── RunError            a run folder cannot be created, written or resumed
+└── TrainingError       training cannot continue (it diverged)
 """
 
 import errno
 import re
 from collections.abc import Sequence
 
-PANIC = "PanicException"  # of libraries in Rust; no Exception, and not to be imported
+# Class name of a panic in a Rust extension: a BaseException that no module exports.
+PANIC = "PanicException"
+# Wording that tells memory exhaustion in messages of torch and the dynamic loader.
 OUT_OF_MEMORY = re.compile(r"memory|bad_alloc|allocator|failed to map segment", re.IGNORECASE)
 
 
 class CharrnnError(Exception):
-    """A failure told to the user in one line: what is wrong, then what to do.
+    """An error shown to the user in one line: what is wrong, then what to do.
 
     Args:
         message: what is wrong, and where.
@@ -38,13 +40,13 @@ class CharrnnError(Exception):
 
 
 class UsageError(CharrnnError):
-    """An option, argument or field makes no sense.
+    """An option, argument or field is invalid.
 
     Args:
         message: what is wrong, and where.
         hint: what the user can do about it.
-        fields: names of fields or arguments in the message; the command line names the options
-            that stand for them.
+        fields: field or argument names that the message mentions; the command line replaces them
+            with the options that set them.
     """
 
     exit_code = 2
@@ -55,27 +57,27 @@ class UsageError(CharrnnError):
 
 
 class TextError(CharrnnError):
-    pass
+    """A text cannot be read or decoded, or is too short."""
 
 
 class ModelFileError(CharrnnError):
-    pass
+    """A model file is missing, damaged or not from charrnn."""
 
 
 class RunError(CharrnnError):
-    pass
+    """A run folder cannot be created, written or resumed."""
 
 
 class TrainingError(CharrnnError):
-    pass
+    """Training cannot continue."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether the machine, or the GPU, has too little memory, in any of the ways it is told.
+    """Return whether an error means that the machine or the GPU has run out of memory.
 
     torch raises RuntimeError ("DefaultCPUAllocator: can't allocate memory", "std::bad_alloc", "CUDA
-    out of memory"), the loader of a shared library ImportError, a mapped file OSError, safetensors
-    an error of its own or, as libraries in Rust do, a panic.
+    out of memory"), the dynamic loader ImportError, a memory map OSError, and safetensors either
+    its own error or a Rust panic.
     """
     match error:
         case MemoryError():

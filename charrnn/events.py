@@ -1,6 +1,7 @@
-"""What training tells while it runs: drawn by ui.py, kept in log.jsonl, printed with --json.
+"""Events of a training run: shown as progress, kept in log.jsonl, printed with --json.
 
-Losses are in nats per character of text, so that they compare across levels.
+Losses are in nats per character, so that they compare across levels. `step` counts optimizer steps
+from the start of the run; `seconds` is the training time so far.
 """
 
 from dataclasses import asdict, dataclass
@@ -9,19 +10,29 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Event:
+    """Something that happened in training."""
+
     def to_json(self) -> dict[str, Any]:
+        """Return the name of the event and its fields."""
         return {"event": type(self).__name__.lower()} | asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Start(Event):
-    """Training begins or goes on: what was chosen.
+    """Training starts or resumes, with these choices.
 
     Attributes:
-        speed: of the machine when the choices were made, see training.choices.speed; None if it
-            was not measured.
-        command: a command line that makes the same choices, whatever the machine's speed; None for
-            a run that goes on.
+        run: path of the run folder.
+        device: the device that trains, as torch names it.
+        level: level of the tokenizer.
+        train_chars: characters of the training part.
+        val_chars: characters of the held-out part.
+        train_tokens: tokens of the training part.
+        parameters: parameters of the network.
+        model: the fields of its ModelConfig.
+        training: the fields of its TrainingConfig.
+        speed: measured speed of the machine, see training.recipe.speed; None if not measured.
+        command: command line that makes the same choices on any machine; None for a resumed run.
     """
 
     run: str
@@ -40,7 +51,7 @@ class Start(Event):
 
 @dataclass(frozen=True, slots=True)
 class Plan(Event):
-    """How many steps fit the time, from the throughput measured so far."""
+    """Number of steps that fit the time budget, estimated from the throughput so far."""
 
     steps: int
     epochs: float
@@ -50,11 +61,17 @@ class Plan(Event):
 
 @dataclass(frozen=True, slots=True)
 class Step(Event):
-    """About once a second.
+    """Progress, about once a second.
 
-    `loss` is the running average over the training text, `norm` the largest of the gradient's
-    since the last event, before clipping, `clipped` the share of recent updates that were;
-    None is what is not known yet.
+    Attributes:
+        steps: steps planned; None if not known yet.
+        epoch: epochs of the training part so far.
+        loss: running average of the training loss.
+        norm: largest gradient norm since the last such event, before clipping.
+        clipped: share of recent updates whose gradient was clipped.
+        lr: current learning rate.
+        tokens_per_second: throughput; None if not known yet.
+        seconds_left: estimated time to the end; None if not known yet.
     """
 
     step: int
@@ -74,8 +91,8 @@ class Threads(Event):
     """Another number of threads was measured to be faster.
 
     Attributes:
-        threads: that each step uses from now on.
-        step_seconds: that a step took with them, median of some.
+        threads: threads that each step uses from now on.
+        step_seconds: median duration of a step with them.
     """
 
     step: int
@@ -85,14 +102,14 @@ class Threads(Event):
 
 @dataclass(frozen=True, slots=True)
 class Skip(Event):
-    """An update was left out because its gradient was not finite."""
+    """A step was skipped because its gradient was not finite."""
 
     step: int
 
 
 @dataclass(frozen=True, slots=True)
 class Rollback(Event):
-    """Training diverged at `step` and went back to `back_to` with a smaller peak rate."""
+    """Training diverged at `step` and went back to `back_to` with a smaller peak learning rate."""
 
     step: int
     back_to: int
@@ -101,12 +118,13 @@ class Rollback(Event):
 
 @dataclass(frozen=True, slots=True)
 class Validation(Event):
-    """A score on places of the held-out text.
+    """A score on samples of the held-out text.
 
     Attributes:
+        val_nats: validation loss.
+        best: whether these weights are kept: no earlier ones are better by more than the standard
+            error of the difference.
         val_error: standard error of `val_nats`; None if too little was scored to tell.
-        best: whether these weights are to be kept: they are not worse than those of any earlier
-            validation, by more than the standard error of the difference.
     """
 
     step: int
@@ -119,7 +137,7 @@ class Validation(Event):
 
 @dataclass(frozen=True, slots=True)
 class Few(Event):
-    """Too little text is held out to choose weights by: the last ones are kept."""
+    """Too little text is held out to select weights by it, so the last ones are kept."""
 
     step: int
     val_chars: int
@@ -127,7 +145,7 @@ class Few(Event):
 
 @dataclass(frozen=True, slots=True)
 class Overfit(Event):
-    """The held-out text is predicted worse since `best_step`, the training text better."""
+    """Overfitting: since `best_step` validation loss rises while training loss falls."""
 
     step: int
     val_nats: float
@@ -137,9 +155,11 @@ class Overfit(Event):
 
 @dataclass(frozen=True, slots=True)
 class Transfer(Event):
-    """A network from another run: how well it predicts that run's held-out text and this one's.
+    """Scores of a fine-tuned network on both held-out texts.
 
-    `old_nats` is None if the old text is not at hand, `new_nats` if nothing was held out.
+    Attributes:
+        old_nats: loss on the text of the first run; None if that text is not available.
+        new_nats: loss on the text of this run; None if nothing was held out.
     """
 
     step: int
@@ -149,18 +169,22 @@ class Transfer(Event):
 
 @dataclass(frozen=True, slots=True)
 class Sample(Event):
+    """A text that the network wrote."""
+
     step: int
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Save(Event):
+    """The run was saved."""
+
     step: int
 
 
 @dataclass(frozen=True, slots=True)
 class Unsaved(Event):
-    """Saving failed; what was saved before is whole, and training goes on."""
+    """Saving failed because of `why`; the files saved before are intact, and training continues."""
 
     step: int
     why: str
@@ -168,7 +192,7 @@ class Unsaved(Event):
 
 @dataclass(frozen=True, slots=True)
 class Stop(Event):
-    """Training ended before its time: interrupted, or out of patience."""
+    """Training ended early because of `why`: an interrupt, or no more patience."""
 
     step: int
     why: str
@@ -176,13 +200,24 @@ class Stop(Event):
 
 @dataclass(frozen=True, slots=True)
 class Done(Event):
-    """The end: the best model's score on the held-out text (None without one).
+    """Training is finished: final figures, of the best model.
 
-    `val_error` is the standard error of `val_nats`, `best_step` the step of that model; `val_part`
-    is the share of that text, evenly spread, that was scored; `keys_saved` the share of
-    keys that three suggestions save who types some of it, `keys_saved_by_trigrams` that of the
-    trigrams alone (None if too few words were typed, `words_typed`); `new_items` the share of
-    lines drawn that are not in the training text (None where lines are no items).
+    Attributes:
+        val_nats: loss on the held-out text; None if nothing was held out.
+        val_bpc: that loss in bits per character.
+        val_bpb: that loss in bits per byte of UTF-8.
+        val_part: share of the held-out text that was scored, evenly spread.
+        steps: optimizer steps.
+        tokens: tokens trained on.
+        run: path of the run folder.
+        keys_saved: share of keystrokes that three suggestions save a simulated typist of held-out
+            text; None if too few words were typed.
+        keys_saved_by_trigrams: that share with the trigram baseline alone.
+        new_items: share of generated lines that are not in the training text; None unless lines
+            are items.
+        val_error: standard error of `val_nats`; None if too little was scored to tell.
+        best_step: step of the best model.
+        words_typed: words that the simulated typist typed.
     """
 
     val_nats: float | None

@@ -1,4 +1,4 @@
-"""Writing files so that a crash or a full disk leaves them whole; locks, temporary files, names."""
+"""Atomic writes, locks, temporary files, safetensors files and the spelling of paths."""
 
 import errno
 import json
@@ -20,31 +20,37 @@ from numpy.typing import NDArray
 
 from charrnn.errors import RunError, TextError, is_out_of_memory
 
-DISK = "/var/tmp"  # where /tmp may be memory
-UNFINISHED = ".tmp"  # ending of a file that is still being written
-MOST_HEADER = 1 << 26  # bytes of a safetensors file's header; a million subwords take half of it
-MOST_STRINGS = 50_000  # in that header; a thousand layers have 20,000, all metadata is one
-STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
-LOCKED_BYTE = 2**31 - 2  # the last that Windows can lock; no file locked here is as long
+DISK = "/var/tmp"  # folder for large temporary files; /tmp may be in memory
+UNFINISHED = ".tmp"  # suffix of a file that is still being written
+MOST_HEADER = 1 << 26  # maximum bytes of a safetensors header; a million subwords take half of it
+MOST_STRINGS = 50_000  # maximum strings in that header; a thousand layers take 20,000
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)  # a JSON string, quotes included
+LOCKED_BYTE = 2**31 - 2  # offset locked on Windows: its largest, beyond the end of any file here
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BufferedRandom]:
-    """Yield a new file that takes the place of `path` once it is written and flushed to disk.
+def replacing(path: Path, private: bool = False) -> Iterator[BufferedRandom]:
+    """Yield a new file that replaces `path` when the block ends without an error.
 
-    A reader sees the old file or the new one, never a part. Each writer has a file of its own,
-    which is removed whatever goes wrong; a kill leaves it, see `tidy`. Of a symbolic link the file
-    that it points to is replaced. A device is not: /dev/null would become a file.
+    The new file is flushed to disk and renamed, so a reader sees the old file or the new one, never
+    a part. Each writer has a file of its own, which is removed on any error; a kill leaves it (see
+    `tidy`). A symbolic link stays, and its target is replaced. A device is refused: /dev/null would
+    become a file.
+
+    Args:
+        path: the file to write.
+        private: whether only the user may read the file.
 
     Raises:
-        OSError: the file cannot be written; what was there before is untouched.
+        OSError: the file cannot be written; the old one is unchanged.
     """
     path = Path(os.path.realpath(path))
     if path.exists() and not (path.is_file() or path.is_dir()):
         raise OSError(errno.EINVAL, "it is a pipe or a device, not a file")
     beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
+    mode = 0o600 if private else 0o666
     try:
-        with open(beside, "x+b") as file:
+        with open(beside, "x+b", opener=lambda name, flags: os.open(name, flags, mode)) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -56,7 +62,7 @@ def replacing(path: Path) -> Iterator[BufferedRandom]:
 
 
 def tidy(path: Path) -> None:
-    """Remove what processes left that were killed while they wrote `path`."""
+    """Remove unfinished files left by processes that were killed while they wrote `path`."""
     for left in path.parent.glob(f"{path.name}*{UNFINISHED}"):
         with suppress(OSError):
             left.unlink()
@@ -66,10 +72,11 @@ def write_atomically(path: Path, *data: bytes | memoryview) -> None:
     """Write a file as `replacing` does.
 
     Args:
-        data: the file's content, one part after the other.
+        path: the file to write.
+        data: parts of the content, in order.
 
     Raises:
-        RunError: the file cannot be written; what was there before is untouched.
+        RunError: the file cannot be written; the old one is unchanged.
     """
     try:
         with replacing(path) as file:
@@ -84,18 +91,18 @@ def write_atomically(path: Path, *data: bytes | memoryview) -> None:
 def write_tensors(
     path: Path, tensors: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]
 ) -> None:
-    """Write a safetensors file, atomically, and without a copy of the tensors in memory.
+    """Write a safetensors file atomically, without copying the tensors.
 
-    (The library's own functions copy them twice, which a large vocabulary has no room for.)
+    The library's own functions hold two copies in memory, too much for a large vocabulary.
 
     Raises:
         RunError: the file cannot be written.
     """
     header: dict[str, Any] = {"__metadata__": metadata}
     start, parts = 0, []
-    # The widest numbers first, so that all are aligned.
+    # Widest elements first, so that every tensor is aligned.
     for name, tensor in sorted(tensors.items(), key=lambda item: -item[1].itemsize):
-        kind = f"{tensor.dtype.kind.upper()}{8 * tensor.itemsize}"  # such as F32
+        kind = f"{tensor.dtype.kind.upper()}{8 * tensor.itemsize}"  # for example F32
         stop = start + tensor.nbytes
         header[name] = {"dtype": kind, "shape": tensor.shape, "data_offsets": (start, stop)}
         parts.append(np.ascontiguousarray(tensor).data)
@@ -106,10 +113,10 @@ def write_tensors(
 
 
 def write_new(path: Path, text: str) -> None:
-    """Make a file; one that exists is left alone.
+    """Create a file; never overwrite one.
 
     Raises:
-        RunError: there is such a file, or it cannot be written.
+        RunError: the file exists or cannot be written.
     """
     if path.exists():
         raise RunError(f"{path} exists already", "name another file")
@@ -117,30 +124,29 @@ def write_new(path: Path, text: str) -> None:
 
 
 def append(path: Path, text: str) -> None:
-    """Write at the end of a file, all of the text or nothing.
+    """Append a text to a file, whole or not at all.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the file cannot be written.
     """
     with open(path, "ab", buffering=0) as file:
         whole = file.tell()
         data = text.encode()
         if file.write(data) != len(data):
-            file.truncate(whole)  # a full disk took a part
+            file.truncate(whole)  # the disk is full and took only a part
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def lock(file: BinaryIO) -> bool:
-    """Lock a file for this process alone, until the file is closed or the process dies.
+    """Take an advisory lock on a file, held until the file is closed or the process dies.
 
-    The lock binds only those who ask for it: others can still read and write the file.
+    Processes that do not ask for the lock can still read and write the file.
 
     Args:
-        file: open for writing.
+        file: the file, open for writing.
 
     Returns:
-        Whether it is locked now; False if another process has locked it. A file system without
-        locks locks nothing, and True is returned.
+        False if another process holds the lock, else True, also on a file system without locks.
     """
     try:
         if sys.platform == "win32":
@@ -152,7 +158,7 @@ def lock(file: BinaryIO) -> bool:
             import fcntl
 
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # Windows and NFS have the latter
+    except (BlockingIOError, PermissionError):  # PermissionError on Windows and NFS
         return False
     except OSError:
         pass
@@ -160,7 +166,7 @@ def lock(file: BinaryIO) -> bool:
 
 
 def is_missing(path: str | Path) -> bool:
-    """Return whether there is no such file; one that cannot be looked at is not missing."""
+    """Return whether a path does not exist; False if that cannot be determined."""
     try:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -171,12 +177,10 @@ def is_missing(path: str | Path) -> bool:
 
 
 def check_regular(path: str | Path) -> None:
-    """Raise an error if a path is neither a file nor a folder, but a pipe or a device.
-
-    To open a pipe that nobody writes into would take for ever.
+    """Refuse a pipe or a device: opening a pipe without a writer blocks for ever.
 
     Raises:
-        OSError: it is one, or cannot be looked at.
+        OSError: the path is neither a file nor a folder, does not exist or is not accessible.
     """
     mode = os.stat(path).st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
@@ -184,10 +188,11 @@ def check_regular(path: str | Path) -> None:
 
 
 def read_metadata(path: Path, key: str) -> str | None:
-    """Return what a safetensors file, from anyone, says under a key; its tensors are not read.
+    """Return the metadata under a key of an untrusted safetensors file, without its tensors.
 
     Raises:
-        OSError, ValueError: see `open_tensors`.
+        OSError: see `open_tensors`.
+        ValueError: see `open_tensors`.
     """
     with open_tensors(path) as file:
         metadata: dict[str, str] = file.metadata() or {}
@@ -196,13 +201,14 @@ def read_metadata(path: Path, key: str) -> str | None:
 
 @contextmanager
 def open_tensors(path: Path) -> Iterator[Any]:
-    """Open a safetensors file, from anyone, as the library's `safe_open` does.
+    """Open an untrusted safetensors file as the library's `safe_open` does.
 
-    The header is looked at before the library reads it, which takes many times its size.
+    The header's size is checked first, since the library needs many times that much memory.
 
     Raises:
-        OSError: it cannot be opened. (The library says of any such file that it does not exist.)
-        ValueError: it is damaged, or what is done with it meanwhile finds it so.
+        OSError: the file cannot be opened, for the true reason (the library always says that it
+            does not exist).
+        ValueError: the file is damaged, also if that shows only within the block.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -215,9 +221,9 @@ def open_tensors(path: Path) -> Iterator[Any]:
         if next(islice(strings, MOST_STRINGS, None), None):
             raise ValueError("its header lists more than any model has")
     try:
-        with safe_open(path, "numpy") as tensors:  # unlike "pt" it takes names of any bytes
+        with safe_open(path, "numpy") as tensors:  # unlike "pt", it accepts paths of any bytes
             yield tensors
-    # The last two of a tensor whose type NumPy lacks, such as BF16 and F8_E4M3.
+    # The last two come from element types that NumPy lacks, such as BF16 and F8_E4M3.
     except (SafetensorError, RecursionError, TypeError, AttributeError) as error:
         if is_out_of_memory(error):
             raise
@@ -230,20 +236,24 @@ def spelled(path: str | Path) -> str:
 
 
 def quoted(path: str | Path) -> str:
-    """Return a path as it is typed in a shell."""
+    """Return a path quoted for a shell."""
     raw = os.fsencode(path)
     try:
         return shlex.quote(raw.decode())
     except UnicodeDecodeError:
-        # $'...' takes Python's escapes; a double quote ahead makes Python put single ones around.
+        # $'...' knows Python's escapes; the double quote in front makes repr() use single quotes.
         return "$'" + repr(b'"' + raw)[3:]
 
 
 def temporary(mode: str, **options: Any) -> IO[Any]:
-    """A file without a name, for what is too large for memory; options as `open` has them.
+    """Open an unnamed temporary file on disk for data too large for memory.
+
+    Args:
+        mode: mode, as for `open`.
+        options: other options of `open`.
 
     Raises:
-        OSError: it cannot be made.
+        OSError: the file cannot be created.
     """
     from tempfile import TemporaryFile
 
@@ -253,15 +263,18 @@ def temporary(mode: str, **options: Any) -> IO[Any]:
 
 @contextmanager
 def room_for(what: str) -> Iterator[None]:
-    """Where a temporary file is written.
+    """Turn an OSError from writing a temporary file into an error for the user.
+
+    Args:
+        what: what is kept in the file, for the message.
 
     Raises:
-        TextError: it cannot be.
+        TextError: an OSError was raised within the block.
     """
     try:
         yield
     except OSError as error:
         raise TextError(
             f"cannot keep {what} in a temporary file: {error.strerror or error}",
-            "free some space, or name another folder in TMPDIR",
+            "free some space, or set TMPDIR to another folder",
         ) from None

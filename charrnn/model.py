@@ -13,20 +13,21 @@ from charrnn import runs
 from charrnn.arrays import Array
 from charrnn.config import SamplingConfig, StopConfig, require
 from charrnn.errors import ModelFileError
-from charrnn.generation.batch import Part, Sample, generate
+from charrnn.generation.batch import generate
+from charrnn.generation.sample import Part, Sample
 from charrnn.network import model_file
 from charrnn.network.engine import Engine
 from charrnn.network.model_file import ModelFile
-from charrnn.scoring import Score, Tell, score, surprises, untold
-from charrnn.text.blocks import SHAPES
+from charrnn.scoring import Score, Tell, score, surprisals, untold
+from charrnn.text.blocks import KINDS
 from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.normalisation import normalised
 
 if TYPE_CHECKING:
     from charrnn.generation.template import Piece
     from charrnn.suggestions.completer import Completer, Completion, Reasons
-    from charrnn.suggestions.passed_over import Attention
-    from charrnn.suggestions.trigrams import NGram
+    from charrnn.suggestions.passed_over import Dismissals
+    from charrnn.suggestions.trigrams import Trigrams
 
 PHRASE_FLOOR = 0.05  # probability under which no phrase runs on, however eager
 PHRASE_WORDS = 8  # at the most, after the first
@@ -53,8 +54,8 @@ class Model:
         self._completer: Completer | None = None
 
     @property
-    def shape(self) -> str:
-        """Of the corpus, a key of text.SHAPES."""
+    def kind(self) -> str:
+        """Kind of the corpus, a key of blocks.KINDS."""
         return str(self.file.training.get("shape", "text"))
 
     @property
@@ -116,7 +117,7 @@ class Model:
             random_seed = new_random_seed()
         require(random_seed >= 0, "random_seed must be 0 or more", "random_seed")
         avoid = self.word_runs if avoid_copying else None
-        stop = replace(stop, item=SHAPES[self.shape], stop=[*map(self.as_read, stop.stop)])
+        stop = replace(stop, item=KINDS[self.kind], stop=[*map(self.as_read, stop.stop)])
         if self.normalised:
             samples = map(self._read, samples)
         return generate(
@@ -150,7 +151,7 @@ class Model:
         def count(text: str) -> int:
             return len(self.file.tokenizer.encode(text))
 
-        return fill(pieces, samples, tries, Writer(write, self.surprise, count), scored)
+        return fill(pieces, samples, tries, Writer(write, self.surprisal, count), scored)
 
     def _read(self, sample: Sample) -> Sample:
         """Change a sample's seed and biases to what `as_read` makes of them."""
@@ -180,17 +181,17 @@ class Model:
         return _known(self.file.items)
 
     def complete(
-        self, typed: str, k: int = 3, attention: "Attention | None" = None, after: str = ""
+        self, typed: str, k: int = 3, dismissals: "Dismissals | None" = None, after: str = ""
     ) -> "list[Completion]":
         """The `k` likeliest ways to end the word being typed, or the next one, the best first.
 
         What was typed before is remembered, so that a longer text costs only what is new.
 
         Args:
-            attention: of who types, if what was passed over shall be less likely.
+            dismissals: of who types, if what was passed over shall be less likely.
             after: some of the text that already stands behind what is typed.
         """
-        return self._typing.complete(self.as_read(typed), k, attention, self.as_read(after))
+        return self._typing.complete(self.as_read(typed), k, dismissals, self.as_read(after))
 
     def extend(self, typed: str, k: int = 3, after: str = "") -> "list[Completion]":
         """As `complete`, but only ways to go on without a space."""
@@ -243,18 +244,18 @@ class Model:
         )
 
     @cached_property
-    def ngram(self) -> "NGram":
+    def ngram(self) -> "Trigrams":
         """The trigrams of the training text; empty if the file has none.
 
         Raises:
             ModelFileError: they are damaged.
         """
-        from charrnn.suggestions.trigrams import NGram
+        from charrnn.suggestions.trigrams import Trigrams
 
         if not self.file.ngram:
-            return NGram.build("")
+            return Trigrams.build("")
         try:
-            return NGram.from_tensors(self.file.ngram)
+            return Trigrams.from_tensors(self.file.ngram)
         except ValueError as error:
             raise ModelFileError(
                 f"the trigrams in the model's file are damaged: {error}",
@@ -295,14 +296,14 @@ class Model:
         blocks = [text] if isinstance(text, str) else text
         return score(self.engine, self.file.tokenizer, self._start, blocks, tell)
 
-    def surprise(self, texts: Sequence[str], tell: Tell = untold) -> list[Array]:
+    def surprisal(self, texts: Sequence[str], tell: Tell = untold) -> list[Array]:
         """Return the surprisal (nats) of each character of some texts, [len(text)] each.
 
         Args:
             texts: the texts, which are read side by side, as they stand; see `as_read`.
             tell: called now and then with the characters scored since the last call.
         """
-        return surprises(self.engine, self.file.tokenizer, self._start, texts, tell)
+        return surprisals(self.engine, self.file.tokenizer, self._start, texts, tell)
 
 
 def _known(index: T | None) -> T:

@@ -82,6 +82,61 @@ def _newest(name: str, chosen: Chosen | None) -> Path:
     return found[-1]
 
 
+def all_runs() -> list[Path]:
+    """Return the folders of all runs under runs/, the newest one first.
+
+    Raises:
+        OSError: runs/ cannot be read.
+    """
+    found = {path.parent for name in (MODEL_NAME, LOG_NAME) for path in _of_all_runs(name)}
+    return sorted(found, key=lambda run: (run / LOG_NAME).stat().st_mtime, reverse=True)
+
+
+def names() -> list[str]:
+    """Return the names of all runs under runs/; none where it cannot be read."""
+    try:
+        return [run.name for run in all_runs()]
+    except OSError:
+        return []
+
+
+def run_folder(named: str) -> Path:
+    """Return the folder of a run that the user names.
+
+    Raises:
+        RunError: it is none.
+    """
+    path = _located(named)
+    if not os.path.isdir(path) or not _holds_a_run(path):
+        raise RunError(f"{path} is no run", _instead(path, LOG_NAME))
+    return path
+
+
+def remove(folder: Path) -> int:
+    """Remove what charrnn wrote into a run folder, and the folder if nothing else is in it.
+
+    Returns:
+        How many other files stay there.
+
+    Raises:
+        RunError: the run is still being trained, or cannot be removed.
+    """
+    claim = Claim.of(folder)
+    if not claim:
+        raise RunError(f"{folder} is still being trained", "wait until it ends, or stop it first")
+    try:
+        with claim:
+            for name in filter(is_own, os.listdir(folder)):
+                if name != LOG_NAME:
+                    (folder / name).unlink()
+        (folder / LOG_NAME).unlink(missing_ok=True)
+        kept = len(os.listdir(folder))
+    except OSError as error:
+        raise RunError(f"cannot remove {folder}: {error.strerror}", "check its rights") from None
+    _remove([folder])
+    return kept
+
+
 def _of_all_runs(name: str) -> list[Path]:
     """Return the files of that name in all runs, the newest one last."""
     folders = RUNS.iterdir() if RUNS.is_dir() else ()

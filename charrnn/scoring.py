@@ -100,7 +100,7 @@ def score(
     return total
 
 
-def surprises(
+def surprisals(
     engine: Engine, tokenizer: Tokenizer, start: Array, texts: Sequence[str], tell: Tell = untold
 ) -> list[Array]:
     """Return how surprising each character of some texts is, each text for itself.

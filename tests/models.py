@@ -3,7 +3,7 @@
 import numpy as np
 
 from charrnn.config import ModelConfig, StopConfig
-from charrnn.generation.batch import Sample
+from charrnn.generation.sample import Sample
 from charrnn.model import Model
 from charrnn.network.cells import tensor_shapes
 from charrnn.network.model_file import ModelFile

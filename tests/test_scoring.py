@@ -190,7 +190,7 @@ class TestSurprises:
     @pytest.mark.slow
     def test_sums(self, model: Model, group: list[str]) -> None:
         """A value for each character, which add up to each text's score for itself."""
-        found = model.surprise(group)
+        found = model.surprisal(group)
         assert [len(nats) for nats in found] == [len(s) for s in group]
         assert all(nats.dtype == np.float32 for nats in found)
         for nats, s in zip(found, group, strict=True):
@@ -200,19 +200,19 @@ class TestSurprises:
     def test_every_cell(self, cell: str) -> None:
         """It holds for every cell."""
         model = random_model(TOKENIZERS["word"].train(CORPUS), cell)
-        for nats, s in zip(model.surprise(["The fox", CORPUS]), ["The fox", CORPUS], strict=True):
+        for nats, s in zip(model.surprisal(["The fox", CORPUS]), ["The fox", CORPUS], strict=True):
             assert nats.sum(dtype=float) == pytest.approx(model.score(s).nats, rel=1e-5)
 
     def test_each_character(self, char_model: Model) -> None:
         """A character of a character model costs what it adds to the score."""
         text = "The ☃ sat"
         costs = [char_model.score(text[:i]).nats for i in range(len(text) + 1)]
-        (nats,) = char_model.surprise([text])
+        (nats,) = char_model.surprisal([text])
         assert nats == pytest.approx(np.diff(costs), abs=1e-4)
 
     def test_spread_over_a_token(self, word_model: Model) -> None:
         """The characters of a word model's token cost the same."""
-        (nats,) = word_model.surprise(["The fox"])
+        (nats,) = word_model.surprisal(["The fox"])
         assert len({*nats[:3].tolist()}) == len({*nats[3:].tolist()}) == 1
 
     @pytest.mark.slow
@@ -221,15 +221,15 @@ class TestSurprises:
     def test_batch(self, model: Model, data: st.DataObject) -> None:
         """What is read beside a text changes nothing, and a few texts not even the last bit."""
         group = data.draw(st.lists(texts | st.just(CORPUS), min_size=1, max_size=12))
-        for nats, s in zip(model.surprise(group), group, strict=True):
-            (alone,) = model.surprise([s])
+        for nats, s in zip(model.surprisal(group), group, strict=True):
+            (alone,) = model.surprisal([s])
             assert nats == pytest.approx(alone, rel=1e-4, abs=1e-5)
             assert len(group) > SINGLE_ROWS or nats.tobytes() == alone.tobytes()
 
     def test_very_different_lengths(self, model: Model) -> None:
         """Texts of very different lengths keep their places."""
         group = ["", "a", CORPUS * 5, "", "The fox", "猫" * 300, "b"] * 3
-        for nats, s in zip(model.surprise(group), group, strict=True):
+        for nats, s in zip(model.surprisal(group), group, strict=True):
             assert len(nats) == len(s)
             assert nats.sum(dtype=float) == pytest.approx(model.score(s).nats, rel=1e-4, abs=1e-3)
 
@@ -238,33 +238,35 @@ class TestSurprises:
         monkeypatch.setattr(score_module, "CONTEXT", 64)
         text = sentences(2500)
         with patch.object(Engine, "step", autospec=True, side_effect=Engine.step) as step:
-            short, long, other = model.surprise(["The fox", text, "猫 crow"])
+            short, long, other = model.surprisal(["The fox", text, "猫 crow"])
         tokens = len(model.file.tokenizer.encode(text))
         assert step.call_count < tokens / 8 + 64
         assert long.sum(dtype=float) == pytest.approx(model.score(text).nats, rel=1e-6)
         assert [len(nats) for nats in (short, long, other)] == [7, len(text), 6]
-        for nats, alone in zip([short, other], model.surprise(["The fox", "猫 crow"]), strict=True):
+        for nats, alone in zip(
+            [short, other], model.surprisal(["The fox", "猫 crow"]), strict=True
+        ):
             assert nats == pytest.approx(alone, rel=1e-4, abs=1e-5)
 
     def test_long_text_in_order(self, char_model: Model) -> None:
         """Each character of a long text keeps its own surprise, wherever it is read from."""
         text = sentences(2500)
-        (nats,) = char_model.surprise([text])
+        (nats,) = char_model.surprisal([text])
         for place in (0, 1, len(text) // 2, len(text) - 1):
             context = text[max(0, place - 3000) : place]
-            (plain,) = char_model.surprise([context + text[place]])
+            (plain,) = char_model.surprisal([context + text[place]])
             assert nats[place] == pytest.approx(plain[-1], abs=1e-3)
 
     def test_nothing(self, model: Model) -> None:
         """No text has no surprise, and neither have empty ones."""
-        assert model.surprise([]) == []
-        assert [nats.shape for nats in model.surprise(["", ""])] == [(0,), (0,)]
+        assert model.surprisal([]) == []
+        assert [nats.shape for nats in model.surprisal(["", ""])] == [(0,), (0,)]
 
     @pytest.mark.parametrize("s", LONE_SURROGATES)
     def test_lone_surrogate(self, model: Model, s: str) -> None:
         """What is no valid Unicode is refused."""
         with pytest.raises(TextError, match="surrogate"):
-            model.surprise(["The fox", s])
+            model.surprisal(["The fox", s])
 
 
 class TestTold:
@@ -277,7 +279,7 @@ class TestTold:
         model.score(text, told.append)
         assert sum(told) == pytest.approx(len(text))
         told.clear()
-        model.surprise([text, "The crow", ""], told.append)
+        model.surprisal([text, "The crow", ""], told.append)
         assert sum(told) == pytest.approx(len(text) + len("The crow"))
 
 

@@ -5,13 +5,15 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from inspect import cleandoc
 from itertools import takewhile
 from typing import Annotated, TextIO, cast
 
 import typer
 
 from charrnn import __version__
+from charrnn.cli import runs
 from charrnn.cli.complete import complete
 from charrnn.cli.eval import evaluate
 from charrnn.cli.generate import generate
@@ -29,24 +31,63 @@ from charrnn.network import blas
 LESS_MEMORY = (
     "close other programs; --hidden, --batch, --bptt and --vocab-size say what training needs"
 )
+COMPLETING = "_CHARRNN_COMPLETE"  # variable by which a shell asks for completions
 TAKE_TEXT = ("train", "generate", "eval", "score")  # a text, or its name, as an argument
 
 app = typer.Typer(
     name="charrnn",
     help="Train a recurrent language model on your own text, generate from it, type with it.",
     context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode=None,  # plain help: loading rich would double the time to the first letter
-    add_completion=False,
+    rich_markup_mode="rich",  # which is loaded for the help alone
 )
-app.command()(train)
-app.command()(generate)
-app.command()(complete)
-app.command()(learned)
-app.command()(lsp)
-app.command("eval")(evaluate)
-app.command()(score)
-app.command()(info)
-app.command()(plot)
+# Each command, and examples at the end of its help.
+COMMANDS: dict[Callable[..., None], str] = {
+    train: """
+        charrnn train book.txt
+
+        charrnn train notes/ --time 10m --level word
+
+        charrnn train names.txt --lines
+    """,
+    generate: """
+        charrnn generate "It was a dark" -n 300
+
+        charrnn generate -t 0.5,1.0 -N 3
+
+        charrnn generate --template "The {word} of {words:2}."
+    """,
+    complete: """
+        charrnn complete
+
+        charrnn complete -o notes.txt --learn
+
+        echo "The old wom" | charrnn complete
+    """,
+    evaluate: """
+        charrnn eval other.txt
+
+        charrnn eval other.txt --keystrokes --json
+    """,
+    score: """
+        charrnn score lines.txt --rank
+    """,
+    info: """
+        charrnn info book
+    """,
+    plot: """
+        charrnn plot book other
+    """,
+    learned: """
+        charrnn learned --forget WORD
+    """,
+    lsp: """
+        charrnn lsp -m book
+    """,
+}
+for command, examples in COMMANDS.items():
+    name = "eval" if command is evaluate else None
+    app.command(name, epilog=f"Examples:\n\n{cleandoc(examples)}")(command)
+app.add_typer(runs.app, name="runs", epilog="Examples:\n\ncharrnn runs\n\ncharrnn runs rm book")
 
 
 def _version(wanted: bool) -> None:
@@ -85,6 +126,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     meta: dict[str, object] = {}
     try:
         command = typer.main.get_command(app)  # which takes a while: Ctrl-C may come
+        if COMPLETING in os.environ:  # a shell asks, where Tab was pressed
+            command.main(arguments, "charrnn")
         with command.make_context("charrnn", arguments) as context:
             meta = context.meta
             command.invoke(context)

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Option
 
@@ -12,7 +12,6 @@ from charrnn.cli.options import Debug, Dial, Json, ModelOption, Quiet, say_which
 from charrnn.display.console import Ui, write_json, write_text
 from charrnn.errors import CharrnnError, UsageError
 from charrnn.session.terminal import prefers_vi, unechoed
-from charrnn.text.source import waiting
 
 if TYPE_CHECKING:
     from charrnn.suggestions.completer import Completion
@@ -34,10 +33,11 @@ def complete(
         Option("--learn", help="Learn from what is typed; see charrnn learned."),
     ] = False,
     tab: Annotated[
-        str, Option(help="What Tab does: take a word, or cycle through the suggestions.")
+        Literal["take", "cycle"],
+        Option(help="What Tab does: take a word, or cycle through the suggestions."),
     ] = "take",
     vi: Annotated[
-        bool, Option("--vi", help="Keys as in vi.  [default: as ~/.inputrc says]")
+        bool, Option("--vi", help="Use vi keys.", show_default="as ~/.inputrc says")
     ] = False,
     json_in: Annotated[
         bool,
@@ -51,19 +51,20 @@ def complete(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:  # fmt: skip
-    """Complete words as you type; from a pipe, one line in, its completions out.
+    """Suggest words as you type, or complete the lines of a pipe.
 
-    On a terminal: the right arrow takes the grey text, Tab a word of it, Shift-Tab shows the next
-    suggestion, Esc hides it, Enter never takes it, Ctrl-D ends; /help lists all keys. The space
-    that comes with a word gives way to a comma or a full stop. From a pipe, a line comes out for
-    each one: completion, probability, completion, probability, ... parted by tabs; a completion is
-    what would be inserted after the typed text.
+    On a terminal, the right arrow accepts the grey text and Tab a word of it;
+    Shift-Tab shows the next suggestion, Esc hides it, Ctrl-D ends the session.
+    /help lists all keys. Accepting a suggestion also inserts a space; typing
+    punctuation removes it.
+
+    From a pipe, each line is answered with one line of tab-separated
+    completions and their probabilities. A completion is the text to insert
+    after the line.
     """
     import charrnn
     from charrnn import config, runs
 
-    if tab not in ("take", "cycle"):
-        raise UsageError(f"no --tab {tab!r}", "use take or cycle")
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not (json_lines or json_in)
     # On a terminal a wrong suggestion disturbs.
     least = config.dial(dial or ("normal" if on_terminal else "eager"))
@@ -88,6 +89,8 @@ def complete(
     if learn:
         raise UsageError("--learn is for a session on a terminal", "leave it out")
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
+    from charrnn.text.source import waiting
+
     with waiting("standard input", ui.note, sys.stdin):
         first = [*islice(sys.stdin, 1)]
     lines = chain(first, sys.stdin)

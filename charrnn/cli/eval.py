@@ -39,7 +39,7 @@ def evaluate(
     texts: Texts,
     model: ModelOption = None,
     keystrokes: Annotated[
-        bool, Option("--keystrokes", help="Also type the text with the model's suggestions.")
+        bool, Option("--keystrokes", help="Also simulate typing the text with suggestions.")
     ] = False,
     encoding: Encoding = None,
     errors: Errors = None,
@@ -54,8 +54,8 @@ def evaluate(
 ) -> None:
     """Score a text: bits per character, perplexity, accuracy.
 
-    With --keystrokes also the share of keys that the model's suggestions save who types the text,
-    beside what its trigrams and its words' counts would save alone.
+    With --keystrokes, also simulate typing the text: the share of keystrokes
+    that suggestions save, and the same for trigrams and word counts alone.
     """
     import charrnn
     from charrnn import runs
@@ -65,11 +65,11 @@ def evaluate(
 
     ui = Ui(quiet)
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
-    if split_on is not None and loaded.shape != "documents":
+    if split_on is not None and loaded.kind != "documents":
         raise UsageError("--split-on is for a model of documents", "leave it out")
     with Working(ui, "scoring") as work:
         source = Source(
-            texts, encoding, errors, glob, field, loaded.shape, delimiter, header, split_on,
+            texts, encoding, errors, glob, field, loaded.kind, delimiter, header, split_on,
             loaded.normalised,
         )  # fmt: skip
         parts = source.parts(work.note)

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from itertools import chain, tee
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated, Literal, TextIO
 
 import typer
 from typer import Option
 
 from charrnn.cli.options import (
+    OUTPUT,
     Debug,
     Encoding,
     Json,
@@ -24,138 +25,249 @@ from charrnn.cli.options import (
     say_which,
     seconds,
 )
-from charrnn.display.console import Ui, printable, to_json
+from charrnn.display.console import Ui
+from charrnn.display.format import printable, to_json
 from charrnn.errors import TextError, UsageError
 
 if TYPE_CHECKING:
-    from charrnn.generation.batch import Part, Sample
+    from charrnn.generation.sample import Part, Sample
     from charrnn.model import Model
     from charrnn.text.copy_index import Items, WordRuns
 
 LENGTH = 500  # characters, where nothing else says where to end
 LONGEST = 10_000  # characters, where another rule may never be met
-BEST_OF = 16  # tries for each gap of a template
+BEST_OF = 16  # candidates for each gap of a template
+# Panels of the help.
+WRITE = "What to write"
+STOP = "Where to stop"
+SAMPLE = "How to sample"
 
 
 def generate(
     seed: Annotated[
         str | None,
-        typer.Argument(metavar="[SEED]", help="Text to continue; - is standard input."),
+        typer.Argument(
+            metavar="[SEED]", help="Text to continue; - is standard input.", show_default=False
+        ),
     ] = None,
     model: ModelOption = None,
+    file: Annotated[
+        str | None,
+        Option(
+            "-f", "--file", metavar="FILE", help="Read seeds, one a line.", rich_help_panel=WRITE
+        ),
+    ] = None,
+    samples: Annotated[
+        int,
+        Option(
+            "-N", "--samples", min=1, help="Texts to write, in parallel.", rich_help_panel=WRITE
+        ),
+    ] = 1,
+    template: Annotated[
+        str | None,
+        Option(
+            metavar="TEXT",
+            help='Text with gaps to fill: "Once {word} there was {sentence}."',
+            rich_help_panel=WRITE,
+        ),
+    ] = None,
+    best_of: Annotated[
+        int | None,
+        Option(
+            min=1,
+            help="Candidates sampled for each gap; the best fit is kept.",
+            show_default=str(BEST_OF),
+            rich_help_panel=WRITE,
+        ),
+    ] = None,
+    random_seed: Annotated[
+        int | None,
+        Option(
+            help="Seed of the random numbers: the same seed gives the same text.",
+            rich_help_panel=WRITE,
+        ),
+    ] = None,
+    escapes: Annotated[
+        bool,
+        Option(
+            "-e",
+            "--escapes",
+            help=r"Read \n, \t, \\ and \uXXXX in texts given as options.",
+            rich_help_panel=WRITE,
+        ),
+    ] = False,
+    unknown: Annotated[
+        Literal["warn", "error", "skip"],
+        Option(help="What to do about characters outside the vocabulary.", rich_help_panel=WRITE),
+    ] = "warn",
+    encoding: Encoding = None,
     length: Annotated[
         int | None,
-        Option("-n", "--length", min=0, help=f"Characters to write.  [default: {LENGTH}]"),
+        Option(
+            "-n",
+            "--length",
+            min=0,
+            help="Characters to write.",
+            show_default=str(LENGTH),
+            rich_help_panel=STOP,
+        ),
     ] = None,
-    tokens: Annotated[int | None, Option(min=0, help="Tokens to write.")] = None,
-    lines: Annotated[int | None, Option(help="Lines to write.")] = None,
-    sentences: Annotated[int | None, Option(help="Sentences to write.")] = None,
-    words: Annotated[int | None, Option(help="Words to write.")] = None,
+    words: Annotated[int | None, Option(help="Words to write.", rich_help_panel=STOP)] = None,
+    sentences: Annotated[
+        int | None, Option(help="Sentences to write.", rich_help_panel=STOP)
+    ] = None,
+    lines: Annotated[int | None, Option(help="Lines to write.", rich_help_panel=STOP)] = None,
     stop: Annotated[
-        list[str] | None, Option(metavar="TEXT", help="End before this text; may be repeated.")
+        list[str] | None,
+        Option(metavar="TEXT", help="End before this text; may be repeated.", rich_help_panel=STOP),
     ] = None,
-    time: Annotated[str | None, Option(help="Time to write for: 10s, 1m30s, 1:30.")] = None,
+    time: Annotated[
+        str | None,
+        Option(metavar="TIME", help="Time to write for: 10s, 1m30s, 1:30.", rich_help_panel=STOP),
+    ] = None,
+    tokens: Annotated[
+        int | None, Option(min=0, help="Tokens to write.", rich_help_panel=STOP)
+    ] = None,
     temperature: Annotated[
         str | None,
         Option(
             "-t",
             "--temperature",
-            metavar="X[,X...]",
-            help="Above 1 bolder, under 1 safer, 0 always the likeliest; of several, each gives "
-            "a sample.  [default: 0.8]",
+            metavar="X,...",
+            help="Above 1 bolder, below 1 safer, 0 always the likeliest token; with several, each "
+            "gives a sample.",
+            show_default="0.8",
+            rich_help_panel=SAMPLE,
         ),
     ] = None,
-    top_k: Annotated[int | None, Option(help="Draw from this many likeliest tokens.")] = None,
+    top_k: Annotated[
+        int | None,
+        Option(help="Sample from this many likeliest tokens.", rich_help_panel=SAMPLE),
+    ] = None,
     top_p: Annotated[
-        float | None, Option(help="Draw from the likeliest tokens that reach this probability.")
+        float | None,
+        Option(
+            help="Sample from the likeliest tokens that reach this probability.",
+            rich_help_panel=SAMPLE,
+        ),
     ] = None,
     min_p: Annotated[
         float | None,
-        Option(help="Drop tokens under this share of the likeliest one's probability."),
+        Option(
+            help="Drop tokens below this share of the likeliest one's probability.",
+            rich_help_panel=SAMPLE,
+        ),
     ] = None,
     typical_p: Annotated[
         float | None,
-        Option(help="Draw from tokens of about the expected surprise that reach this probability."),
+        Option(
+            help="Sample from the tokens closest to the expected surprisal that reach this "
+            "probability.",
+            rich_help_panel=SAMPLE,
+        ),
     ] = None,
     mirostat: Annotated[
-        float | None, Option(help="Hold the mean surprise at so many bits a token.")
+        float | None,
+        Option(help="Keep the mean surprisal at this many bits a token.", rich_help_panel=SAMPLE),
     ] = None,
     mirostat_rate: Annotated[
-        float | None, Option(help="How fast it gets there, up to 1.  [default: 0.1]")
+        float | None,
+        Option(
+            help="How fast mirostat adapts, up to 1.", show_default="0.1", rich_help_panel=SAMPLE
+        ),
     ] = None,
     repetition_penalty: Annotated[
-        float | None, Option(help="Above 1 makes tokens less likely that occurred lately.")
+        float | None,
+        Option(help="Above 1 makes recent tokens less likely.", rich_help_panel=SAMPLE),
     ] = None,
     frequency_penalty: Annotated[
-        float | None, Option(help="Nats less for each time that a token occurred lately.")
+        float | None,
+        Option(
+            help="Subtract this many nats for each recent occurrence of a token.",
+            rich_help_panel=SAMPLE,
+        ),
     ] = None,
     penalty_window: Annotated[
-        int | None, Option(help="Tokens that count as lately.  [default: 64]")
+        int | None,
+        Option(help="Tokens that count as recent.", show_default="64", rich_help_panel=SAMPLE),
     ] = None,
     no_repeat_ngram: Annotated[
-        int | None, Option(metavar="N", help="No N tokens in a row come twice.")
+        int | None,
+        Option(
+            metavar="N",
+            help="Never write the same N tokens in a row twice.",
+            rich_help_panel=SAMPLE,
+        ),
     ] = None,
     known_words: Annotated[
-        bool, Option("--known-words", help="Make up no words; of a word model.")
+        bool,
+        Option(
+            "--known-words",
+            help="Write only words of the vocabulary (word models).",
+            rich_help_panel=SAMPLE,
+        ),
     ] = False,
     ban: Annotated[
-        list[str] | None, Option(metavar="TEXT", help="Never write this; may be repeated.")
+        list[str] | None,
+        Option(metavar="TEXT", help="Never write this; may be repeated.", rich_help_panel=SAMPLE),
     ] = None,
     bias: Annotated[
         list[str] | None,
-        Option(metavar="TEXT=NATS", help="Make this likelier, or with -2 less; may be repeated."),
+        Option(
+            metavar="TEXT=NATS",
+            help="Make this likelier, or with -2 less likely; may be repeated.",
+            rich_help_panel=SAMPLE,
+        ),
     ] = None,
-    samples: Annotated[
-        int, Option("-N", "--samples", min=1, help="Texts to write, side by side.")
-    ] = 1,
+    avoid_copying: Annotated[
+        bool,
+        Option(
+            "--avoid-copying",
+            help="Do not copy long runs of words from the training text.",
+            rich_help_panel=SAMPLE,
+        ),
+    ] = False,
+    output: Annotated[
+        str,
+        Option("-o", "--output", metavar="FILE", help="Write to a file.", rich_help_panel=OUTPUT),
+    ] = "-",
+    echo: Annotated[
+        bool, Option("--echo/--no-echo", help="Print the seed too.", rich_help_panel=OUTPUT)
+    ] = True,
     separator: Annotated[
         str | None,
-        Option(help="Line between texts.  [default: an empty one; with --lines 1 none]"),
-    ] = None,
-    echo: Annotated[bool, Option("--echo/--no-echo", help="Print the seed too.")] = True,
-    escapes: Annotated[
-        bool,
-        Option("-e", "--escapes", help=r"Read \n, \t, \\ and \uXXXX in texts given as options."),
-    ] = False,
-    unknown: Annotated[
-        str, Option(help="What to do about characters outside the vocabulary: warn, error or skip.")
-    ] = "warn",
-    template: Annotated[
-        str | None,
-        Option(help='Text with gaps to fill: "Once {word} there was {sentence}."'),
-    ] = None,
-    best_of: Annotated[
-        int | None,
-        Option(min=1, help="Tries for each gap, of which the one that fits best.  [default: 16]"),
+        Option(
+            metavar="TEXT",
+            help="Line between texts.",
+            show_default="an empty one; with --lines 1 none",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None,
     highlight: Annotated[
-        bool, Option("--highlight", help="Colour characters by how surprising they were.")
-    ] = False,
-    avoid_copying: Annotated[
-        bool, Option("--avoid-copying", help="Keep away from long runs of the training text.")
+        bool,
+        Option("--highlight", help="Colour characters by their surprisal.", rich_help_panel=OUTPUT),
     ] = False,
     novelty: Annotated[
-        bool, Option("--novelty", help="Say what share is not copied from the training text.")
+        bool,
+        Option(
+            "--novelty",
+            help="Report the share that is not copied from the training text.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = False,
-    random_seed: Annotated[int | None, Option(help="The same seed, the same text.")] = None,
-    file: Annotated[
-        str | None, Option("-f", "--file", metavar="FILE", help="Read seeds, one a line.")
-    ] = None,
-    output: Annotated[str, Option("-o", "--output", metavar="FILE", help="Write to a file.")] = "-",
-    encoding: Encoding = None,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Continue a seed text, as it is drawn; without a seed, start as the corpus does.
+    """Continue a seed text, or write texts from the beginning.
 
-    It ends at the first of --length, --tokens, --words, --lines, --sentences, --stop and --time
-    that is met.
+    The text ends at the first of --length, --words, --sentences, --lines,
+    --stop, --time and --tokens that is met.
     """
     import charrnn
     from charrnn import runs
     from charrnn.config import SamplingConfig, StopConfig
-    from charrnn.generation.batch import Sample, in_order
+    from charrnn.generation.sample import Sample, in_order
     from charrnn.model import new_random_seed
     from charrnn.text import blocks
 
@@ -182,9 +294,9 @@ def generate(
     ui = Ui(quiet)
     seeds = [""] if template is not None else _seeds(seed, file, encoding, meant, ui)
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
-    items = loaded.shape == "lines"
+    items = loaded.kind == "lines"
     if not rules.keys() & {"chars", "tokens", "seconds"}:
-        rules["chars"] = LONGEST if rules or loaded.shape != "text" else LENGTH
+        rules["chars"] = LONGEST if rules or loaded.kind != "text" else LENGTH
     if items and lines is not None and lines > 1:
         ui.warn(
             f"each text of this model is one line, so --lines {lines} writes one; "

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from charrnn.cli.options import Debug, Json, ModelOption, Quiet, say_which
-from charrnn.display.console import Ui, duration, write_json, write_text
+from charrnn.display.console import Ui, write_json, write_text
+from charrnn.display.format import duration
 from charrnn.errors import UsageError
 
 
@@ -20,7 +21,7 @@ def info(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Tell what a model is, how it was trained, on what and how well."""
+    """Describe a model: its network, its training, its score."""
     from charrnn import runs
     from charrnn.files import spelled
     from charrnn.network import model_file

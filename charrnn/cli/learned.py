@@ -20,10 +20,11 @@ def learned(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """List the words learned by `complete --learn`, the commonest first, or forget them.
+    """List the words that `complete --learn` has learned, or forget them.
 
-    A line holds a word and how often it was typed, parted by a tab; redirect it to export all.
-    They are kept in one SQLite file of yours, $CHARRNN_LEARNED or in the folder for programs' data.
+    Each line holds a word and how often it was typed, separated by a tab; the
+    most frequent comes first. They are kept in one SQLite file, which is
+    $CHARRNN_LEARNED or lies in the user's data folder.
     """
     if sum((bool(forget), clear, off, on)) > 1:
         raise UsageError("--forget, --clear, --off and --on do different things", "give one")

@@ -23,7 +23,7 @@ def lsp(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Complete words in an editor: a language server on standard input and output."""
+    """Serve completions to an editor: a language server on standard input and output."""
     import charrnn
     from charrnn import config, runs
     from charrnn.servers.language_server import serve

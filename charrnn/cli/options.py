@@ -3,7 +3,7 @@
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -42,14 +42,27 @@ UNITS = re.compile(
 PLAIN = re.compile(_NUMBER)
 CLOCK = re.compile(r"(?:([0-9]+):(?=[0-5]?[0-9]:))?([0-9]+):([0-5]?[0-9](?:\.[0-9]+)?)")
 
+# Panels of the help.
+READING = "What is read"
+OUTPUT = "Output"
+
+
+def run_names(incomplete: str) -> list[str]:
+    """Return the runs whose names begin so, for the completion of a shell."""
+    from charrnn import runs  # not above: it would slow every command's start
+
+    return [name for name in runs.names() if name.startswith(incomplete)]
+
+
 ModelOption = Annotated[
     str | None,
     typer.Option(
         "-m",
         "--model",
         metavar="RUN",
-        help="Run, run folder or model file.  [default: $CHARRNN_MODEL, else the newest run]",
-        show_default=False,
+        help="Run, run folder or model file.",
+        show_default="$CHARRNN_MODEL, else the newest run",
+        autocompletion=run_names,
     ),
 ]
 Texts = Annotated[
@@ -62,23 +75,26 @@ Encoding = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="Encoding of the text.  [default: UTF-8, or what it plainly is]",
-        show_default=False,
+        help="Encoding of the text.",
+        show_default="UTF-8, or what it plainly is",
+        rich_help_panel=READING,
     ),
 ]
 Errors = Annotated[
-    str | None,
+    Literal["strict", "replace", "skip"] | None,
     typer.Option(
-        metavar="HOW",
-        help="What to do about wrong bytes: strict, replace or skip; strict also stops at a broken "
-        "record.  [default: strict for bytes; broken records are skipped]",
-        show_default=False,
+        help="What to do about wrong bytes; strict also stops at a broken record.",
+        show_default="strict, but broken records are skipped",
+        rich_help_panel=READING,
     ),
 ]
 Glob = Annotated[
     str | None,
     typer.Option(
-        metavar="PATTERN", help="Which files of a folder to read.  [default: *.txt and *.md]"
+        metavar="PATTERN",
+        help="Which files of a folder to read.",
+        show_default="*.txt and *.md",
+        rich_help_panel=READING,
     ),
 ]
 Field = Annotated[
@@ -87,16 +103,17 @@ Field = Annotated[
         metavar="NAME",
         help="Read this field of each record of JSON, JSON Lines, CSV or TSV files; user.name is a "
         "field of the object user.",
+        rich_help_panel=READING,
     ),
 ]
 Delimiter = Annotated[
     str | None,
     typer.Option(
         metavar="CHAR",
-        help=r"Character between the cells of a table, such as ; or \t.  [default: comma, in .tsv "
-        "files tab]",
-        show_default=False,
+        help=r"Character between the cells of a table, such as ; or \t.",
+        show_default="a comma, in .tsv files a tab",
         callback=_unescaped,
+        rich_help_panel=READING,
     ),
 ]
 Header = Annotated[
@@ -104,6 +121,7 @@ Header = Annotated[
     typer.Option(
         "--header/--no-header",
         help="The first row of a table names its columns; with --no-header, --field is a number.",
+        rich_help_panel=READING,
     ),
 ]
 SplitOn = Annotated[
@@ -114,6 +132,7 @@ SplitOn = Annotated[
         r"it matches as a whole is left out. For example '^From ', '^%$' or, for blank lines, "
         r"'^\s*$'.",
         show_default=False,
+        rich_help_panel=READING,
     ),
 ]
 Dial = Annotated[
@@ -125,11 +144,21 @@ Dial = Annotated[
         show_default=False,
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one JSON object a line.", rich_help_panel=OUTPUT),
+]
+Quiet = Annotated[
+    bool, typer.Option("-q", "--quiet", help="Say nothing but errors.", rich_help_panel=OUTPUT)
+]
 Debug = Annotated[
     bool,
-    typer.Option("--debug", help="Show a traceback with an error.", callback=_remember_debug),
+    typer.Option(
+        "--debug",
+        help="Show a traceback with an error.",
+        callback=_remember_debug,
+        rich_help_panel=OUTPUT,
+    ),
 ]
 
 

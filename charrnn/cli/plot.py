@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from typer import Option
 
-from charrnn.cli.options import Debug, Json, Quiet, say_which
-from charrnn.display.console import Ui, printable, write_json, write_text
+from charrnn.cli.options import Debug, Json, Quiet, run_names, say_which
+from charrnn.display.console import Ui, write_json, write_text
+from charrnn.display.format import printable
 from charrnn.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,8 +32,9 @@ def plot(
             "-m",
             "--model",
             metavar="RUN",
-            help="Run; may be repeated.  [default: $CHARRNN_MODEL, else the newest run]",
-            show_default=False,
+            help="Run; may be repeated.",
+            show_default="$CHARRNN_MODEL, else the newest run",
+            autocompletion=run_names,
         ),
     ] = None,
     output: Annotated[
@@ -41,7 +43,8 @@ def plot(
             "-o",
             "--output",
             metavar="FILE",
-            help="The page.  [default: plot.html in the run's folder; of several runs, here]",
+            help="The page.",
+            show_default="plot.html in the run's folder; of several runs, here",
         ),
     ] = None,
     by: Annotated[
@@ -51,7 +54,7 @@ def plot(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Draw how runs went: a page of charts to open in a browser, and a small curve here."""
+    """Draw the loss of runs: a page for a browser, and a small curve here."""
     from charrnn.display.plot.log import read_logs, summary
     from charrnn.display.plot.page import html
     from charrnn.display.plot.terminal import curve, digit

@@ -2,11 +2,10 @@
 
 import sys
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Option
 
-from charrnn.arrays import bits
 from charrnn.cli.options import (
     Debug,
     Delimiter,
@@ -21,7 +20,8 @@ from charrnn.cli.options import (
     Texts,
     say_which,
 )
-from charrnn.display.console import Ui, printable, write_coloured, write_json
+from charrnn.display.console import Ui, write_coloured, write_json
+from charrnn.display.format import printable
 from charrnn.display.working import Working
 from charrnn.errors import TextError, UsageError
 
@@ -39,12 +39,8 @@ def score(
     texts: Texts,
     model: ModelOption = None,
     by: Annotated[
-        str | None,
-        Option(
-            help="What is scored, each for itself: line, record or file.  [default: line, with "
-            "--field record]",
-            show_default=False,
-        ),
+        Literal["line", "record", "file"] | None,
+        Option(help="What to score, each by itself.", show_default="line, with --field record"),
     ] = None,
     rank: Annotated[
         bool, Option("--rank", help="The likeliest first, by bits per character.")
@@ -65,9 +61,9 @@ def score(
 ) -> None:
     """Score each line, record or file: its log-probability and bits per character.
 
-    On a terminal, characters are coloured by how surprising they are; elsewhere, or with --json,
-    an object is printed for each line or record. A line may have 4 million characters, a file any
-    number.
+    On a terminal, characters are coloured by their surprisal. Elsewhere, and
+    with --json, each line or record is printed as a JSON object. A line may
+    have up to 4 million characters, a file any number.
     """
     import charrnn
     from charrnn import runs
@@ -75,8 +71,6 @@ def score(
     from charrnn.text.source import Source
 
     by = by or ("line" if field is None else "record")
-    if by not in ("line", "record", "file"):
-        raise UsageError(f"--by {by!r} is none of line, record and file")
     if by != "file" and (by == "record") != (field is not None):
         raise UsageError(f"--by {by} does not go {'without' if by == 'record' else 'with'} --field")
     if own is not None and by != "record":
@@ -95,7 +89,7 @@ def score(
             case "line":
                 found = _scored(loaded, _lines(source, work), work)
             case "record":
-                found = _scored(loaded, _records(source, own, loaded.shape, work), work)
+                found = _scored(loaded, _records(source, own, loaded.kind, work), work)
             case _:
                 found = _files(loaded, source, work)
         if rank:
@@ -121,13 +115,13 @@ def _lines(source: "Source", work: Working) -> Iterator[tuple[Record, str]]:
 
 
 def _records(
-    source: "Source", own: str | None, shape: str, work: Working
+    source: "Source", own: str | None, kind: str, work: Working
 ) -> Iterator[tuple[Record, str]]:
     """Yield the text of each record, and what tells which one it is.
 
     Args:
         own: field with the record's id, or None.
-        shape: of the model's corpus; a model of lines has read a record as one line.
+        kind: of the model's corpus; a model of lines has read a record as one line.
     """
     from charrnn.files import spelled
     from charrnn.text.source import one_line
@@ -136,16 +130,18 @@ def _records(
         head: Record = {"file": spelled(path), "record": record.number, "line": record.line}
         if own is not None:
             head["id"] = record.id
-        yield head, one_line(record.text).strip() if shape == "lines" else record.text
+        yield head, one_line(record.text).strip() if kind == "lines" else record.text
 
 
 def _scored(
     model: "Model", units: Iterable[tuple[Record, str]], work: Working
 ) -> Iterator[tuple[Record, "Array | None"]]:
     """Yield the score of each text that is not empty, and the surprisal of its characters."""
+    from charrnn.arrays import bits
+
     tokenizer = model.file.tokenizer
     for batch in _batches(units):
-        surprises = model.surprise([text for _, text in batch], work.advance)
+        surprises = model.surprisal([text for _, text in batch], work.advance)
         for (head, text), nats in zip(batch, surprises, strict=True):
             total = float(nats.sum(dtype=float))
             record: Record = {
@@ -185,6 +181,7 @@ def _batches(units: Iterable[tuple[Record, str]]) -> Iterator[list[tuple[Record,
 def _files(
     model: "Model", source: "Source", work: Working
 ) -> Iterator[tuple[Record, "Array | None"]]:
+    from charrnn.arrays import bits
     from charrnn.files import spelled
 
     for path, part in source.by_file():

@@ -3,12 +3,14 @@
 import sys
 from contextlib import closing, nullcontext
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from typer import Option
 
 from charrnn.cli.options import (
+    OUTPUT,
+    READING,
     Debug,
     Delimiter,
     Encoding,
@@ -20,8 +22,10 @@ from charrnn.cli.options import (
     Quiet,
     SplitOn,
     given,
+    run_names,
     seconds,
 )
+from charrnn.config import CellName
 from charrnn.display.console import Ui, devnull, write_json
 from charrnn.errors import UsageError
 
@@ -29,121 +33,232 @@ if TYPE_CHECKING:
     from charrnn.events import Event
 
 SHAPE = {"cell", "hidden", "layers", "embedding", "tied"}  # fields of ModelConfig to choose
+# Panels of the help.
+RUN = "The run"
+NETWORK = "The network"
+REGULARISATION = "Regularisation"
+UPDATES = "Updates of the weights"
 BEGAN = monotonic()  # the time to spend counts from here
 
 
 def train(
     texts: Annotated[
         list[str] | None,
-        typer.Argument(metavar="TEXT...", help="Files or folders; - is standard input."),
+        typer.Argument(
+            metavar="TEXT...", help="Files or folders; - is standard input.", show_default=False
+        ),
     ] = None,
     output: Annotated[
         str | None,
-        Option("-o", "--output", metavar="RUN", help="Run folder.  [default: runs/TEXT]"),
+        Option(
+            "-o",
+            "--output",
+            metavar="RUN",
+            help="Run folder.",
+            show_default="runs/TEXT",
+            rich_help_panel=RUN,
+        ),
     ] = None,
-    level: Annotated[str | None, Option(help="char, word, bpe or byte.  [default: char]")] = None,
-    vocab_size: Annotated[
-        int | None, Option(help="Largest number of tokens in the vocabulary.")
+    time: Annotated[
+        str | None,
+        Option(
+            metavar="TIME",
+            help="Time to spend: 60s, 5min, 1h30m, 1:30:00.",
+            show_default="at most 5 minutes",
+            rich_help_panel=RUN,
+        ),
     ] = None,
-    cell: Annotated[str | None, Option(help="lstm, gru, rnn or rnn-relu.  [default: lstm]")] = None,
-    hidden: Annotated[int | None, Option(help="Units in each layer.")] = None,
-    layers: Annotated[int | None, Option(help="Recurrent layers.  [default: 1]")] = None,
-    embed: Annotated[int | None, Option(help="Size of the token embeddings.")] = None,
+    level: Annotated[
+        Literal["char", "word", "bpe", "byte"] | None,
+        Option(
+            help="What a token is: a character, a word, a subword or a byte.",
+            show_default="char",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, Option("--resume", help="Continue a run.", rich_help_panel=RUN)
+    ] = False,
+    model: Annotated[
+        str | None,
+        Option(
+            "-m",
+            "--model",
+            metavar="RUN",
+            help="The run to continue.",
+            show_default="the newest",
+            autocompletion=run_names,
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    parent: Annotated[
+        str | None,
+        Option(
+            "--from",
+            metavar="RUN",
+            help="Fine-tune the model of another run.",
+            autocompletion=run_names,
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    epochs: Annotated[
+        float | None, Option(help="Maximum number of epochs.", rich_help_panel=RUN)
+    ] = None,
+    steps: Annotated[
+        int | None, Option(help="Maximum number of updates.", rich_help_panel=RUN)
+    ] = None,
+    patience: Annotated[
+        int | None,
+        Option(
+            help="Stop after this many validations in a row without improvement.",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    val: Annotated[
+        float | None, Option(help="Share of the text held out for validation.", rich_help_panel=RUN)
+    ] = None,
+    random_seed: Annotated[
+        int | None, Option(help="Seed of every random choice.", rich_help_panel=RUN)
+    ] = None,
+    threads: Annotated[
+        int | None,
+        Option(
+            help="Processor threads; a fixed number makes training exactly repeatable.",
+            show_default="measured while training",
+            rich_help_panel=RUN,
+        ),
+    ] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"], Option(help="Where to train.", rich_help_panel=RUN)
+    ] = "auto",
+    cell: Annotated[
+        CellName | None,
+        Option(help="Recurrent cell.", show_default="lstm", rich_help_panel=NETWORK),
+    ] = None,
+    hidden: Annotated[
+        int | None, Option(help="Units in each layer.", rich_help_panel=NETWORK)
+    ] = None,
+    layers: Annotated[
+        int | None, Option(help="Recurrent layers.", show_default="1", rich_help_panel=NETWORK)
+    ] = None,
+    embed: Annotated[
+        int | None, Option(help="Size of the token embeddings.", rich_help_panel=NETWORK)
+    ] = None,
     tied: Annotated[
         bool | None,
-        Option("--tied/--no-tied", help="Use the token embedding as the output layer's weights."),
+        Option(
+            "--tied/--no-tied",
+            help="Use the token embedding as the output layer's weights.",
+            rich_help_panel=NETWORK,
+        ),
+    ] = None,
+    vocab_size: Annotated[
+        int | None,
+        Option(help="Maximum number of tokens in the vocabulary.", rich_help_panel=NETWORK),
     ] = None,
     dropout: Annotated[
-        float | None, Option(help="Share of each layer's outputs dropped in training.")
+        float | None,
+        Option(
+            help="Share of each layer's outputs dropped in training.",
+            rich_help_panel=REGULARISATION,
+        ),
     ] = None,
     input_dropout: Annotated[
-        float | None, Option(help="Share of the embeddings' values dropped in training.")
+        float | None,
+        Option(
+            help="Share of the embeddings' values dropped in training.",
+            rich_help_panel=REGULARISATION,
+        ),
     ] = None,
     embedding_dropout: Annotated[
         float | None,
-        Option(help="Share of the vocabulary whose embeddings are dropped in training."),
+        Option(
+            help="Share of the vocabulary whose embeddings are dropped in training.",
+            rich_help_panel=REGULARISATION,
+        ),
     ] = None,
     weight_drop: Annotated[
-        float | None, Option(help="Share of the recurrent weights dropped in training.")
+        float | None,
+        Option(
+            help="Share of the recurrent weights dropped in training.",
+            rich_help_panel=REGULARISATION,
+        ),
     ] = None,
     variational: Annotated[
         bool | None,
         Option(
             "--variational/--no-variational",
             help="Keep each dropout mask for a whole window of --bptt tokens.",
+            rich_help_panel=REGULARISATION,
         ),
     ] = None,
     weight_decay: Annotated[
         float | None,
         Option(
-            help="Weight decay of the recurrent matrices (decoupled, scaled by the learning rate)."
+            help="Weight decay of the recurrent matrices (decoupled, scaled by the learning rate).",
+            rich_help_panel=REGULARISATION,
         ),
+    ] = None,
+    lr: Annotated[float | None, Option(help="Peak learning rate.", rich_help_panel=UPDATES)] = None,
+    batch: Annotated[
+        int | None,
+        Option(help="Batch size: text streams trained in parallel.", rich_help_panel=UPDATES),
     ] = None,
     bptt: Annotated[
-        int | None, Option(help="Tokens that the gradient is propagated back through.")
-    ] = None,
-    batch: Annotated[
-        int | None, Option(help="Batch size: text streams trained in parallel.")
-    ] = None,
-    lr: Annotated[float | None, Option(help="Peak learning rate.")] = None,
-    clip: Annotated[float | None, Option(help="Clip the gradient to this norm.")] = None,
-    time: Annotated[
-        str | None,
-        Option(help="Time to spend: 60s, 5min, 1h30m, 1:30:00.  [default: 5m at the most]"),
-    ] = None,
-    epochs: Annotated[float | None, Option(help="Most epochs to train.")] = None,
-    steps: Annotated[int | None, Option(help="Most updates to make.")] = None,
-    val: Annotated[float | None, Option(help="Share of the text held out for validation.")] = None,
-    patience: Annotated[
-        int | None, Option(help="Stop after this many validations in a row without improvement.")
-    ] = None,
-    random_seed: Annotated[int | None, Option(help="Seed of every random choice.")] = None,
-    threads: Annotated[
         int | None,
         Option(
-            help="Processor threads; a fixed number makes training exactly repeatable.  "
-            "[default: measured while training]"
+            help="Tokens that the gradient is propagated back through.", rich_help_panel=UPDATES
         ),
     ] = None,
-    resume: Annotated[bool, Option("--resume", help="Continue a run.")] = False,
-    model: Annotated[
-        str | None,
-        Option("-m", "--model", metavar="RUN", help="The run to continue.  [default: the newest]"),
+    clip: Annotated[
+        float | None, Option(help="Clip the gradient to this norm.", rich_help_panel=UPDATES)
     ] = None,
-    parent: Annotated[
-        str | None, Option("--from", metavar="RUN", help="Fine-tune the model of another run.")
-    ] = None,
-    device: Annotated[str, Option(help="auto, cpu or cuda.")] = "auto",
-    tensorboard: Annotated[
-        bool, Option("--tensorboard", help="Write TensorBoard events into the run folder too.")
-    ] = False,
-    encoding: Encoding = None,
     lines: Annotated[
-        bool, Option("--lines", help="Treat each line as a text of its own, such as a name.")
+        bool,
+        Option(
+            "--lines",
+            help="Treat each line as a text of its own, such as a name.",
+            rich_help_panel=READING,
+        ),
     ] = False,
     documents: Annotated[
-        bool, Option("--documents", help="Treat each file or record as a text of its own.")
+        bool,
+        Option(
+            "--documents",
+            help="Treat each file or record as a text of its own.",
+            rich_help_panel=READING,
+        ),
     ] = False,
-    errors: Errors = None,
-    glob: Glob = None,
+    split_on: SplitOn = None,
     field: Field = None,
     delimiter: Delimiter = None,
     header: Header = True,
-    split_on: SplitOn = None,
+    glob: Glob = None,
+    encoding: Encoding = None,
+    errors: Errors = None,
     normalise: Annotated[
         bool,
         Option(
             "--normalise/--no-normalise",
             help="Read text in Unicode's NFC, without byte order marks and with LF for U+2028, "
-            "U+2029 and U+0085.  [default: normalise, but at byte level]",
-            show_default=False,
+            "U+2029 and U+0085.",
+            show_default="normalise, except at byte level",
+            rich_help_panel=READING,
         ),
     ] = True,
+    tensorboard: Annotated[
+        bool,
+        Option(
+            "--tensorboard",
+            help="Write TensorBoard events into the run folder too.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Learn from a text; writes a run folder with the model, the log and samples.
+    """Train a model on a text; write it, a log and samples to a run folder.
 
     Options you omit are chosen from the size of the text and the time budget.
     """
@@ -165,9 +280,9 @@ def train(
         raise UsageError(
             "--lines excludes --documents and --split-on, which makes them", "give one of them"
         )
-    shape = "lines" if lines else "documents" if documents or split_on is not None else None
+    kind = "lines" if lines else "documents" if documents or split_on is not None else None
     read = given(
-        encoding=encoding, errors=errors, glob=glob, field=field, shape=shape, delimiter=delimiter,
+        encoding=encoding, errors=errors, glob=glob, field=field, kind=kind, delimiter=delimiter,
         header=None if header else False, split_on=split_on,
         normalise=None if normalise else False,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import TextIO
 import numpy as np
 
 from charrnn.arrays import LN2, Array
-from charrnn.display.console import printable
+from charrnn.display.format import printable
 
 # Bits per character from which a colour holds: xterm's, light to red, under black letters.
 COLOURS = {0.0: None, 1.0: 230, 2.0: 223, 4.0: 216, 6.0: 209, 9.0: 203}

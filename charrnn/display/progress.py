@@ -6,7 +6,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from charrnn.arrays import bits
-from charrnn.display.console import Ui, duration, printable, write_raw
+from charrnn.display.console import Ui, write_raw
+from charrnn.display.format import duration, printable
 from charrnn.events import (
     Done,
     Event,

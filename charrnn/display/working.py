@@ -5,7 +5,8 @@ import time
 from types import TracebackType
 from typing import Self
 
-from charrnn.display.console import Ui, duration
+from charrnn.display.console import Ui
+from charrnn.display.format import duration
 
 REWRITE_SECONDS = 0.5  # between two states of the line on a terminal
 LINE_SECONDS = 10.0  # between two lines elsewhere,

@@ -1,23 +1,27 @@
-"""Tokens that were drawn but may be taken back, since with them a copy of other text begins."""
+"""Taking back sampled tokens that would copy eight words in a row from the training text."""
 
+from collections import deque
 from itertools import accumulate
 from typing import NamedTuple
 
+import numpy as np
+
 from charrnn.arrays import Array
-from charrnn.text.copy_index import Guard, WordRuns
+from charrnn.text.copy_index import WORDS, WordRuns, hash_words
 from charrnn.tokenizer import Tokenizer
 
-MOST_BANS = 16  # at one place; then the copy is let through
-LONGEST = 200  # characters that are held back; what is longer is no word
+MOST_BANS = 16  # maximum tokens banned at one position; then the copy is allowed (not tuned)
+LONGEST = 200  # maximum characters held back; a longer run is not a word (not tuned)
+SEED_CHARS = 1000  # characters at the seed's end in which its last words are found (not tuned)
 
 
-class Drawn(NamedTuple):
-    """A token as it was drawn.
+class Sampled(NamedTuple):
+    """A sampled token.
 
     Attributes:
-        token: its id.
-        nats: its surprise.
-        before: the state before it, [L, S, H].
+        token: the token's id.
+        nats: the token's surprisal; 0 unless scored.
+        before: hidden state before the token, [L, S, H].
     """
 
     token: int
@@ -25,14 +29,52 @@ class Drawn(NamedTuple):
     before: Array
 
 
+class Guard:
+    """Follows the words of a text and finds the one that completes a copied run.
+
+    Args:
+        index: runs of words that must not be copied.
+        seed: text that is continued.
+    """
+
+    def __init__(self, index: WordRuns, seed: str) -> None:
+        self._index = index
+        self._last = deque(hash_words(seed[-SEED_CHARS:]), WORDS - 1)
+
+    def check(self, text: str, forgive: bool) -> tuple[int, int | None]:
+        """Check the complete words of a text: those that something else follows.
+
+        Args:
+            text: the text after the last word that was accepted.
+            forgive: whether to accept a copy.
+
+        Returns:
+            Where the last accepted word ends in `text` (0 if there is none), and where the word
+            that completes a copy starts (None if there is none).
+        """
+        from charrnn.text.words import JOINERS, WORD
+
+        end = 0
+        open_from = len(text) - (text[-1:] in JOINERS)  # the last word may go on
+        for word in WORD.finditer(text):
+            if word.end() >= open_from:
+                break
+            words = np.array([*self._last, *hash_words(word[0])], np.uint64)
+            if not forgive and self._index.copied(words):
+                return end, word.start()
+            self._last.append(words[-1])
+            end = word.end()
+        return end, None
+
+
 class Draft:
     """The end of a text: tokens whose last word is not complete yet.
 
     Args:
-        avoid: of the text that is not to be copied.
-        tokenizer: its tokens.
-        seed: what the text continues.
-        most_bans: fewer than there are tokens.
+        avoid: runs of words that must not be copied.
+        tokenizer: the model's tokenizer.
+        seed: text that is continued.
+        most_bans: maximum tokens banned at one position; less than the vocabulary's size.
     """
 
     def __init__(
@@ -40,45 +82,46 @@ class Draft:
     ) -> None:
         self._guard = Guard(avoid, seed)
         self._tokenizer = tokenizer
-        self._drawn: list[Drawn] = []
+        self._tokens: list[Sampled] = []
         self._most_bans = most_bans
         self._bans: set[int] = set()
-        self._place = 0  # tokens in the draft before those that are banned
+        self._position = 0  # number of tokens in the draft before those that are banned
 
     @property
     def tokens(self) -> list[int]:
-        return [drawn.token for drawn in self._drawn]
+        """Return the ids of the tokens in the draft."""
+        return [sampled.token for sampled in self._tokens]
 
     @property
     def banned(self) -> list[int]:
-        """Tokens that cannot come next, because they began a copy."""
-        return [*self._bans] if len(self._drawn) == self._place else []
+        """Return the tokens that cannot come next, because they began a copy."""
+        return [*self._bans] if len(self._tokens) == self._position else []
 
-    def add(self, drawn: Drawn) -> tuple[list[Drawn], list[Drawn]]:
-        """Go on with a token.
+    def add(self, sampled: Sampled) -> tuple[list[Sampled], list[Sampled]]:
+        """Add a token.
 
         Returns:
-            Tokens that stand from now on, and tokens that are taken back.
+            The tokens that are settled now, and the tokens that are taken back.
         """
-        self._drawn.append(drawn)
+        self._tokens.append(sampled)
         texts = [*map(self._tokenizer.decoder(), self.tokens)]
         text = "".join(texts)
         end, copy = self._guard.check(text, forgive=len(self._bans) >= self._most_bans)
         if copy is None and len(text) > LONGEST:
             end = len(text)
-        ends = [*accumulate(map(len, texts))]  # those of half a character do not stand yet
-        standing = max((i for i, e in enumerate(ends, 1) if e <= end and texts[i - 1]), default=0)
-        undone: list[Drawn] = []
+        ends = [*accumulate(map(len, texts))]  # a partial character is not settled yet
+        settled = max((i for i, e in enumerate(ends, 1) if e <= end and texts[i - 1]), default=0)
+        undone: list[Sampled] = []
         if copy is not None:
             first = sum(e <= copy for e in ends)  # the token in which the copying word starts
-            undone = self._drawn[first:]
-            del self._drawn[first:]
-            if standing or first != self._place:
+            undone = self._tokens[first:]
+            del self._tokens[first:]
+            if settled or first != self._position:
                 self._bans.clear()
             self._bans.add(undone[0].token)
-            self._place = first - standing
-        elif standing:
+            self._position = first - settled
+        elif settled:
             self._bans.clear()
-        stands = self._drawn[:standing]
-        del self._drawn[:standing]
-        return stands, undone
+        ready = self._tokens[:settled]
+        del self._tokens[:settled]
+        return ready, undone

@@ -1,4 +1,4 @@
-"""Filters: how sampling controls change the logits [B, V], a row for each of B texts.
+"""Filters: how sampling controls change the logits [B, V], one row per stream.
 
 To add a control: a function, a field of SamplingConfig and a row in FILTERS.
 """
@@ -20,7 +20,7 @@ from charrnn.tokenizer import Joints
 
 
 def bias(logits: Array, added: Array) -> Array:
-    """Add to the logits; -inf bans a token. A row with nothing left stays as it is.
+    """Add a bias to the logits; -inf bans a token. A row with nothing left stays as it is.
 
     Args:
         logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
@@ -30,12 +30,12 @@ def bias(logits: Array, added: Array) -> Array:
 
 
 def known_words(logits: Array, joints: Joints, last: NDArray[np.integer]) -> Array:
-    """Ban what would spell a word outside the vocabulary. A row with nothing left stays as it is.
+    """Ban tokens that spell a word outside the vocabulary. A row with nothing left stays as it is.
 
     Args:
         logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
         joints: where tokens join to words.
-        last: the token before, [B]; -1 if there is none.
+        last: the newest token of each stream, [B]; -1 if there is none.
     """
     within = (last >= 0) & joints.open[last]
     banned = joints.parts | (within[:, None] & joints.goes_on)
@@ -43,14 +43,14 @@ def known_words(logits: Array, joints: Joints, last: NDArray[np.integer]) -> Arr
 
 
 def repetition_penalty(logits: Array, recent: Ids, penalty: float) -> Array:
-    """Make tokens that occurred less likely: a positive logit is divided, another multiplied.
+    """Divide the positive logits of recent tokens by `penalty`, and multiply the negative ones.
 
-    Keskar et al. 2019, arXiv:1909.05858, as it is commonly carried over to negative logits.
+    Keskar et al. 2019, arXiv:1909.05858, with the usual extension to negative logits.
 
     Args:
         logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
-        recent: the ids that occurred, [B, W]; -1 where there is none.
-        penalty: above 0; 1 changes nothing, under 1 favours repetition.
+        recent: token ids in the window, [B, W]; -1 where there is none.
+        penalty: above 0; 1 changes nothing, a value below 1 favours repetition.
     """
     factor = np.float32(penalty)
     penalised = np.where(logits > 0, logits / factor, logits * factor)
@@ -58,25 +58,25 @@ def repetition_penalty(logits: Array, recent: Ids, penalty: float) -> Array:
 
 
 def frequency_penalty(logits: Array, recent: Ids, penalty: float) -> Array:
-    """Take `penalty` nats from a token's logit for each time it occurred, as OpenAI's API does.
+    """Subtract `penalty` nats for each occurrence of a token in the window, as OpenAI's API does.
 
     Args:
         logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
-        recent: the ids that occurred, [B, W]; -1 where there is none.
-        penalty: 0 changes nothing, a negative one favours repetition.
+        recent: token ids in the window, [B, W]; -1 where there is none.
+        penalty: nats; 0 changes nothing, a negative value favours repetition.
     """
     return logits - np.float32(penalty) * _counts(recent, logits.shape)
 
 
 def no_repeat_ngram(logits: Array, past: Ids, n: int) -> Array:
-    """Ban the tokens that would complete `n` tokens in a row that occurred before.
+    """Ban tokens that would repeat a run of `n` tokens.
 
     Paulus et al. 2017, arXiv:1705.04304. A row with nothing left stays as it is.
 
     Args:
         logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
-        past: the ids so far, newest last, [B, W]; -1 where there is none.
-        n: 1 or more.
+        past: token ids so far, newest last, [B, W]; -1 where there is none.
+        n: length of the run, 1 or more.
     """
     if past.shape[1] < n:
         return logits
@@ -89,17 +89,17 @@ def no_repeat_ngram(logits: Array, past: Ids, n: int) -> Array:
 
 
 def temperature(logits: Array, t: float) -> Array:
-    """Divide the logits by `t`; 0 keeps the likeliest token alone (the lowest id of a tie).
+    """Divide the logits by `t`; 0 keeps only the likeliest token (the lowest id of a tie).
 
     Args:
         logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
-        t: 0 or more; under 1 sharpens, above 1 flattens.
+        t: temperature, 0 or more; below 1 sharpens, above 1 flattens.
 
     Returns:
-        Logits of which the largest of each row is 0, float [B, V].
+        A copy of the logits, shifted so that the largest of each row is 0, float [B, V].
 
     Raises:
-        ModelFileError: a row's largest logit is not finite, as with absurd weights.
+        ModelFileError: a row's largest logit is not finite, as with damaged weights.
     """
     largest = _largest(logits)
     if not (math.isfinite(largest.item()) if len(logits) == 1 else np.isfinite(largest).all()):
@@ -108,7 +108,7 @@ def temperature(logits: Array, t: float) -> Array:
         kept = np.full_like(logits, -np.inf)
         np.put_along_axis(kept, logits.argmax(axis=-1, keepdims=True), 0, -1)
         return kept
-    # From the likeliest down, so that a t next to 0 cannot give inf, nor a huge one NaN.
+    # Shifted first, so that a tiny t cannot give inf, nor a huge one NaN.
     divided: Array = logits - largest
     if 1e-3 < t < 1e3:
         divided /= np.float32(t)
@@ -120,26 +120,29 @@ def temperature(logits: Array, t: float) -> Array:
 def runs_end(tempered: Array, logits: Array, tokens: Ids) -> Array:
     """Let runs of one token end as often as the model ends them, however low the temperature.
 
-    A temperature sharpens each choice by itself. Where a run of spaces goes on with probability
-    0.97, at 0.5 it does with 0.999, so that it becomes thirty times as long, and longer than all
-    that the model has read. So whether a run goes on is left to the model's own probability, where
-    the temperature would raise it; what comes after the run is sharpened as everywhere.
+    A temperature sharpens each choice separately. Where a run of spaces continues with probability
+    0.97, it does so with 0.999 at temperature 0.5: the run becomes thirty times as long, and longer
+    than any that the model has read. So a run continues with at most the model's own probability;
+    the tokens that may end it are sharpened as usual.
 
     Args:
         tempered: logits (nats) divided by a temperature below 1, float [B, V]; -inf allowed.
-        logits: the same as they were, float [B, V].
-        tokens: what the run of each row consists of, [B]; -1 where there is none.
+        logits: the logits before that, float [B, V].
+        tokens: the token of which each row's run consists, [B]; -1 where there is no run.
+
+    Returns:
+        A copy of `tempered`, float [B, V].
     """
     rows = np.flatnonzero(tokens >= 0)
     at = np.arange(len(rows)), tokens[rows]
     known, sharp = (_normalised(some[rows].astype(np.float64)) for some in (logits, tempered))
     own, sharpened = known[at], sharp[at]
     known[at] = sharp[at] = -np.inf
-    else_may_come = np.minimum(known.max(axis=-1), sharp.max(axis=-1)) > -np.inf
+    can_end = np.minimum(known.max(axis=-1), sharp.max(axis=-1)) > -np.inf
     likeliest = logits[rows].argmax(axis=-1) == tokens[rows]
-    raised = likeliest & (sharpened > own) & else_may_come
+    raised = likeliest & (sharpened > own) & can_end
     sharp[raised] += (_log_sum(known[raised]) - _log_sum(sharp[raised]))[:, None]
-    # What is the likeliest stays so.
+    # The likeliest token stays the likeliest.
     above = np.nextafter(sharp.max(axis=-1).astype(np.float32), np.float32(np.inf))
     sharp[at] = np.maximum(own, above)
     result = tempered.copy()
@@ -148,12 +151,12 @@ def runs_end(tempered: Array, logits: Array, tokens: Ids) -> Array:
 
 
 def _normalised(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log-probabilities (nats), [B, V]."""
+    """Return log-probabilities (nats), [B, V]."""
     return logits - _log_sum(logits)[:, None]
 
 
 def _log_sum(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The logarithm of the sum of the exponentials of each row, [B]; none is all -inf."""
+    """Return the logarithm of each row's sum of exponentials, [B]; no row is all -inf."""
     largest = logits.max(axis=-1)
     sums: NDArray[np.float64] = np.log(np.exp(logits - largest[:, None]).sum(axis=-1)) + largest
     return sums
@@ -178,10 +181,10 @@ def top_k(logits: Array, k: int) -> Array:
 
 
 def typical_p(logits: Array, p: float) -> Array:
-    """Keep the tokens whose surprise is nearest to the expected one, up to probability `p`.
+    """Keep the tokens whose surprisal is closest to its expectation, until they reach `p`.
 
-    Locally typical sampling, Meister et al. 2022, arXiv:2202.00666. The smallest set that
-    reaches `p`; a tie goes to the lower token id. The likeliest token may be left out.
+    Locally typical sampling, Meister et al. 2022, arXiv:2202.00666. A tie goes to the lower token
+    id. The likeliest token may be dropped.
 
     Args:
         logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
@@ -208,13 +211,13 @@ def top_p(logits: Array, p: float) -> Array:
 
 
 def min_p(logits: Array, p: float) -> Array:
-    """Drop the tokens whose probability is under `p` times the likeliest one's.
+    """Drop tokens less likely than `p` times the likeliest token's probability.
 
     Nguyen et al. 2024, arXiv:2407.01082.
 
     Args:
         logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
-        p: from 0, which keeps every token, to 1, which keeps the likeliest.
+        p: share in [0, 1]; 0 keeps every token, 1 keeps the likeliest.
     """
     if p == 0:
         return logits
@@ -222,14 +225,14 @@ def min_p(logits: Array, p: float) -> Array:
 
 
 def mirostat(logits: Array, limit: Array) -> Array:
-    """Keep the tokens whose surprise is at most `limit`, and the likeliest in any case.
+    """Keep the tokens whose surprisal is at most `limit`, and always the likeliest.
 
-    Mirostat 2.0, Basu et al. 2021, arXiv:2007.14966: the limit then moves so that the mean
-    surprise of what is drawn nears a target; see `Sampler`.
+    Mirostat 2.0, Basu et al. 2021, arXiv:2007.14966. `Sampler` then moves the limit so that the
+    mean surprisal of the sampled tokens approaches a target.
 
     Args:
         logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
-        limit: bits, float [B].
+        limit: maximum surprisal (bits), float [B].
     """
     logp = log_softmax(logits)
     least = np.minimum(-limit[:, None] * LN2, _largest(logp))
@@ -237,7 +240,7 @@ def mirostat(logits: Array, limit: Array) -> Array:
 
 
 def _largest(logits: Array) -> Array:
-    """The largest of each row, [B, 1]."""
+    """Return the largest logit of each row, [B, 1]."""
     largest: Array = np.maximum.reduce(logits, axis=-1, keepdims=True)  # faster than logits.max
     return largest
 
@@ -247,7 +250,7 @@ def _where(kept: Mask, logits: Array) -> Array:
 
 
 def _reaching(cost: Array, logits: Array, p: float) -> Mask:
-    """The tokens of least cost, the lower id first in a tie, until their probability reaches p."""
+    """Return the cheapest tokens whose probability reaches p; a tie goes to the lower id."""
     ranking = np.argsort(cost, axis=-1, kind="stable")
     ranked = np.take_along_axis(logits, ranking, -1)
     masses = np.exp(ranked - _largest(logits), dtype=np.float64)
@@ -260,9 +263,9 @@ def _reaching(cost: Array, logits: Array, p: float) -> Mask:
 
 
 def _counts(ids: Ids, shape: tuple[int, ...]) -> Array:
-    """How often each token is among a row's ids, float [B, V]."""
+    """Return how often each token occurs among a row's ids, float [B, V]."""
     batch, size = shape
-    counts = np.zeros((batch, size + 1), np.float32)  # the last column counts the ids that are -1
+    counts = np.zeros((batch, size + 1), np.float32)  # the last column counts ids of -1
     np.add.at(counts, (np.arange(batch)[:, None], ids), 1)
     return counts[:, :size]
 
@@ -274,16 +277,17 @@ def _unless_empty(logits: Array, narrowed: Array) -> Array:
 
 @dataclass(slots=True)
 class Context:
-    """What filters look at beside the logits.
+    """The state that filters depend on beside the logits.
 
     Attributes:
-        bias: added by `bias`, [B, V] or [V].
-        past: the ids so far, newest last, [B, W]; -1 where there is none.
-        window: ids that count as recent, at the end of `past`.
-        limit: of mirostat, bits, [B].
-        run: the token that the last RUN or more were, [B]; -1 where they differ, None if all do.
-        spelling: of words, where they are drawn as wholes.
-        last: the newest token of each text, -1 if there is none, [B].
+        bias: nats added by the filter `bias`, float [B, V] or [V].
+        past: token ids so far, newest last, [B, W]; -1 where there is none.
+        window: number of ids at the end of `past` that count as recent.
+        limit: maximum surprisal (bits) of the filter `mirostat`, float [B].
+        run: the token that occurred `sampling.RUN` or more times in a row, [B]; -1 where there is
+            no such run; None where no row has one.
+        spelling: accepts or rejects spelled words; None where words are not spelled.
+        last: the newest token of each stream, [B]; -1 if there is none.
     """
 
     bias: Array
@@ -296,10 +300,11 @@ class Context:
 
     @property
     def recent(self) -> Ids:
+        """Return the ids in the window, [B, window]."""
         return self.past[:, -self.window :]
 
 
-# Applied in this order, each one whose field in SamplingConfig is not None.
+# The filters by their field of SamplingConfig, in the order of application; None skips one.
 FILTERS: dict[str, Callable[[Array, Any, Context], Array]] = {
     "bias": lambda logits, _, context: bias(logits, context.bias),
     "known_words": lambda logits, joints, at: known_words(logits, joints, np.array(at.last)),
@@ -313,7 +318,7 @@ FILTERS: dict[str, Callable[[Array, Any, Context], Array]] = {
     "min_p": lambda logits, p, _: min_p(logits, p),
     "mirostat": lambda logits, _, at: mirostat(logits, at.limit),
 }
-LIMITS = ("top_k", "typical_p", "top_p", "min_p", "mirostat")  # filters that leave tokens out
+LIMITS = ("top_k", "typical_p", "top_p", "min_p", "mirostat")  # filters that drop tokens
 
 
 def _temperature(logits: Array, t: float, context: Context) -> Array:

@@ -1,4 +1,4 @@
-"""Sampling the next tokens from logits [B, V], a row for each of B texts."""
+"""Sampling the next tokens from logits [B, V], one row per stream."""
 
 from collections.abc import Sequence
 from itertools import compress
@@ -14,24 +14,23 @@ from charrnn.generation.spelling import Spelling
 from charrnn.network.engine import log_softmax
 from charrnn.tokenizer import Joints
 
-MEMORY = 16_384  # tokens among which no_repeat_ngram looks for repeats
-SPARE = 512  # more of them are kept, so that some can be taken back
-AHEAD = 256  # random numbers drawn at once for each text
-RUN = 16  # equal tokens in a row, from which on a run ends as often as the model would end it
+MEMORY = 16_384  # newest tokens among which no_repeat_ngram looks for repeats (not tuned)
+SPARE = 512  # tokens kept beyond the window, so that some can be taken back (not tuned)
+AHEAD = 256  # random numbers generated at once for each stream (not tuned)
+RUN = 16  # equal tokens in a row from which on `filters.runs_end` applies (not tuned)
 
 
 class Sampler:
-    """Draws tokens for B texts under one configuration, each text with random numbers of its own.
+    """Samples the tokens of B streams under one configuration.
 
     Args:
-        config: the controls.
-        rngs: draw the tokens, one for each text.
-        pasts: the ids that each text begins with.
-        joints: of words that are drawn as wholes, if tokens are that.
+        config: how tokens are sampled.
+        rngs: random number generators, one per stream.
+        pasts: token ids that each stream begins with, [N] each.
+        joints: where tokens join to words; None where tokens are not words.
 
-    Attributes:
-        held: how many tokens at the end of each text may be taken back; -1 where those before and
-            the newest now are. None if none ever is.
+    Raises:
+        UsageError: `config` asks for known words, but tokens are not words.
     """
 
     def __init__(
@@ -55,7 +54,7 @@ class Sampler:
         penalised = config.repetition_penalty is not None or config.frequency_penalty is not None
         looked_at = config.penalty_window if penalised else 0
         self._depth = max(looked_at, MEMORY if config.no_repeat_ngram is not None else 0)
-        # The newest are appended; when the array is full, its second half moves to the front.
+        # New ids are appended; when the array is full, its second half moves to the front.
         self._kept = self._depth + SPARE if self._depth else 0
         self._ids = np.full((len(rngs), 2 * self._kept), -1, np.int32)
         self._end = self._kept
@@ -69,8 +68,8 @@ class Sampler:
         if joints and not config.known_words and (config.temperature < 1 or limited):
             last = [int(past[-1]) if len(past) else -1 for past in pasts]
             self._context.spelling = Spelling(joints, config.temperature, limited, last)
-        # The newest token of each text, and how often it came in a row. (For a single text lists
-        # are faster than arrays.)
+        # The newest token of each stream, and how often it occurred in a row. (For one stream
+        # lists are faster than arrays.)
         self._last = [-1] * len(rngs)
         self._repeated = [0] * len(rngs)
         for row, past in enumerate(pasts):
@@ -81,18 +80,18 @@ class Sampler:
             known = past[max(0, len(past) - self._kept) :]
             self._ids[row, self._end - len(known) : self._end] = known
 
-    def draw(self, logits: Array, bias: Array) -> NDArray[np.intp]:
-        """Draw the next token of each text.
+    def sample(self, logits: Array, bias: Array) -> NDArray[np.intp]:
+        """Sample the next token of each stream.
 
         Args:
             logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
-            bias: nats, [V] or [B, V], for the filter of that name.
+            bias: nats added by the filter `bias`, float [V] or [B, V]; -inf allowed.
 
         Returns:
             Token ids, [B].
 
         Raises:
-            ModelFileError: the logits are not finite, as those of absurd weights.
+            ModelFileError: the logits are not finite, as those of damaged weights.
         """
         context = self._context
         context.bias = bias
@@ -105,20 +104,20 @@ class Sampler:
             unlimited, logits = logits, keep(logits, value, context)
         # Since `temperature`, no logit is above 0.
         reached = np.add.accumulate(np.exp(logits), axis=-1, dtype=np.float64)
-        drawn = self._next_uniform() * reached[:, -1]
+        target = self._next_uniform() * reached[:, -1]
         ids: NDArray[np.intp]
         if len(reached) == 1:  # the same, but faster
-            ids = reached[0].searchsorted(drawn)
+            ids = reached[0].searchsorted(target)
         else:
-            ids = (reached >= drawn[:, None]).argmax(axis=-1)
+            ids = (reached >= target[:, None]).argmax(axis=-1)
         if self._config.mirostat is not None:
             self._move_limit(unlimited, ids, self._config.mirostat)
-        drawn_ids = ids.tolist()
+        newest = ids.tolist()
         self._repeated = [
             count + 1 if token == last else 1
-            for count, token, last in zip(self._repeated, drawn_ids, self._last, strict=True)
+            for count, token, last in zip(self._repeated, newest, self._last, strict=True)
         ]
-        self._last = drawn_ids
+        self._last = newest
         if self._depth:
             self._remember(ids)
         if spelling := self._context.spelling:
@@ -127,10 +126,11 @@ class Sampler:
 
     @property
     def held(self) -> list[int] | None:
+        """Return Spelling.held; None if no token is ever taken back here."""
         return self._context.spelling.held if self._context.spelling else None
 
     def keep(self, rows: Mask) -> None:
-        """Go on with these texts alone, [B]."""
+        """Keep only the streams for which `rows` is true, [B]."""
         self._rngs = [*compress(self._rngs, rows.tolist())]
         self._uniform = self._uniform[rows]
         self._ids = self._ids[rows]
@@ -141,13 +141,15 @@ class Sampler:
             self._context.spelling.keep(rows)
 
     def take_back(self, row: int, count: int, last: int, spelled: bool = False) -> None:
-        """Forget the last `count` tokens of a text; its random numbers are spent.
+        """Forget the newest tokens of a stream; the random numbers they used are not used again.
 
         Args:
+            row: index of the stream.
+            count: number of tokens to forget.
             last: the token before them; -1 if there is none.
-            spelled: whether that follows from `held`.
+            spelled: whether `held` says so, and the spelling knows already.
         """
-        # How often it came before a shorter run is not known any more.
+        # The length of a run that ended before these tokens is no longer known.
         self._repeated[row] = max(self._repeated[row] - count, int(last >= 0))
         self._last[row] = last
         if self._context.spelling and not spelled:
@@ -165,7 +167,7 @@ class Sampler:
         if self._used == AHEAD:
             for row, rng in zip(self._uniform, self._rngs, strict=True):
                 rng.random(out=row)
-            # Above 0, so that a token of no mass is never drawn, and at most 1.
+            # Above 0, so that a token of probability 0 is never sampled, and at most 1.
             np.subtract(1, self._uniform, out=self._uniform)
             self._used = 0
         self._used += 1

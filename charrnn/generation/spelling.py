@@ -28,12 +28,10 @@ from charrnn.arrays import Array, Floats, Mask
 from charrnn.tokenizer import Joints
 
 LONGEST = 40  # maximum tokens held back for one word (the pretokenizer's maximum in letters)
-MOST = (
-    8  # maximum rejections at one position, so that a hopeless one costs bounded time (not tuned)
-)
+MOST = 8  # maximum rejections at one position, to bound the time (not tuned)
 ROUNDING = 1e-4  # tolerance of float32 sums, in nats
-NEGLIGIBLE = 1e-3  # probability of going on, relative to the likeliest token, that is ignored
-FAR = 30.0  # nats that the logits may fall before they are shifted back, against underflow
+NEGLIGIBLE = 1e-3  # ignored probability of continuing a word, relative to the likeliest token
+FAR = 30.0  # maximum nats by which the largest logit may fall before a shift, against underflow
 SMALL = 1e-12  # sums below this are recomputed on their own scale, as terms may have underflowed
 
 
@@ -42,16 +40,16 @@ class _Word:
     """The undecided word at the end of a text, and the position where it begins.
 
     Attributes:
-        before: The token before the word; -1 if there is none.
-        last: The newest token.
-        tokens: Number of the word's tokens so far; 0 if no word is undecided.
-        first: The word's first token.
-        an_end: Whether the previous word could have gone on and was decided to end.
-        tried: First tokens of the words rejected at this position.
-        weight: Logarithm of the product in the module's docstring.
-        least: Minimum of `weight` for acceptance.
-        logp: Log-probability of the word so far, in nats.
-        floor: Minimum of `logp` for acceptance.
+        before: the token before the word; -1 if there is none.
+        last: the newest token.
+        tokens: number of the word's tokens so far; 0 if no word is undecided.
+        first: the word's first token.
+        an_end: whether the previous word could have gone on and was decided to end.
+        tried: first tokens of the words rejected at this position.
+        weight: logarithm of the product in the module's docstring.
+        least: minimum of `weight` for acceptance.
+        logp: log-probability of the word so far, in nats.
+        floor: minimum of `logp` for acceptance.
     """
 
     before: int
@@ -67,16 +65,16 @@ class _Word:
 
 
 class Spelling:
-    """Accepts or rejects the words at the ends of B texts.
+    """Accepts or rejects the words at the ends of B streams.
 
     Args:
-        joints: Where tokens join to words.
-        temperature: Sampling temperature.
-        limited: Whether a filter may leave tokens out.
-        last: The newest token of each text, [B]; -1 where there is none.
+        joints: where tokens join to words.
+        temperature: sampling temperature.
+        limited: whether a filter may leave tokens out.
+        last: the newest token of each stream, [B]; -1 where there is none.
 
     Attributes:
-        held: Number of undecided tokens at the end of each text, [B]; -1 where the word was just
+        held: number of undecided tokens at the end of each stream, [B]; -1 where the word was just
             rejected, with the newest token.
     """
 
@@ -85,7 +83,7 @@ class Spelling:
     ) -> None:
         self._t = temperature
         self._limited = limited or temperature == 0
-        self._open = [*joints.open.tolist(), False]  # the last one for a token of -1
+        self._open = [*joints.open.tolist(), False]  # the last entry is for a token of -1
         self._goes_on = joints.goes_on
         self._kinds = [kind.astype(np.float32) for kind in (joints.goes_on, ~joints.goes_on)]
         # A sorted vocabulary has few runs of tokens that go on.
@@ -94,18 +92,21 @@ class Spelling:
         self._runs = [slice(*run) for run in runs if joints.goes_on[run[0]]]
         self._words = [_Word(before=token, last=token) for token in last]
         self.held = [0] * len(last)
-        # Of the newest logits: the largest of each row, the sums of the exponentials (from the
-        # largest down) over the two kinds, and the logarithm of what is drawn's sum of p^(1/T).
+        # The newest logits; their largest of each row; their sums of exponentials, relative to the
+        # largest, over the two kinds; and the logarithm of the sum of p^(1/T) over all outcomes.
         self._logits: Array
         self._largest: list[float]
         self._masses: list[tuple[float, float]]
         self._log_powers: list[float]
 
     def narrow(self, logits: Array) -> Array:
-        """Leave out what was taken back here; a row with nothing left stays as it is.
+        """Ban the words rejected at this position; a row with nothing left stays as it is.
 
         Args:
             logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
+
+        Returns:
+            `logits` or a changed copy, float [B, V].
         """
         narrowed = logits
         for row, word in enumerate(self._words):
@@ -121,12 +122,15 @@ class Spelling:
         return narrowed
 
     def ends_as_one(self, tempered: Array, logits: Array) -> Array:
-        """Where a word may go on, let the tokens that end it count as one.
+        """Where a word may go on, let all tokens that end it count as one outcome.
 
         Args:
-            tempered: logits divided by the temperature, from the largest down, float [B, V]; -inf
+            tempered: logits divided by the temperature, largest of each row 0, float [B, V]; -inf
                 allowed. Changed.
-            logits: the same as they were, float [B, V].
+            logits: the logits before that, float [B, V].
+
+        Returns:
+            `tempered`.
         """
         t = self._t
         self._logits = logits
@@ -156,7 +160,7 @@ class Spelling:
                 end = _log_sum(ends / np.float32(t))
             self._log_powers[row] = float(np.logaddexp(as_one, going_on))
             if end > -math.inf:
-                less = max(0.0, as_one - end)  # as it is but for rounding
+                less = max(0.0, as_one - end)  # rounding alone could make it negative
                 for run in self._runs:
                     tempered[row, run] -= less
                 if less > FAR:
@@ -164,7 +168,7 @@ class Spelling:
         return tempered
 
     def _likeliest(self, row: int) -> Array:
-        """At a temperature of 0, the likeliest end if to end is likelier than to go on, [V]."""
+        """Return logits of the choice at temperature 0, [V]: an end if ending is likelier."""
         going_on, end = (
             np.where(kind, self._logits[row], -np.inf) for kind in (self._goes_on, ~self._goes_on)
         )
@@ -174,21 +178,21 @@ class Spelling:
         return result
 
     def judge(
-        self, drawn: NDArray[np.intp], narrowed: Array, reached: Floats, uniform: Floats
+        self, sampled: NDArray[np.intp], narrowed: Array, reached: Floats, uniform: Floats
     ) -> None:
-        """Go on with a token in each text, and find in `held` which words are kept.
+        """Add a token to each stream, and accept or reject the words that end; sets `held`.
 
         Args:
-            drawn: token ids, [B].
-            narrowed: the logits that they were drawn from, 0 at most, float [B, V]; -inf allowed.
-            reached: the sums of the exponentials of these up to each token, [B, V].
-            uniform: random numbers above 0, at most 1, [B].
+            sampled: token ids, [B].
+            narrowed: the logits they were sampled from, at most 0, float [B, V]; -inf allowed.
+            reached: cumulative sums of the exponentials of `narrowed`, float [B, V].
+            uniform: random numbers in (0, 1], [B].
         """
-        for row, (token, u) in enumerate(zip(drawn.tolist(), uniform.tolist(), strict=True)):
+        for row, (token, u) in enumerate(zip(sampled.tolist(), uniform.tolist(), strict=True)):
             word = self._words[row]
             inside = self._may_go_on(word)
             ended = not (inside and self._goes_on[token])
-            if word.tokens and not self._kept(word, row, inside, None if ended else token):
+            if word.tokens and not self._accepted(word, row, inside, None if ended else token):
                 word.tried.append(word.first)
                 word.tokens, word.last = 0, word.before
                 self.held[row] = -1
@@ -203,12 +207,12 @@ class Spelling:
                 begun = _Word(before=word.last, last=token, tokens=1, first=token)
                 begun.an_end = word.an_end if again else inside and ended
                 begun.tried = word.tried if again else []
-                self._need(begun, row, narrowed[row], reached[row], u)
+                self._bound(begun, row, narrowed[row], reached[row], u)
                 self._words[row] = begun
             self.held[row] = self._words[row].tokens
 
-    def _kept(self, word: _Word, row: int, inside: bool, token: int | None) -> bool:
-        """Whether a word is kept that goes on with a token, or ends if that is None."""
+    def _accepted(self, word: _Word, row: int, inside: bool, token: int | None) -> bool:
+        """Return whether to accept a word that goes on with a token, or ends if `token` is None."""
         total = _log(sum(self._masses[row]))
         if inside and 0 < self._t < 1:
             word.weight += self._log_powers[row] - total / self._t
@@ -217,8 +221,8 @@ class Spelling:
         likely = word.weight >= word.least and word.logp >= word.floor - ROUNDING
         return likely or len(word.tried) >= MOST
 
-    def _need(self, word: _Word, row: int, narrowed: Array, reached: Floats, u: float) -> None:
-        """Find how likely a word has to be that begins with this token."""
+    def _bound(self, word: _Word, row: int, narrowed: Array, reached: Floats, u: float) -> None:
+        """Find how likely a word that begins with this token must be for acceptance."""
         base = self._log_end(row) if word.an_end else _log(sum(self._masses[row]))
         word.logp = self._log(row, word.first) - base
         if 0 < self._t < 1:
@@ -250,26 +254,26 @@ class Spelling:
         return self._open[word.last] and (word.tokens > 0 or not word.an_end)
 
     def _log(self, row: int, token: int) -> float:
-        """A logit, from the largest of its row down."""
+        """Return a logit, relative to the largest of its row."""
         return float(self._logits[row, token]) - self._largest[row]
 
     def _log_end(self, row: int) -> float:
-        """The logarithm of the sum over all tokens that end a word, as `_log` is."""
+        """Return the log-sum of the logits of all tokens that end a word, relative as in `_log`."""
         return _log(self._masses[row][1])
 
     def _sums(self, logits: Array) -> list[tuple[float, float]]:
-        """Sums of exponentials, over the tokens that go on with a word and those that do not."""
+        """Return the sums of exponentials over tokens that continue a word, and that end it."""
         masses = np.exp(logits)
         going_on, end = ((masses @ kind).tolist() for kind in self._kinds)
         return [*zip(going_on, end, strict=True)]
 
     def keep(self, rows: Mask) -> None:
-        """Go on with these texts alone, [B]."""
+        """Keep only the streams for which `rows` is true, [B]."""
         self._words = [*compress(self._words, rows.tolist())]
         self.held = [*compress(self.held, rows.tolist())]
 
     def take_back(self, row: int, last: int) -> None:
-        """Go on in one text after another token, -1 if there is none."""
+        """Restart a stream after the token `last`; -1 if there is none."""
         self._words[row] = _Word(before=last, last=last)
         self.held[row] = 0
 
@@ -279,7 +283,7 @@ def _log(x: float) -> float:
 
 
 def _log_sum(logits: Array) -> float:
-    """The logarithm of the sum of the exponentials, without underflow; of none it is -inf."""
+    """Return the logarithm of the sum of exponentials without underflow; -inf if empty."""
     largest = logits.max(initial=-np.inf)
     if largest == -np.inf:
         return -math.inf

@@ -1,4 +1,4 @@
-"""Where a text ends, and how much of it may be shown before that is known."""
+"""Where a text ends, and how much of it may be shown before the end is known."""
 
 import math
 import re
@@ -8,16 +8,16 @@ from itertools import accumulate
 
 from charrnn.config import StopConfig
 
-# A mark with its closing quotes; Western marks need white space after them, "3.14" has none.
+# Marks that end a sentence, and closing quotes; after Western marks white space must follow, as
+# "3.14" ends none.
 SENTENCE_END = re.compile(
     r"[.!?…]{1,7}[\"'”’»)\]]{0,8}(?=\s)"
     r"|[。！？]{1,7}[」』”’）]{0,8}(?=[^。！？」』”’）])"
 )  # fmt: skip
-SENTENCE_CONTEXT = 16  # characters in which a mark and its quotes, or an abbreviation, are found
-# Before a full stop that ends no sentence: initials, what has stops inside as "z.B.", "e.g." and
-# "Ph.D." have, and words that hardly end a sentence. Left out are "etc." and "No.", which often do.
+SENTENCE_CONTEXT = 16  # characters before new text that may hold a mark or an abbreviation
+# The word before a full stop, with the stops inside it, as in "z.B.", "e.g." and "Ph.D.".
 LAST_WORD = re.compile(r"[^\W\d_]+(?:\.[^\W\d_]+)*\Z")
-NO_INITIALS = ("I", "я")  # words, which end many a sentence
+NO_INITIALS = ("I", "я")  # single letters that are words, and so may end a sentence
 _LISTED = (
     # English
     "Mr Mrs Ms Dr Prof Rev Hon St Mt Messrs Capt Col Gen Lt Maj Sgt Cpl Gov Sen Rep Pres Supt Esq "
@@ -29,33 +29,35 @@ _LISTED = (
     # Dutch, Polish, Russian
     "dhr mevr bijv ul np tzn tzw prof ул стр см св проф"
 )
+# Abbreviations whose full stop seldom ends a sentence; "etc." and "No." often end one.
 ABBREVIATIONS = frozenset(_LISTED.split())
 
 
 class Ending:
-    """Follows one text as it is drawn and cuts it where the first rule is met.
+    """Follows one text as it is sampled and cuts it where the first rule is met.
 
     Args:
         rules: where to end.
-        seed: what the text continues; its last line is the first one that counts.
+        seed: text that is continued; its last line is the first that counts.
 
     Attributes:
         why: the rule that ended the text; None while it goes on.
-        held: text that may not be shown yet, since a stop text may begin with it.
+        held: text that cannot be shown yet, as a stop text may begin in it.
     """
 
     def __init__(self, rules: StopConfig, seed: str) -> None:
         self._rules = rules
-        self._chars, self._tokens = (  # that may still come
+        # The numbers of characters and of tokens that may still come.
+        self._chars, self._tokens = (
             math.inf if limit is None else limit for limit in (rules.chars, rules.tokens)
         )
         self.held = ""
         self._words = self._lines = self._sentences = 0
-        self._last_word = ""  # what may still become longer,
-        self._joiner = 0  # with a character that may join it to more, or end it
+        self._last_word = ""  # the newest word, while it may become longer
+        self._joiner = 0  # length of the text after that word: a joiner, which may end the word
         self._in_line = bool(seed.rpartition("\n")[2].strip())
-        self._before = seed[-SENTENCE_CONTEXT:]  # the last characters, for the sentences,
-        self._of_seed = len(self._before)  # of which so many are the seed's
+        self._before = seed[-SENTENCE_CONTEXT:]  # the newest characters, in which sentences end
+        self._of_seed = len(self._before)  # how many of these are the seed's
         checks = (
             (self._stop, rules.stop),
             (self._word, rules.words),
@@ -69,28 +71,28 @@ class Ending:
 
     @property
     def room(self) -> float:
-        """Tokens that may come before the length is reached; inf if there is no limit."""
+        """Return the number of tokens that can come before a length limit; inf if there is none."""
         return min(self._chars, self._tokens)
 
     def feed(self, tokens: Sequence[str]) -> tuple[str, int]:
-        """Go on with what was drawn.
+        """Add tokens, and cut the text where it ends.
 
         Args:
-            tokens: the texts of tokens; what comes after the end is left out.
+            tokens: texts of the new tokens; those after the end are ignored.
 
         Returns:
-            The text that may now be shown, and how many of the tokens it took to know so much.
+            The text that can be shown now, and the number of tokens used.
         """
         if self.why:
             return "", 0
         ends = [*accumulate(map(len, tokens))]
-        taken = int(min(len(tokens), self._tokens, bisect_left(ends, self._chars) + 1))
-        self._chars -= ends[taken - 1] if taken else 0
-        self._tokens -= taken
+        used = int(min(len(tokens), self._tokens, bisect_left(ends, self._chars) + 1))
+        self._chars -= ends[used - 1] if used else 0
+        self._tokens -= used
         self._check_length()
-        new = "".join(tokens[:taken])
+        new = "".join(tokens[:used])
         if not self._checks:
-            return new, taken
+            return new, used
         text = self.held + new
         met = min(filter(None, [check(new) for check in self._checks]), default=None)
         if met:
@@ -99,14 +101,14 @@ class Ending:
         unsure = 0 if self.why else max(self._maybe_stop(text), self._joiner)
         shown = text[: len(text) - unsure]
         self.held = text[len(shown) :]
-        return shown, taken
+        return shown, used
 
     def _check_length(self) -> None:
         if self.room <= 0:
             self.why = "length" if self._chars <= 0 else "tokens"
 
-    # Each rule gives how many new characters it took to know, where the cut is among them, and
-    # its name.
+    # Each rule returns the number of new characters it needed, the position of the cut among
+    # them, and its own name; None if it is not met.
 
     def _stop(self, new: str) -> tuple[int, int, str] | None:
         text = self.held + new
@@ -124,9 +126,9 @@ class Ending:
         self._last_word, self._joiner = "", 0
         for match in WORD.finditer(text):
             rest = text[match.end() :]
-            joins = rest[:1] in JOINERS  # no rest may join as well
+            joins = rest[:1] in JOINERS  # true for an empty rest, too: a joiner may follow
             if joins and len(rest) < 2:
-                # Its first character stands for it: what may follow does not depend on more.
+                # The first character stands for the word: how it continues depends on no more.
                 self._last_word, self._joiner = match[0][0] + rest, len(rest)
                 break
             self._words += 1
@@ -151,7 +153,7 @@ class Ending:
         for match in SENTENCE_END.finditer(text, self._of_seed):
             end = match.end() - before
             if end < 0 or (match[0] == "." and is_abbreviated(text[: match.start()])):
-                continue  # the character that shows it is not new, or it is no end
+                continue  # the end was counted before, or a full stop that ends no sentence
             self._sentences += 1
             if self._sentences == self._rules.sentences:
                 return end + 1, end, "sentences"
@@ -164,7 +166,7 @@ class Ending:
         return (end + 1, end, "item") if end >= 0 else None
 
     def _maybe_stop(self, text: str) -> int:
-        """Length of the longest end of the text that a stop text may begin with."""
+        """Return the length of the longest end of the text with which a stop text begins."""
         return max(
             (
                 n
@@ -177,7 +179,7 @@ class Ending:
 
 
 def is_abbreviated(text: str) -> bool:
-    """Return whether a full stop after a text belongs to its last word and ends no sentence."""
+    """Return whether a full stop after a text belongs to its last word, and ends no sentence."""
     found = LAST_WORD.search(text[-SENTENCE_CONTEXT:])
     if not found:
         return False

@@ -1,4 +1,4 @@
-"""Filling the gaps of a template, so that the text after each one fits."""
+"""Filling the gaps of a template so that the text after each gap fits."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,25 +8,26 @@ from typing import Any, NamedTuple
 from charrnn.arrays import Array
 from charrnn.config import StopConfig
 from charrnn.errors import UsageError
-from charrnn.generation.batch import Part, Sample
+from charrnn.generation.sample import Part, Sample
 
+# The rule of StopConfig that ends each kind of gap.
 KINDS = {"word": "words", "sentence": "sentences", "line": "lines", "char": "chars"}
-MOST = 1000  # characters in a gap whose kind says nothing of them
-MARKS = ".!?…,;:"
+MOST = 1000  # maximum characters of a gap, unless it is given in characters (not tuned)
+MARKS = ".!?…,;:"  # marks after a gap that replace those at the end of its text
 
 
 class Piece(NamedTuple):
-    """Part of a template: fixed text, then a gap, which may be missing at the end."""
+    """Part of a template: fixed text, then a gap; None if there is none."""
 
     fixed: str
     gap: StopConfig | None
 
 
 def parse(template: str) -> list[Piece]:
-    """The pieces of a template; {{ and }} stand for braces.
+    """Return the pieces of a template; {{ and }} stand for braces.
 
     Raises:
-        UsageError: a gap is not closed or of no known kind.
+        UsageError: a gap is not closed, or its kind is unknown.
     """
     try:
         found = [*Formatter().parse(template)]
@@ -46,7 +47,7 @@ def _gap(name: str, count: str) -> StopConfig:
     rule = KINDS.get(name.removesuffix("s"))
     if rule is None or not re.fullmatch("[1-9][0-9]{0,3}|", count):
         raise UsageError(
-            f"--template: {{{name}{':' if count else ''}{count}}} is no gap",
+            f"--template: {{{name}{':' if count else ''}{count}}} is not a gap",
             "write {word}, {sentence}, {line} or {words:3}, {chars:20} and so on",
         )
     limits: dict[str, Any] = {"chars": MOST, rule: int(count or 1)}
@@ -54,12 +55,12 @@ def _gap(name: str, count: str) -> StopConfig:
 
 
 class Writer(NamedTuple):
-    """What fills gaps.
+    """The model's functions that fill gaps.
 
     Attributes:
-        write: (samples, stop) -> their texts in parts, as batch.generate does.
-        surprisal: texts -> the surprisal (nats) of each of their characters, [len(text)] each.
-        count: text -> its tokens.
+        write: yields the texts of samples in parts, as batch.generate does.
+        surprisal: returns the surprisal (nats) of each character of each text, [len(text)] each.
+        count: returns the number of tokens of a text.
     """
 
     write: Callable[[Sequence[Sample], StopConfig], Iterable[Part]]
@@ -76,15 +77,13 @@ def fill(
 ) -> Iterator[Part]:
     """Fill a template once for each sample.
 
-    A gap is written `tries` times; the text that makes what follows in the template likeliest
-    is taken.
-
     Args:
-        pieces: of the template.
-        samples: with empty seeds; their progress is noted in them.
-        tries: candidates sampled for each gap; the best fit is kept.
-        writer: what the gaps are filled with.
-        scored: whether to find the surprisal of each character, fixed ones too.
+        pieces: the pieces of the template.
+        samples: samples with empty seeds; their progress is noted in them.
+        tries: candidates sampled for each gap; the one that makes the fixed text after it likeliest
+            is kept.
+        writer: the model's functions that fill gaps.
+        scored: whether to compute the surprisal of each character, including fixed text.
 
     Yields:
         Each sample's text in one part.
@@ -115,14 +114,14 @@ def _fill(
 
 
 def _fitting(written: str, gap: StopConfig, after: str) -> str:
-    """A sentence without the mark at its end, where the template has one of its own."""
+    """Return a gap's text, without marks at its end where the template has a mark after it."""
     return written.rstrip(MARKS) if gap.sentences and after[:1] in tuple(MARKS) else written
 
 
 def _best(writer: Writer, before: str, written: list[str], after: str) -> str:
-    """What makes the text after it likeliest; of nothing, or of what starts with a space, last."""
+    """Return the candidate that makes `after` likeliest; prefer none that is empty or indented."""
     if len(written) == 1:
         return written[0]
-    surprises = writer.surprisal([before + w + after for w in written])
-    costs = [float(nats[len(nats) - len(after) :].sum()) for nats in surprises]
+    scores = writer.surprisal([before + w + after for w in written])
+    costs = [float(nats[len(nats) - len(after) :].sum()) for nats in scores]
     return min(zip([not w or w[0].isspace() for w in written], costs, written, strict=True))[2]

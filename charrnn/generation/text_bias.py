@@ -1,4 +1,4 @@
-"""Making a text likelier or banning it, token by token, whatever the tokens are."""
+"""Making a text likelier, or banning it, whatever tokens spell it."""
 
 import math
 from collections.abc import Mapping
@@ -17,22 +17,22 @@ class TextBias:
     characters of the text, so that a character model is led into the word from its first letter.
 
     Args:
-        tokenizer: of its tokens the last, for unseen characters, is left alone.
-        biases: nats for each text.
+        tokenizer: the model's tokenizer; the token for unknown characters gets no bias.
+        biases: nats for each text; -inf bans it.
 
     Attributes:
-        anywhere: the bias of each token whatever stands before, nats, [V].
+        anywhere: bias of each token in any position, nats, float32 [V].
 
     Raises:
-        UsageError: every token is banned.
+        UsageError: the biases ban every token.
     """
 
     def __init__(self, tokenizer: Tokenizer, biases: Mapping[str, float]) -> None:
         tokens = tokenizer.tokens
         self._read = tokenizer.read
         self.anywhere = np.zeros(len(tokens), np.float32)
-        # What must stand before, whether it is a word, which cannot begin within another, and
-        # what is added to the tokens that then go on or complete the text.
+        # For each prefix of a biased text: the prefix; whether the text is a word, which cannot
+        # begin inside another one; and the bias of tokens that continue the text, [V].
         self._begun: list[tuple[str, bool, Array]] = []
         for bias, nats in biases.items():
             text = tokenizer.spelled(bias)
@@ -54,19 +54,20 @@ class TextBias:
 
     @property
     def constant(self) -> bool:
-        """Whether the bias is the same after every text."""
+        """Return whether the bias is the same after every text."""
         return not self._begun
 
     def after(self, text: str) -> Array:
-        """The bias of each token after a text, of which a bias' own length matters, [V].
+        """Return the bias of each token after a text, nats, float32 [V].
 
         Args:
-            text: as the tokenizer spells it.
+            text: as the tokenizer spells it; only its last characters matter, as many as the
+                longest biased text has.
         """
         added = self.anywhere
         last = self._read(text)[-1:] or " "
-        for begun, of_word, more in self._begun:
-            within = is_half(last) or (of_word and _within_word(last))
+        for begun, starts_word, more in self._begun:
+            within = is_half(last) or (starts_word and _within_word(last))
             if text.endswith(begun) if begun else not within:
                 added = added + more
         return added

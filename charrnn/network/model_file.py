@@ -27,7 +27,7 @@ from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import CharrnnError, ModelFileError
 from charrnn.files import open_tensors, write_tensors
 from charrnn.network.cells import tensor_shapes
-from charrnn.text.blocks import SHAPES, code_points
+from charrnn.text.blocks import KINDS, code_points
 from charrnn.text.copy_index import Index, Items, WordRuns
 from charrnn.tokenizer import Tokenizer, from_json
 
@@ -79,9 +79,9 @@ class ModelFile:
         tokenizer: text to ids and back.
         weights: float32 arrays with the names and shapes of cells.tensor_shapes.
         training: how it was trained, for `info`; `opening` is the text it starts from, `shape`
-            that of the corpus, a key of SHAPES.
+            that of the corpus, a key of KINDS.
         word_runs: index of the runs of words in the training text; older files have none.
-        ngram: the trigram model of the training text, as `NGram.tensors` has it, unchecked;
+        ngram: the trigram model of the training text, as `Trigrams.tensors` has it, unchecked;
             empty in older files.
         mixture: weights of each source of suggestions by its name, which need not be known here;
             None if they were not tuned.
@@ -216,8 +216,8 @@ def _training(values: Any) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError("it does not say how it was trained")
     check_types(values, TRAINED)
-    if values.get("shape", "text") not in SHAPES:
-        raise ValueError("its corpus is of no known shape")
+    if values.get("shape", "text") not in KINDS:
+        raise ValueError("its shape is no known kind of corpus")
     opening = values.get("opening", "")
     if len(opening) > LONGEST_OPENING:
         raise ValueError("its opening is longer than any")

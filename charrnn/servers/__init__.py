@@ -1,0 +1,1 @@
+"""Servers that offer suggestions to other programs."""

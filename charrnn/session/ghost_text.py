@@ -10,7 +10,7 @@ from prompt_toolkit.layout.processors import Processor, Transformation, Transfor
 
 from charrnn.model import Model
 from charrnn.suggestions.completer import SHOWN_FROM, Completion, worth_showing
-from charrnn.suggestions.passed_over import Attention
+from charrnn.suggestions.passed_over import Dismissals
 from charrnn.text.words import is_unspaced, partial_word
 
 
@@ -71,7 +71,7 @@ class Suggester:
         self.shown = 0
         self.off = False
         self._silent = silent
-        self._attention = Attention()
+        self._dismissals = Dismissals()
         self._hushed: int | None = None  # where the word starts that gets no suggestions
         self._answer = NOTHING
         self._chosen = 0
@@ -85,7 +85,7 @@ class Suggester:
         typed = self.before + text
         phrase, completions = "", []
         if _word_start(typed) != self._hushed:
-            found = self.model.complete(typed, self.count, self._attention)
+            found = self.model.complete(typed, self.count, self._dismissals)
             completions = [completion for completion in found if completion.p >= SHOWN_FROM]
         if completions and completions[0].p >= self.least:
             phrase = self.model.phrase(typed, completions[0], self.least)
@@ -94,7 +94,7 @@ class Suggester:
             self.shown += 1
         else:
             phrase, completions = "", []
-        self._attention.show(typed, [completion.text for completion in completions])
+        self._dismissals.show(typed, [completion.text for completion in completions])
         # The screen is drawn meanwhile: it finds what belongs together.
         self._answer, self._chosen = Answer(typed, completions, phrase), 0
 
@@ -131,7 +131,7 @@ class Suggester:
 
     def took(self, text: str, taken: str) -> None:
         """Learn that a suggestion after a text was taken."""
-        self._attention.take(self.before + text, taken)
+        self._dismissals.accept(self.before + text, taken)
 
     def hush(self, text: str) -> None:
         """Suggest nothing until the next word begins."""

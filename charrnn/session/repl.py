@@ -22,7 +22,8 @@ from prompt_toolkit.key_binding.key_processor import KeyProcessor
 from prompt_toolkit.keys import Keys
 from prompt_toolkit.styles import Style
 
-from charrnn.display.console import Ui, in_one_line, write_raw
+from charrnn.display.console import Ui, write_raw
+from charrnn.display.format import in_one_line
 from charrnn.errors import CharrnnError, RunError
 from charrnn.model import Model
 from charrnn.runs import MODEL_NAME

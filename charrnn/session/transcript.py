@@ -1,14 +1,13 @@
 """The text of a session: what was entered, where it is written, and what was still being typed."""
 
-import os
 import re
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from charrnn.display.console import CONTROL, write_text
+from charrnn.display.console import write_text
+from charrnn.display.format import CONTROL
 from charrnn.errors import TextError, UsageError
-from charrnn.files import append
+from charrnn.files import append, replacing
 from charrnn.text.blocks import whole
 
 CONTEXT = 4000  # characters at the end of the file that count as typed before
@@ -114,12 +113,8 @@ class Unsent:
             return None
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            number, beside = tempfile.mkstemp(
-                dir=self._path.parent
-            )  # which its owner alone can read
-            with open(number, "wb") as file:
+            with replacing(self._path, private=True) as file:
                 file.write(text.encode(errors="replace"))
-            os.replace(beside, self._path)
         except OSError:
             return None
         return self._path

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from charrnn.arrays import Array, Floats
 from charrnn.network.engine import Engine
 from charrnn.suggestions.mixture import BEGIN, FEATURES, Weights, probabilities
-from charrnn.suggestions.passed_over import Attention
-from charrnn.suggestions.recency_cache import Recent
-from charrnn.suggestions.trigrams import NGram
+from charrnn.suggestions.passed_over import Dismissals
+from charrnn.suggestions.recency_cache import RecencyCache
+from charrnn.suggestions.trigrams import Trigrams
 from charrnn.suggestions.word_search import WordSearch
 from charrnn.text.words import LONGEST_WORD, is_unspaced, partial_word
 from charrnn.tokenizer import Tokenizer
@@ -119,7 +119,7 @@ class Completer:
         engine: Engine,
         tokenizer: Tokenizer,
         start: Array,
-        ngram: NGram,
+        ngram: Trigrams,
         weights: Weights | None = None,
         recent: bool = True,
         earlier: Iterable[str] = (),
@@ -129,8 +129,8 @@ class Completer:
         self._ngram = ngram
         self._counts = ngram.word_counts
         self._before: str | None = None
-        self._trigrams = ngram.one
-        self._recent = Recent(earlier) if recent else None
+        self._trigrams = ngram.unigram
+        self._recent = RecencyCache(earlier) if recent else None
         self._asked: tuple[str, int, str] | None = None
         curly = sum(OTHER["'"] in token for token in ngram.tokens)
         self._apostrophe = "'" if 2 * curly <= sum("'" in t for t in ngram.tokens) + curly else "’"
@@ -140,7 +140,7 @@ class Completer:
         self,
         typed: str,
         k: int = 3,
-        attention: Attention | None = None,
+        dismissals: Dismissals | None = None,
         after: str = "",
         spaces: bool = True,
     ) -> list[Completion]:
@@ -149,16 +149,16 @@ class Completer:
         Args:
             typed: all the text so far; its last word may be half typed.
             k: completions at the most.
-            attention: of who types, if what was passed over shall be less likely.
+            dismissals: of who types, if what was passed over shall be less likely.
             after: some of the text that already stands behind what is typed.
             spaces: whether a completion may begin with a space.
         """
-        found = self._ranked(typed, k, attention)
+        found = self._ranked(typed, k, dismissals)
         if spaces and typed and not typed[-1].isspace():
             rest = 1 - sum(word.p for word in found)
             space = min(self._network.space(self._window(typed)), rest)
             if space >= LEAST_SPACE:
-                next_words = self._ranked(typed, k, attention, " ")
+                next_words = self._ranked(typed, k, dismissals, " ")
                 found += [Completion(word.text, space * word.p) for word in next_words]
         found = sorted(found, key=_unlikely)
         if after and found:
@@ -187,9 +187,9 @@ class Completer:
             p *= following[0].p
         return Completion(text, p)
 
-    def extend(self, typed: str, k: int, attention: Attention | None = None) -> list[Completion]:
+    def extend(self, typed: str, k: int, dismissals: Dismissals | None = None) -> list[Completion]:
         """As `complete`, but no space comes first, and in no script is more than a word found."""
-        return self._ranked(typed, k, attention)[:k]
+        return self._ranked(typed, k, dismissals)[:k]
 
     def knows(self, word: str) -> bool:
         """Whether a word stands in the training text, or was typed before."""
@@ -221,7 +221,7 @@ class Completer:
         )
 
     def _ranked(
-        self, typed: str, k: int, attention: Attention | None, space: str = ""
+        self, typed: str, k: int, dismissals: Dismissals | None, space: str = ""
     ) -> list[Completion]:
         """All candidates, after a space that is to be inserted before them."""
         if self._asked != (typed, k, space):  # several users may ask about the same text
@@ -229,7 +229,7 @@ class Completer:
             texts = [space + text if text else None for text in options.texts]
             self._asked = typed, k, space
             self._answer = texts, options.probabilities(self._weights)
-        return ranked(typed, *self._answer, attention)
+        return ranked(typed, *self._answer, dismissals)
 
     def options(self, typed: str, k: int) -> Options:
         """The candidates and what each source says of them; the network's are `k` at least."""
@@ -330,17 +330,17 @@ class Completer:
 
 
 def ranked(
-    typed: str, texts: Sequence[str | None], p: Floats, attention: Attention | None
+    typed: str, texts: Sequence[str | None], p: Floats, dismissals: Dismissals | None
 ) -> list[Completion]:
     """Completions, the likeliest first.
 
     Args:
         texts: that would be inserted after what was typed; what is none stands for all others.
         p: their probabilities, [len(texts)]; a text without any is left out.
-        attention: of who types, if what was passed over shall be less likely.
+        dismissals: of who types, if what was passed over shall be less likely.
     """
-    if attention:
-        p = p * attention.factors(typed, texts)
+    if dismissals:
+        p = p * dismissals.factors(typed, texts)
         p /= p.sum()
     order = np.argsort(-p, kind="stable").tolist()
     return [Completion(text, float(p[i])) for i in order if (text := texts[i]) and p[i]]

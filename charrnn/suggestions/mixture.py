@@ -1,7 +1,7 @@
-"""How the sources of suggestions are weighed: log-linearly, after how much of a word is typed.
+"""The mixture of suggestion sources: log-linear, with weights by the length of the partial word.
 
-Klakow 1998 (Log-linear interpolation of language models, ICSLP). The weights are found on text that
-was held out, where they make the words that were meant likeliest.
+Klakow 1998 (Log-linear interpolation of language models, ICSLP). The weights maximize the
+likelihood of the words of a held-out text.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,22 +12,22 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Array, Floats
 
-# What is known of a candidate: the columns of its features.
-FEATURES = (
+FEATURES = (  # of a candidate, in the order of their columns
     "network",  # log-probability under the network
-    "trigrams",  # and under the trigrams
-    "count",  # logarithm of how often it stands in the training text
-    "recent",  # of its share of the recent words
-    "followed",  # and of the words that followed the last one
-    "other",  # 1 for all words that are no candidates, taken together
+    "trigrams",  # log-probability under the trigrams
+    "count",  # logarithm of the number of occurrences in the training text
+    "recent",  # logarithm of the share of the recent words
+    "followed",  # logarithm of the share of the words that followed the last word
+    "other",  # 1 for the row that stands for all words that are not candidates
 )
-TYPED = 4  # weights of their own for so many letters typed: 0, 1, 2, and 3 or more
-PRIOR = 20.0  # words that the weights to begin with count as
-ROUNDS, HALVINGS = 10, 10  # of Newton's method, and of a step of it
+TYPED = 4  # sets of weights: for 0, 1, 2, and 3 or more letters typed (not tuned)
+PRIOR = 20.0  # strength of the Gaussian prior, in pseudo-observations (not tuned)
+NEWTON_STEPS = 10  # maximum steps of Newton's method
+HALVINGS = 10  # maximum halvings of a step that does not improve the fit
 
 Weights = Floats  # [TYPED, len(FEATURES)]
 
-# What fitted the middle of tinyshakespeare, for a network of ten minutes.
+# The default weights: fitted on tinyshakespeare for a network trained for ten minutes.
 BEGIN: Weights = np.array(
     [
         [0.65, 0.30, -0.25, 0.30, 0.10, -1.0],
@@ -39,16 +39,16 @@ BEGIN: Weights = np.array(
 
 
 def by_name(weights: Weights) -> dict[str, list[float]]:
-    """Return the weights of each feature, as a model file holds them."""
+    """Return the weights by feature name, as a model file stores them."""
     return {name: column.tolist() for name, column in zip(FEATURES, weights.T, strict=True)}
 
 
 def from_names(stored: Mapping[str, Sequence[float]]) -> Weights:
-    """Return the weights that a model file holds.
+    """Return the weights that a model file stores.
 
     Args:
-        stored: TYPED weights for each name. A feature that is missing keeps its weights of BEGIN;
-            a name that is no feature is ignored.
+        stored: TYPED weights by feature name. A missing feature keeps the weights of BEGIN; an
+            unknown name is ignored.
     """
     weights = BEGIN.copy()
     for i, name in enumerate(FEATURES):
@@ -58,12 +58,12 @@ def from_names(stored: Mapping[str, Sequence[float]]) -> Weights:
 
 
 class Choice(NamedTuple):
-    """Candidates among which one was meant.
+    """An observation: candidates, and the one that was intended.
 
     Attributes:
-        features: [candidates, len(FEATURES)].
-        typed: letters of the word that were typed.
-        meant: which one.
+        features: Features of the candidates, [N, len(FEATURES)].
+        typed: Length of the partial word in characters.
+        meant: Index of the intended candidate.
     """
 
     features: Array
@@ -72,11 +72,12 @@ class Choice(NamedTuple):
 
 
 def probabilities(features: Array, typed: int, weights: Weights) -> NDArray[np.float64]:
-    """Of each candidate, [N].
+    """Return the probability of each candidate, [N].
 
     Args:
-        features: [N, len(FEATURES)].
-        typed: letters of the word.
+        features: Features of the candidates, [N, len(FEATURES)].
+        typed: Length of the partial word in characters.
+        weights: Weights of the features, [TYPED, len(FEATURES)].
     """
     scores = features @ weights[min(typed, TYPED - 1)]
     p = np.exp(scores - scores.max())
@@ -84,7 +85,7 @@ def probabilities(features: Array, typed: int, weights: Weights) -> NDArray[np.f
 
 
 def fit(choices: Sequence[Choice], begin: Weights = BEGIN) -> Weights:
-    """The likeliest weights, those to begin with counting as PRIOR choices."""
+    """Return the most likely weights, under a Gaussian prior around `begin`."""
     weights = begin.copy()
     for typed in range(TYPED):
         some = [choice for choice in choices if min(choice.typed, TYPED - 1) == typed]
@@ -102,10 +103,17 @@ def fit(choices: Sequence[Choice], begin: Weights = BEGIN) -> Weights:
 
 
 def _newton(features: Floats, present: NDArray[np.bool_], meant: Floats, begin: Floats) -> Floats:
-    """The likeliest weights, [F]; features are [C, N, F], those of what was meant [C, F]."""
+    """Return the most likely weights, [F], by Newton's method.
 
-    def unlikelihood(weights: Floats) -> tuple[float, Floats]:
-        """To be made small; and the candidates' probabilities, [C, N]."""
+    Args:
+        features: Features of the candidates, [C, N, F].
+        present: Which candidates exist, [C, N]; the others are padding.
+        meant: Features of the intended candidates, [C, F].
+        begin: Mean of the prior, [F].
+    """
+
+    def loss(weights: Floats) -> tuple[float, Floats]:
+        """Return the loss (nats) and the candidates' probabilities, [C, N]."""
         scores = np.where(present, features @ weights, -np.inf)
         highest = scores.max(axis=1, keepdims=True)
         p = np.exp(scores - highest)
@@ -114,14 +122,14 @@ def _newton(features: Floats, present: NDArray[np.bool_], meant: Floats, begin: 
         return float(nats + PRIOR / 2 * ((weights - begin) ** 2).sum()), p / total
 
     weights = begin
-    value, p = unlikelihood(weights)
-    for _ in range(ROUNDS):
+    value, p = loss(weights)
+    for _ in range(NEWTON_STEPS):
         mean = np.einsum("cn,cnf->cf", p, features)
         gradient = (mean - meant).sum(axis=0) + PRIOR * (weights - begin)
         spread = np.einsum("cn,cnf,cng->fg", p, features, features) - mean.T @ mean
         step = np.linalg.solve(spread + PRIOR * np.eye(len(begin)), gradient)
-        for _ in range(HALVINGS):  # far from the best weights a whole step can lead away
-            new_value, new_p = unlikelihood(weights - step)
+        for _ in range(HALVINGS):  # far from the optimum a whole step can overshoot
+            new_value, new_p = loss(weights - step)
             if new_value < value:
                 break
             step = step / 2

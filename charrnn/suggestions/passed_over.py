@@ -1,8 +1,8 @@
 """Demotes suggestions that the user saw and ignored.
 
-How far that holds is learned from what became of the words that were shown: taken, or typed out.
-For who takes each one at once, a word that was passed over does not come again while the same word
-is typed; for who never looks, nothing changes.
+How much a dismissal counts is learned from what became of the words shown: accepted, or typed out.
+If the user accepts every right suggestion at once, a dismissed word is not offered again while the
+same word is typed; if the user never looks, nothing changes.
 """
 
 from collections import Counter
@@ -13,74 +13,91 @@ from numpy.typing import NDArray
 
 from charrnn.text.words import WORD, partial_word
 
-LEAST = 1e-9  # that a factor becomes
+MIN_FACTOR = 1e-9  # lower bound of a factor, so that probabilities stay above 0
 
 
-class Attention:
-    """Follows a text being typed and what is shown beside it."""
+class Dismissals:
+    """Tracks which of the suggestions shown for a text the user has dismissed."""
 
     def __init__(self) -> None:
-        # How often the word that was meant was shown: to begin with, it is as likely as not seen.
-        self._taken = self._overlooked = 1
-        self._typed = ""  # when something was shown last,
-        self._shown: list[str] = []  # and what,
-        self._taken_text = ""  # and what of it was taken
-        # How often a word was passed over, by where in the text it would stand.
-        self._passed: Counter[tuple[int, str]] = Counter()
+        # How often the intended word was shown and accepted, and shown and typed out all the same.
+        # Starting from 1 each, it is as likely to be seen as not.
+        self._accepted = self._overlooked = 1
+        self._typed = ""  # the text at the last event
+        self._shown: list[str] = []  # what was shown after it
+        self._accepted_text = ""  # what of that was accepted
+        # How often each word was dismissed, by its start in the text and the word.
+        self._dismissed: Counter[tuple[int, str]] = Counter()
 
     @property
     def overlooked(self) -> float:
-        """The probability that a word is typed on although it is shown."""
-        return self._overlooked / (self._overlooked + self._taken)
+        """Probability that the user types a word out although it is shown."""
+        return self._overlooked / (self._overlooked + self._accepted)
 
     def show(self, typed: str, texts: Iterable[str]) -> None:
-        """Note what is shown after a text: what would be inserted."""
+        """Record the suggestions shown after a text.
+
+        Args:
+            typed: The text.
+            texts: What each suggestion would insert.
+        """
         self._follow(typed)
         self._shown = [*texts]
 
-    def take(self, typed: str, text: str) -> None:
-        """Note that a text that is shown is taken."""
+    def accept(self, typed: str, text: str) -> None:
+        """Record that the suggestion which inserts `text` was accepted."""
         self._follow(typed)
-        self._taken_text = text
+        self._accepted_text = text
 
     def factors(self, typed: str, texts: Sequence[str | None]) -> NDArray[np.float64]:
-        """How much less likely each text is since it was passed over, [len(texts)]."""
+        """Return the factor by which dismissals lower each suggestion's probability.
+
+        Args:
+            typed: All the text so far.
+            texts: What each suggestion would insert; None for all others.
+
+        Returns:
+            Factors in (0, 1], float64 [len(texts)].
+        """
         self._follow(typed)
         factors = np.ones(len(texts))
-        if self._passed:
+        if self._dismissed:
             words = _words(typed, [text or "" for text in texts])
-            factors[:] = [max(LEAST, self.overlooked ** self._passed[word]) for word in words]
+            factors[:] = [
+                max(MIN_FACTOR, self.overlooked ** self._dismissed[word]) for word in words
+            ]
         return factors
 
     def _follow(self, typed: str) -> None:
-        """Learn what became of what was shown."""
+        """Learn from a change of the text what became of the suggestions shown."""
         if typed == self._typed:
             return
-        before, shown, taken = self._typed, self._shown, self._taken_text
-        self._typed, self._shown, self._taken_text = typed, [], ""
-        if not typed.startswith(before):  # who goes back thinks again
-            self._passed.clear()
+        before, shown, accepted = self._typed, self._shown, self._accepted_text
+        self._typed, self._shown, self._accepted_text = typed, [], ""
+        if not typed.startswith(before):  # after deleting, the user may want what was dismissed
+            self._dismissed.clear()
             return
-        self._taken += bool(taken)
-        # (Of what is taken, a phrase may be more than was shown as a word, a word of it less.)
-        passed = [text for text in shown if not (taken and _begins(text, taken))]
-        self._passed.update(_words(before, passed))
-        here = len(typed) - len(partial_word(typed))
-        for place in [place for place in self._passed if place[0] < here]:
-            times = self._passed.pop(place)
-            start, word = place
-            came = WORD.match(typed, start)
-            if came and came[0] == word:
+        self._accepted += bool(accepted)
+        # An accepted phrase may be longer than the word shown; a part of it may be shorter.
+        dismissed = [text for text in shown if not (accepted and _begins(text, accepted))]
+        self._dismissed.update(_words(before, dismissed))
+        complete_to = len(typed) - len(partial_word(typed))
+        for start, word in [key for key in self._dismissed if key[0] < complete_to]:
+            times = self._dismissed.pop((start, word))
+            typed_out = WORD.match(typed, start)
+            if typed_out and typed_out[0] == word:
                 self._overlooked += times
 
 
 def _words(typed: str, texts: Iterable[str]) -> list[tuple[int, str]]:
-    """Where the word stands that each text makes after what was typed, and the word."""
-    half = partial_word(typed)
-    here, there = len(typed) - len(half), len(typed) + 1
-    return [(there, text[1:]) if text[:1].isspace() else (here, half + text) for text in texts]
+    """Return the start and the word that each suggestion makes after the typed text."""
+    partial = partial_word(typed)
+    start, after_space = len(typed) - len(partial), len(typed) + 1
+    return [
+        (after_space, text[1:]) if text[:1].isspace() else (start, partial + text) for text in texts
+    ]
 
 
 def _begins(one: str, other: str) -> bool:
-    """Whether one of two texts begins with the other."""
+    """Return whether one of two texts begins with the other."""
     return one.startswith(other) or other.startswith(one)

@@ -1,8 +1,7 @@
-"""The words of the text being typed: people repeat themselves, and soon.
+"""A cache of the words of the text being typed, which are likely to be repeated soon.
 
-Grave et al. 2017, arXiv:1612.04426, keep a cache of what came before; in this one a word counts
-half as much after HALF_LIFE more words. What looks like a secret does not count
-(charrnn.suggestions.secrets).
+After Grave et al. 2017, arXiv:1612.04426; here the weight of a word halves every HALF_LIFE words.
+Words that look like secrets are left out (charrnn.suggestions.secrets).
 """
 
 import math
@@ -16,17 +15,18 @@ from typing import NamedTuple
 from charrnn.suggestions.secrets import LINE, public_words
 from charrnn.text.words import LAST_CODE_POINT
 
-HALF_LIFE = 200.0  # words
-NEVER = -math.inf
-EARLIER = -2  # the end of a word that stands before the text, and stays whatever becomes of it
+HALF_LIFE = 200.0  # in words (not tuned)
+NEVER = -math.inf  # binary logarithm of the weight of a word not in the cache
+EARLIER = -2  # stands for the end of a word from before the text, which is never forgotten
 
 
 class _Read(NamedTuple):
-    """A word that was read, and what has to be put back to forget it.
+    """A word that was read, with what it takes to forget it.
 
     Attributes:
-        end: where it ends in the text.
-        weight: of the word before.
+        word: The word.
+        end: Its end in the text, or EARLIER.
+        weight: Binary logarithm of its weight before it was read.
     """
 
     word: str
@@ -34,17 +34,17 @@ class _Read(NamedTuple):
     weight: float
 
 
-class Recent:
-    """Follows a text that is typed, changed or replaced.
+class RecencyCache:
+    """Follows a text as it is edited.
 
     Args:
-        earlier: words that were typed before it, the oldest first.
+        earlier: Words typed before the text, the oldest first.
     """
 
     def __init__(self, earlier: Iterable[str] = ()) -> None:
         self._text = ""
         self._read: list[_Read] = []
-        # Binary logarithms. Instead of the old words' falling, the new ones' weights rise.
+        # Binary logarithms of weights. New words weigh more, instead of old ones less and less.
         self._weights: dict[str, float] = {}
         self._after: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._followed: Counter[str] = Counter()
@@ -53,9 +53,9 @@ class Recent:
             self._add(word, EARLIER)
 
     def read(self, text: str) -> None:
-        """Take in a text that does not end within a word; only what is new is read."""
+        """Read a text that does not end within a word; only what has changed is read."""
         same = _shared(text, self._text)
-        # With what follows, a word may have become part of a longer one, or of a secret.
+        # A change may have made the word before it part of a longer one, or of a secret.
         same -= len(re.split(r"\s", text[max(0, same - LINE) : same])[-1])
         while self._read and self._read[-1].end >= same - 1:
             self._forget()
@@ -92,14 +92,14 @@ class Recent:
         return len(self._read) / HALF_LIFE
 
     def starting_with(self, prefix: str, k: int) -> list[str]:
-        """The `k` words of most weight that start with a prefix and go on after it."""
+        """Return the `k` heaviest words that start with a prefix and are longer than it."""
         first = bisect_left(self._sorted, prefix)
         last = bisect_left(self._sorted, prefix + LAST_CODE_POINT)
         words = self._sorted[first + (prefix in self._weights) : last]
         return nlargest(k, words, self._weights.__getitem__)
 
     def mass(self, prefix: str) -> float:
-        """What part of the recent words start with a prefix, or are it."""
+        """Return the share of the recent words that start with a prefix, or are equal to it."""
         first = bisect_left(self._sorted, prefix)
         last = bisect_left(self._sorted, prefix + LAST_CODE_POINT)
         if last - first == len(self._sorted):
@@ -107,21 +107,21 @@ class Recent:
         return sum(map(self.share, self._sorted[first:last]))
 
     def share(self, word: str) -> float:
-        """What part of the recent words is this one."""
+        """Return the share of a word among the recent words."""
         weight = 2 ** (self._weights.get(word, NEVER) - self._now)
         return float(weight) * (1 - 2 ** (-1 / HALF_LIFE))
 
     def count(self, word: str, earlier: bool = False) -> int:
-        """How often a word stands in the text, or stood before it."""
+        """Return the number of a word's occurrences in the text, or if `earlier`, before it."""
         return sum(read.word == word and (read.end == EARLIER) == earlier for read in self._read)
 
     def share_after_last(self, word: str) -> float:
-        """What part of the words that followed the last one is this one."""
+        """Return the share of a word among those that followed earlier uses of the last word."""
         return self._after[self._last][word] / (self._followed[self._last] + 1)
 
 
 def _shared(a: str, b: str) -> int:
-    """How many characters two texts have in common at the start."""
+    """Return the number of characters that two texts have in common at the start."""
     low, high = 0, min(len(a), len(b))
     while low < high:
         middle = (low + high + 1) // 2

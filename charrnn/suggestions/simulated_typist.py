@@ -16,15 +16,15 @@ import numpy as np
 
 from charrnn.arrays import Array
 from charrnn.suggestions.completer import Completion, best, ranked, worth_showing
-from charrnn.suggestions.passed_over import Attention
-from charrnn.suggestions.trigrams import NGram
+from charrnn.suggestions.passed_over import Dismissals
+from charrnn.suggestions.trigrams import Trigrams
 from charrnn.text.words import LONGEST_WORD, WORD, partial_word
 
 SHOWN = (1, 3, 5)  # candidates that are looked at
 DIAL = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # least probability that is shown
 OFFERED = 64  # words that a list can go through, of which the first were passed over
 
-Suggest = Callable[[str, int, Attention | None], Sequence[Completion]]
+Suggest = Callable[[str, int, Dismissals | None], Sequence[Completion]]
 
 
 def completable(text: str) -> Iterator[re.Match[str]]:
@@ -33,13 +33,13 @@ def completable(text: str) -> Iterator[re.Match[str]]:
 
 
 @dataclass(slots=True)
-class User:
+class Typist:
     """Somebody who types with suggestions.
 
     Attributes:
         count: candidates that are looked at.
         least: probability that the first one has, or none is shown.
-        attention: followed by who suggests; None if what was passed over comes again.
+        dismissals: followed by who suggests; None if what was passed over comes again.
         knows: whether a word stands in some text; None to look at whatever is likely enough.
         saved: keys.
         saved_spaceless: the same if the space after a word is typed by hand.
@@ -50,7 +50,7 @@ class User:
 
     count: int
     least: float = 0.0
-    attention: Attention | None = field(default_factory=Attention)
+    dismissals: Dismissals | None = field(default_factory=Dismissals)
     knows: Callable[[str], bool] | None = None
     saved: int = 0
     saved_spaceless: int = 0
@@ -61,20 +61,20 @@ class User:
 
     def look(self, typed: str, rest: str, suggest: Suggest) -> bool:
         """Look at what is suggested, once; whether the rest of the word is there."""
-        found = suggest(typed, max(SHOWN), self.attention)[: self.count]
+        found = suggest(typed, max(SHOWN), self.dismissals)[: self.count]
         if not found or found[0].p < self.least:
             return False
         if self.knows and not worth_showing(typed, found[0], self.least, self.knows):
             return False
-        if self.attention:
-            self.attention.show(typed, [completion.text for completion in found])
+        if self.dismissals:
+            self.dismissals.show(typed, [completion.text for completion in found])
         self.shown += 1
         self.right += found[0].text == rest
         return any(completion.text == rest for completion in found)
 
 
 def type_word(
-    text: str, start: int, end: int, users: Sequence[User], suggest: Suggest, seen: bool = True
+    text: str, start: int, end: int, users: Sequence[Typist], suggest: Suggest, seen: bool = True
 ) -> None:
     """Let some users type one word of a text, each with suggestions.
 
@@ -95,8 +95,8 @@ def type_word(
             user.foreseen += there and place == start
             if there and worth_it:
                 waiting.remove(user)
-                if user.attention:
-                    user.attention.take(typed, rest)
+                if user.dismissals:
+                    user.dismissals.accept(typed, rest)
                 user.saved += gain + space
                 user.saved_spaceless += gain
                 user.unseen_saved += 0 if seen else gain + space
@@ -119,11 +119,11 @@ class Keystrokes:
 
     chars: int = 0
     words: int = 0
-    users: dict[int, User] = field(default_factory=lambda: {n: User(n) for n in SHOWN})
-    repeated: dict[int, User] = field(
-        default_factory=lambda: {n: User(n, attention=None) for n in SHOWN}
+    users: dict[int, Typist] = field(default_factory=lambda: {n: Typist(n) for n in SHOWN})
+    repeated: dict[int, Typist] = field(
+        default_factory=lambda: {n: Typist(n, dismissals=None) for n in SHOWN}
     )
-    dials: list[User] = field(default_factory=lambda: [User(1, least) for least in DIAL])
+    dials: list[Typist] = field(default_factory=lambda: [Typist(1, least) for least in DIAL])
     unseen_chars: int = 0
     foresight: int = 0
     vocabulary: int = 0
@@ -137,7 +137,7 @@ class Keystrokes:
         chars, words = max(1, self.chars), max(1, self.words)
         p50, p99 = np.percentile(self.seconds or [0.0], [50, 99]) * 1e3
 
-        def share(users: dict[int, User], tally: str, of: int) -> dict[str, float]:
+        def share(users: dict[int, Typist], tally: str, of: int) -> dict[str, float]:
             return {str(n): getattr(user, tally) / of for n, user in users.items()}
 
         return {
@@ -170,7 +170,7 @@ def type_text(text: str, suggest: Suggest, vocabulary: Sequence[str]) -> Iterato
     """Type a text with suggestions; since it is typed as it stands, one pass serves all users.
 
     Args:
-        suggest: from what was typed, a number and an attention to ranked completions; asked
+        suggest: from what was typed, a number and an dismissals to ranked completions; asked
             about the same text again, it should be fast.
         vocabulary: words seen in training.
 
@@ -184,10 +184,10 @@ def type_text(text: str, suggest: Suggest, vocabulary: Sequence[str]) -> Iterato
     users = [*keys.repeated.values(), *keys.users.values(), *keys.dials]
     asked = -1
 
-    def timed(typed: str, k: int, attention: Attention | None) -> Sequence[Completion]:
+    def timed(typed: str, k: int, dismissals: Dismissals | None) -> Sequence[Completion]:
         nonlocal asked
         began = time.perf_counter()
-        found = suggest(typed, k, attention)
+        found = suggest(typed, k, dismissals)
         if len(typed) != asked:
             asked = len(typed)
             keys.seconds.append(time.perf_counter() - began)
@@ -215,13 +215,13 @@ class WordList:
         after: from a text to their probabilities, [V].
     """
 
-    def __init__(self, ngram: NGram, after: Callable[[str], Array]) -> None:
+    def __init__(self, ngram: Trigrams, after: Callable[[str], Array]) -> None:
         self._ngram = ngram
         self._after = after
         self._before: str | None = None
-        self._p = ngram.one
+        self._p = ngram.unigram
 
-    def extend(self, typed: str, k: int, attention: Attention | None = None) -> list[Completion]:
+    def extend(self, typed: str, k: int, dismissals: Dismissals | None = None) -> list[Completion]:
         half = partial_word(typed)
         before = typed[: len(typed) - len(half)]
         if before != self._before:
@@ -230,4 +230,4 @@ class WordList:
         p = self._p[some]
         first = best(p, OFFERED)
         texts = [self._ngram.tokens[some.start + i][len(half) :] for i in first]
-        return ranked(typed, texts, p[first] / p.sum(), attention)[:k]
+        return ranked(typed, texts, p[first] / p.sum(), dismissals)[:k]

@@ -1,8 +1,8 @@
-"""A trigram model of a text's words: what it predicts after the last two, fast and exact.
+"""A trigram model of words: interpolated modified Kneser-Ney smoothing.
 
-Interpolated modified Kneser-Ney (Chen & Goodman 1999, doi:10.1006/csla.1999.0128). Its tokens are
-words, single marks and line breaks, but only words are predicted. They are in order, so that those
-that start alike are neighbours.
+Chen & Goodman 1999, doi:10.1006/csla.1999.0128. Its tokens are words, single punctuation characters
+and line breaks, but only words are predicted. Token ids are in alphabetical order, so the words
+with a common prefix are one slice.
 """
 
 import re
@@ -19,102 +19,106 @@ from charrnn.arrays import Array
 from charrnn.text.blocks import chunks
 from charrnn.text.words import JOINERS, LAST_CODE_POINT, LONGEST_WORD, MARKS, UNSPACED, WORD
 
-TOKEN = re.compile(rf"{WORD.pattern}|[^\w\s]|_|\n")
-NO_WORD = re.compile(rf"[^\w{UNSPACED}{MARKS}{JOINERS}]")  # what stands in none
-MOST_TOKENS = 65_535  # distinct; ids fit 16 bits
-MOST_ENTRIES = 400_000  # of each order, the commonest
+TOKEN = re.compile(rf"{WORD.pattern}|[^\w\s]|_|\n")  # matches one token
+NO_WORD = re.compile(rf"[^\w{UNSPACED}{MARKS}{JOINERS}]")  # matches a character that no word has
+MAX_TOKENS = 65_535  # maximum vocabulary size: ids, and one for all other tokens, fit 16 bits
+MAX_ENTRIES = 400_000  # maximum bigrams, and trigrams; the most frequent are kept (not tuned)
+# The names of the orders' tensors in model files; "one" holds the unigram probabilities.
+ORDERS = {"two": "bigram", "three": "trigram"}
 
 Keys = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is known after contexts of one length.
+    """The n-grams of one length: the words that follow each context.
 
     Attributes:
-        contexts: ascending keys of the contexts, [C].
-        starts: where the words after each one begin, [C + 1].
-        words: ids that followed, ascending within a context, uint16 [N].
-        p: their probabilities, float16 [N].
-        known: the probability that follows from them in each context, float64 [C].
-        rest: the probability left to the next shorter context, float32 [C].
+        contexts: Keys of the contexts, ascending, int64 [C].
+        starts: Index of the first word after each context, and N, [C + 1].
+        words: Ids of the words, ascending within a context, uint16 [N].
+        p: Discounted probabilities of the words, float16 [N].
+        mass: Sum of `p` in each context, float64 [C].
+        backoff: Probability left to the next shorter context, float32 [C].
     """
 
     contexts: Keys
     starts: NDArray[np.intp]
     words: NDArray[np.uint16]
     p: NDArray[np.float16]
-    known: NDArray[np.float64] = field(init=False)
-    rest: Array = field(init=False)
+    mass: NDArray[np.float64] = field(init=False)
+    backoff: Array = field(init=False)
 
     def __post_init__(self) -> None:
         sums = np.concatenate([[0], np.cumsum(self.p, dtype=np.float64)])[self.starts]
-        object.__setattr__(self, "known", np.diff(sums))
-        object.__setattr__(self, "rest", np.clip(1 - self.known, 0, 1).astype(np.float32))
+        object.__setattr__(self, "mass", np.diff(sums))
+        object.__setattr__(self, "backoff", np.clip(1 - self.mass, 0, 1).astype(np.float32))
 
     @classmethod
-    def estimate(cls, contexts: Keys, words: Keys, counts: Keys, most_words: int) -> Self:
-        """From distinct (context, word) pairs in ascending order.
+    def estimate(cls, contexts: Keys, words: Keys, counts: Keys, vocab_size: int) -> Self:
+        """Estimate the probabilities from distinct (context, word) pairs in ascending order.
 
-        Words of the id `most_words` or more are counted but left out, and so are the rarest
-        pairs if there are too many: what they had goes to the shorter context.
+        Words with an id of `vocab_size` or more are counted but left out, and so are the rarest
+        pairs beyond MAX_ENTRIES: their probability goes to the shorter context.
         """
         starts, totals = _groups(contexts, counts)
         p = (counts - _discounts(counts)) / np.repeat(totals, np.diff(starts))
-        least = (
-            np.partition(counts, -MOST_ENTRIES)[-MOST_ENTRIES] if len(counts) > MOST_ENTRIES else 0
-        )
-        kept = (words < most_words) & (counts > least if least else True) & (p > 0)
+        least = np.partition(counts, -MAX_ENTRIES)[-MAX_ENTRIES] if len(counts) > MAX_ENTRIES else 0
+        kept = (words < vocab_size) & (counts > least if least else True) & (p > 0)
         contexts, words, p = contexts[kept], words[kept], p[kept]
         starts, _ = _groups(contexts, words)
         return cls(contexts[starts[:-1]], starts, words.astype(np.uint16), p.astype(np.float16))
 
     def interpolate(self, p: Array, context: int) -> None:
-        """Turn the probabilities after the shorter context into those after this one, in place."""
+        """Turn the probabilities after the shorter context, [V], into those after this one.
+
+        Changes `p` in place.
+        """
         i = int(np.searchsorted(self.contexts, context))
         if i < len(self.contexts) and self.contexts[i] == context:
-            p *= self.rest[i]
+            p *= self.backoff[i]
             here = slice(self.starts[i], self.starts[i + 1])
             p[self.words[here]] += self.p[here]
 
 
 def _groups(contexts: Keys, counts: Keys) -> tuple[NDArray[np.intp], Keys]:
-    """Where each context begins, and the end; the sum of its counts."""
+    """Return the start of each run of equal contexts, and the end; and the runs' total counts."""
     begins = np.flatnonzero(np.diff(contexts, prepend=-1))
     totals = np.add.reduceat(counts, begins) if len(begins) else counts
     return np.append(begins, len(contexts)), totals
 
 
 def _discounts(counts: Keys) -> NDArray[np.float64]:
-    """What is taken off each count: one amount for 1, one for 2, one for 3 and more."""
+    """Return the discount of each count: Chen & Goodman's D1, D2 and D3+."""
     n = np.maximum(1, np.bincount(np.minimum(counts, 5), minlength=5)[1:5])
     y = n[0] / (n[0] + 2 * n[1])
     off = np.array([0, *(i - (i + 1) * y * n[i] / n[i - 1] for i in (1, 2, 3))])
-    taken: NDArray[np.float64] = np.clip(off, 0, [0, 0.99, 1.99, 2.99])[np.minimum(counts, 3)]
-    return taken
+    by_count: NDArray[np.float64] = np.clip(off, 0, [0, 0.99, 1.99, 2.99])
+    return by_count[np.minimum(counts, 3)]
 
 
 @dataclass(frozen=True, slots=True)
-class NGram:
+class Trigrams:
     """A trigram model.
 
     Attributes:
-        tokens: ascending.
-        counts: how often each stood in the text, uint32 [V].
-        one: probabilities without a context, float32 [V]; 0 for marks.
-        two, three: what is known after one token, and after two.
+        tokens: The vocabulary, ascending; a token's index is its id.
+        counts: Occurrences of each token in the text, uint32 [V].
+        unigram: Probabilities without a context, float32 [V]; 0 for tokens that are not words.
+        bigram: The words that follow one token.
+        trigram: The words that follow two tokens.
     """
 
     tokens: list[str]
     counts: NDArray[np.uint32]
-    one: Array
-    two: Order
-    three: Order
+    unigram: Array
+    bigram: Order
+    trigram: Order
 
     @classmethod
     def build(cls, text: str) -> Self:
-        """Count a text."""
-        numbers: defaultdict[str, int] = defaultdict()  # in the order in which they are met
+        """Estimate the model from a text."""
+        numbers: defaultdict[str, int] = defaultdict()  # in order of first occurrence
         numbers.default_factory = numbers.__len__
         streams = [
             np.array([numbers[token] for token in _tokens(chunk)], np.int64)
@@ -123,7 +127,7 @@ class NGram:
         stream = np.concatenate(streams)
         occurrences = np.bincount(stream, minlength=len(numbers))
         known = [*numbers]
-        common = np.argsort(-occurrences, kind="stable")[:MOST_TOKENS].tolist()
+        common = np.argsort(-occurrences, kind="stable")[:MAX_TOKENS].tolist()
         common.sort(key=known.__getitem__)
         tokens = [known[number] for number in common]
         counts = occurrences[common].astype(np.uint32)
@@ -131,57 +135,62 @@ class NGram:
         ids = np.full(len(numbers), size, np.int64)
         ids[common] = np.arange(size)
         stream = ids[stream]
-        base = size + 1  # the last stands for all that are no tokens
-        pairs, words = stream[:-2] * base + stream[1:-1], stream[2:]
-        triples, times = np.unique(pairs * base + words, return_counts=True)
-        three = Order.estimate(triples // base, triples % base, times, size)
-        # Kneser & Ney: what counts for a shorter context is after how many words, not how often.
-        doubles, times = np.unique(triples % base**2, return_counts=True)
-        two = Order.estimate(doubles // base, doubles % base, times, size)
-        singles, times = np.unique(doubles % base, return_counts=True)
+        base = size + 1  # the last id stands for all tokens outside the vocabulary
+        contexts, words = stream[:-2] * base + stream[1:-1], stream[2:]
+        triples, times = np.unique(contexts * base + words, return_counts=True)
+        trigram = Order.estimate(triples // base, triples % base, times, size)
+        # Kneser & Ney: a shorter context counts distinct words before it, not occurrences.
+        pairs, times = np.unique(triples % base**2, return_counts=True)
+        bigram = Order.estimate(pairs // base, pairs % base, times, size)
+        singles, times = np.unique(pairs % base, return_counts=True)
         p = np.zeros(base)
         p[singles] = (times - _discounts(times)) / max(1, times.sum())
         p += max(0.0, 1 - p.sum()) / base
-        one = np.where(_words(tokens), p[:size], 0).astype(np.float32)
-        return cls(tokens, counts, one, two, three)
+        unigram = np.where(_words(tokens), p[:size], 0).astype(np.float32)
+        return cls(tokens, counts, unigram, bigram, trigram)
 
     def after(self, text: str) -> Array:
-        """Probabilities of the next token after a text that does not end within a word, [V]."""
-        p = self.one.copy()
+        """Return the probability of each next word after a text, float32 [V].
+
+        Args:
+            text: A text that does not end within a word.
+        """
+        p = self.unigram.copy()
         context = [self.id(token) for token in _tokens(text[-4 * LONGEST_WORD :])[-2:]]
         base = len(self.tokens) + 1
         if context and context[-1] is not None:
-            self.two.interpolate(p, context[-1])
+            self.bigram.interpolate(p, context[-1])
             if len(context) > 1 and context[-2] is not None:
-                self.three.interpolate(p, context[-2] * base + context[-1])
-        p[self.one == 0] = 0  # marks are predicted by nobody
+                self.trigram.interpolate(p, context[-2] * base + context[-1])
+        p[self.unigram == 0] = 0  # only words are predicted
         return p
 
     def id(self, token: str) -> int | None:
-        """Of a token; None if it is none."""
+        """Return the token's id, or None."""
         i = bisect_left(self.tokens, token)
         return i if self.tokens[i : i + 1] == [token] else None
 
     @property
     def word_counts(self) -> Array:
-        """How often each word stood in the text, 0 for marks, float32 [V]."""
-        return np.where(self.one > 0, self.counts, 0).astype(np.float32)
+        """Occurrences of each word in the text, float32 [V]; 0 for tokens that are not words."""
+        return np.where(self.unigram > 0, self.counts, 0).astype(np.float32)
 
     def starting_with(self, prefix: str) -> slice:
-        """The ids of tokens that start with a prefix and go on after it."""
+        """Return the ids of the tokens that start with a prefix and are longer than it."""
         first = bisect_left(self.tokens, prefix)
         last = bisect_left(self.tokens, prefix + LAST_CODE_POINT)
         return slice(first + (self.tokens[first : first + 1] == [prefix]), last)
 
     def tensors(self) -> dict[str, NDArray[Any]]:
-        """All of it as arrays, for a file."""
+        """Return the model as arrays for a model file."""
         base = len(self.tokens) + 1
         arrays: dict[str, NDArray[Any]] = {
             "tokens": np.frombuffer(" ".join(self.tokens).encode(), np.uint8),
             "counts": self.counts,
-            "one": self.one,
+            "one": self.unigram,
         }
-        for name, order in (("two", self.two), ("three", self.three)):
+        for name, attribute in ORDERS.items():
+            order: Order = getattr(self, attribute)
             contexts = np.stack([order.contexts // base, order.contexts % base])
             arrays |= {
                 f"{name}.contexts": contexts.astype(np.uint16),
@@ -193,29 +202,29 @@ class NGram:
 
     @classmethod
     def from_tensors(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
-        """What `tensors` gave.
+        """Return the model that `tensors` stored.
 
         Raises:
-            ValueError: they do not fit together.
+            ValueError: The arrays are incomplete, of other types, or do not fit together.
         """
         if _kinds(arrays) != _kinds(cls.build("").tensors()):
             raise ValueError("it is incomplete")
         tokens = arrays["tokens"].tobytes().decode().split(" ") if len(arrays["tokens"]) else []
         size = len(tokens)
-        one, counts = arrays["one"], arrays["counts"]
+        unigram, counts = arrays["one"], arrays["counts"]
         if not (
-            one.shape == counts.shape == (size,)
-            and (one >= 0).all()
-            and _is_share(one.sum(dtype=float))
+            unigram.shape == counts.shape == (size,)
+            and (unigram >= 0).all()
+            and _is_share(unigram.sum(dtype=float))
         ):
             raise ValueError("its words have no probabilities")
         if not all(map(str.__lt__, tokens, tokens[1:])):
             raise ValueError("its words are not in order")
-        words_alone = [token for token, p in zip(tokens, one.tolist(), strict=True) if p]
+        words_alone = [token for token, p in zip(tokens, unigram.tolist(), strict=True) if p]
         if NO_WORD.search("".join(words_alone)) or max(map(len, tokens), default=0) > LONGEST_WORD:
-            raise ValueError("its words are none")
+            raise ValueError("some of its words are not words")
         orders = []
-        for name in ("two", "three"):
+        for name in ORDERS:
             contexts, lengths, words, p = (
                 arrays[f"{name}.{part}"] for part in ("contexts", "lengths", "words", "p")
             )
@@ -231,10 +240,10 @@ class NGram:
             if not (np.diff(keys) > 0).all():
                 raise ValueError("its contexts are not in order")
             order = Order(keys, starts, words, p)
-            if not _is_share(order.known.max(initial=0)):
+            if not _is_share(order.mass.max(initial=0)):
                 raise ValueError("its probabilities add up to more than 1")
             orders.append(order)
-        return cls(tokens, counts, one, *orders)
+        return cls(tokens, counts, unigram, *orders)
 
 
 def _is_share(p: float) -> bool:

@@ -11,8 +11,8 @@ import numpy as np
 from charrnn.arrays import Floats
 from charrnn.suggestions.completer import TINY, Completer, Completion, Options, ranked
 from charrnn.suggestions.mixture import FEATURES, Choice, Weights, fit
-from charrnn.suggestions.passed_over import Attention
-from charrnn.suggestions.simulated_typist import User, completable, type_word
+from charrnn.suggestions.passed_over import Dismissals
+from charrnn.suggestions.simulated_typist import Typist, completable, type_word
 from charrnn.text.words import is_unspaced
 
 LEAST_WORDS = 100  # fewer tell nothing of what is saved
@@ -130,11 +130,11 @@ def _saved(text: str, words: Sequence[_Word], rank: Rank) -> int:
         word.start + typed: options for word in words for typed, options in enumerate(word.options)
     }
 
-    def suggest(typed: str, _: int, attention: Attention | None) -> list[Completion]:
+    def suggest(typed: str, _: int, dismissals: Dismissals | None) -> list[Completion]:
         options = asked[len(typed)]
-        return ranked(typed, options.texts, rank(options), attention)
+        return ranked(typed, options.texts, rank(options), dismissals)
 
-    user = User(SHOWN)
+    user = Typist(SHOWN)
     for word in words:
         type_word(text, word.start, word.end, [user], suggest)
     return user.saved

@@ -1,39 +1,40 @@
-"""Words that a network finds likely: a beam over its tokens, up to the word's end."""
+"""Find the words that a network expects: beam search over its tokens, up to the word's end."""
 
 import math
 import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from charrnn.arrays import Array, Floats, Ids
 from charrnn.network.engine import Engine
-from charrnn.suggestions.adaptive_network import Reader
+from charrnn.suggestions.adaptive_network import AdaptiveNetwork
 from charrnn.text.blocks import chunks
 from charrnn.text.words import JOINERS, LAST_CODE_POINT, LETTER, MARKS, is_unspaced
 from charrnn.tokenizer import Tokenizer, is_half
 
-HALVES = "\udc80-\udcff"  # bytes of characters that are not complete
-IN_WORD = re.compile(rf"(?:{LETTER}|[{MARKS}{JOINERS}])*[{HALVES}]{{0,3}}")
-NEVER_FIRST = JOINERS + MARKS  # in a word
-MAX_LENGTH = 64  # characters in a suggestion
-AT_ONCE = 512  # characters that are encoded as one
-UNLIKELY = 1e-3  # probability of a beginning under which it is not followed
-SMALLEST = 1e-30
+PARTIAL_BYTES = "\udc80-\udcff"  # bytes of incomplete characters, as code points
+# Matches text that lies within a word.
+IN_WORD = re.compile(rf"(?:{LETTER}|[{MARKS}{JOINERS}])*[{PARTIAL_BYTES}]{{0,3}}")
+NEVER_FIRST = JOINERS + MARKS  # characters that cannot begin a word
+MAX_LENGTH = 64  # maximum length of a suggestion in characters (not tuned)
+ENCODED_BLOCK = 512  # characters encoded in one piece and kept (not tuned)
+UNLIKELY = 1e-3  # minimum probability of a hypothesis, relative to the typed text (not tuned)
+SMALLEST = 1e-30  # lower bound of a probability, to take its logarithm
 
 
 @dataclass(frozen=True, slots=True)
 class Hypothesis:
-    """A text that is pursued.
+    """A continuation in the beam.
 
     Attributes:
-        need: end of the typed text that its tokens have yet to spell.
-        text: what it would insert after the typed text; it may end in half a character.
-        score: its log-probability, nats.
-        wanted: the tokens still to come of texts that are asked for.
+        need: End of the typed text that its tokens have yet to spell.
+        text: What it would insert after the typed text; may end in a partial character.
+        score: Its log-probability (nats).
+        wanted: Remaining tokens of each completion asked for.
     """
 
     need: str
@@ -42,7 +43,7 @@ class Hypothesis:
     wanted: tuple[tuple[int, ...], ...] = ()
 
     def is_word(self, within: bool) -> bool:
-        """Whether the text is, so far, a word or, if `within` one, part of it."""
+        """Return whether the text so far is a word, or if `within` one, part of it."""
         if not self.text:
             return True
         begins = within or self.text[0] not in NEVER_FIRST
@@ -50,35 +51,50 @@ class Hypothesis:
 
     @property
     def wanted_next(self) -> set[int]:
-        """The next tokens of those texts."""
-        return {way[0] for way in self.wanted if way}
+        """The next token of each completion asked for."""
+        return {path[0] for path in self.wanted if path}
 
     def is_whole(self, parent: "Hypothesis", within: bool) -> bool:
-        """Whether the last token made it a word, of which nothing longer is asked for."""
+        """Return whether its last token made it a word, and no longer one is asked for."""
         new = bool(self.text or within) and not parent.text
         spelled = new and not self.need and not self.wanted_next
         return spelled and self.is_word(within) and may_end(self.text)
 
 
+@dataclass(slots=True)
+class _Found:
+    """What a search has found so far.
+
+    Attributes:
+        mass: Probability of all that spells the unfinished last token.
+        p: Joint probability of that token and each completion; divide by `mass`.
+    """
+
+    mass: float
+    p: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+
 def may_end(text: str) -> bool:
-    """Whether a word, or the rest of one, may end so: with no joiner and no half character."""
+    """Return whether a word, or the rest of one, may end here: not in a joiner or partial byte."""
     return not text or not (text[-1] in JOINERS or is_half(text[-1]))
 
 
 class WordSearch:
-    """Finds how words may end, or begin and end, after what was typed.
+    """Finds how the partial word may end, or which word may come next.
 
     Args:
-        start: the state before any text, [L, S, 1, H].
-        beam: texts pursued at once, besides those asked for.
-        rate: at which the network learns what is typed.
+        engine: The network.
+        tokenizer: Its tokenizer.
+        start: State before any text, [L, S, 1, H].
+        beam: Hypotheses pursued in parallel, besides those asked for.
+        rate: Learning rate at which the network adapts to the typed text.
     """
 
     def __init__(
         self, engine: Engine, tokenizer: Tokenizer, start: Array, beam: int, rate: float = 0.0
     ) -> None:
         self._tokenizer = tokenizer
-        self._reader = Reader(engine, start, tokenizer.unknown_id, rate)
+        self._network = AdaptiveNetwork(engine, start, tokenizer.unknown_id, rate)
         self._encoded, self._encoded_ids = "", tokenizer.encode("")
         self._beam = beam
         tokens = tokenizer.tokens[:-1]
@@ -89,40 +105,43 @@ class WordSearch:
         self._inside = np.flatnonzero(inside).astype(np.int32)
         self._never_first = np.array([tokens[i][0] in NEVER_FIRST for i in self._inside], bool)
         unspaced = {i: token[0] for i, token in enumerate(tokens) if is_unspaced(token)}
-        self._unspaced = np.array([*unspaced], int)  # tokens; and the characters they begin with
+        self._unspaced = np.array([*unspaced], int)
+        # The characters that those tokens begin with, and the index of each token's.
         self._firsts, self._first_of = np.unique([*unspaced.values()], return_inverse=True)
         self._ends_word = np.flatnonzero(~inside)
         self._spaced = np.array([i for i, token in enumerate(tokens) if token[0] == " "], int)
 
-    def search(self, typed: str, half: str, wanted: Iterable[str], k: int) -> dict[str, float]:
-        """Probabilities that the text goes on so and that its word then ends.
+    def search(self, typed: str, partial: str, wanted: Iterable[str], k: int) -> dict[str, float]:
+        """Return completions and the probability that the text goes on so and the word then ends.
 
         Args:
-            typed: all the text so far.
-            half: the word at its end that goes on; if empty, a word begins.
-            wanted: completions of the partial word whose probabilities to compute.
-            k: the likeliest ones that are sure to be among those found; any but "" are words.
-        """
-        unfinished = self._tokenizer.unfinished(typed)
-        found, mass = self._search(typed, unfinished, bool(half), [*wanted], k)
-        if not mass:  # no token can spell it: it is read as it stands
-            found, mass = self._search(typed, "", bool(half), [*wanted], k)
-        return {text: p / mass for text, p in found.items()} if mass else {}
-
-    def followed(self, typed: str, texts: list[str], after: str) -> Floats:
-        """How likely a text comes after each of several that go on from what was typed.
-
-        Args:
-            typed: all the text so far.
-            texts: that would be inserted.
-            after: what would come next; its characters that the network does not know count for
-                nothing.
+            typed: All the text so far.
+            partial: The partial word at its end; if empty, a word begins.
+            wanted: Completions whose probabilities to compute in any case.
+            k: The `k` likeliest completions are sure to be among those found, if the beam is wide.
 
         Returns:
-            Log-probabilities (nats), [len(texts)].
+            Probability by completion. Each completion but "" makes a word.
+        """
+        wanted = [*wanted]
+        found = self._search(typed, self._tokenizer.unfinished(typed), bool(partial), wanted, k)
+        if not found.mass:  # no token spells the unfinished end: read it as it is
+            found = self._search(typed, "", bool(partial), wanted, k)
+        return {text: p / found.mass for text, p in found.p.items()} if found.mass else {}
+
+    def followed(self, typed: str, texts: list[str], after: str) -> Floats:
+        """Return how likely `after` is to follow each candidate insertion.
+
+        Args:
+            typed: All the text so far.
+            texts: Candidate insertions.
+            after: Text after the cursor; characters outside the vocabulary are skipped.
+
+        Returns:
+            Log-probabilities (nats), float64 [len(texts)].
         """
         unfinished = self._tokenizer.unfinished(typed)
-        state = self._reader.state(self._encode(typed.removesuffix(unfinished)))
+        state = self._network.state(self._encode(typed.removesuffix(unfinished)))
         begun = [self._tokenizer.encode(unfinished + text) for text in texts]
         whole = [self._tokenizer.encode(unfinished + text + after) for text in texts]
         ids_tb = np.full((max(map(len, whole), default=0), len(texts)), self._tokenizer.unknown_id)
@@ -136,34 +155,34 @@ class WordSearch:
         for ids, counts in zip(ids_tb, counts_tb, strict=True):
             if counts.any():
                 columns = np.flatnonzero(counts)
-                logp[columns] += self._reader.logp(state[:, :, columns])[
+                logp[columns] += self._network.logp(state[:, :, columns])[
                     np.arange(len(columns)), ids[columns]
                 ]
-            state = self._reader.engine.step(ids, state)
+            state = self._network.engine.step(ids, state)
         return logp
 
     def read_ahead(self, typed: str) -> Iterator[None]:
-        """Read a text before anything is asked about it, some of it for each item."""
+        """Read a text before anything is asked about it, one block for each item yielded."""
         ids = self._encode(typed)
-        yield from self._reader.read_ahead(ids)
+        yield from self._network.read_ahead(ids)
 
     def space(self, typed: str) -> float:
-        """The probability that a space comes next."""
+        """Return the probability that a space comes next."""
         ids = self._encode(typed)
         ended = 1.0
         if self._tokenizer.unfinished(typed) and ids[-1] != self._tokenizer.unknown_id:
-            # The last token is complete if nothing longer begins like it.
-            p = np.exp(self._reader.next(self._reader.state(ids[:-1]))[0])
-            _, longer = self._spell(self._tokenizer.tokens[ids[-1]])
+            # The last token may be the beginning of a longer one.
+            p = np.exp(self._network.next(self._network.state(ids[:-1]))[0])
+            longer = self._spelling(self._tokenizer.tokens[ids[-1]])
             ended = float(p[ids[-1]] / max(SMALLEST, p[longer].sum()))
-        p = np.exp(self._reader.next(self._reader.state(ids))[0])
+        p = np.exp(self._network.next(self._network.state(ids))[0])
         return ended * float(p[self._spaced].sum())
 
     def _encode(self, text: str) -> Ids:
-        """The tokens of a text, of which little is encoded that was so before."""
+        """Return the token ids of a text; blocks that were encoded before are reused."""
         if not text.startswith(self._encoded):
             self._encoded, self._encoded_ids = "", self._encoded_ids[:0]
-        *parts, rest = [*chunks([text[len(self._encoded) :]], AT_ONCE)] or [""]
+        *parts, rest = [*chunks([text[len(self._encoded) :]], ENCODED_BLOCK)] or [""]
         new = [*map(self._tokenizer.encode, parts)]
         self._encoded += "".join(parts)
         self._encoded_ids = np.concatenate([self._encoded_ids, *new])
@@ -172,90 +191,132 @@ class WordSearch:
 
     def _search(
         self, typed: str, unfinished: str, within: bool, wanted: list[str], k: int
-    ) -> tuple[dict[str, float], float]:
-        """Words that may follow and their probabilities, and that of the unfinished end."""
-        state = self._reader.state(self._encode(typed.removesuffix(unfinished)))
-        next_logp = self._reader.next(state)
+    ) -> _Found:
+        """Run the beam search from the text before its unfinished last token."""
+        state = self._network.state(self._encode(typed.removesuffix(unfinished)))
+        next_logp = self._network.next(state)
         paths = tuple(tuple(self._tokenizer.encode(unfinished + text).tolist()) for text in wanted)
         beam = [Hypothesis(unfinished, "", 0.0, paths)]
-        mass = 0.0 if unfinished else 1.0
-        found: defaultdict[str, float] = defaultdict(float)
+        found = _Found(mass=0.0 if unfinished else 1.0)
         while beam:
-            # Of each text with one token more, [B, V].
-            logp = next_logp + np.array([[h.score] for h in beam], np.float32)
-            ends = np.exp(logp[:, self._ends_word]).sum(axis=1).tolist()
-            follow = logp[:, self._inside]
-            rows, ids = [np.zeros(0, np.intp)], [np.zeros(0, np.int32)]
-            for row, (hypothesis, end) in enumerate(zip(beam, ends, strict=True)):
-                if hypothesis.need:
-                    agree, spelled = self._spell(hypothesis.need)
-                    mass += float(np.exp(logp[row, spelled]).sum())
-                    follow[row] = -np.inf
-                    rows.append(np.full(len(agree), row))
-                    ids.append(agree)
-                elif not hypothesis.text and not within:
-                    follow[row, self._never_first] = -np.inf
-                    p = np.bincount(self._first_of, np.exp(logp[row, self._unspaced]))
-                    for i in np.flatnonzero(p > UNLIKELY * math.exp(hypothesis.score)):
-                        found[str(self._firsts[i])] += p[i]
-                elif may_end(hypothesis.text):
-                    found[hypothesis.text] += end
-            words = sorted(p for text, p in found.items() if text)
-            floor = max(UNLIKELY * mass, SMALLEST)
-            # A longer text is never likelier than its beginning, so the rest cannot get in.
-            least = max(floor, words[-k]) if len(words) >= k else floor
-            likely = np.nonzero(follow > math.log(least))
-            row_of = np.concatenate([*rows, likely[0]])
-            token_of = np.concatenate([*ids, self._inside[likely[1]]])
-            scores = logp[row_of, token_of]
-            best = np.argsort(-scores, kind="stable")[: max(self._beam, 2 * k)]
-            best = best[scores[best] > math.log(floor)]
-            chosen = [*zip(row_of[best].tolist(), token_of[best].tolist(), strict=True)]
-            chosen += [
-                (row, token)
-                for row, hypothesis in enumerate(beam)
-                for token in hypothesis.wanted_next
-                if token < self._tokenizer.unknown_id and logp[row, token] > math.log(floor)
-            ]
+            logp_bv = next_logp + np.array([[h.score] for h in beam], np.float32)
+            self._collect(beam, logp_bv, within, found)
             rows, tokens, children = [], [], []
-            for row, token in dict.fromkeys(chosen):
+            for row, token in self._prune(beam, logp_bv, within, found, k):
                 parent = beam[row]
-                child = self._followed(parent, token, float(logp[row, token]))
-                before = child.text[:-1]
-                # A token that begins a word, not one that goes on where others have spelled.
-                begins = parent.need == unfinished if parent.need else not within
-                if self._tokenizer.whole_words and begins and child.is_whole(parent, within):
-                    found[child.text] += math.exp(child.score)
-                elif child.is_word(within):
+                child = self._expand(parent, token, float(logp_bv[row, token]))
+                outcome = self._outcome(parent, child, within, unfinished)
+                if isinstance(outcome, str):
+                    found.p[outcome] += math.exp(child.score)
+                elif outcome:
                     rows.append(row)
                     tokens.append(token)
-                    children.append(child)
-                elif not within and is_unspaced(child.text):
-                    found[child.text[0]] += math.exp(child.score)
-                elif len(child.text) <= len(parent.text) and (before or within) and may_end(before):
-                    # It became a whole character, and one that ends the word.
-                    found[before] += math.exp(child.score)
+                    children.append(outcome)
             beam = children
             if beam:
-                state = self._reader.engine.step(np.array(tokens), state[:, :, rows])
-                next_logp = self._reader.logp(state)
-        return found, mass
+                state = self._network.engine.step(np.array(tokens), state[:, :, rows])
+                next_logp = self._network.logp(state)
+        return found
 
-    def _spell(self, need: str) -> tuple[Ids, Ids]:
-        """Tokens that agree with the typed text `need`; of them, those that spell all of it."""
+    def _collect(self, beam: list[Hypothesis], logp_bv: Array, within: bool, found: _Found) -> None:
+        """Add what the next token ends: words, or the spelling of the unfinished last token.
+
+        Args:
+            beam: Hypotheses, B of them.
+            logp_bv: Log-probability of each hypothesis with each next token, [B, V].
+            within: Whether the text goes on within a word.
+            found: Is added to.
+        """
+        ends = np.exp(logp_bv[:, self._ends_word]).sum(axis=1).tolist()
+        for row, (hypothesis, end) in enumerate(zip(beam, ends, strict=True)):
+            if hypothesis.need:
+                spelling = self._spelling(hypothesis.need)
+                found.mass += float(np.exp(logp_bv[row, spelling]).sum())
+            elif not hypothesis.text and not within:
+                # A character of a script without spaces is a word, whatever follows it.
+                p = np.bincount(self._first_of, np.exp(logp_bv[row, self._unspaced]))
+                for i in np.flatnonzero(p > UNLIKELY * math.exp(hypothesis.score)):
+                    found.p[str(self._firsts[i])] += p[i]
+            elif may_end(hypothesis.text):
+                found.p[hypothesis.text] += end
+
+    def _prune(
+        self, beam: list[Hypothesis], logp_bv: Array, within: bool, found: _Found, k: int
+    ) -> list[tuple[int, int]]:
+        """Return the hypotheses and next tokens to pursue: the likeliest, then those asked for.
+
+        Returns:
+            Distinct (row of the beam, token id) pairs.
+        """
+        follow = logp_bv[:, self._inside]
+        rows, ids = [np.zeros(0, np.intp)], [np.zeros(0, np.int32)]
+        for row, hypothesis in enumerate(beam):
+            if hypothesis.need:
+                agreeing = self._agreeing(hypothesis.need)
+                follow[row] = -np.inf
+                rows.append(np.full(len(agreeing), row))
+                ids.append(agreeing)
+            elif not hypothesis.text and not within:
+                follow[row, self._never_first] = -np.inf
+        floor = max(UNLIKELY * found.mass, SMALLEST)
+        words = sorted(p for text, p in found.p.items() if text)
+        # A text is never likelier than its beginning, so nothing below the k-th word can get in.
+        least = max(floor, words[-k]) if len(words) >= k else floor
+        likely = np.nonzero(follow > math.log(least))
+        row_of = np.concatenate([*rows, likely[0]])
+        token_of = np.concatenate([*ids, self._inside[likely[1]]])
+        scores = logp_bv[row_of, token_of]
+        best = np.argsort(-scores, kind="stable")[: max(self._beam, 2 * k)]
+        best = best[scores[best] > math.log(floor)]
+        pairs = [*zip(row_of[best].tolist(), token_of[best].tolist(), strict=True)]
+        pairs += [
+            (row, token)
+            for row, hypothesis in enumerate(beam)
+            for token in hypothesis.wanted_next
+            if token < self._tokenizer.unknown_id and logp_bv[row, token] > math.log(floor)
+        ]
+        return [*dict.fromkeys(pairs)]
+
+    def _expand(self, parent: Hypothesis, token: int, score: float) -> Hypothesis:
+        """Return a hypothesis with one more token; `score` is its log-probability (nats)."""
+        need = parent.need
+        spelled = self._tokenizer.tokens[token]
+        text = self._tokenizer.read(parent.text + spelled[len(need) :])
+        wanted = tuple(path[1:] for path in parent.wanted if path[:1] == (token,))
+        return Hypothesis(need[len(spelled) :], text, score, wanted)
+
+    def _outcome(
+        self, parent: Hypothesis, child: Hypothesis, within: bool, unfinished: str
+    ) -> Hypothesis | str | None:
+        """Say what becomes of an expanded hypothesis.
+
+        Returns:
+            The completion that it has reached, itself if it is pursued, or None if it is dropped.
+        """
+        # Whether its last token begins the word, rather than continuing what others have spelled.
+        begins = parent.need == unfinished if parent.need else not within
+        if self._tokenizer.whole_words and begins and child.is_whole(parent, within):
+            return child.text
+        if child.is_word(within):
+            return child
+        if not within and is_unspaced(child.text):
+            return child.text[0]
+        before = child.text[:-1]
+        became_whole = len(child.text) <= len(parent.text)  # the last bytes became a character
+        if became_whole and (before or within) and may_end(before):
+            return before  # that character ends the word
+        return None
+
+    def _spelling(self, need: str) -> Ids:
+        """Return the ids of the tokens that spell all of `need`, or more."""
         first = bisect_left(self._sorted, need)
         last = bisect_left(self._sorted, need + LAST_CODE_POINT)
-        spelled = self._sorted_ids[first:last]
-        spaced = not is_unspaced(need[-1])
-        if self._tokenizer.whole_words and spaced and len(spelled):  # then no parts spell it
-            return spelled, spelled
-        parts = [self._ids[need[:n]] for n in range(1, len(need)) if need[:n] in self._ids]
-        return np.concatenate([spelled, np.array(parts, np.int32)]), spelled
+        return self._sorted_ids[first:last]
 
-    def _followed(self, hypothesis: Hypothesis, token: int, score: float) -> Hypothesis:
-        """A text with one token more, of which `score` is the log-probability."""
-        need = hypothesis.need
-        spelled = self._tokenizer.tokens[token]
-        text = self._tokenizer.read(hypothesis.text + spelled[len(need) :])
-        wanted = tuple(way[1:] for way in hypothesis.wanted if way[:1] == (token,))
-        return Hypothesis(need[len(spelled) :], text, score, wanted)
+    def _agreeing(self, need: str) -> Ids:
+        """Return the ids of the tokens that spell all of `need`, or its beginning."""
+        spelling = self._spelling(need)
+        if self._tokenizer.whole_words and not is_unspaced(need[-1]) and len(spelling):
+            return spelling  # a word model never spells a word in parts
+        parts = [self._ids[need[:n]] for n in range(1, len(need)) if need[:n] in self._ids]
+        return np.concatenate([spelling, np.array(parts, np.int32)])

@@ -57,10 +57,10 @@ def advice(source: Source, parts: Parts, sample: str, val: float) -> Iterator[st
                 f"{tags / len(start):.0%} of the text is tags of HTML or XML, which the model will "
                 "learn to write; take them out first, for example with pandoc -t plain"
             )
-        elif parts.shape == "text" and _is_list(start):
+        elif parts.kind == "text" and _is_list(start):
             yield "the text looks like a list, such as of titles; --lines makes each line an item"
     yield from _licence(parts, sample)
-    if parts.shape == "documents" and val and not len(parts.val):
+    if parts.kind == "documents" and val and not len(parts.val):
         lines = start.split("\n")
         separator = next(
             (s for s in SEPARATORS if sum(bool(re.search(s, line)) for line in lines) > 1), BLANK
@@ -127,7 +127,7 @@ def _licence(parts: Parts, sample: str) -> Iterator[str]:
     if not found:
         return
     share = ""
-    if held_out and parts.shape == "text":
+    if held_out and parts.kind == "text":
         inside = sum(max(0, stop - max(start, cut)) for start, stop in found)
         share = f", {inside / len(held_out):.0%} of the held-out part" if inside else ""
     yield (

@@ -14,7 +14,7 @@ from charrnn.arrays import Ids
 from charrnn.errors import TextError, UsageError
 
 END = "\x03"  # ends a document: a control character that no text needs, and that is taken from it
-SHAPES = {"text": "", "lines": "\n", "documents": END}  # of a corpus, and what ends an item of it
+KINDS = {"text": "", "lines": "\n", "documents": END}  # of a corpus, and what ends an item of it
 TELL_SECONDS = 5.0
 ESCAPE = re.compile(
     r"\\(?:(?P<simple>[ntr0\\])|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})"

@@ -5,7 +5,6 @@ the text, and takes fewer than one in a thousand others for one. Of a long text 
 is indexed, chosen by its hash, so that the index stays small; shares are estimated on those.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -87,7 +86,7 @@ class WordRuns(Index):
     @staticmethod
     def _runs(blocks: Iterable[str]) -> Iterator[Hashes]:
         words = np.zeros(0, np.uint64)
-        for hashes in map(_hash_words, chunks(blocks, CHUNK)):
+        for hashes in map(hash_words, chunks(blocks, CHUNK)):
             words = np.concatenate([words[-WORDS + 1 :], hashes])
             yield _hash_runs(words)
 
@@ -113,44 +112,6 @@ class Items(Index):
     def novelty(self, items: Sequence[str]) -> float | None:
         """Share of items that are not in the list; None if there are none to look for."""
         return self.new(_hash_items(items))
-
-
-class Guard:
-    """Follows the words of a text and finds the one that completes a copied run.
-
-    Args:
-        index: of the training text.
-        seed: what the text continues.
-    """
-
-    def __init__(self, index: WordRuns, seed: str) -> None:
-        self._index = index
-        self._last = deque(_hash_words(seed[-1000:]), WORDS - 1)
-
-    def check(self, text: str, forgive: bool) -> tuple[int, int | None]:
-        """Look at words that are complete, since something else follows them.
-
-        Args:
-            text: what came since the end of the last word that was found to be no copy.
-            forgive: whether to let a copy pass.
-
-        Returns:
-            Where the last such word ends in `text`, 0 if there is none; and where the word
-            starts that is a copy, None if there is none.
-        """
-        from charrnn.text.words import JOINERS, WORD
-
-        end = 0
-        open_from = len(text) - (text[-1:] in JOINERS)  # the last word may go on
-        for word in WORD.finditer(text):
-            if word.end() >= open_from:
-                break
-            words = np.array([*self._last, *_hash_words(word[0])], np.uint64)
-            if not forgive and self._index.copied(words):
-                return end, word.start()
-            self._last.append(words[-1])
-            end = word.end()
-        return end, None
 
 
 def _spans(text: str) -> NDArray[np.intp]:
@@ -186,7 +147,7 @@ def _kind(character: str) -> int:
     return LETTER if character.isalnum() else OTHER
 
 
-def _hash_words(text: str) -> Hashes:
+def hash_words(text: str) -> Hashes:
     """A hash of each word: a polynomial of its code points, mixed."""
     text = text.lower()
     spans = _spans(text)

@@ -5,7 +5,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
 from itertools import chain, islice
 from pathlib import PurePath
@@ -18,7 +18,7 @@ from charrnn.errors import TextError, UsageError
 from charrnn.files import room_for, spelled, temporary
 from charrnn.text.blocks import (
     END,
-    SHAPES,
+    KINDS,
     Blocks,
     bounded_lines,
     gathered,
@@ -48,7 +48,7 @@ class Source:
             that is broken or lacks the field; None stops at wrong bytes only.
         glob: which files of folders are read; None stands for GLOBS or RECORD_GLOBS.
         field: of records, whose text is read, see records.Layout; None reads files as they are.
-        shape: a key of SHAPES: running text, an item in each line, or each file a document.
+        kind: a key of KINDS: running text, an item in each line, or each file a document.
         delimiter: between the cells of a table; None for what a file's name says.
         header: whether a table's first row names its columns.
         split_on: regular expression for the lines that part a file's documents, see
@@ -64,7 +64,7 @@ class Source:
     errors: str | None = None
     glob: str | None = None
     field: str | None = None
-    shape: str = "text"
+    kind: str = "text"
     delimiter: str | None = None
     header: bool = True
     split_on: str | None = None
@@ -75,7 +75,7 @@ class Source:
         require(known, f"unknown encoding {self.encoding!r}; try utf-8, cp1252 or utf-16")
         known = self.errors is None or self.errors in ERRORS
         require(known, f"--errors {self.errors!r} is none of {', '.join(ERRORS)}")
-        require(self.shape in SHAPES, f"{self.shape!r} is none of {', '.join(SHAPES)}")
+        require(self.kind in KINDS, f"{self.kind!r} is none of {', '.join(KINDS)}")
         require(self.glob != "", "--glob needs a pattern, for example '*.txt'")
         is_table = self.delimiter is not None or not self.header
         require(self.field is not None or not is_table, "--delimiter and --no-header need --field")
@@ -84,7 +84,7 @@ class Source:
         )
         require(parts, f"--delimiter {self.delimiter!r} is not one character, such as ; or \\t")
         numbered = self.header or bool(re.fullmatch("[1-9][0-9]*", self.field or ""))
-        of_files = self.shape == "documents" and self.field is None
+        of_files = self.kind == "documents" and self.field is None
         require(
             self.split_on is None or of_files, "--split-on is for documents, not lines or records"
         )
@@ -113,13 +113,21 @@ class Source:
             return "stdin"
         return spelled(PurePath(unpacked_name(os.path.abspath(first))).stem) or "run"
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields under the names they have in files, where `kind` is "shape"."""
+        values = asdict(self)
+        return values | {"shape": values.pop("kind")}
+
     @classmethod
     def from_json(cls, values: Any) -> Self:
-        """Return what `asdict` made of it.
+        """Return the source that `to_json` describes.
 
         Raises:
-            ValueError, UsageError: it is none.
+            ValueError: `values` does not describe a source.
+            UsageError: a value is out of its range.
         """
+        if isinstance(values, dict):
+            values = {"kind" if name == "shape" else name: v for name, v in values.items()}
         source = made(cls, values)
         if not source.paths or not all(source.paths):
             raise ValueError("its text has no name")
@@ -185,7 +193,7 @@ class Source:
     def parts(self, note: Note = unnoted) -> Iterator[Iterator[str]]:
         """The blocks of what stands for itself: of each document, or else of all; see `stream`."""
         found = self._found(note)
-        match self.shape:
+        match self.kind:
             case "lines":
                 yield self._as_lines(found)
             case "documents":

@@ -11,7 +11,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.text.blocks import SHAPES, Blocks, chunks, told
+from charrnn.text.blocks import KINDS, Blocks, chunks, told
 from charrnn.text.encodings import Note, unnoted
 
 BUCKETS = 1 << 20  # of items, by their hash; those in one are copies, or as good as drawn together
@@ -92,7 +92,7 @@ class Parts:
 
     Attributes:
         train, val: them.
-        shape: of the text, a key of SHAPES.
+        kind: of the text, a key of KINDS.
         characters: of the whole text.
         fingerprint: of the whole text, in hexadecimal.
         seed: by which items were drawn, 0 of running text.
@@ -100,7 +100,7 @@ class Parts:
 
     train: Part
     val: Part
-    shape: str
+    kind: str
     characters: int
     fingerprint: str
     seed: int
@@ -110,7 +110,7 @@ class Parts:
         cls,
         blocks: Iterable[str],
         val: float,
-        shape: str = "text",
+        kind: str = "text",
         seed: int = 0,
         note: Note = unnoted,
     ) -> Self:
@@ -122,13 +122,13 @@ class Parts:
 
         Args:
             blocks: of the text, which come again at each iteration.
-            shape: a key of SHAPES; items end as it says.
+            kind: a key of KINDS; items end as it says.
             seed: of the drawing.
             note: told how far a long text is read.
         """
         fingerprint = Fingerprint()
         read = fingerprint.follow(told(blocks, note, "reading"))
-        if boundary := SHAPES[shape]:
+        if boundary := KINDS[kind]:
             sizes = np.zeros(BUCKETS, np.int64)  # characters
             for buckets, texts in _items(read, boundary):
                 np.add.at(sizes, buckets, [*map(len, texts)])
@@ -147,12 +147,12 @@ class Parts:
             characters = sum(map(len, read))
             cut = int(characters * (1 - val))
             train, held_out = Part(blocks, 0, cut), Part(blocks, cut, characters)
-        return cls(train, held_out, shape, fingerprint.characters, str(fingerprint), seed)
+        return cls(train, held_out, kind, fingerprint.characters, str(fingerprint), seed)
 
     @property
     def key(self) -> list[int | str]:
         """What tells these parts from all others."""
-        return [self.fingerprint, self.shape, self.seed, len(self.train)]
+        return [self.fingerprint, self.kind, self.seed, len(self.train)]
 
 
 def _drawn(sizes: Counts, val: float, seed: int) -> NDArray[np.bool_]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from charrnn.arrays import bits
 from charrnn.errors import TextError
-from charrnn.text.blocks import SHAPES
+from charrnn.text.blocks import KINDS
 from charrnn.text.cache import Build, Made, cached, in_memory
 from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.encodings import Note, unnoted
@@ -39,12 +39,12 @@ class Corpus:
         opening: text after which a paragraph or item starts; generation without a seed begins
             there.
         fingerprint: hash of the whole text.
-        kind: the corpus kind, a key of SHAPES.
+        kind: the corpus kind, a key of KINDS.
         train_ends: index after the last token of each training document, int64 [D]; None unless
             the corpus consists of documents.
         val_ends: the same for the held-out documents.
         word_runs: index of the word runs in the training part, for the model file.
-        ngram: trigram model of the training part as `NGram.tensors` returns it, for the model file.
+        ngram: trigrams of the training part as `Trigrams.tensors` returns them, for the model file.
         items: index of the training lines, for the model file; None unless the corpus consists of
             lines.
         held_out: beginning of the held-out text, to tune suggestions on.
@@ -89,7 +89,7 @@ class Corpus:
             TextError: the text is too short to train on, or changed while it was read.
             RunError: there is no room for the file.
         """
-        documents = parts.shape == "documents"
+        documents = parts.kind == "documents"
         if parts.characters < 2:
             raise TextError(
                 "the text is a single character" if parts.characters else "the text is empty",
@@ -117,9 +117,9 @@ class Corpus:
             val_chars=len(parts.val),
             val_bytes=val.bytes,
             escape_nats=val.escapes * ESCAPE_NATS,
-            opening=SHAPES[parts.shape] or next((o for o in OPENINGS if o in sample), ""),
+            opening=KINDS[parts.kind] or next((o for o in OPENINGS if o in sample), ""),
             fingerprint=parts.fingerprint,
-            kind=parts.shape,
+            kind=parts.kind,
             train_ends=train.ends if documents else None,
             val_ends=val.ends if documents else None,
         )

@@ -1,7 +1,7 @@
 """What a training shows of its model: samples, and at the end tuned suggestions and new items."""
 
 from charrnn.config import StopConfig
-from charrnn.generation.batch import Sample
+from charrnn.generation.sample import Sample
 from charrnn.model import Model
 from charrnn.network import blas
 from charrnn.suggestions import tuning
@@ -23,7 +23,7 @@ def sample(model: Model, length: int, random_seed: int) -> str:
         length: number of characters; a model of lines gives SAMPLE_ITEMS lines instead.
         random_seed: seed of the sampling.
     """
-    if model.shape == "lines":
+    if model.kind == "lines":
         return "\n".join(_lines(model, SAMPLE_ITEMS, random_seed).values())
     return "".join(model.generate(length=length, random_seed=random_seed))
 
@@ -34,7 +34,7 @@ def new_items(model: Model, random_seed: int) -> float | None:
     Returns:
         A share from 0 to 1; None for a corpus of another kind, or if no sampled line is complete.
     """
-    if model.shape != "lines":
+    if model.kind != "lines":
         return None
     lines = _lines(model, NOVELTY_ITEMS, random_seed)
     return model.items.novelty([text for one, text in lines.items() if one.why == "item"])

@@ -1,6 +1,6 @@
 """Fine-tuning: a network starts from the weights of an earlier run and learns a new text."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
 import torch
@@ -42,9 +42,13 @@ class Origin:
     seed: int = 0
     fingerprint: str = ""
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields, as they are written to files."""
+        return asdict(self) | {"source": self.source and self.source.to_json()}
+
     @classmethod
     def from_json(cls, values: Any) -> Self:
-        """Return the origin that `asdict` made JSON of.
+        """Return the origin that `to_json` made JSON of.
 
         Raises:
             ValueError: the JSON does not describe an origin.
@@ -75,7 +79,7 @@ class Origin:
             return None
         try:
             with self.source.kept() as blocks:
-                parts = Parts.of(blocks, self.val, self.source.shape, self.seed)
+                parts = Parts.of(blocks, self.val, self.source.kind, self.seed)
                 corpus = Corpus.prepare(parts, lambda _: tokenizer)
         except CharrnnError:
             return None

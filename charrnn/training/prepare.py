@@ -16,7 +16,7 @@ from charrnn.errors import RunError, TextError, UsageError
 from charrnn.files import is_missing, quoted
 from charrnn.network.model_file import config_from
 from charrnn.runs import RESUME_NAME
-from charrnn.suggestions.trigrams import NGram
+from charrnn.suggestions.trigrams import Trigrams
 from charrnn.text.advice import advice
 from charrnn.text.blocks import lines, told
 from charrnn.text.copy_index import Items, WordRuns
@@ -173,18 +173,18 @@ def _prepare(
 ) -> Corpus:
     """Read, split, tokenize and index a text; `advise` notes hints about unsuitable options."""
     with source.kept(note) as blocks:
-        parts = Parts.of(blocks, training.val, source.shape, training.seed, note)
+        parts = Parts.of(blocks, training.val, source.kind, training.seed, note)
         sample = parts.train.sample(SAMPLE)
         for hint in advice(source, parts, sample, training.val) if advise else ():
             note(f"hint: {hint}")
         corpus = Corpus.prepare(parts, tokenize, note, sample)
         indexed = told(parts.train, note, "indexing")
-        is_lines = parts.shape == "lines"
+        is_lines = parts.kind == "lines"
         return replace(
             corpus,
             word_runs=_index(WordRuns, indexed, parts),
             items=_index(Items, lines(parts.train), parts) if is_lines else None,
-            ngram=NGram.build(sample).tensors(),
+            ngram=Trigrams.build(sample).tensors(),
             held_out=_shuffled_lines(parts) if is_lines else parts.val.beginning(HELD_OUT),
         )
 

@@ -196,8 +196,8 @@ def command(
         ("--no-normalise", not source.normalise and level != "byte"),
     ):
         values |= {option: True} if off else {}
-    if source.shape != "text":
-        values[f"--{source.shape}"] = True
+    if source.kind != "text":
+        values[f"--{source.kind}"] = True
     if parent:
         values["--from"] = parent
     else:

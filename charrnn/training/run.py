@@ -104,11 +104,11 @@ class Run:
         """
         tensors, values = trainer.state()
         about = {
-            "source": asdict(self.source),
+            "source": self.source.to_json(),
             "fingerprint": trainer.corpus.fingerprint,
             "tokenizer": trainer.corpus.tokenizer.to_json(),
             "model": asdict(trainer.network.config),
-            "origin": self.origin and asdict(self.origin),
+            "origin": self.origin and self.origin.to_json(),
         }
         if trainer.best or trainer.progress.seconds >= MODEL_SECONDS:
             model_file.save(self.path / MODEL_NAME, self.model_file(trainer, val_nats))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from charrnn.errors import TextError
-from charrnn.text.blocks import END, SHAPES, chunks, told
+from charrnn.text.blocks import END, KINDS, chunks, told
 from charrnn.text.cache import Made
 from charrnn.text.encodings import Note
 from charrnn.text.split import Fingerprint, Part, Parts
@@ -55,7 +55,7 @@ def write(file: BinaryIO, parts: Parts, tokenizer: Tokenizer, note: Note) -> dic
     dtype = _dtype(tokenizer)
     random = np.random.default_rng(parts.seed)
     (end,) = tokenizer.encode(END).tolist()
-    (line_end,) = tokenizer.known(tokenizer.encode(SHAPES["lines"])).tolist()
+    (line_end,) = tokenizer.known(tokenizer.encode(KINDS["lines"])).tolist()
     ends = array("q")
     lengths: list[int] = []  # number of characters read of each part
 
@@ -73,7 +73,7 @@ def write(file: BinaryIO, parts: Parts, tokenizer: Tokenizer, note: Note) -> dic
             return tokenizer.known(ids).astype(dtype)
 
         blocks = map(encoded, chunks(told(passed.follow(part), note, doing), CHUNK))
-        for ids in shuffled(blocks, line_end, random) if parts.shape == "lines" else blocks:
+        for ids in shuffled(blocks, line_end, random) if parts.kind == "lines" else blocks:
             file.write(ids.data)
         lengths.append(passed.characters - sum(lengths))
         return count
@@ -83,7 +83,7 @@ def write(file: BinaryIO, parts: Parts, tokenizer: Tokenizer, note: Note) -> dic
         "val": encode(parts.val, "tokenizing what is held out"),
     }
     if lengths != [len(parts.train), len(parts.val)] or (
-        parts.shape == "text" and str(passed) != parts.fingerprint
+        parts.kind == "text" and str(passed) != parts.fingerprint
     ):
         raise TextError("the text changed while it was read", "start again")
     file.write(bytes(-file.tell() % END_BYTES))

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from charrnn.config import ModelConfig, SamplingConfig, StopConfig
-from charrnn.generation.batch import Sample
+from charrnn.generation.sample import Sample
 from charrnn.generation.sampling import Sampler
 from charrnn.model import Model
 from charrnn.network.cells import CELLS, parameter_count, tensor_shapes
@@ -109,7 +109,7 @@ def parts(model: Model, streams: int) -> list[Callable[[int], None]]:
 
     def drawing(count: int) -> None:
         for _ in range(count):
-            sampler.draw(logits, logits[0])
+            sampler.sample(logits, logits[0])
 
     return [multiplying, other, drawing]
 

@@ -15,7 +15,7 @@ from textwrap import shorten
 from typing import Any
 
 from charrnn.config import SamplingConfig, StopConfig
-from charrnn.generation.batch import Sample
+from charrnn.generation.sample import Sample
 from charrnn.model import load
 from tests.benchmarks.figures import write
 

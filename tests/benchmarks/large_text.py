@@ -1,6 +1,6 @@
 """Texts larger than memory: how much of it they take, and how long until the first step.
 
-    python tests/benchmarks/large_text.py [--megabytes 1 1000] [--level char] [--shape text]
+    python tests/benchmarks/large_text.py [--megabytes 1 1000] [--level char] [--kind text]
 
 For each size a text is made, in a temporary folder, of words of corpora/fables.txt in random order
 with a number now and then, and `charrnn train` runs on it for some steps; then again, when the
@@ -37,9 +37,9 @@ STEPS = 20
 EVERY = 0.02  # seconds between two looks at a process
 
 
-def write(path: Path, size: int, shape: str) -> None:
+def write(path: Path, size: int, kind: str) -> None:
     """Make a text of about `size` bytes."""
-    line = LINES[shape]
+    line = LINES[kind]
     rng = random.Random(size)
     words = WORDS.read_text(encoding="utf-8").split()
     blocks = [rng.choices(words, k=BLOCK) for _ in range(SHUFFLED)]
@@ -50,7 +50,7 @@ def write(path: Path, size: int, shape: str) -> None:
                 block[rng.randrange(BLOCK)] = str(rng.randrange(10**6))
             starts = range(rng.randrange(line), BLOCK, line)
             lines = (" ".join(block[i : i + line]) for i in starts)
-            if shape == "documents":
+            if kind == "documents":
                 lines = (json.dumps({"text": text}) for text in lines)
             file.writelines(f"{text}\n" for text in lines)
 
@@ -87,7 +87,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--megabytes", type=int, nargs="+", default=[1, 1000])
     parser.add_argument("--level", default="char")
-    parser.add_argument("--shape", choices=LINES, default="text")
+    parser.add_argument("--kind", choices=LINES, default="text")
     options = parser.parse_args()
     print(f"characters to ids, one stream: {encoding_rate():.0f} MB/s\n")
     print("| text | memory | seconds in all | from the cache: memory | seconds |")
@@ -95,9 +95,9 @@ def main() -> None:
     for size in options.megabytes:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            write(folder / "text.txt", size * 10**6, options.shape)
+            write(folder / "text.txt", size * 10**6, options.kind)
             command = [sys.executable, "-m", "charrnn", "train", "text.txt", "-q"]
-            command += ["--level", options.level, *OPTIONS[options.shape]]
+            command += ["--level", options.level, *OPTIONS[options.kind]]
             command += ["--steps", str(STEPS), "--hidden", "256"]
             figures = [f"{x:.0f}" for _ in range(2) for x in peak(command, folder)]
         print(f"| {size:,} MB | {' | '.join(figures)} |", flush=True)

@@ -69,7 +69,7 @@ def run(program: list[str], *arguments: object, cwd: Path) -> subprocess.Complet
 class TestBeforeTheFirstStep:
     @pytest.mark.parametrize(
         ("function", "end"),
-        [*zip(["Parts.of"] * 3, ENDS, strict=True), ("NGram.build", signal.SIGINT)],
+        [*zip(["Parts.of"] * 3, ENDS, strict=True), ("Trigrams.build", signal.SIGINT)],
     )
     @pytest.mark.slow
     def test_ends_at_once(

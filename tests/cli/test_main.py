@@ -11,7 +11,9 @@ import charrnn
 from tests.cli.conftest import Call
 from tests.cli.shell import COMMAND, ENVIRONMENT, Training, charrnn_command, modules_loaded
 
-COMMANDS = ("train", "generate", "complete", "eval", "info", "plot")
+COMMANDS = (
+    "train", "generate", "complete", "eval", "score", "info", "plot", "learned", "lsp", "runs",
+)  # fmt: skip
 
 
 def raise_surprise(path: object) -> None:
@@ -30,7 +32,7 @@ def test_help(tmp_path: Path) -> None:
     result = charrnn_command("-h", cwd=tmp_path)
     assert (result.code, result.err) == (0, "")
     for command in COMMANDS:
-        assert f"\n  {command} " in result.out
+        assert f"│ {command} " in result.out
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -39,7 +41,8 @@ def test_help_of_a_command(call: Call, command: str) -> None:
     short, long = call(command, "-h"), call(command, "--help")
     assert short == long
     assert (short.code, short.err) == (0, "")
-    assert short.out.startswith(f"Usage: charrnn {command} ")
+    assert f" Usage: charrnn {command} " in short.out
+    assert "Examples:" in short.out
 
 
 def test_no_command(tmp_path: Path) -> None:
@@ -183,6 +186,30 @@ def test_closed_standard_stream(
 
 
 def test_help_is_light(tmp_path: Path) -> None:
-    """Help loads neither NumPy nor torch nor anything that draws."""
-    heavy = {"torch", "numpy", "safetensors", "tokenizers", "prompt_toolkit", "rich"}
+    """Help loads neither NumPy nor torch nor what the session needs."""
+    heavy = {"torch", "numpy", "safetensors", "tokenizers", "prompt_toolkit"}
     assert not heavy & modules_loaded("-h", cwd=tmp_path)
+
+
+def test_completion(tmp_path: Path) -> None:
+    """A shell's Tab completes commands, options, their values and the names of runs."""
+    for name in ("book", "boat", "verse"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+        (tmp_path / "runs" / name / "log.jsonl").write_text("{}\n")
+
+    def completed(line: str) -> list[str]:
+        words = line.split(" ")
+        variables = {
+            "_CHARRNN_COMPLETE": "complete_bash",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(words) - 1),
+        }
+        result = charrnn_command(cwd=tmp_path, environment=variables)
+        assert result.err == ""
+        return result.out.split()
+
+    assert completed("charrnn ge") == ["generate"]
+    assert completed("charrnn train --le") == ["--level"]
+    assert completed("charrnn train --level wo") == ["word"]
+    assert sorted(completed("charrnn generate -m bo")) == ["boat", "book"]
+    assert completed("charrnn runs rm ve") == ["verse"]

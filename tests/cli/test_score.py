@@ -254,10 +254,10 @@ def test_batches(call: Call, trained: Training, tmp_path: Path) -> None:
     whole = call("score", "text.txt", "-m", trained.run)
     with (
         patch("charrnn.cli.score.BATCH_CHARS", 100),
-        patch.object(Model, "surprise", autospec=True, side_effect=Model.surprise) as surprise,
+        patch.object(Model, "surprisal", autospec=True, side_effect=Model.surprisal) as surprisal,
     ):
         parted = call("score", "text.txt", "-m", trained.run)
-    batches = [[len(line) for line in call.args[1]] for call in surprise.call_args_list]
+    batches = [[len(line) for line in call.args[1]] for call in surprisal.call_args_list]
     assert batches == [[10, 90], [300], [40, 1] + [1] * 59, [1] * 42]
     for record, other in zip(parted.events, whole.events, strict=True):
         assert record == other | {

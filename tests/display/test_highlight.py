@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.arrays import Array
-from charrnn.display.console import CONTROL, printable
+from charrnn.display.format import CONTROL, printable
 from charrnn.display.highlight import COLOURS, coloured, shade
 from tests.strategies import NASTY, texts
 

@@ -1,6 +1,6 @@
-"""Real editors, set up as README.md says and typed into on a pseudo-terminal.
+"""Type into real editors on a pseudo-terminal, configured as charrnn/servers/README.md says.
 
-Each is skipped, with a word about it, where it is not installed.
+An editor that is not installed is skipped, with the reason.
 """
 
 import os
@@ -21,7 +21,7 @@ from tests.cli.shell import ENVIRONMENT, Training
 
 pytestmark = pytest.mark.slow
 
-README = Path(__file__).parents[2] / "README.md"
+README = Path(__file__).parents[2] / "charrnn" / "servers" / "README.md"
 ALE = Path("/usr/share/vim-ale")  # where Debian's package vim-ale has it
 EGLOT = "(or (require 'eglot nil t) (kill-emacs 1))"
 PATIENCE = 60  # seconds after which an editor counts as hanging
@@ -31,7 +31,7 @@ ESCAPE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|
 
 
 def configuration(language: str, run: Path, number: int = 0) -> str:
-    """What README.md says to write into an editor's configuration."""
+    """Return the configuration that charrnn/servers/README.md gives, for a run."""
     blocks = re.findall(rf"^```{language}\n(.*?)^```$", README.read_text("utf-8"), re.M | re.S)
     return str(blocks[number]).replace("/path/to/run", str(run))
 

@@ -21,7 +21,8 @@ os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import numpy as np
 
 from charrnn.cli import _explain
-from charrnn.display.console import CONTROL, Ui
+from charrnn.display.console import Ui
+from charrnn.display.format import CONTROL
 from charrnn.errors import CharrnnError
 from tests.fuzz.targets import TARGETS, Target
 

@@ -35,9 +35,9 @@ from charrnn.runs import LOG_NAME, MODEL_NAME, RESUME_KEY, RESUME_NAME
 from charrnn.suggestions.completer import Completer
 from charrnn.suggestions.explanation import Evidence
 from charrnn.suggestions.mixture import BEGIN, by_name
-from charrnn.suggestions.trigrams import NGram
+from charrnn.suggestions.trigrams import Trigrams
 from charrnn.suggestions.typing_history import Learned
-from charrnn.text.blocks import SHAPES
+from charrnn.text.blocks import KINDS
 from charrnn.text.cache import cached
 from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.source import Source
@@ -68,7 +68,7 @@ def use_model(rng: Random, path: Path) -> None:
     typed = one_of(rng, ["", "The f", "The fox and the ", "don't", "猫", "\x1b"])
     score = model.score("The crow.\n").to_json()
     json.dumps(score, allow_nan=False)
-    assert all(np.isfinite(nats).all() for nats in model.surprise([typed, "The end."]))
+    assert all(np.isfinite(nats).all() for nats in model.surprisal([typed, "The end."]))
     temperature = one_of(rng, [0.0, 0.5, 1.0, 5.0])
     text = "".join(model.generate(typed, 6, random_seed=1, temperature=temperature))
     write_text(text)
@@ -93,7 +93,7 @@ def complete(completer: Completer, typed: str) -> None:
 def models(folder: Path) -> list[bytes]:
     """A model file of each level and cell, with all that one can hold."""
     files = []
-    ngram = NGram.build(LONGER).tensors()
+    ngram = Trigrams.build(LONGER).tensors()
     training = {
         "version": "1", "texts": ["a.txt"], "from": None, "shape": "lines", "train_chars": 900,
         "val_chars": 100, "val_nats": 1.5, "val_bpb": 2.0, "step": 7, "tokens": 900, "epoch": 1.5,
@@ -243,8 +243,8 @@ def use_text(rng: Random, path: Path) -> None:
     named = path.rename(path.with_suffix(ending))
     field = one_of(rng, [None, "text", "more"]) if ending in (".jsonl", ".csv", ".tsv") else None
     errors = one_of(rng, ["strict", "replace", "skip"])
-    shape = one_of(rng, [*SHAPES])
-    source = Source([str(named)], None, errors, None, field, shape)
+    kind = one_of(rng, [*KINDS])
+    source = Source([str(named)], None, errors, None, field, kind)
     text = source.read(write_text)[:3000]
     write_json({"text": text})
     write_text(text)

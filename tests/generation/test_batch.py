@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import TextError, UsageError
 from charrnn.generation import batch as generate_module
-from charrnn.generation.batch import BATCH, Part, Sample, in_order
+from charrnn.generation import seed as seed_module
+from charrnn.generation.batch import BATCH
+from charrnn.generation.sample import Part, Sample, in_order
 from charrnn.generation.text_bias import TextBias
 from charrnn.model import Model
 from charrnn.network.cells import CELLS
@@ -192,7 +194,7 @@ class TestSeeds:
 
     def test_long(self, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
         """Of a very long seed only the end is read."""
-        monkeypatch.setattr(generate_module, "SEED_TOKENS", 100)
+        monkeypatch.setattr(seed_module, "SEED_TOKENS", 100)
         with patch.object(Engine, "read", autospec=True, side_effect=Engine.read) as read:
             texts = {written(model, beginning + CORPUS * 3) for beginning in ("", "x" * 3000)}
         assert len(texts) == 1
@@ -217,7 +219,7 @@ class TestBytes:
             len(part.text) for part in parts
         ]
         assert nats.sum() == pytest.approx(-sample.logp, rel=1e-5)
-        text = model.surprise(["猫" + 9 * "—"])[0][1:]
+        text = model.surprisal(["猫" + 9 * "—"])[0][1:]
         assert nats == pytest.approx(text, rel=1e-4)
 
     def test_half_a_character(self) -> None:

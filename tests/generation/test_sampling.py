@@ -496,7 +496,7 @@ def new_sampler(
 def draw(sampler: Sampler, logits: Array, count: int) -> list[int]:
     """Draw for one text again and again from the same logits [V]."""
     nothing = np.zeros_like(logits)
-    return [int(sampler.draw(logits[None], nothing)[0]) for _ in range(count)]
+    return [int(sampler.sample(logits[None], nothing)[0]) for _ in range(count)]
 
 
 def expected_frequencies(config: SamplingConfig) -> Row:
@@ -556,7 +556,7 @@ def test_frequencies(config: SamplingConfig, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(sampling, "MEMORY", len(PAST))  # of so many texts
     rng = np.random.default_rng(0)
     sampler = Sampler(config, [rng] * DRAWS, [np.array(PAST)] * DRAWS)
-    ids = sampler.draw(np.tile(LOGITS, (DRAWS, 1)), BIAS)
+    ids = sampler.sample(np.tile(LOGITS, (DRAWS, 1)), BIAS)
     counts = np.bincount(ids, minlength=len(LOGITS)).tolist()
     for count, p in zip(counts, expected_frequencies(config), strict=True):
         assert abs(count - DRAWS * p) <= 4 * math.sqrt(DRAWS * p * (1 - p))
@@ -624,7 +624,7 @@ class TestRuns:
         sampler = Sampler(SamplingConfig(0.05), [np.random.default_rng(0)] * DRAWS, [past] * DRAWS)
         for row in range(DRAWS):
             sampler.take_back(row, taken_back, last=0)
-        ids = sampler.draw(np.tile(SPACES, (DRAWS, 1)), np.zeros(4, np.float32))
+        ids = sampler.sample(np.tile(SPACES, (DRAWS, 1)), np.zeros(4, np.float32))
         assert (ids != 0).mean() == pytest.approx(ended, abs=0.01)
 
     def test_ended_texts_are_dropped(self) -> None:
@@ -632,7 +632,7 @@ class TestRuns:
         pasts = [np.array([token] * sampling.RUN) for token in (1, 0)] * (DRAWS // 2)
         sampler = Sampler(SamplingConfig(0.05), [np.random.default_rng(0)] * DRAWS, pasts)
         sampler.keep(np.arange(DRAWS) % 2 == 1)
-        ids = sampler.draw(np.tile(SPACES, (DRAWS // 2, 1)), np.zeros(4, np.float32))
+        ids = sampler.sample(np.tile(SPACES, (DRAWS // 2, 1)), np.zeros(4, np.float32))
         assert (ids != 0).mean() == pytest.approx(0.04, abs=0.015)
 
 
@@ -664,7 +664,7 @@ def test_a_text_does_not_depend_on_its_batch(
     for row, (seed, past) in enumerate(zip(seeds, pasts, strict=True)):
         sampler = new_sampler(config, [seed], [past])
         for t in range(steps):
-            alone[t, row] = sampler.draw(logits[t, [row]], added[row])[0]
+            alone[t, row] = sampler.sample(logits[t, [row]], added[row])[0]
     going = np.arange(4)
     sampler = new_sampler(config, seeds, pasts)
     for t in range(steps):
@@ -672,7 +672,7 @@ def test_a_text_does_not_depend_on_its_batch(
             kept = np.array({0: [1, 1, 1, 1], 10: [1, 0, 1, 1], 256: [0, 1, 1], 300: [0, 1]}[t]) > 0
             sampler.keep(kept)
             going = going[kept]
-        ids = sampler.draw(logits[t, going], added[going])
+        ids = sampler.sample(logits[t, going], added[going])
         assert ids.tolist() == alone[t, going].tolist()
 
 
@@ -680,7 +680,7 @@ def test_seeds() -> None:
     """Texts of different random numbers draw differently, those of the same ones alike."""
     sampler = new_sampler(SamplingConfig(1.0), (1, 2, 1))
     rows = np.tile(LOGITS, (3, 1))
-    ids = np.array([sampler.draw(rows, BIAS) for _ in range(40)]).T.tolist()
+    ids = np.array([sampler.sample(rows, BIAS) for _ in range(40)]).T.tolist()
     assert ids[0] == ids[2] != ids[1]
 
 
@@ -688,7 +688,7 @@ def test_seeds() -> None:
 def test_drawing_changes_nothing(config: SamplingConfig) -> None:
     """Logits and bias are as they were after a draw."""
     logits, added = np.stack([LOGITS, LOGITS + 1]), BIAS.copy()
-    new_sampler(config, (1, 2), [PAST, PAST]).draw(logits, added)
+    new_sampler(config, (1, 2), [PAST, PAST]).sample(logits, added)
     assert np.array_equal(logits, [LOGITS, LOGITS + 1])
     assert np.array_equal(added, BIAS)
 
@@ -701,7 +701,7 @@ def test_zero_is_greedy(logits: Array, seed: int) -> None:
     for config in (SamplingConfig(0.0), cuts):
         sampler = new_sampler(config, [seed] * len(logits))
         for _ in range(2):
-            ids = sampler.draw(logits, np.zeros_like(logits))
+            ids = sampler.sample(logits, np.zeros_like(logits))
             assert ids.tolist() == logits.argmax(axis=-1).tolist()
 
 
@@ -733,7 +733,7 @@ def test_impossible_tokens(logits: Array, number: float) -> None:
         SamplingConfig(1.0, top_p=0.7, min_p=0.1, mirostat=1.0),
     ):
         sampler = Sampler(config, [Constant(number)] * len(logits), [])
-        ids = sampler.draw(logits, np.zeros_like(logits)).tolist()
+        ids = sampler.sample(logits, np.zeros_like(logits)).tolist()
         for i, row in zip(ids, logits.tolist(), strict=True):
             assert probabilities(plain_temperature(row, config.temperature))[i] > 0
 
@@ -801,7 +801,7 @@ def test_logits_that_are_not_finite(config: SamplingConfig) -> None:
     for row in ([1, np.nan, 2], [1, np.inf, 2], [np.nan] * 3, [np.inf] * 3, [-np.inf] * 3):
         logits = np.array([[1, 0, -1], row], np.float32)
         with pytest.raises(ModelFileError, match="not finite"):
-            new_sampler(config, (0, 1)).draw(logits, np.zeros(3, np.float32))
+            new_sampler(config, (0, 1)).sample(logits, np.zeros(3, np.float32))
 
 
 def greedy(config: SamplingConfig, row: Row, text: Sequence[int], memory: int) -> int:
@@ -852,7 +852,7 @@ def test_memory(
             sampler.keep(np.array(kept))
             texts = [text for text, goes in zip(texts, kept, strict=True) if goes]
         logits = rng.normal(0, 0.5, (len(texts), 5)).astype(np.float32)
-        drawn = sampler.draw(logits, np.zeros(5, np.float32)).tolist()
+        drawn = sampler.sample(logits, np.zeros(5, np.float32)).tolist()
         for text, row, i in zip(texts, logits.tolist(), drawn, strict=True):
             assert i == greedy(config, row, text, memory)
             text.append(i)
@@ -872,7 +872,7 @@ def test_taking_back(
     rng = np.random.default_rng(seed)
     for count in undone:
         logits = rng.normal(0, 0.5, (len(texts), 5)).astype(np.float32)
-        drawn = sampler.draw(logits, np.zeros(5, np.float32)).tolist()
+        drawn = sampler.sample(logits, np.zeros(5, np.float32)).tolist()
         for text, row, i in zip(texts, logits.tolist(), drawn, strict=True):
             assert i == greedy(config, row, text, memory)
             text.append(i)
@@ -916,7 +916,7 @@ def test_mean_surprise(target: float, t: float, rate: float) -> None:
     logits = np.random.default_rng(0).permuted(np.stack([zipf, zipf, zipf]), axis=1)
     config = SamplingConfig(t, mirostat=target, mirostat_rate=rate)
     sampler = new_sampler(config, (1, 2, 3))
-    ids = np.array([sampler.draw(logits, np.zeros_like(logits)) for _ in range(steps)])
+    ids = np.array([sampler.sample(logits, np.zeros_like(logits)) for _ in range(steps)])
     for row, drawn in zip(logits.tolist(), ids.T.tolist(), strict=True):
         nats = surprises(plain_temperature(row, t))
         mean = sum(nats[i] for i in drawn) / steps / math.log(2)

@@ -9,7 +9,7 @@ import pytest
 
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import UsageError
-from charrnn.generation.batch import Sample
+from charrnn.generation.sample import Sample
 from charrnn.generation.sampling import Sampler
 from charrnn.generation.spelling import LONGEST, MOST
 from charrnn.model import Model
@@ -60,7 +60,7 @@ def first_words(spelled: Chances, count: int, **config: Any) -> Chances:
         for row, ids in enumerate(texts):
             for token, p in after("".join(TOKENS[i] for i in ids), spelled).items():
                 logits[row, TOKENS.index(token)] = np.log(p)
-        drawn = sampler.draw(logits, np.zeros(len(TOKENS), np.float32)).tolist()
+        drawn = sampler.sample(logits, np.zeros(len(TOKENS), np.float32)).tolist()
         assert sampler.held
         for row, (token, held) in enumerate(zip(drawn, sampler.held, strict=True)):
             ids = texts[row]
@@ -81,7 +81,7 @@ def next_token(chances: Chances, t: float, seed: int = 0) -> str:
     with np.errstate(divide="ignore"):
         for token, p in chances.items():
             logits[0, TOKENS.index(token)] = np.log(p)
-    return TOKENS[sampler.draw(logits, np.zeros(len(TOKENS), np.float32)).item()]
+    return TOKENS[sampler.sample(logits, np.zeros(len(TOKENS), np.float32)).item()]
 
 
 def total_variation(one: Chances, other: Chances) -> float:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import UsageError
-from charrnn.generation.batch import Part, Sample
+from charrnn.generation.sample import Part, Sample
 from charrnn.generation.stopping import is_abbreviated
 from charrnn.generation.template import MOST, Piece, parse
 from charrnn.model import Model
@@ -177,7 +177,7 @@ class TestBest:
     def cost(self, model: Model, text: str, after: str) -> tuple[bool, float]:
         gap = text.removeprefix("The").removesuffix(after)
         bad = not gap or gap[0].isspace()
-        return bad, float(model.surprise([text])[0][-len(after) :].sum())
+        return bad, float(model.surprisal([text])[0][-len(after) :].sum())
 
     @pytest.mark.parametrize("random_seed", range(4))
     def test_more_tries_fit_better(self, model: Model, random_seed: int) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import UsageError
-from charrnn.generation.batch import Sample
+from charrnn.generation.sample import Sample
 from charrnn.generation.text_bias import TextBias
 from charrnn.model import Model
 from charrnn.tokenizer import TOKENIZERS

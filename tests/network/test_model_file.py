@@ -21,7 +21,7 @@ from charrnn.network.cells import CELLS, tensor_shapes
 from charrnn.network.model_file import NGRAM_TYPES, ModelFile, load, save
 from charrnn.runs import MODEL_NAME
 from charrnn.suggestions.mixture import BEGIN, by_name, from_names
-from charrnn.suggestions.trigrams import NGram
+from charrnn.suggestions.trigrams import Trigrams
 from charrnn.text.copy_index import Items, WordRuns
 from charrnn.tokenizer import TOKENIZERS
 from tests.models import CORPUS, WITH_UNSEEN, random_model
@@ -134,7 +134,7 @@ class TestRoundTrip:
 
     def test_suggestions(self, file: ModelFile, tmp_path: Path) -> None:
         """The trigrams and the weights of the sources of suggestions come back as they were."""
-        ngram, weights = NGram.build(CORPUS), BEGIN + 0.125
+        ngram, weights = Trigrams.build(CORPUS), BEGIN + 0.125
         save(tmp_path / "model", replace(file, ngram=ngram.tensors(), mixture=by_name(weights)))
         loaded = Model(load(tmp_path / "model"))
         assert loaded.ngram.tokens == ngram.tokens
@@ -267,7 +267,7 @@ class TestTensors:
     def test_absurd(self, load_bytes: Load, level: str, cell: str, size: float) -> None:
         """Weights of an absurd size are refused, or all that follows from them is a number."""
         whole = random_model(TOKENIZERS[level].train(CORPUS), cell).file
-        ngram = NGram.build(CORPUS).tensors()
+        ngram = Trigrams.build(CORPUS).tensors()
         for names in ([*whole.weights], ["output"], ["layers.0.recurrent", "layers.1.input"]):
             absurd = {name: np.sign(whole.weights[name]) * np.float32(size) for name in names}
             data = forged(whole, description(whole), **absurd)
@@ -301,11 +301,11 @@ anything = st.recursive(
 """Any JSON."""
 
 
-@pytest.mark.parametrize("shape", [None, 1, [], {}, "items"], ids=repr)
-def test_bad_shape(load_bytes: Load, file: ModelFile, shape: Any) -> None:
-    """A shape of the corpus that is none is refused."""
+@pytest.mark.parametrize("kind", [None, 1, [], {}, "items"], ids=repr)
+def test_bad_kind(load_bytes: Load, file: ModelFile, kind: Any) -> None:
+    """A kind of corpus that is none is refused."""
     described = description(file)
-    described["training"] |= {"shape": shape}
+    described["training"] |= {"shape": kind}
     assert "shape" in refused(load_bytes, forged(file, described))
 
 
@@ -373,7 +373,7 @@ class TestMixture:
     @pytest.mark.parametrize("name", ["ngram.one", "ngram.two.words", "ngram.more"])
     def test_bad_trigrams(self, file: ModelFile, name: str) -> None:
         """Trigrams that are damaged stop suggestions with an error that says so, nothing else."""
-        arrays = {**NGram.build(CORPUS).tensors(), name.removeprefix("ngram."): np.zeros(3)}
+        arrays = {**Trigrams.build(CORPUS).tensors(), name.removeprefix("ngram."): np.zeros(3)}
         damaged = Model(replace(file, ngram=arrays))
         assert "".join(damaged.generate("The", 5))
         with pytest.raises(ModelFileError, match="trigrams"):
@@ -383,7 +383,9 @@ class TestMixture:
 class TestTrigrams:
     @pytest.fixture
     def arrays(self) -> dict[str, Any]:
-        return {f"ngram.{name}": array for name, array in NGram.build(CORPUS * 3).tensors().items()}
+        return {
+            f"ngram.{name}": array for name, array in Trigrams.build(CORPUS * 3).tensors().items()
+        }
 
     def test_whole(self, load_bytes: Load, file: ModelFile, arrays: dict[str, Any]) -> None:
         """The trigrams that the other tests here change are good ones before that."""
@@ -424,7 +426,7 @@ class TestTrigrams:
     def test_bad_tokens(self, load_bytes: Load, file: ModelFile, tokens: str) -> None:
         """Tokens out of order, and what is no word, such as an escape sequence, are refused."""
         count = len(tokens.split(" "))
-        arrays = NGram.build("").tensors() | {
+        arrays = Trigrams.build("").tensors() | {
             "tokens": np.frombuffer(tokens.encode(), np.uint8),
             "counts": np.full(count, 9, np.uint32),
             "one": np.full(count, 1 / count, np.float32),

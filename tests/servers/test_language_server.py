@@ -355,7 +355,7 @@ def test_what_follows_counts(editor: Editor, line: str, weighed: str) -> None:
     seen: list[str] = []
 
     def complete(
-        self: Completer, typed: str, k: int, attention: None, after: str, spaces: bool = True
+        self: Completer, typed: str, k: int, dismissals: None, after: str, spaces: bool = True
     ) -> list[Completion]:
         seen.append(after)
         return []

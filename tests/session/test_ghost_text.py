@@ -22,7 +22,7 @@ class Known(Model):
         self._table = table
 
     def complete(
-        self, typed: str, k: int = 3, attention: object = None, after: str = ""
+        self, typed: str, k: int = 3, dismissals: object = None, after: str = ""
     ) -> list[Completion]:
         return [Completion(text, p) for text, p in self._table.get(typed, [])][:k]
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 
-from charrnn.display.console import CONTROL
+from charrnn.display.format import CONTROL
 from charrnn.errors import UsageError
 from charrnn.session.transcript import CONTEXT, Transcript, Unsent, clean
 from tests.strategies import LONE_SURROGATES, texts

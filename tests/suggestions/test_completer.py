@@ -14,10 +14,10 @@ from charrnn.config import ModelConfig
 from charrnn.network.cells import tensor_shapes
 from charrnn.network.engine import Engine, log_softmax
 from charrnn.suggestions import completer
-from charrnn.suggestions.adaptive_network import Reader
+from charrnn.suggestions.adaptive_network import AdaptiveNetwork
 from charrnn.suggestions.completer import Completer
 from charrnn.suggestions.mixture import BEGIN, FEATURES, Weights
-from charrnn.suggestions.trigrams import NGram
+from charrnn.suggestions.trigrams import Trigrams
 from charrnn.suggestions.word_search import WordSearch
 from charrnn.text.words import WORD, is_unspaced
 from charrnn.tokenizer import TOKENIZERS, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
@@ -51,7 +51,7 @@ def suggesting(
 ) -> tuple[Completer, Engine]:
     """Suggests by a network of random weights and the words of a text."""
     engine = random_engine(tokenizer.vocab_size, seed)
-    ngram = NGram.build(text)
+    ngram = Trigrams.build(text)
     return Completer(engine, tokenizer, engine.zero_state(), ngram, weights, recent), engine
 
 
@@ -171,7 +171,7 @@ def test_a_key_costs_the_same_in_a_long_text(level: type[Tokenizer]) -> None:
         with (
             patch.object(tokenizer, "encode", wraps=plain) as encode,
             patch.object(Engine, "step", autospec=True, side_effect=Engine.step) as step,
-            patch.object(Reader, "_read_round") as read_round,
+            patch.object(AdaptiveNetwork, "_read_round") as read_round,
         ):
             suggest.complete(text[:end])
         assert sum(len(call.args[0]) for call in encode.call_args_list) < 4000
@@ -397,7 +397,7 @@ def test_worth_showing(typed: str, text: str, p: float, least: float, shown: boo
 )
 def test_as_the_writer_writes(typed: str, text: str) -> None:
     """Both apostrophes are one, and so are small letters and capitals that no text has."""
-    ngram = NGram.build("they don't see the zebra, and the zebra doesn't see them. " * 9)
+    ngram = Trigrams.build("they don't see the zebra, and the zebra doesn't see them. " * 9)
     tokenizer = CharTokenizer.train(CORPUS)
     model = random_model(tokenizer)
     suggest = Completer(model.engine, tokenizer, model.engine.zero_state(), ngram)

@@ -7,7 +7,7 @@ import pytest
 
 from charrnn.suggestions.completer import Completion
 from charrnn.suggestions.explanation import Evidence, why
-from charrnn.text.blocks import SHAPES
+from charrnn.text.blocks import KINDS
 from charrnn.text.source import Source
 from charrnn.text.split import Parts
 from charrnn.tokenizer import CharTokenizer
@@ -71,13 +71,13 @@ def test_no_text(tmp_path: Path) -> None:
         assert Evidence(source).lines("the ", "fox") == ([], "")
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_another_text(shape: str, tmp_path: Path) -> None:
-    """A text is evidence only as long as it is the one that was trained on, whatever its shape."""
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_text(kind: str, tmp_path: Path) -> None:
+    """A text is evidence only as long as it is the one that was trained on, whatever its kind."""
     path = tmp_path / "text.txt"
     path.write_text(TEXT)
-    source = Source([str(path)], shape=shape)
-    evidence = Evidence(source, Parts.of(source.stream(), 0.1, shape).fingerprint)
+    source = Source([str(path)], kind=kind)
+    evidence = Evidence(source, Parts.of(source.stream(), 0.1, kind).fingerprint)
     assert evidence.lines("the old ", "fox")[1] == "'the old fox' once"
     path.write_text(TEXT.replace("slept", "sleeps"))
     evidence = Evidence(source, evidence.fingerprint)

@@ -1,4 +1,4 @@
-"""The weights of the sources."""
+"""The weights of the suggestion sources."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from charrnn.suggestions.mixture import BEGIN, FEATURES, TYPED, Choice, fit, pro
 
 
 def choices(weights: mixture.Weights, count: int, typed: int = 0) -> list[Choice]:
-    """Candidates of random features, of which one is drawn under some weights."""
+    """Return candidates with random features, one of which is sampled under some weights."""
     rng = np.random.default_rng(1)
     made = []
     for _ in range(count):
@@ -20,7 +20,7 @@ def choices(weights: mixture.Weights, count: int, typed: int = 0) -> list[Choice
 
 
 def test_probabilities() -> None:
-    """They sum to 1, and follow the weights of the letters typed."""
+    """Probabilities sum to 1 and follow the weights for the number of letters typed."""
     features = np.eye(len(FEATURES), dtype=np.float32)
     for typed in range(6):
         p = probabilities(features, typed, BEGIN)
@@ -31,7 +31,7 @@ def test_probabilities() -> None:
 
 
 def test_fit() -> None:
-    """The weights under which much was chosen are found again; the others stay."""
+    """The weights that many choices were sampled from are recovered; the others stay."""
     true = BEGIN.copy()
     true[2] = [1.0, -0.5, 0.5, 0.0, 0.3, -0.4]
     found = fit(choices(true, 20_000, typed=2))
@@ -40,14 +40,14 @@ def test_fit() -> None:
 
 
 def test_little() -> None:
-    """A few choices move the weights only a little, none not at all."""
+    """Few choices move the weights only a little, and none leaves them as they are."""
     np.testing.assert_array_equal(fit([]), BEGIN)
     found = fit(choices(-BEGIN, 3))
     assert 0 < np.abs(found - BEGIN).max() < 0.5
 
 
 def test_one_sided() -> None:
-    """Candidates that differ in a single feature, always chosen alike, leave all finite."""
+    """The weights stay finite when one feature always decides."""
     features = np.zeros((2, len(FEATURES)), np.float32)
     features[0, 0] = 30
     assert np.isfinite(fit([Choice(features, 7, 1)] * 1000)).all()

@@ -1,10 +1,10 @@
-"""The words of the text being typed, against counting them anew."""
+"""The recency cache against counting the words anew."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.suggestions.recency_cache import HALF_LIFE, Recent
+from charrnn.suggestions.recency_cache import HALF_LIFE, RecencyCache
 from charrnn.suggestions.secrets import public_words
 from charrnn.text.words import WORD
 from tests.strategies import texts
@@ -12,8 +12,9 @@ from tests.strategies import texts
 typed = st.one_of(texts, st.text(st.sampled_from("ab -'@:\n"), max_size=40))
 
 
-def fresh(text: str) -> Recent:
-    recent = Recent()
+def fresh(text: str) -> RecencyCache:
+    """Return a cache that has read one text."""
+    recent = RecencyCache()
     recent.read(text)
     return recent
 
@@ -21,7 +22,7 @@ def fresh(text: str) -> Recent:
 @given(st.lists(typed, max_size=6))
 def test_changes(typings: list[str]) -> None:
     """Typing on, deleting and changing give what reading the text anew gives."""
-    recent = Recent()
+    recent = RecencyCache()
     for text in [t for typing in typings for t in (typing, typing[: len(typing) // 2], typing)]:
         recent.read(text)
         expected = fresh(text)
@@ -34,7 +35,7 @@ def test_changes(typings: list[str]) -> None:
 
 @given(typed)
 def test_shares(text: str) -> None:
-    """Shares are at most 1 in all, and of words that were typed alone."""
+    """Shares sum to at most 1, and only typed words have one."""
     recent = fresh(text)
     words = {word[0] for word in public_words(text)}
     shares = [recent.share(word) for word in words]
@@ -45,13 +46,13 @@ def test_shares(text: str) -> None:
 
 
 def test_long_run() -> None:
-    """A run of letters that is no word is not offered again."""
+    """A run of letters too long for a word is not offered again."""
     recent = fresh("x" * 5000 + " xyz ")
     assert recent.starting_with("x", 3) == ["xyz"]
 
 
 def test_half_life() -> None:
-    """After HALF_LIFE more words a word counts half."""
+    """After HALF_LIFE more words a word weighs half as much."""
     once = fresh("once " + "other " * 9).share("once")
     later = fresh("once " + "other " * (9 + int(HALF_LIFE))).share("once")
     assert later == pytest.approx(once / 2)
@@ -66,7 +67,7 @@ def test_order() -> None:
 
 
 def test_followers() -> None:
-    """What followed the last word before is told."""
+    """Words are counted by the word that they followed."""
     recent = fresh("a fox, a crow, a fox, a")
     assert recent.share_after_last("fox") == pytest.approx(2 / 4)
     assert recent.share_after_last("crow") == pytest.approx(1 / 4)

@@ -1,11 +1,11 @@
-"""What counts as a secret."""
+"""What counts as a secret, and what does not."""
 
 import random
 import string
 
 import pytest
 
-from charrnn.suggestions.recency_cache import Recent
+from charrnn.suggestions.recency_cache import RecencyCache
 from charrnn.suggestions.secrets import public_words
 from charrnn.text.words import WORD
 
@@ -163,24 +163,25 @@ kaksitoista
 
 
 def learned(text: str) -> list[str]:
+    """Return the words of a text that are not secrets."""
     return [word[0] for word in public_words(text)]
 
 
 @pytest.mark.parametrize("text", SECRETS.split("\n"))
 def test_secrets(text: str) -> None:
-    """What follows a word for a password, in its line or in the next one, is a secret."""
+    """What follows a word for a password, on its line or the next one, is a secret."""
     text = text.replace("|", "\n")
     assert not [word for word in learned(text) if "swordfish" in word.lower()]
 
 
 @pytest.mark.parametrize("text", RANDOM)
 def test_random_strings(text: str) -> None:
-    """So is what nobody would say."""
+    """A random string is a secret."""
     assert not learned(f"Take {text} and go")[1:-2]
 
 
 def test_random_letters() -> None:
-    """Of random letters, ten at a time, few pass for a word."""
+    """Few strings of ten random letters pass for a word."""
     rng = random.Random(0)
     strings = ["".join(rng.choices(string.ascii_lowercase, k=10)) for _ in range(500)]
     assert sum(bool(learned(text)) for text in strings) < 125
@@ -188,19 +189,19 @@ def test_random_letters() -> None:
 
 @pytest.mark.parametrize("text", HARMLESS.split("\n"))
 def test_harmless(text: str) -> None:
-    """Words that only remind of secrets are learned."""
+    """Words that only resemble announcements of secrets are learned."""
     assert learned(text) == WORD.findall(text)
 
 
 def test_after_it() -> None:
-    """What comes after the sentence, or after the next line, is no secret any more."""
+    """What follows the sentence, or the next line, is not a secret."""
     text = "The password is swordfish. See you\nsoon\n\nAnna"
     assert learned(text) == ["The", "password", "See", "you", "soon", "Anna"]
     assert learned("password:\nswordfish\nSee you")[-2:] == ["See", "you"]
 
 
 def test_within_a_text() -> None:
-    """What looks like a secret is not offered again while the text is typed on."""
-    recent = Recent()
+    """A secret is not offered again later in the same text."""
+    recent = RecencyCache()
     recent.read("The password is swordfish. The swallows came. ")
     assert recent.starting_with("sw", 3) == ["swallows"]

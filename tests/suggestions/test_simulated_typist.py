@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 
 from charrnn.suggestions.completer import Completion, ranked
-from charrnn.suggestions.passed_over import Attention
-from charrnn.suggestions.simulated_typist import Keystrokes, Suggest, User, completable, type_text
+from charrnn.suggestions.passed_over import Dismissals
+from charrnn.suggestions.simulated_typist import Keystrokes, Suggest, Typist, completable, type_text
 from charrnn.text.words import LONGEST_WORD, WORD
 from tests.strategies import texts
 
@@ -18,14 +18,14 @@ def typed(text: str, suggest: Suggest, vocabulary: Sequence[str] = ()) -> Keystr
     return keys
 
 
-def saved(users: Mapping[int, User], tally: str = "saved") -> list[int]:
+def saved(users: Mapping[int, Typist], tally: str = "saved") -> list[int]:
     return [getattr(user, tally) for user in users.values()]
 
 
 def always(*words: str, p: float = 0.6) -> Suggest:
     """Shows the words that go on from what is typed, in this order."""
 
-    def suggest(text: str, k: int, attention: Attention | None) -> list[Completion]:
+    def suggest(text: str, k: int, dismissals: Dismissals | None) -> list[Completion]:
         half = next(iter(WORD.findall(text)[-1:]), "") if text[-1:].isalnum() else ""
         rest = [w[len(half) :] for w in words if w.startswith(half) and w != half]
         return [Completion(w, p) for w in rest][:k]
@@ -67,10 +67,10 @@ def test_not_worth_it() -> None:
 def test_passed_over() -> None:
     """To who looks, what was passed over gives way to the next candidate."""
 
-    def suggest(text: str, k: int, attention: Attention | None) -> list[Completion]:
+    def suggest(text: str, k: int, dismissals: Dismissals | None) -> list[Completion]:
         half = text.rpartition(" ")[2]
         rest = [word[len(half) :] for word in ("them", "then") if word.startswith(half)]
-        return ranked(text, rest, np.array([0.6, 0.4][: len(rest)]), attention)[:k]
+        return ranked(text, rest, np.array([0.6, 0.4][: len(rest)]), dismissals)[:k]
 
     keys = typed("then them then", suggest)
     # With one candidate: after the first letter "hen", "hem" at once, "hen" again.
@@ -93,7 +93,7 @@ def test_run_without_spaces(length: int) -> None:
     """In a run of letters that is too long for a word nothing is suggested and no key saved."""
     asked = []
 
-    def suggest(text: str, k: int, attention: Attention | None) -> list[Completion]:
+    def suggest(text: str, k: int, dismissals: Dismissals | None) -> list[Completion]:
         asked.append(len(text))
         return []
 
@@ -119,7 +119,7 @@ def test_foresight(text: str) -> None:
     """Suggestions that are always right reach the ceiling, and no text is too odd."""
     words = {m.start(): m[0] for m in completable(text)}
 
-    def suggest(before: str, k: int, attention: Attention | None) -> list[Completion]:
+    def suggest(before: str, k: int, dismissals: Dismissals | None) -> list[Completion]:
         return [Completion(words[len(before)], 1.0)] if len(before) in words else []
 
     keys = typed(text, suggest)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charrnn.suggestions import trigrams
-from charrnn.suggestions.trigrams import TOKEN, NGram
+from charrnn.suggestions.trigrams import TOKEN, Trigrams
 from charrnn.text.words import LONGEST_WORD, partial_word
 from tests.strategies import NASTY, texts
 
@@ -56,7 +56,7 @@ def reference(text: str, context: list[str]) -> dict[str, float]:
 @pytest.mark.parametrize("context", ["", "The ", "the ", "saw the ", "The fox", "x ", "fox, and "])
 def test_reference(context: str) -> None:
     """Words after a context have the probabilities of modified Kneser-Ney, marks none."""
-    model = NGram.build(FABLE)
+    model = Trigrams.build(FABLE)
     expected = reference(FABLE, TOKEN.findall(context)[-2:])
     found = model.after(context + ("" if context.endswith(" ") else " "))
     words = [w for w in model.tokens if w[0].isalnum()]
@@ -68,20 +68,22 @@ def test_reference(context: str) -> None:
 @given(SMALL, SMALL)
 def test_any_reference(text: str, before: str) -> None:
     """So it is for every text."""
-    model = NGram.build(text)
+    model = Trigrams.build(text)
     expected = reference(text, TOKEN.findall(before)[-2:])
     for token, p in zip(model.tokens, model.after(before).tolist(), strict=True):
         if token[0].isalnum():
             assert p == pytest.approx(expected[token], rel=5e-3, abs=1e-3)
 
 
-@pytest.mark.parametrize("limit", ["MOST_TOKENS", "MOST_ENTRIES"])
+@pytest.mark.parametrize("limit", ["MAX_TOKENS", "MAX_ENTRIES"])
 def test_limits(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A long text leaves the commonest; what remains is still a distribution."""
     monkeypatch.setattr(trigrams, limit, 8)
-    model = NGram.build(FABLE)
+    model = Trigrams.build(FABLE)
     kept = (
-        len(model.tokens) if limit == "MOST_TOKENS" else max(len(model.two.p), len(model.three.p))
+        len(model.tokens)
+        if limit == "MAX_TOKENS"
+        else max(len(model.bigram.p), len(model.trigram.p))
     )
     assert kept <= 8
     assert "fox" in model.tokens
@@ -92,8 +94,8 @@ def test_limits(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
 def test_nasty(text: str) -> None:
     """Any text can be counted, asked about, stored and read."""
-    model = NGram.build(text)
-    again = NGram.from_tensors(model.tensors())
+    model = Trigrams.build(text)
+    again = Trigrams.from_tensors(model.tensors())
     assert again.tokens == model.tokens
     np.testing.assert_array_equal(again.after(text), model.after(text))
     assert (model.after(text) >= 0).all()
@@ -102,7 +104,7 @@ def test_nasty(text: str) -> None:
 @given(texts)
 def test_counts(text: str) -> None:
     """Counts are those of the tokens."""
-    model = NGram.build(text)
+    model = Trigrams.build(text)
     counts = Counter(token[:LONGEST_WORD] for token in TOKEN.findall(text))
     assert dict(zip(model.tokens, model.counts.tolist(), strict=True)) == counts
 
@@ -138,14 +140,14 @@ def test_long_half_word(part: str) -> None:
 
 def test_starting_with() -> None:
     """Words that go on from a prefix, which is none of them."""
-    model = NGram.build("the then they other th")
+    model = Trigrams.build("the then they other th")
     assert model.tokens[model.starting_with("th")] == ["the", "then", "they"]
     assert model.tokens[model.starting_with("the")] == ["then", "they"]
     assert model.tokens[model.starting_with("")] == model.tokens
     assert model.tokens[model.starting_with("x")] == []
 
 
-def damage(name: str, model: NGram) -> dict[str, Any]:
+def damage(name: str, model: Trigrams) -> dict[str, Any]:
     """The tensors of a model, one of them wrong."""
     arrays = model.tensors()
     array = arrays[name].copy()
@@ -165,10 +167,10 @@ def damage(name: str, model: NGram) -> dict[str, Any]:
     return arrays | {name: array}
 
 
-@pytest.mark.parametrize("name", NGram.build("").tensors())
+@pytest.mark.parametrize("name", Trigrams.build("").tensors())
 def test_damaged(name: str) -> None:
     """Tensors that do not fit together, or are missing, or of another type, are refused."""
-    model = NGram.build(FABLE)
+    model = Trigrams.build(FABLE)
     arrays = model.tensors()
     for wrong in (
         damage(name, model),
@@ -177,4 +179,4 @@ def test_damaged(name: str) -> None:
         arrays | {name: arrays[name].reshape(-1, 1, 1)},
     ):
         with pytest.raises(ValueError, match=r"\w"):
-            NGram.from_tensors(wrong)
+            Trigrams.from_tensors(wrong)

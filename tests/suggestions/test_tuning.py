@@ -13,11 +13,11 @@ from charrnn.suggestions import tuning
 from charrnn.suggestions.completer import Completer
 from charrnn.suggestions.mixture import BEGIN
 from charrnn.suggestions.simulated_typist import WordList, type_text
-from charrnn.suggestions.trigrams import NGram
+from charrnn.suggestions.trigrams import Trigrams
 from charrnn.text.words import LONGEST_WORD
 from tests.models import CORPUS
 
-NGRAM = NGram.build(CORPUS)
+NGRAM = Trigrams.build(CORPUS)
 TEXT = (
     "!\n" * 5
     + "The fox said nothing, but the crow sat under a branch and sang its café song. " * 12

@@ -21,7 +21,7 @@ ROWS = [{"id": "7", "text": "The fox", "n": 1}] * 30
 def told(text: str, path: str = "a.txt", val: float = 0.1, **options: str) -> list[str]:
     """The advice on a text."""
     source = Source([path], **options)  # type: ignore[arg-type]
-    parts = Parts.of([text], val, source.shape)
+    parts = Parts.of([text], val, source.kind)
     return [*advice(source, parts, parts.train.sample(1 << 24), val)]
 
 
@@ -55,7 +55,7 @@ def test_kinds(text: str, path: str, said: str) -> None:
 
 def test_as_meant() -> None:
     """Records that are read by their field, and lists by lines, need no advice."""
-    assert told("\n".join(TITLES * 5) + "\n", shape="lines") == []
+    assert told("\n".join(TITLES * 5) + "\n", kind="lines") == []
     assert told("id,text\n1,The fox\n", "a.csv", field="text") == []
 
 
@@ -79,7 +79,7 @@ def test_licence() -> None:
 )  # fmt: skip
 def test_one_document(text: str, separator: str) -> None:
     """Of one document nothing is held out; what may part it is told."""
-    (line,) = told(text + "\x03", shape="documents")
+    (line,) = told(text + "\x03", kind="documents")
     assert f"--split-on {separator}" in line
-    assert told(text + "\x03", shape="documents", val=0.0) == []
-    assert told("Foo\n\x03Bar\n\x03", shape="documents") == []
+    assert told(text + "\x03", kind="documents", val=0.0) == []
+    assert told("Foo\n\x03Bar\n\x03", kind="documents") == []

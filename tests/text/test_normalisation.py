@@ -73,4 +73,4 @@ class TestSource:
         path.write_text("e\u0301\u2028b\n\ufeff\nc\n", encoding="utf-8")
         source = Source([str(path)], normalise=True)
         assert [*source.lines()] == [(1, "é\nb"), (2, ""), (3, "c")]
-        assert Source([str(path)], shape="lines", normalise=True).read() == "é\nb\nc\n"
+        assert Source([str(path)], kind="lines", normalise=True).read() == "é\nb\nc\n"

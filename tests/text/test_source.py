@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import json
 import os
 import sys
 import threading
@@ -324,21 +325,21 @@ class TestShapes:
 
     def test_lines(self, folder: Path) -> None:
         """Lines end with a line break; space around them and empty ones are left out."""
-        assert read(folder, shape="lines") == "one\ntwo\x03\nthree\n"
+        assert read(folder, kind="lines") == "one\ntwo\x03\nthree\n"
 
     def test_records_as_lines(self, folder: Path) -> None:
         """A record is one line, whatever its text."""
-        assert read(folder, shape="lines", field="x") == "four five\nsix\n"
+        assert read(folder, kind="lines", field="x") == "four five\nsix\n"
 
     def test_documents(self, folder: Path) -> None:
         """Each file that is not empty ends with END, which is taken from its text."""
-        assert read(folder, shape="documents") == "  one \n\ntwo\n \t\n\x03three\x03"
+        assert read(folder, kind="documents") == "  one \n\ntwo\n \t\n\x03three\x03"
         with blocks_of(3):
-            assert read(folder, shape="documents") == "  one \n\ntwo\n \t\n\x03three\x03"
+            assert read(folder, kind="documents") == "  one \n\ntwo\n \t\n\x03three\x03"
 
     def test_records_as_documents(self, folder: Path) -> None:
         """So does each record."""
-        assert read(folder, shape="documents", field="x") == "four\nfive \x03six\x03"
+        assert read(folder, kind="documents", field="x") == "four\nfive \x03six\x03"
 
     @pytest.mark.parametrize(
         ("text", "separator", "expected"),
@@ -358,7 +359,7 @@ class TestShapes:
         self, write: Write, text: str, separator: str, expected: list[str], block: int
     ) -> None:
         """A line that holds the separator begins a document; one that is it is left out."""
-        source = Source([write(text.encode())], shape="documents", split_on=separator)
+        source = Source([write(text.encode())], kind="documents", split_on=separator)
         with blocks_of(block):
             assert ["".join(part) for part in source.parts()] == [f"{s}\x03" for s in expected]
             assert source.read() == "".join(f"{s}\x03" for s in expected)
@@ -366,17 +367,17 @@ class TestShapes:
     def test_split_files(self, folder: Path) -> None:
         """A document never goes on in the next file."""
         expected = "  one \n\x03two\n \t\n\x03three\n\x03"
-        assert read(folder, shape="documents", split_on="^$") == expected
+        assert read(folder, kind="documents", split_on="^$") == expected
 
     @pytest.mark.parametrize(
         "options",
         [
             {"split_on": "^$"},
-            {"split_on": "^$", "shape": "lines"},
-            {"split_on": "^$", "shape": "documents", "field": "x"},
-            {"split_on": "x(", "shape": "documents"},
-            {"split_on": "x{99999999999}", "shape": "documents"},
-            {"split_on": "", "shape": "documents"},
+            {"split_on": "^$", "kind": "lines"},
+            {"split_on": "^$", "kind": "documents", "field": "x"},
+            {"split_on": "x(", "kind": "documents"},
+            {"split_on": "x{99999999999}", "kind": "documents"},
+            {"split_on": "", "kind": "documents"},
         ],
     )
     def test_bad_separator(self, folder: Path, options: dict[str, str]) -> None:
@@ -385,10 +386,10 @@ class TestShapes:
         assert isinstance(error, UsageError)
         assert "--split-on" in str(error)
 
-    @pytest.mark.parametrize(("shape", "count"), [("text", 1), ("lines", 1), ("documents", 2)])
-    def test_parts(self, folder: Path, shape: str, count: int) -> None:
+    @pytest.mark.parametrize(("kind", "count"), [("text", 1), ("lines", 1), ("documents", 2)])
+    def test_parts(self, folder: Path, kind: str, count: int) -> None:
         """What stands for itself comes alone, and adds up to the text."""
-        source = Source([str(folder)], shape=shape)
+        source = Source([str(folder)], kind=kind)
         parts = ["".join(part) for part in source.parts()]
         assert len(parts) == count
         assert "".join(parts) == source.read()
@@ -439,13 +440,21 @@ def test_name(path: str, name: str) -> None:
     assert Source([path, "other"]).name == name
 
 
+def test_json() -> None:
+    """A source is read back from JSON, where its kind is called "shape"."""
+    source = Source(["book.txt"], kind="documents", split_on="^X")
+    values = json.loads(json.dumps(source.to_json()))
+    assert values["shape"] == "documents"
+    assert Source.from_json(values) == source
+
+
 def test_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same texts can be found from another folder; links stay links."""
     monkeypatch.chdir(tmp_path)
     Path("real").mkdir()
     Path("link").symlink_to("real")
     paths = ["book.txt", "-", "link/../.", "link/book.txt", "/book.txt"]
-    found = Source(paths, shape="lines").absolute()
+    found = Source(paths, kind="lines").absolute()
     names = ("book.txt", ".", "link/book.txt")
     book, here, linked = (os.path.normpath(tmp_path / name) for name in names)
-    assert found == Source([book, "-", here, linked, os.path.abspath("/book.txt")], shape="lines")
+    assert found == Source([book, "-", here, linked, os.path.abspath("/book.txt")], kind="lines")

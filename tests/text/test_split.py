@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.text.blocks import END, SHAPES, chunks
+from charrnn.text.blocks import END, KINDS, chunks
 from charrnn.text.split import HEAD, Part, Parts
 from tests.strategies import LONE_SURROGATES, NASTY, cut, texts
 
@@ -74,17 +74,17 @@ class TestItems:
         st.sampled_from([12, HEAD]),
     )
     def test_parts(
-        self, data: st.DataObject, found: list[str], val: float, shape: str, head: int
+        self, data: st.DataObject, found: list[str], val: float, kind: str, head: int
     ) -> None:
         """Both parts together hold every item as often as the text, and no item is in both.
 
         However the text came, and if items are told by their beginnings alone, too.
         """
-        boundary = SHAPES[shape]
+        boundary = KINDS[kind]
         blocks = data.draw(cut("".join(item + boundary for item in found)))
         with pytest.MonkeyPatch.context() as monkeypatch:
             monkeypatch.setattr("charrnn.text.split.HEAD", head)
-            parts = Parts.of(blocks, val, shape)
+            parts = Parts.of(blocks, val, kind)
             whole = both(parts)
         assert (len(parts.train), len(parts.val)) == (len(whole[0]), len(whole[1]))
         training, held_out = (part.split(boundary)[:-1] for part in whole)

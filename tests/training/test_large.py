@@ -9,7 +9,7 @@ import torch
 
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import RunError, TextError
-from charrnn.text.blocks import SHAPES, Blocks
+from charrnn.text.blocks import KINDS, Blocks
 from charrnn.text.source import Source
 from charrnn.text.split import Parts
 from charrnn.tokenizer import CharTokenizer
@@ -39,14 +39,14 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(corpora, "IN_MEMORY", 0)
 
 
-def begin(text: Path, name: str, level: str = "char", shape: str = "text") -> tuple[Trainer, Run]:
+def begin(text: Path, name: str, level: str = "char", kind: str = "text") -> tuple[Trainer, Run]:
     """Begin a run named `name` on a text."""
-    source = Source([str(text)], shape=shape)
+    source = Source([str(text)], kind=kind)
     return prepare.begin(source, made(text.with_name(name)), "cpu", level, OPTIONS)
 
 
 @pytest.mark.parametrize(
-    ("level", "shape"),
+    ("level", "kind"),
     [
         ("char", "text"),
         ("word", "text"),
@@ -56,34 +56,32 @@ def begin(text: Path, name: str, level: str = "char", shape: str = "text") -> tu
     ],
 )
 @pytest.mark.slow
-def test_the_same_model(
-    text: Path, level: str, shape: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_same_model(text: Path, level: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The vocabulary, the tokens, the indices and the weights are the same, bit for bit."""
-    if shape == "documents":
+    if kind == "documents":
         for i in range(20):
             text.with_name(f"{i}.txt").write_text(TEXT[i * 9 :] + "§" * i, encoding="utf-8")
         text = text.parent
-    small, small_run = begin(text, "small", level, shape)
+    small, small_run = begin(text, "small", level, kind)
     finish(small, small_run)
     assert not Path(os.environ["XDG_CACHE_HOME"]).exists()
     monkeypatch.setattr(corpora, "IN_MEMORY", 0)
     for name in ("made", "found"):
-        trainer, run = begin(text, name, level, shape)
+        trainer, run = begin(text, name, level, kind)
         one, other = trainer.corpus, small.corpus
         assert one.tokenizer.tokens == other.tokenizer.tokens
         assert torch.equal(one.train, other.train)
         assert torch.equal(one.val, other.val)
         assert one.escape_nats == other.escape_nats
-        assert one.escape_nats > 0 or shape != "text"
+        assert one.escape_nats > 0 or kind != "text"
         assert one.word_runs
         assert other.word_runs
         assert one.word_runs.bits.tobytes() == other.word_runs.bits.tobytes()
         assert one.held_out == other.held_out
-        assert (one.items is None) == (other.items is None) == (shape != "lines")
+        assert (one.items is None) == (other.items is None) == (kind != "lines")
         if one.items and other.items:
             assert one.items.bits.tobytes() == other.items.bits.tobytes()
-        if shape == "documents":
+        if kind == "documents":
             assert one.train_ends is not None
             assert other.train_ends is not None
             assert torch.equal(one.train_ends, other.train_ends)
@@ -93,7 +91,7 @@ def test_the_same_model(
         ):
             assert torch.equal(there, here)
     made = [*Path(os.environ["XDG_CACHE_HOME"], "charrnn/texts").iterdir()]
-    assert len(made) == (3 if shape == "lines" else 2)
+    assert len(made) == (3 if kind == "lines" else 2)
 
 
 @pytest.mark.usefixtures("large")
@@ -116,25 +114,25 @@ def test_another_split() -> None:
     assert len(one) == len(parts[0].train) > len(other) == len(parts[1].train)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.usefixtures("large")
-def test_changed_meanwhile(shape: str) -> None:
+def test_changed_meanwhile(kind: str) -> None:
     """A text that changes while it is read is refused, and no file is left behind."""
-    end = SHAPES[shape]
+    end = KINDS[kind]
     reads = iter(["a", "a", "b" * (1 + len(end)), "b" * (1 + len(end))])
     items = TEXT.replace("\n", end or "\n")
-    parts = Parts.of(Blocks(lambda: iter([items, next(reads), end])), 0.1, shape)
+    parts = Parts.of(Blocks(lambda: iter([items, next(reads), end])), 0.1, kind)
     with pytest.raises(TextError, match="changed while it was read"):
         Corpus.prepare(parts)
     assert not [*Path(os.environ["XDG_CACHE_HOME"]).rglob("*.tmp")]
 
 
-@pytest.mark.parametrize("shape", ["lines", "documents"])
-def test_grown_meanwhile(shape: str) -> None:
+@pytest.mark.parametrize("kind", ["lines", "documents"])
+def test_grown_meanwhile(kind: str) -> None:
     """A text that grows by items while it is read is refused."""
-    items = TEXT.replace("\n", SHAPES[shape])
+    items = TEXT.replace("\n", KINDS[kind])
     reads = iter([[items], [items], [items, items], [items, items]])
-    parts = Parts.of(Blocks(lambda: iter(next(reads))), 0.1, shape)
+    parts = Parts.of(Blocks(lambda: iter(next(reads))), 0.1, kind)
     with pytest.raises(TextError, match="changed while it was read"):
         Corpus.prepare(parts)
 

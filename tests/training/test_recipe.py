@@ -150,7 +150,7 @@ def test_command_makes_the_same_choices() -> None:
     """The command line in the log names every choice, so that no speed changes it."""
     model = ModelConfig(70, "gru", 2, 96, 96, tied=True)
     training = TrainingConfig(seconds=60.0, variational=True, dropout=0.3, seed=7)
-    source = Source(["my book.txt"], field="text", shape="lines", normalise=True)
+    source = Source(["my book.txt"], field="text", kind="lines", normalise=True)
     words = command(source, "word", None, None, model, training)
     assert words.startswith("charrnn train 'my book.txt' --field text --lines ")
     source = Source(["a"], errors="strict", field="2", delimiter="\t", header=False)

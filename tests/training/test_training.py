@@ -39,7 +39,7 @@ def everything(training: Trainer) -> dict[str, Tensor]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("cell", "text", "shape", "large"),
+    ("cell", "text", "kind", "large"),
     [
         *((cell, TEXT, "text", False) for cell in CELLS),
         ("lstm", DOCUMENTS, "documents", False),
@@ -49,13 +49,13 @@ def everything(training: Trainer) -> dict[str, Tensor]:
 def test_resume_is_exact(
     cell: str,
     text: str,
-    shape: str,
+    kind: str,
     large: bool,
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A run interrupted at any steps and resumed equals an unbroken one, bit for bit."""
-    options: dict[str, Any] = {"shape": shape}
+    options: dict[str, Any] = {"kind": kind}
     if large:  # options of large vocabularies
         monkeypatch.setattr("charrnn.training.trainer.SAMPLED_FROM", 1)
         options |= {"input_dropout": 0.2, "weight_drop": 0.2, "variational": True}
@@ -144,7 +144,7 @@ def test_scores_agree(tmp_path: Path) -> None:
 
 def test_document_scores_agree(tmp_path: Path) -> None:
     """Each held-out document is scored as the model scores it alone."""
-    training = trainer(text=DOCUMENTS, layers=1, steps=100, shape="documents")
+    training = trainer(text=DOCUMENTS, layers=1, steps=100, kind="documents")
     done = finish(training, run_in(tmp_path / "run"))[-1]
     assert isinstance(done, Done)
     held_out = "".join(Parts.of([DOCUMENTS], 0.1, "documents").val)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import LN2, bits
-from charrnn.display.console import duration, printable
+from charrnn.display.format import duration, printable
 from charrnn.errors import RunError
 from charrnn.files import check_regular, spelled
 from charrnn.runs import LOG_NAME, Chosen, find

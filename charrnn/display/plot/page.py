@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from charrnn.arrays import LN2, bits
-from charrnn.display.console import printable
+from charrnn.display.format import printable
 from charrnn.display.plot.axes import SHARES, Axis, log_axis, loss_axis, x_axis, zero_axis
 from charrnn.display.plot.log import AXES, Log, Row, Values, number, shown, time_shown
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.display.console import printable
+from charrnn.display.format import printable
 from charrnn.display.plot.axes import loss_axis, x_axis
 from charrnn.display.plot.log import AXES, Log, Values
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.display.console import printable
+from charrnn.display.format import printable
 from charrnn.display.plot.log import AXES, Log, summary
 from charrnn.display.plot.page import html
 from charrnn.display.plot.terminal import curve
