@@ -85,9 +85,9 @@ def complete(
             ).run()  # fmt: skip
         return
     if output is not None:
-        raise UsageError("-o is for a session on a terminal", "redirect standard output instead")
+        raise UsageError("-o needs a session on a terminal", "redirect standard output instead")
     if learn:
-        raise UsageError("--learn is for a session on a terminal", "leave it out")
+        raise UsageError("--learn needs a session on a terminal", "leave it out")
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
     from charrnn.text.source import waiting
 
@@ -141,7 +141,7 @@ def _answer(
         write_json(answer)
     if failed:
         raise CharrnnError(
-            f"{failed:,} of {asked:,} lines were answered with an error", "see what they say"
+            f"{failed:,} of {asked:,} lines were answered with an error", "see the answers"
         )
 
 

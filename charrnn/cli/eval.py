@@ -66,7 +66,7 @@ def evaluate(
     ui = Ui(quiet)
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
     if split_on is not None and loaded.kind != "documents":
-        raise UsageError("--split-on is for a model of documents", "leave it out")
+        raise UsageError("--split-on needs a model of documents", "leave it out")
     with Working(ui, "scoring") as work:
         source = Source(
             texts, encoding, errors, glob, field, loaded.kind, delimiter, header, split_on,

@@ -287,9 +287,12 @@ def generate(
         )
     )  # fmt: skip
     if template is not None and (seed is not None or file is not None or rules):
-        raise UsageError("--template says itself where it begins and ends", "give it alone")
+        raise UsageError(
+            "--template cannot be combined with SEED, --file or a length option",
+            "leave those out",
+        )
     if template is None and best_of is not None:
-        raise UsageError("--best-of chooses what fits a gap", "give a --template")
+        raise UsageError("--best-of needs a --template, whose gaps it fills", "give one")
     random_seed = new_random_seed() if random_seed is None else random_seed
     ui = Ui(quiet)
     seeds = [""] if template is not None else _seeds(seed, file, encoding, meant, ui)
@@ -299,8 +302,8 @@ def generate(
         rules["chars"] = LONGEST if rules or loaded.kind != "text" else LENGTH
     if items and lines is not None and lines > 1:
         ui.warn(
-            f"each text of this model is one line, so --lines {lines} writes one; "
-            f"for {lines} lines give -N {lines}"
+            f"each text of this model is a single line, so --lines {lines} has no effect; "
+            f"-N {lines} writes {lines} lines"
         )
     samplings = [replace(sampling, temperature=t) for t in _temperatures(temperature)]
     known = partial(_known, model=loaded, unknown=unknown, ui=ui)
@@ -439,7 +442,10 @@ def _seeds(
     if seed is None and file is None and _is_piped(sys.stdin):
         piped = not _is_shared(sys.stdin)
         if not piped:
-            ui.note("standard input is not read, since others read it too; - takes it as the seed")
+            ui.note(
+                "standard input is not read, because another program reads it too; "
+                "with - it is the seed"
+            )
     if file is None and not piped:
         return [meant(seed or "")]
     from charrnn.text.source import Source
@@ -448,7 +454,7 @@ def _seeds(
         return [Source(["-"], encoding).read(ui.note).removesuffix("\n")]
     seeds = [meant(line) for _, line in Source([file], encoding).lines(ui.note) if line]
     if not seeds:
-        raise TextError(f"{file} holds no seed", "write one a line")
+        raise TextError(f"{file} contains no seed", "write one seed a line")
     return seeds
 
 
@@ -471,8 +477,6 @@ def _known(text: str, model: "Model", unknown: str, ui: Ui) -> str:
                 raise TextError(f"the model's vocabulary lacks {named}", "remove it from the seed")
         case "skip":
             return "".join(c for c in text if c not in unseen)
-        case _:
-            raise UsageError(f"--unknown {unknown!r} is none of warn, error and skip")
     return text
 
 
@@ -483,7 +487,7 @@ def _temperatures(values: str | None) -> list[float]:
         return [float(x) for x in values.split(",")] if values else [SamplingConfig.temperature]
     except ValueError:
         raise UsageError(
-            f"--temperature {values!r} is not a number, nor several", "write for example 0.5,0.8"
+            f"--temperature {values!r} is not a list of numbers", "write for example 0.5,0.8"
         ) from None
 
 

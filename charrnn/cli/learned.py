@@ -27,7 +27,7 @@ def learned(
     $CHARRNN_LEARNED or lies in the user's data folder.
     """
     if sum((bool(forget), clear, off, on)) > 1:
-        raise UsageError("--forget, --clear, --off and --on do different things", "give one")
+        raise UsageError("--forget, --clear, --off and --on exclude each other", "give one of them")
     # Not above: it would slow every command's start.
     from charrnn.suggestions.typing_history import Learned
 
@@ -35,10 +35,10 @@ def learned(
     store = Learned.of_user()
     if forget:
         for word in forget:
-            ui.note(f"{word}: forgotten, was there {store.forget(word):,} times")
+            ui.note(f"{word}: forgotten (typed {store.forget(word):,} times)")
     elif clear:
         store.clear()
-        ui.note(f"everything is forgotten; {store.path} is empty")
+        ui.note(f"all words are forgotten; {store.path} is empty")
     elif off or on:
         store.paused = off
         ui.note("nothing is learned until charrnn learned --on" if off else "learning again")

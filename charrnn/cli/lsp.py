@@ -33,5 +33,5 @@ def lsp(
     loaded = charrnn.load(path)
     least = config.dial(dial or "normal")
     if sys.stdin.isatty():
-        ui.note("this is for an editor: it waits for messages on standard input")
+        ui.note("an editor starts this command; it waits for messages on standard input")
     raise Exit(serve(loaded, count, least))

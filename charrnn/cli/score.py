@@ -72,9 +72,11 @@ def score(
 
     by = by or ("line" if field is None else "record")
     if by != "file" and (by == "record") != (field is not None):
-        raise UsageError(f"--by {by} does not go {'without' if by == 'record' else 'with'} --field")
+        raise UsageError(
+            f"--by {by} cannot be used {'without' if by == 'record' else 'with'} --field"
+        )
     if own is not None and by != "record":
-        raise UsageError("--id identifies records", "name the field to score with --field")
+        raise UsageError("--id needs records", "name the field to score with --field")
     ui = Ui(quiet)
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
     source = Source(

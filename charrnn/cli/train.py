@@ -38,6 +38,8 @@ RUN = "The run"
 NETWORK = "The network"
 REGULARISATION = "Regularisation"
 UPDATES = "Updates of the weights"
+MANY_EPOCHS = 40  # beyond it more time gains less than more text (not tuned)
+LONGER = 4  # times the time that a training took, to suggest next
 BEGAN = monotonic()  # the time to spend counts from here
 
 
@@ -278,7 +280,7 @@ def train(
     )  # fmt: skip
     if lines and (documents or split_on is not None):
         raise UsageError(
-            "--lines excludes --documents and --split-on, which makes them", "give one of them"
+            "--lines cannot be combined with --documents or --split-on", "give one of them"
         )
     kind = "lines" if lines else "documents" if documents or split_on is not None else None
     read = given(
@@ -288,12 +290,12 @@ def train(
     )  # fmt: skip
     if resume and (fixed or level or vocab_size or parent or read):
         raise UsageError(
-            "with --resume only --time, --epochs, --steps, --patience and --threads can change",
+            "with --resume, only --time, --epochs, --steps, --patience and --threads can change",
             "start a new run for anything else",
         )
     if parent and (level or vocab_size or fixed.keys() & SHAPE):
         raise UsageError(
-            "with --from the level, its vocabulary and the network's shape are those of that run",
+            "with --from, the level, the vocabulary and the network are those of that run",
             "leave out --level, --vocab-size, --cell, --hidden, --layers, --embed and --tied",
         )
     if model and not resume:
@@ -374,17 +376,26 @@ def train(
                         json_lines = _print(event)
                 run.close()
         except SecondInterrupt:
-            saved = f"go on from the last save with:  {go_on}"
+            saved = f"continue from the last save with:  {go_on}"
             ui.note(f"stopped at once; {saved if run.has_state else 'nothing was saved'}")
             raise typer.Exit(130) from None
     if isinstance(event, Stop):
         if trainer.finished:
-            ui.note("saved; the last score and the weights of the suggestions were left out")
+            ui.note("saved; the final score and the tuning of suggestions were skipped")
         else:
-            ui.note(f"saved; go on with:  {go_on}")
+            ui.note(f"saved; continue with:  {go_on}")
         raise typer.Exit(130)
     path = quoted(folder)
     ui.note(f"next:  charrnn generate -m {path}   or   charrnn complete -m {path}")
+    ui.note(_for_a_better_model(trainer.tokens / max(1, len(trainer.corpus.train)), clock()))
+
+
+def _for_a_better_model(epochs: float, seconds: float) -> str:
+    """Return what to do next, after a training of so many epochs and seconds."""
+    if epochs > MANY_EPOCHS:
+        return f"the text was read {epochs:.0f} times: for a better model, add text"
+    minutes = max(1, round(LONGER * seconds / 60))
+    return f"for a better model, train longer (--time {minutes}m) or add text"
 
 
 def _print(event: "Event") -> bool:

@@ -1,0 +1,1 @@
+"""Suggestions: from what was typed to what may come next."""

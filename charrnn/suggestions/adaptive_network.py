@@ -209,4 +209,5 @@ class AdaptiveNetwork:
 
 
 def _begins(text: Ids, beginning: Ids) -> bool:
+    """Return whether a text begins with another one."""
     return np.array_equal(text[: len(beginning)], beginning)

@@ -1,4 +1,4 @@
-"""From what was typed to ranked next words: the network's, the training text's and recent ones."""
+"""Ranks the words that may come next: the network's, the training text's and recent ones."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,29 +18,34 @@ from charrnn.suggestions.word_search import WordSearch
 from charrnn.text.words import LONGEST_WORD, is_unspaced, partial_word
 from charrnn.tokenizer import Tokenizer
 
-BEAM = 8  # texts that the network pursues at once
-FIRST, LATER = 12, 8  # candidates of the trigrams before a word's first letter, and after it
-COMMON = 4  # candidates that are merely common, after it
-RECENT = 8
+BEAM = 8  # hypotheses that the network pursues in parallel (not tuned)
+NEXT_WORD_CANDIDATES = 12  # candidates from the trigrams before a word's first letter (not tuned)
+WORD_CANDIDATES = 8  # candidates from the trigrams within a word (not tuned)
+FREQUENT_CANDIDATES = (
+    4  # candidates within a word that are merely frequent, whatever the context (not tuned)
+)
+RECENT_CANDIDATES = 8  # candidates from the recent words (not tuned)
 LONGEST_OFFERED = 40  # maximum length of a suggested word in characters (not tuned)
-LEARNING_RATE = 0.01  # of the network's output layer
-LEAST_SPACE = 0.05  # probability of a space from which the word after it is looked for
-RUN_ON = 6  # characters at the most that a suggestion has in a script without spaces,
+LEARNING_RATE = 0.01  # learning rate of the output layer on the typed text (not tuned)
+MIN_SPACE = 0.05  # minimum probability of a space to suggest the word after it (not tuned)
+RUN_ON = 6  # maximum length of a suggestion in a script without spaces, in characters (not tuned)
+MIN_RUN_ON = 0.5  # minimum probability of each further character in such a suggestion (not tuned)
 WORTH = 2  # minimum keystrokes that ghost text must save; fewer distract (not tuned)
-MADE_UP = 0.7  # minimum probability of a word in no known text; with 0.5 the same (not tuned)
-AFTER_ABBREVIATION = re.compile(r"[^\W\d_]\.\Z")  # a full stop with no space after it
-LIKELY = 0.5  # each after the first of at least this probability
-RECENT_SHARE = 0.07  # of the words are merely repeated
-NEW_WORD, NEW_LETTER = 1e-3, 0.05  # of them are new, and how likely a letter of theirs is
-UNSEEN = 1e-4, 1e-3  # shares of recent words, and of followers, that count like none
-CONTEXT = 20_000  # characters before the cursor that count, at least; then up to twice as many,
-LONGEST = 200_000  # and more while the text is typed on,
-NEAR = 500  # or changed no further back; after a jump back half as many may do
-OTHER = {"'": "’", "’": "'"}  # of the two apostrophes
-SMALLEST = 1e-30
-SHOWN_FROM = 0.005  # a smaller probability is no suggestion: it would be shown as 0 %
-WEIGHED = 16  # of the likeliest are weighed by what follows the cursor
-TINY = 1e-5  # the probability that a source gives to what it does not know
+MADE_UP = 0.7  # minimum probability of a word in no known text; 0.5 gave the same results
+AFTER_ABBREVIATION = re.compile(r"[^\W\d_]\.\Z")  # matches a full stop with no space after it
+REPETITION = 0.07  # prior probability that a word is merely repeated (not tuned)
+NEW_WORD = 1e-3  # prior probability of a word that no source knows (not tuned)
+NEW_LETTER = 0.05  # probability of each further letter of such a word (not tuned)
+UNSEEN = 1e-4, 1e-3  # shares of recent words, and of followers, that count as zero (not tuned)
+# The window is the end of the text that suggestions depend on. It starts at a multiple of WINDOW.
+WINDOW = 20_000  # characters; after a jump the window has one to two times as many (not tuned)
+MAX_WINDOW = 200_000  # maximum length of the window while typing on, in characters (not tuned)
+NEAR = 500  # a change this close to the end, in characters, keeps the window's start (not tuned)
+OTHER_APOSTROPHE = {"'": "’", "’": "'"}  # maps each apostrophe to the other one
+SMALLEST = 1e-30  # lower bound of a divisor
+SHOWN_FROM = 0.005  # minimum probability of a suggestion: below, it would be shown as 0 %
+RERANKED = 16  # candidates reranked by the text after the cursor (not tuned)
+TINY = 1e-5  # probability that a source gives to a word that it does not know (not tuned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +53,9 @@ class Completion:
     """A suggestion.
 
     Attributes:
-        text: what would be inserted after the typed text, with a leading space where one is due.
-        p: probability that the text goes on exactly so, to the end of that word; in a script
-            without spaces whatever comes after it.
+        text: The insertion after the typed text, with a leading space where one is due.
+        p: Probability that the text continues with exactly this word; in a script without spaces,
+            with these characters.
     """
 
     text: str
@@ -58,14 +63,14 @@ class Completion:
 
 
 class Reasons(NamedTuple):
-    """What speaks for a word.
+    """What each source says of a word.
 
     Attributes:
-        network: its probability under the network, given the partial word.
-        trigrams: its probability under the trigram model, given the partial word.
-        trained: number of its occurrences in the training text.
-        recent: number of its occurrences in the text being typed,
-        earlier: and among the words that were typed before it.
+        network: Its probability under the network, given the partial word.
+        trigrams: Its probability under the trigram model, given the partial word.
+        trained: Number of its occurrences in the training text.
+        recent: Number of its occurrences in the text being typed.
+        earlier: Number of its occurrences among the words typed before that text.
     """
 
     network: float
@@ -92,10 +97,10 @@ class Options(NamedTuple):
     typed: int
 
     def probabilities(self, weights: Weights) -> Floats:
-        """Of each text, [N]: log-linear in the features, and linear in the recent words.
+        """Return the probability of each candidate, [N].
 
-        So a name that was typed before and is in no other source is offered at its first letters:
-        nothing else begins so.
+        The features are mixed log-linearly, the recent words linearly: a name that was typed before
+        and is in no other source is offered at its first letters.
         """
         p = probabilities(self.features, self.typed, weights)
         return np.asarray(p * (1 - self.recent.sum(dtype=np.float64)) + self.recent)
@@ -105,13 +110,13 @@ class Completer:
     """Ranks the words that may come next.
 
     Args:
-        engine: the network,
-        tokenizer: its tokens,
-        start: and its state before any text, [L, S, 1, H].
-        ngram: the trigrams of the training text.
-        weights: of the sources; by default those that suit most.
-        recent: whether words of the text being typed count more.
-        earlier: words that were typed before it, the oldest first.
+        engine: The network.
+        tokenizer: Its tokenizer.
+        start: Its state before any text, [L, S, 1, H].
+        ngram: Trigrams of the training text.
+        weights: Weights of the sources, [TYPED, len(FEATURES)]; by default BEGIN.
+        recent: Whether to adapt to the text being typed.
+        earlier: Words typed before that text, the oldest first.
     """
 
     def __init__(
@@ -132,9 +137,9 @@ class Completer:
         self._trigrams = ngram.unigram
         self._recent = RecencyCache(earlier) if recent else None
         self._asked: tuple[str, int, str] | None = None
-        curly = sum(OTHER["'"] in token for token in ngram.tokens)
+        curly = sum(OTHER_APOSTROPHE["'"] in token for token in ngram.tokens)
         self._apostrophe = "'" if 2 * curly <= sum("'" in t for t in ngram.tokens) + curly else "’"
-        self._typed, self._begin = "", 0
+        self._typed, self._window_start = "", 0
 
     def complete(
         self,
@@ -144,68 +149,68 @@ class Completer:
         after: str = "",
         spaces: bool = True,
     ) -> list[Completion]:
-        """The `k` likeliest ways to end the word being typed, or the next one, the best first.
+        """Return the `k` most likely completions of the partial word, or next words, best first.
 
         Args:
-            typed: all the text so far; its last word may be half typed.
-            k: completions at the most.
-            dismissals: of who types, if what was passed over shall be less likely.
-            after: some of the text that already stands behind what is typed.
-            spaces: whether a completion may begin with a space.
+            typed: All the text so far; it may end in a partial word.
+            k: Maximum number of completions.
+            dismissals: The user's, to demote suggestions that were dismissed.
+            after: Text after the cursor, to prefer what fits it.
+            spaces: Whether a completion may begin with a space.
         """
         found = self._ranked(typed, k, dismissals)
         if spaces and typed and not typed[-1].isspace():
             rest = 1 - sum(word.p for word in found)
             space = min(self._network.space(self._window(typed)), rest)
-            if space >= LEAST_SPACE:
+            if space >= MIN_SPACE:
                 next_words = self._ranked(typed, k, dismissals, " ")
                 found += [Completion(word.text, space * word.p) for word in next_words]
         found = sorted(found, key=_unlikely)
         if after and found:
-            found = self._weighed(typed, found[:WEIGHED], after)
+            found = self._reranked(typed, found[:RERANKED], after)
         found = [self._run_on(typed, completion) for completion in found[:k]]
         return sorted(found, key=_unlikely)
 
-    def _weighed(self, typed: str, found: list[Completion], after: str) -> list[Completion]:
-        """Some completions weighed by how well `after` follows; their sum stays the same."""
+    def _reranked(self, typed: str, found: list[Completion], after: str) -> list[Completion]:
+        """Rerank completions by the probability of `after`; their probabilities keep their sum."""
         texts = [word.text for word in found]
         logp = self._network.followed(self._window(typed), texts, after)
         p = np.array([word.p for word in found])
-        weighed = p * np.exp(logp - logp.max())
-        weighed *= p.sum() / weighed.sum()
-        found = [Completion(*each) for each in zip(texts, weighed.tolist(), strict=True)]
+        reranked = p * np.exp(logp - logp.max())
+        reranked *= p.sum() / reranked.sum()
+        found = [Completion(*each) for each in zip(texts, reranked.tolist(), strict=True)]
         return sorted(found, key=_unlikely)
 
     def _run_on(self, typed: str, completion: Completion) -> Completion:
-        """In a script without spaces, as many characters as are likely to come together."""
+        """In a script without spaces, extend a completion by the characters likely to follow."""
         text, p = completion.text, completion.p
         while is_unspaced(text) and len(text) < RUN_ON:
             following = self._ranked(typed + text, 1, None)[:1]
-            if not following or following[0].p < LIKELY or not is_unspaced(following[0].text):
+            if not following or following[0].p < MIN_RUN_ON or not is_unspaced(following[0].text):
                 break
             text += following[0].text
             p *= following[0].p
         return Completion(text, p)
 
     def extend(self, typed: str, k: int, dismissals: Dismissals | None = None) -> list[Completion]:
-        """As `complete`, but no space comes first, and in no script is more than a word found."""
+        """Return completions as `complete` does, but with no leading space and no run-on."""
         return self._ranked(typed, k, dismissals)[:k]
 
     def knows(self, word: str) -> bool:
-        """Whether a word stands in the training text, or was typed before."""
+        """Return whether a word occurs in the training text, or was typed before."""
         word = self._apostrophes(word)
         recent = self._recent is not None and self._recent.share(word) > 0
         return recent or self._ngram.id(word) is not None
 
     def read_ahead(self, typed: str) -> Iterator[None]:
-        """Read a text before anything is asked about it, some of it for each item.
+        """Read a text before anything is asked about it, one block for each item yielded.
 
-        Whoever asks about it meanwhile does not go on with this.
+        Do not resume this after asking about another text.
         """
         return self._network.read_ahead(self._window(typed))
 
     def reasons(self, typed: str, text: str) -> Reasons | None:
-        """What speaks for `text`, which goes on without a space; None if nothing suggests it."""
+        """Return what each source says of an insertion without a space, or None if none has it."""
         options = self.options(typed, 1)
         if text not in options.texts:
             return None
@@ -223,8 +228,8 @@ class Completer:
     def _ranked(
         self, typed: str, k: int, dismissals: Dismissals | None, space: str = ""
     ) -> list[Completion]:
-        """All candidates, after a space that is to be inserted before them."""
-        if self._asked != (typed, k, space):  # several users may ask about the same text
+        """Return all candidates, with `space` inserted before them."""
+        if self._asked != (typed, k, space):  # several simulated typists ask about the same text
             options = self.options(typed + space, k)
             texts = [space + text if text else None for text in options.texts]
             self._asked = typed, k, space
@@ -232,8 +237,8 @@ class Completer:
         return ranked(typed, *self._answer, dismissals)
 
     def options(self, typed: str, k: int) -> Options:
-        """The candidates and what each source says of them; the network's are `k` at least."""
-        curly = typed.rfind(OTHER[self._apostrophe]) > typed.rfind(self._apostrophe)
+        """Return the candidates and their features; at least `k` come from the network."""
+        curly = typed.rfind(OTHER_APOSTROPHE[self._apostrophe]) > typed.rfind(self._apostrophe)
         options = self._options(self._window(typed), k)
         if not curly:
             return options
@@ -242,102 +247,104 @@ class Completer:
         return options._replace(texts=texts)
 
     def _options(self, typed: str, k: int) -> Options:
-        half = partial_word(typed)
-        if len(half) == LONGEST_WORD:  # no word is longer
-            others = self._features(half, [], {}, 1.0)
-            return Options([None], others, np.zeros(1, np.float32), len(half))
-        before = typed[: len(typed) - len(half)]
+        partial = partial_word(typed)
+        if len(partial) == LONGEST_WORD:  # words are no longer than this
+            others = self._features(partial, [], {}, 1.0)
+            return Options([None], others, np.zeros(1, np.float32), len(partial))
+        before = typed[: len(typed) - len(partial)]
         if before != self._before:
             self._before, self._trigrams = before, self._ngram.after(before)
         if self._recent:
             self._recent.read(before)
-        suggested = self._suggested(half)
-        lower = half.lower()
-        if not suggested and lower != half and len(lower) == len(half) and self._suggested(lower):
+        suggested = self._suggested(partial)
+        lower = partial.lower()
+        other_case = lower != partial and len(lower) == len(partial)
+        if other_case and not suggested and self._suggested(lower):
             options = self._options(before + lower, k)
-            if half.isupper() and len(half) > 1:
+            if partial.isupper() and len(partial) > 1:
                 capitals = [text and text.upper() for text in options.texts]
                 return options._replace(texts=capitals)
             return options
-        network = self._network.search(typed, half, suggested, k)
-        room = LONGEST_OFFERED - len(half)
+        network = self._network.search(typed, partial, suggested, k)
+        room = LONGEST_OFFERED - len(partial)
         texts = [t for t in dict.fromkeys([*suggested, *network]) if 0 < len(t) <= room]
-        if half:
+        if partial:
             texts.append("")
-        whole = self._ngram.id(half)
-        mass = float(self._trigrams[self._ngram.starting_with(half)].sum())
+        whole = self._ngram.id(partial)
+        mass = float(self._trigrams[self._ngram.starting_with(partial)].sum())
         mass += 0 if whole is None else float(self._trigrams[whole])
-        features = self._features(half, texts, network, max(SMALLEST, mass))
-        return Options([*texts, None], features, self._repeated(half, texts, mass), len(half))
+        features = self._features(partial, texts, network, max(SMALLEST, mass))
+        return Options([*texts, None], features, self._repeated(partial, texts, mass), len(partial))
 
     def _window(self, text: str) -> str:
-        """The end of a text, from a place that seldom moves, so that little is read again."""
+        """Return the end of a text, from a start that seldom moves, so that little is reread."""
         text = self._apostrophes(text)
         new = len(text) - len(self._typed)
         same = text.startswith(self._typed[:-NEAR]) or self._typed.startswith(text)
-        counts = len(text) - self._begin
-        if not (same and new < CONTEXT and CONTEXT // 2 <= counts <= LONGEST):
-            self._begin = max(0, len(text) // CONTEXT - 1) * CONTEXT
+        counts = len(text) - self._window_start
+        if not (same and new < WINDOW and WINDOW // 2 <= counts <= MAX_WINDOW):
+            self._window_start = max(0, len(text) // WINDOW - 1) * WINDOW
         self._typed = text
-        return text[self._begin :]
+        return text[self._window_start :]
 
     def _apostrophes(self, text: str, back: bool = False) -> str:
         """Replace apostrophes by the training text's kind, or back by the other kind."""
-        trained, other = self._apostrophe, OTHER[self._apostrophe]
+        trained, other = self._apostrophe, OTHER_APOSTROPHE[self._apostrophe]
         return text.replace(trained, other) if back else text.replace(other, trained)
 
-    def _suggested(self, half: str) -> list[str]:
+    def _suggested(self, partial: str) -> list[str]:
         """Return completions of the partial word from the training text and recent words."""
-        some = self._ngram.starting_with(half)
-        ids = [*best(self._trigrams[some], LATER if half else FIRST)]
-        ids += [*best(self._counts[some], COMMON)] if half else []
+        some = self._ngram.starting_with(partial)
+        ids = [*best(self._trigrams[some], WORD_CANDIDATES if partial else NEXT_WORD_CANDIDATES)]
+        ids += [*best(self._counts[some], FREQUENT_CANDIDATES)] if partial else []
         words = [self._ngram.tokens[some.start + i] for i in ids]
-        words += self._recent.starting_with(half, RECENT) if self._recent else []
-        return [word[len(half) :] for word in dict.fromkeys(words)]
+        words += self._recent.starting_with(partial, RECENT_CANDIDATES) if self._recent else []
+        return [word[len(partial) :] for word in dict.fromkeys(words)]
 
     def _features(
-        self, half: str, texts: list[str], network: dict[str, float], mass: float
+        self, partial: str, texts: list[str], network: dict[str, float], mass: float
     ) -> Array:
-        """Of each text and of all others, [len(texts) + 1, len(FEATURES)]."""
-        said = np.zeros((len(texts) + 1, len(FEATURES)), np.float32)
-        for row, text in zip(said, texts, strict=False):
-            word = half + text
+        """Return the features of each text and of all others, [len(texts) + 1, len(FEATURES)]."""
+        features = np.zeros((len(texts) + 1, len(FEATURES)), np.float32)
+        for row, text in zip(features, texts, strict=False):
+            word = partial + text
             row[0] = network.get(text, 0.0)
             i = self._ngram.id(word)
             if i is not None:
                 row[1:3] = self._trigrams[i] / mass, self._ngram.counts[i]
             if self._recent:
                 row[3:5] = self._recent.share(word), self._recent.share_after_last(word)
-        said[-1, :2] = 1 - said[:-1, :2].sum(axis=0)
-        said[:, :2] = np.log(np.maximum(said[:, :2], TINY))
-        said[:-1, 2] = np.log(said[:-1, 2] + 0.5)
-        said[:, 3:5] = np.log1p(said[:, 3:5] / UNSEEN)
-        said[-1, 5] = 1
-        return said
+        features[-1, :2] = 1 - features[:-1, :2].sum(axis=0)
+        features[:, :2] = np.log(np.maximum(features[:, :2], TINY))
+        features[:-1, 2] = np.log(features[:-1, 2] + 0.5)
+        features[:, 3:5] = np.log1p(features[:, 3:5] / UNSEEN)
+        features[-1, 5] = 1
+        return features
 
-    def _repeated(self, half: str, texts: list[str], mass: float) -> Array:
-        """The probability that each text is typed because it is a recent word, [len(texts) + 1].
+    def _repeated(self, partial: str, texts: list[str], mass: float) -> Array:
+        """Return the probability that each text is typed as a repetition, [len(texts) + 1].
 
-        That the word is repeated becomes likely with letters that few other words begin with.
+        The fewer other words begin with the partial word, the more likely is a repetition.
         """
         p = np.zeros(len(texts) + 1, np.float32)
-        recent = self._recent.mass(half) if self._recent else 0.0
+        recent = self._recent.mass(partial) if self._recent else 0.0
         if self._recent and recent:
-            others = mass + NEW_WORD * NEW_LETTER ** len(half)
-            share = RECENT_SHARE / (RECENT_SHARE * recent + (1 - RECENT_SHARE) * others)
-            p[:-1] = [share * self._recent.share(half + text) for text in texts]
+            others = mass + NEW_WORD * NEW_LETTER ** len(partial)
+            share = REPETITION / (REPETITION * recent + (1 - REPETITION) * others)
+            p[:-1] = [share * self._recent.share(partial + text) for text in texts]
         return p
 
 
 def ranked(
     typed: str, texts: Sequence[str | None], p: Floats, dismissals: Dismissals | None
 ) -> list[Completion]:
-    """Completions, the likeliest first.
+    """Return completions, the most likely first.
 
     Args:
-        texts: that would be inserted after what was typed; what is none stands for all others.
-        p: their probabilities, [len(texts)]; a text without any is left out.
-        dismissals: of who types, if what was passed over shall be less likely.
+        typed: All the text so far.
+        texts: Candidate insertions; None or "" stands for other continuations.
+        p: Their probabilities, [len(texts)]; a candidate with probability 0 is left out.
+        dismissals: The user's, to demote suggestions that were dismissed.
     """
     if dismissals:
         p = p * dismissals.factors(typed, texts)
@@ -351,7 +358,7 @@ def _unlikely(completion: Completion) -> float:
 
 
 def best(p: Array, k: int) -> NDArray[np.intp]:
-    """Where the `k` largest numbers above 0 stand, the largest first."""
+    """Return the indices of the `k` largest numbers above 0, the largest first."""
     some = np.sort(np.argpartition(-p, k)[:k]) if len(p) > k else np.arange(len(p))
     some = some[np.argsort(-p[some], kind="stable")]
     return some[p[some] > 0]
@@ -373,16 +380,16 @@ def worth_showing(
         knows: Tells whether a word occurs in the training text or was typed before.
         phrase: The ghost text, if it runs on beyond the word.
     """
-    half, text = partial_word(typed), completion.text
+    partial, text = partial_word(typed), completion.text
     within = not text[0].isspace()
-    if completion.p < least or any(c.isdigit() for c in half):
+    if completion.p < least or any(c.isdigit() for c in partial):
         return False
-    if within and not half and AFTER_ABBREVIATION.search(typed[-LONGEST_OFFERED:]):
+    if within and not partial and AFTER_ABBREVIATION.search(typed[-LONGEST_OFFERED:]):
         return False
     if not least:
         return True
     space = not is_unspaced(text[-1])
     if len(phrase or text) + space - 1 < WORTH:
         return False
-    word = half + text if within else text.strip()
+    word = partial + text if within else text.strip()
     return completion.p >= MADE_UP or is_unspaced(word) or knows(word) or knows(word.lower())

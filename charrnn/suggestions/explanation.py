@@ -1,4 +1,4 @@
-"""Why a word is suggested: what each source says, and the lines of the training text behind it."""
+"""Explains a suggestion: what each source says, and lines of the training text that have it."""
 
 import re
 import threading
@@ -16,23 +16,23 @@ from charrnn.text.source import Source
 from charrnn.text.split import Fingerprint
 from charrnn.text.words import LETTER, MARKS, UNSPACED, WORD, partial_word
 
-LINES = 3  # that are shown
-WIDTH = 70  # characters of each
-CONTEXT = 3  # words before the suggested one that a line may share
-KEPT = 1 << 25  # characters of the training text that are searched, its first ones
-WAIT_SECONDS = 1.0  # for the text to be read; later it is there
-# Between two words, which a line break may part. (It takes all that it can at once: trying less
-# would take hours where a text has long runs of white space.)
+LINES = 3  # maximum number of lines shown
+WIDTH = 70  # maximum length of a line shown in characters
+CONTEXT_WORDS = 3  # maximum number of words before the suggested one that are searched with it
+SEARCHED_CHARS = 1 << 25  # the first characters of the training text that are searched (not tuned)
+WAIT_SECONDS = 1.0  # maximum time that an explanation waits for the training text to be read
+# Matches what is between two words, at most one line break. It is possessive: with backtracking,
+# long runs of white space would take hours.
 WORD_GAP = rf"[^\w\n{UNSPACED}]*+(?:\n[^\w\n{UNSPACED}]*+)?"
 
 
 @dataclass
 class Evidence:
-    """The text that a model was trained on, if it is still where it was.
+    """The text that a model was trained on, if it is still there and unchanged.
 
     Attributes:
-        source: of the text; None if it is not known.
-        fingerprint: of the text that was trained on; another text is no evidence.
+        source: Where the text comes from; None if unknown.
+        fingerprint: The fingerprint of the text in training.
     """
 
     source: Source | None
@@ -40,7 +40,7 @@ class Evidence:
 
     @classmethod
     def find(cls, model: Path) -> Self:
-        """From the run folder of a model file, if it is in one."""
+        """Return the training text of a model file, as far as its run folder names it."""
         values = _resume_values(model.with_name(RESUME_NAME))
         try:
             return cls(Source.from_json(values["source"]), values["fingerprint"])
@@ -50,35 +50,38 @@ class Evidence:
     def __post_init__(self) -> None:
         self._text = ""
         self._cut = False
-        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._thread = threading.Thread(target=self._read, daemon=True)
 
     def ready(self, seconds: float | None = None) -> bool:
-        """Whether the text has been read, after waiting so long at most; None waits for the end.
+        """Return whether the text has been read.
 
-        It is read in a thread, once.
+        A thread reads it once; the first call starts it.
+
+        Args:
+            seconds: Maximum time to wait for the thread; None waits until it ends.
         """
-        if self._reader.ident is None:  # not started
-            self._reader.start()
-        self._reader.join(seconds)
-        return not self._reader.is_alive()
+        if self._thread.ident is None:  # not started
+            self._thread.start()
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
 
     @property
     def text(self) -> str:
-        """The first KEPT characters; empty if it is not at hand, or has changed since."""
+        """The first SEARCHED_CHARS characters; empty if the text is gone or has changed."""
         self.ready()
         return self._text
 
     @property
     def limits(self) -> str:
-        """What of the text is searched, in words that follow; empty if it is all of it."""
-        return f" in its first {KEPT / 1e6:.0f} million characters" if self._cut else ""
+        """The end of a sentence that says which part is searched; empty if all of it is."""
+        return f" in its first {SEARCHED_CHARS / 1e6:.0f} million characters" if self._cut else ""
 
     def _read(self) -> None:
         if not self.source or not self.source.lasts:
             return
         fingerprint = Fingerprint()
         kept: list[str] = []
-        room = KEPT
+        room = SEARCHED_CHARS
         try:
             for block in fingerprint.follow(self.source.stream()):
                 kept.append(block[:room])
@@ -86,25 +89,26 @@ class Evidence:
         except (CharrnnError, MemoryError):
             return
         if str(fingerprint) == self.fingerprint:
-            self._cut = fingerprint.characters > KEPT
+            self._cut = fingerprint.characters > SEARCHED_CHARS
             self._text = "".join(kept)
 
     def lines(self, before: str, word: str) -> tuple[list[str], str]:
-        """The lines that have a word after as many of the words before it as any line has.
+        """Return lines that have a word in the longest context found.
 
         Args:
-            before: what was typed before the word.
+            before: The text before the word.
+            word: The word.
 
         Returns:
-            Some of them, shortened; and what they share.
+            At most LINES lines, shortened; and the words that they share, with a count.
         """
         words = [match[0] for match in WORD.finditer(before[-200:])]
         if before[-1:] == "\n":
             words = []
-        for first in range(max(0, len(words) - CONTEXT), len(words) + 1):
+        for first in range(max(0, len(words) - CONTEXT_WORDS), len(words) + 1):
             shared = [*words[first:], word]
             begin, *rest = map(re.escape, shared)
-            # What is behind the first word is looked at after it, so that it is found quickly.
+            # The lookbehind comes after the first word, so that the search starts with a literal.
             pattern = WORD_GAP.join([f"{begin}(?<!{LETTER}{begin})", *rest])
             lines: dict[str, None] = {}
             count = 0
@@ -117,7 +121,7 @@ class Evidence:
         return [], ""
 
     def _around(self, start: int, end: int) -> str:
-        """The line about a place, at most WIDTH characters of it."""
+        """Return the line around a match, shortened to WIDTH characters."""
         first = self.text.rfind("\n", 0, start) + 1
         last = self.text.find("\n", end)
         first = max(first, end - WIDTH // 2)
@@ -126,7 +130,7 @@ class Evidence:
 
 
 def _resume_values(path: Path) -> Mapping[str, Any]:
-    """What a run's resume file says, without its tensors; nothing if there is none."""
+    """Return the values in a run's resume file; empty if it is missing or damaged."""
     try:
         return parsed(read_metadata(path, RESUME_KEY) or "{}", finite=False)
     except (OSError, ValueError):
@@ -143,36 +147,36 @@ def why(
     typed: str,
     completion: Completion,
 ) -> str:
-    """Return what speaks for a completion, in some lines.
+    """Return an explanation of a suggestion, a few lines of text.
 
     Args:
-        reasons: what each source says, as Completer.reasons does.
-        evidence: the training text.
-        typed: all the text before the completion.
-        completion: what is suggested.
+        reasons: Returns what each source says, as Completer.reasons does.
+        evidence: The training text.
+        typed: All the text before the cursor.
+        completion: The suggestion.
     """
     rest = completion.text
     if rest[0].isspace():
         typed, rest = typed + rest[0], rest[1:]
-    half = partial_word(typed)
-    word = half + rest
-    said = [f"{word}: {completion.p:.1%}"]
+    partial = partial_word(typed)
+    word = partial + rest
+    output = [f"{word}: {completion.p:.1%}"]
     found = reasons(typed, rest)
     if found:
         typed_before = f", {found.earlier:,} in earlier sessions" if found.earlier else ""
-        said.append(
+        output.append(
             f"  the network {found.network:.1%}, the trigrams {found.trigrams:.1%}; "
             f"{_times(found.trained)} in the training text, {found.recent:,} in this one"
             f"{typed_before}"
         )
     if not evidence.ready(WAIT_SECONDS):
-        said.append("  (the training text is being read; ask again in a moment)")
-        return "\n".join(said)
-    lines, shared = evidence.lines(typed[: len(typed) - len(half)], word)
+        output.append("  (the training text is being read; ask again in a moment)")
+        return "\n".join(output)
+    lines, shared = evidence.lines(typed[: len(typed) - len(partial)], word)
     if not evidence.text:
-        said.append("  (the training text is gone or has changed)")
+        output.append("  (the training text is gone or has changed)")
     elif lines:
-        said += [f"  it has {shared}{evidence.limits}:", *(f"  | {line}" for line in lines)]
+        output += [f"  it has {shared}{evidence.limits}:", *(f"  | {line}" for line in lines)]
     else:
-        said.append(f"  it does not stand in the training text{evidence.limits}")
-    return "\n".join(said)
+        output.append(f"  it is not in the training text{evidence.limits}")
+    return "\n".join(output)

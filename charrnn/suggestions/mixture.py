@@ -103,13 +103,10 @@ def fit(choices: Sequence[Choice], begin: Weights = BEGIN) -> Weights:
 
 
 def _newton(features: Floats, present: NDArray[np.bool_], meant: Floats, begin: Floats) -> Floats:
-    """Return the most likely weights, [F], by Newton's method.
+    """Return the most likely weights, [F], by Newton's method, starting from the prior's mean.
 
-    Args:
-        features: Features of the candidates, [C, N, F].
-        present: Which candidates exist, [C, N]; the others are padding.
-        meant: Features of the intended candidates, [C, F].
-        begin: Mean of the prior, [F].
+    The features are [C, N, F], those of the intended candidates [C, F]; `present` is [C, N], and
+    False where a candidate is padding.
     """
 
     def loss(weights: Floats) -> tuple[float, Floats]:

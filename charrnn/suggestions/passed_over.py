@@ -35,37 +35,26 @@ class Dismissals:
         return self._overlooked / (self._overlooked + self._accepted)
 
     def show(self, typed: str, texts: Iterable[str]) -> None:
-        """Record the suggestions shown after a text.
-
-        Args:
-            typed: The text.
-            texts: What each suggestion would insert.
-        """
+        """Record the insertions that are suggested after a text."""
         self._follow(typed)
         self._shown = [*texts]
 
     def accept(self, typed: str, text: str) -> None:
-        """Record that the suggestion which inserts `text` was accepted."""
+        """Record that the user accepted a suggestion, which inserts `text`."""
         self._follow(typed)
         self._accepted_text = text
 
     def factors(self, typed: str, texts: Sequence[str | None]) -> NDArray[np.float64]:
-        """Return the factor by which dismissals lower each suggestion's probability.
+        """Return the factor, in (0, 1], by which dismissals lower each insertion's probability.
 
-        Args:
-            typed: All the text so far.
-            texts: What each suggestion would insert; None for all others.
-
-        Returns:
-            Factors in (0, 1], float64 [len(texts)].
+        The result is float64 [len(texts)]. A text of None stands for all other insertions.
         """
         self._follow(typed)
         factors = np.ones(len(texts))
         if self._dismissed:
             words = _words(typed, [text or "" for text in texts])
-            factors[:] = [
-                max(MIN_FACTOR, self.overlooked ** self._dismissed[word]) for word in words
-            ]
+            powers = [self.overlooked ** self._dismissed[word] for word in words]
+            factors = np.maximum(MIN_FACTOR, powers)
         return factors
 
     def _follow(self, typed: str) -> None:

@@ -38,7 +38,7 @@ SAID = re.compile(
 )
 # Matches the end of a sentence: a secret is taken to end there.
 SENTENCE_ENDS = re.compile(r"[.!?](?=\s)")
-# Matches the rest of a line after which the secret stands on the next line.
+# Matches the rest of a line after an announcement if the secret is on the next line.
 OPEN_ENDED = re.compile(r"[\s:=-]*(?:\b(?:is|was|are|were|ist|war|est|es|é|è)\b)?[\s:=]*\Z")
 # Each Latin letter, followed by the letters that hardly ever follow it in any of 20 languages.
 SELDOM = (

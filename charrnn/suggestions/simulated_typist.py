@@ -1,9 +1,9 @@
-"""A simulated user, who types a text and takes suggestions: how many keys they save.
+"""Simulates typing a text with suggestions, to measure how many keystrokes they save.
 
-The text is typed as it stands. Before a word's first letter and after each one the best candidates
-are shown that go on from what is typed of it; the user takes the word as soon as it is among them,
-with one key, if that saves a key at least. With the word comes the space after it, where the text
-has one. All else is typed key by key, such as a run of letters that is too long for a word.
+Suggestions are shown before a word's first letter and after each letter. The typist accepts the
+word with one key as soon as it is among them, if that saves at least one key; the space after the
+word, if there is one, is inserted too. All else is typed key by key, such as a run of letters that
+is too long for a word.
 """
 
 import re
@@ -20,10 +20,11 @@ from charrnn.suggestions.passed_over import Dismissals
 from charrnn.suggestions.trigrams import Trigrams
 from charrnn.text.words import LONGEST_WORD, WORD, partial_word
 
-SHOWN = (1, 3, 5)  # candidates that are looked at
-DIAL = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # least probability that is shown
-OFFERED = 64  # words that a list can go through, of which the first were passed over
+COUNTS = (1, 3, 5)  # numbers of suggestions shown that are compared
+DIAL = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # minimum probabilities that are compared
+CANDIDATES = 64  # candidates of a WordList, before dismissed ones are demoted (not tuned)
 
+# A function of the typed text, the maximum number of completions, and the dismissals.
 Suggest = Callable[[str, int, Dismissals | None], Sequence[Completion]]
 
 
@@ -34,18 +35,19 @@ def completable(text: str) -> Iterator[re.Match[str]]:
 
 @dataclass(slots=True)
 class Typist:
-    """Somebody who types with suggestions.
+    """A simulated typist with one setting of suggestions, and the keystrokes saved.
 
     Attributes:
-        count: candidates that are looked at.
-        least: probability that the first one has, or none is shown.
-        dismissals: followed by who suggests; None if what was passed over comes again.
-        knows: whether a word stands in some text; None to look at whatever is likely enough.
-        saved: keys.
-        saved_spaceless: the same if the space after a word is typed by hand.
-        unseen_saved: keys saved in words outside the vocabulary.
-        foreseen: words that were shown before their first letter.
-        shown, right: times that something was shown, and that the first was the word being typed.
+        count: Maximum number of suggestions shown.
+        least: Minimum probability of the first suggestion; below, none is shown.
+        dismissals: Tracks dismissed suggestions; None to show them again.
+        knows: Whether a word is known, as for worth_showing; None to show all that are likely.
+        saved: Keystrokes saved.
+        saved_spaceless: Keystrokes saved if the space after a word is typed by hand.
+        unseen_saved: Keystrokes saved in words outside the vocabulary.
+        foreseen: Number of words suggested before their first letter.
+        shown: Number of times that suggestions were shown.
+        right: Number of times that the first of them was the word being typed.
     """
 
     count: int
@@ -60,8 +62,8 @@ class Typist:
     right: int = 0
 
     def look(self, typed: str, rest: str, suggest: Suggest) -> bool:
-        """Look at what is suggested, once; whether the rest of the word is there."""
-        found = suggest(typed, max(SHOWN), self.dismissals)[: self.count]
+        """Return whether the suggestions shown after `typed` have `rest`, the end of the word."""
+        found = suggest(typed, max(COUNTS), self.dismissals)[: self.count]
         if not found or found[0].p < self.least:
             return False
         if self.knows and not worth_showing(typed, found[0], self.least, self.knows):
@@ -74,84 +76,90 @@ class Typist:
 
 
 def type_word(
-    text: str, start: int, end: int, users: Sequence[Typist], suggest: Suggest, seen: bool = True
+    text: str, start: int, end: int, typists: Sequence[Typist], suggest: Suggest, seen: bool = True
 ) -> None:
-    """Let some users type one word of a text, each with suggestions.
+    """Let some typists type one word of a text, and count what each saves.
 
     Args:
-        start, end: of the word.
-        seen: whether it is in the vocabulary.
+        text: The text.
+        start: Start of the word.
+        end: End of the word.
+        typists: Their counts are added to.
+        suggest: Makes the suggestions.
+        seen: Whether the word is in the vocabulary.
     """
     space = text[end : end + 1] == " "
-    waiting = [*users]  # who have not taken the word yet
-    for place in range(start, end):
-        gain = end - place - 1
+    waiting = [*typists]  # those that have not accepted the word yet
+    for cursor in range(start, end):
+        gain = end - cursor - 1
         worth_it = gain + space >= 1
-        if not waiting or (place > start and not worth_it):
+        if not waiting or (cursor > start and not worth_it):
             break
-        typed, rest = text[:place], text[place:end]
-        for user in [*waiting]:
-            there = user.look(typed, rest, suggest)
-            user.foreseen += there and place == start
+        typed, rest = text[:cursor], text[cursor:end]
+        for typist in [*waiting]:
+            there = typist.look(typed, rest, suggest)
+            typist.foreseen += there and cursor == start
             if there and worth_it:
-                waiting.remove(user)
-                if user.dismissals:
-                    user.dismissals.accept(typed, rest)
-                user.saved += gain + space
-                user.saved_spaceless += gain
-                user.unseen_saved += 0 if seen else gain + space
+                waiting.remove(typist)
+                if typist.dismissals:
+                    typist.dismissals.accept(typed, rest)
+                typist.saved += gain + space
+                typist.saved_spaceless += gain
+                typist.unseen_saved += 0 if seen else gain + space
 
 
 @dataclass(slots=True)
 class Keystrokes:
-    """What typing a text took.
+    """Keystrokes saved in simulated typing of a text.
 
     Attributes:
-        chars, words: of the text.
-        users: by the number of candidates that they look at.
-        repeated: the same, where what was passed over comes again.
-        dials: who look at one candidate, at several least probabilities.
-        unseen_chars: in words outside the vocabulary.
-        foresight: keys saved by who knows the text and needs a key a word, and
-        vocabulary: by who knows all words of the vocabulary and which one comes next.
-        seconds: that each suggestion took.
+        chars: Characters typed so far.
+        words: Words typed so far.
+        typists: Typists by the number of suggestions shown.
+        repeated: The same, where dismissed suggestions are shown again.
+        dials: Typists who are shown one suggestion, at the minimum probabilities of DIAL.
+        unseen_chars: Characters in words outside the vocabulary.
+        oracle: Upper bound: keystrokes saved by an oracle that needs one key per word.
+        known_oracle: Keystrokes saved by an oracle that completes only words of the vocabulary.
+        seconds: Time that each suggestion took, in seconds.
     """
 
     chars: int = 0
     words: int = 0
-    users: dict[int, Typist] = field(default_factory=lambda: {n: Typist(n) for n in SHOWN})
+    typists: dict[int, Typist] = field(default_factory=lambda: {n: Typist(n) for n in COUNTS})
     repeated: dict[int, Typist] = field(
-        default_factory=lambda: {n: Typist(n, dismissals=None) for n in SHOWN}
+        default_factory=lambda: {n: Typist(n, dismissals=None) for n in COUNTS}
     )
     dials: list[Typist] = field(default_factory=lambda: [Typist(1, least) for least in DIAL])
     unseen_chars: int = 0
-    foresight: int = 0
-    vocabulary: int = 0
+    oracle: int = 0
+    known_oracle: int = 0
     seconds: list[float] = field(default_factory=list)
 
     def ksr(self, shown: int) -> float:
-        """Share of the keys that is saved with so many candidates."""
-        return self.users[shown].saved / max(1, self.chars)
+        """Return the share of keystrokes saved with `shown` suggestions."""
+        return self.typists[shown].saved / max(1, self.chars)
 
     def to_json(self) -> dict[str, Any]:
+        """Return the figures as `eval --json` prints them."""
         chars, words = max(1, self.chars), max(1, self.words)
         p50, p99 = np.percentile(self.seconds or [0.0], [50, 99]) * 1e3
 
-        def share(users: dict[int, Typist], tally: str, of: int) -> dict[str, float]:
-            return {str(n): getattr(user, tally) / of for n, user in users.items()}
+        def share(typists: dict[int, Typist], tally: str, of: int) -> dict[str, float]:
+            return {str(n): getattr(typist, tally) / of for n, typist in typists.items()}
 
         return {
-            "ksr": share(self.users, "saved", chars),
+            "ksr": share(self.typists, "saved", chars),
             "ksr_repeated": share(self.repeated, "saved", chars),
-            "ksr_without_space": share(self.users, "saved_spaceless", chars),
-            "next_word": {str(n): self.users[n].foreseen / words for n in (1, 3)},
+            "ksr_without_space": share(self.typists, "saved_spaceless", chars),
+            "next_word": {str(n): self.typists[n].foreseen / words for n in (1, 3)},
             "ceilings": {
-                "vocabulary": self.vocabulary / chars,
-                "foresight": self.foresight / chars,
+                "vocabulary": self.known_oracle / chars,
+                "foresight": self.oracle / chars,
             },
             "unseen_words": {
                 "chars": self.unseen_chars,
-                "saved": share(self.users, "unseen_saved", max(1, self.unseen_chars)),
+                "saved": share(self.typists, "unseen_saved", max(1, self.unseen_chars)),
             },
             "dial": [
                 {
@@ -167,21 +175,21 @@ class Keystrokes:
 
 
 def type_text(text: str, suggest: Suggest, vocabulary: Sequence[str]) -> Iterator[Keystrokes]:
-    """Type a text with suggestions; since it is typed as it stands, one pass serves all users.
+    """Type a text with suggestions, as all typists at once.
 
     Args:
-        suggest: from what was typed, a number and an dismissals to ranked completions; asked
-            about the same text again, it should be fast.
-        vocabulary: words seen in training.
+        text: The text to type.
+        suggest: Makes the suggestions; asked about the same text again, it should be fast.
+        vocabulary: Words seen in training.
 
     Yields:
         The same object after each word, and once at the end.
     """
     known = set(vocabulary)
     keys = Keystrokes()
-    for user in keys.dials:
-        user.knows = known.__contains__
-    users = [*keys.repeated.values(), *keys.users.values(), *keys.dials]
+    for typist in keys.dials:
+        typist.knows = known.__contains__
+    typists = [*keys.repeated.values(), *keys.typists.values(), *keys.dials]
     asked = -1
 
     def timed(typed: str, k: int, dismissals: Dismissals | None) -> Sequence[Completion]:
@@ -198,21 +206,21 @@ def type_text(text: str, suggest: Suggest, vocabulary: Sequence[str]) -> Iterato
         ideal = max(0, len(word[0]) + (text[word.end() : word.end() + 1] == " ") - 1)
         keys.chars = word.end()
         keys.words += 1
-        keys.foresight += ideal
-        keys.vocabulary += ideal if seen else 0
+        keys.oracle += ideal
+        keys.known_oracle += ideal if seen else 0
         keys.unseen_chars += 0 if seen else len(word[0])
-        type_word(text, *word.span(), users, timed, seen)
+        type_word(text, *word.span(), typists, timed, seen)
         yield keys
     keys.chars = len(text)
     yield keys
 
 
 class WordList:
-    """Suggests words by a distribution over them alone, to compare with.
+    """Suggests words from one distribution alone: a baseline.
 
     Args:
-        ngram: whose words.
-        after: from a text to their probabilities, [V].
+        ngram: The trigram model whose words it suggests.
+        after: Returns the probability of each word after a text, [V].
     """
 
     def __init__(self, ngram: Trigrams, after: Callable[[str], Array]) -> None:
@@ -222,12 +230,13 @@ class WordList:
         self._p = ngram.unigram
 
     def extend(self, typed: str, k: int, dismissals: Dismissals | None = None) -> list[Completion]:
-        half = partial_word(typed)
-        before = typed[: len(typed) - len(half)]
+        """Return the `k` most likely completions, as Completer.extend does."""
+        partial = partial_word(typed)
+        before = typed[: len(typed) - len(partial)]
         if before != self._before:
             self._before, self._p = before, self._after(before)
-        some = self._ngram.starting_with(half)
+        some = self._ngram.starting_with(partial)
         p = self._p[some]
-        first = best(p, OFFERED)
-        texts = [self._ngram.tokens[some.start + i][len(half) :] for i in first]
+        first = best(p, CANDIDATES)
+        texts = [self._ngram.tokens[some.start + i][len(partial) :] for i in first]
         return ranked(typed, texts, p[first] / p.sum(), dismissals)[:k]

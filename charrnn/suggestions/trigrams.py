@@ -23,8 +23,7 @@ TOKEN = re.compile(rf"{WORD.pattern}|[^\w\s]|_|\n")  # matches one token
 NO_WORD = re.compile(rf"[^\w{UNSPACED}{MARKS}{JOINERS}]")  # matches a character that no word has
 MAX_TOKENS = 65_535  # maximum vocabulary size: ids, and one for all other tokens, fit 16 bits
 MAX_ENTRIES = 400_000  # maximum bigrams, and trigrams; the most frequent are kept (not tuned)
-# The names of the orders' tensors in model files; "one" holds the unigram probabilities.
-ORDERS = {"two": "bigram", "three": "trigram"}
+ORDER_NAMES = "two", "three"  # prefixes of the tensors of bigrams and trigrams in model files
 
 Keys = NDArray[np.int64]
 
@@ -189,8 +188,7 @@ class Trigrams:
             "counts": self.counts,
             "one": self.unigram,
         }
-        for name, attribute in ORDERS.items():
-            order: Order = getattr(self, attribute)
+        for name, order in zip(ORDER_NAMES, (self.bigram, self.trigram), strict=True):
             contexts = np.stack([order.contexts // base, order.contexts % base])
             arrays |= {
                 f"{name}.contexts": contexts.astype(np.uint16),
@@ -224,7 +222,7 @@ class Trigrams:
         if NO_WORD.search("".join(words_alone)) or max(map(len, tokens), default=0) > LONGEST_WORD:
             raise ValueError("some of its words are not words")
         orders = []
-        for name in ORDERS:
+        for name in ORDER_NAMES:
             contexts, lengths, words, p = (
                 arrays[f"{name}.{part}"] for part in ("contexts", "lengths", "words", "p")
             )

@@ -1,4 +1,4 @@
-"""Weighs the sources of suggestions on text that was held out, and tells what they save there."""
+"""Fits the weights of the suggestion sources on held-out text and measures what they save there."""
 
 import math
 import time
@@ -15,21 +15,21 @@ from charrnn.suggestions.passed_over import Dismissals
 from charrnn.suggestions.simulated_typist import Typist, completable, type_word
 from charrnn.text.words import is_unspaced
 
-LEAST_WORDS = 100  # fewer tell nothing of what is saved
-WORD_CHARS = 20  # bound on the characters that are typed, for each word; not tuned
-SHOWN = 3  # suggestions that the user looks at
+MIN_WORDS = 100  # fewer words give no estimate of the keystrokes saved (not tuned)
+WORD_CHARS = 20  # maximum characters typed, per word of the word limit (not tuned)
+SHOWN = 3  # number of suggestions shown to the simulated typist
 
-Rank = Callable[[Options], Floats]  # to each option's probability, 0 if it is not offered
+Rank = Callable[[Options], Floats]  # returns each option's probability; 0 if it is not offered
 
 
 class Tuned(NamedTuple):
-    """What came out.
+    """The result of tuning.
 
     Attributes:
-        weights: of the sources.
-        saved: share of the keys that SHOWN suggestions save, None if there was too little text.
-        saved_by_trigrams: the same for the trigrams alone.
-        words: that were typed, and can save keys.
+        weights: Fitted weights of the sources, [TYPED, len(FEATURES)].
+        saved: Share of keystrokes that SHOWN suggestions save; None if there was too little text.
+        saved_by_trigrams: Share of keystrokes that the trigrams alone save; None likewise.
+        words: Number of words typed that can save keystrokes.
     """
 
     weights: Weights
@@ -42,9 +42,10 @@ class _Word(NamedTuple):
     """A word that was typed.
 
     Attributes:
-        start, end: in the text.
-        options: before each letter and after the last,
-        meant: and which of them was meant.
+        start: Its start in the text.
+        end: Its end in the text.
+        options: Candidates before each letter and after the last.
+        meant: Index of the intended candidate in each of `options`.
     """
 
     start: int
@@ -60,16 +61,16 @@ def tune(
     deadline: float = math.inf,
     clock: Callable[[], float] = time.monotonic,
 ) -> Tuned:
-    """Type the beginning of a text and fit the weights to it.
+    """Fit the weights on the beginning of a text, and measure the keystrokes saved.
 
-    What is saved is measured on each half with the weights that fit the other.
+    The keystrokes of each half of the words are measured with weights fitted on the other half.
 
     Args:
-        completer: makes the suggestions, by which the weights are fitted.
-        text: not seen in training.
-        most_words: words that are typed at most, in WORD_CHARS times as many characters.
-        deadline: time at which typing stops, in seconds; a word that it cuts is left out.
-        clock: tells the time.
+        completer: Makes the suggestions.
+        text: Held-out text.
+        most_words: Maximum number of words typed, in at most WORD_CHARS times as many characters.
+        deadline: Time on `clock` at which typing stops (s); a word that it cuts is left out.
+        clock: Returns the current time (s).
     """
     words: list[_Word] = []
     for match in islice(completable(text), most_words):
@@ -81,8 +82,8 @@ def tune(
         words.append(word)
     first, second = words[: len(words) // 2], words[len(words) // 2 :]
     weights = _fit(words)
-    count = sum(len(word.options) > 1 for word in words)  # the others save no keys
-    if count < LEAST_WORDS:
+    count = sum(len(word.options) > 1 for word in words)  # single characters save no keys
+    if count < MIN_WORDS:
         return Tuned(weights, None, None, count)
     saved = _saved(text, first, _by(_fit(second))) + _saved(text, second, _by(_fit(first)))
     chars = words[-1].end - words[0].start
@@ -94,12 +95,12 @@ def _type(
 ) -> _Word | None:
     """Type a word; return None if the deadline comes before its end."""
     word = _Word(start, end, [], [])
-    # (The word of a script without spaces is whole with its first character.)
-    for place in range(start, start + 1 if is_unspaced(text[start]) else end + 1):
+    # In a script without spaces, a word is complete with its first character.
+    for cursor in range(start, start + 1 if is_unspaced(text[start]) else end + 1):
         if too_late():
             return None
-        options = completer.options(text[:place], SHOWN)
-        rest = text[place:end]
+        options = completer.options(text[:cursor], SHOWN)
+        rest = text[cursor:end]
         word.options.append(options)
         word.meant.append(options.texts.index(rest if rest in options.texts else None))
     return word
@@ -120,12 +121,12 @@ def _by(weights: Weights) -> Rank:
 
 
 def _by_trigrams(options: Options) -> Floats:
-    said = options.features[:, FEATURES.index("trigrams")]
-    return np.where(said > math.log(TINY), np.exp(said), 0.0)  # other sources' words are left out
+    logp = options.features[:, FEATURES.index("trigrams")]
+    return np.where(logp > math.log(TINY), np.exp(logp), 0.0)  # leaves out other sources' words
 
 
 def _saved(text: str, words: Sequence[_Word], rank: Rank) -> int:
-    """Keys that the suggestions save."""
+    """Return the number of keystrokes that the suggestions save."""
     asked = {
         word.start + typed: options for word in words for typed, options in enumerate(word.options)
     }
@@ -134,7 +135,7 @@ def _saved(text: str, words: Sequence[_Word], rank: Rank) -> int:
         options = asked[len(typed)]
         return ranked(typed, options.texts, rank(options), dismissals)
 
-    user = Typist(SHOWN)
+    typist = Typist(SHOWN)
     for word in words:
-        type_word(text, word.start, word.end, [user], suggest)
-    return user.saved
+        type_word(text, word.start, word.end, [typist], suggest)
+    return typist.saved

@@ -1,7 +1,7 @@
-"""What was typed in earlier sessions, for those who ask for it: one SQLite file of words.
+"""The words typed in earlier sessions, for users who opt in: one SQLite file.
 
-Words are kept in the order in which they were typed, the last KEPT of them, but for those that look
-like secrets (charrnn.suggestions.secrets).
+The last MAX_WORDS words are kept in the order in which they were typed, except those that look like
+secrets (charrnn.suggestions.secrets).
 """
 
 import os
@@ -16,24 +16,24 @@ from typing import Self
 from charrnn.errors import RunError
 from charrnn.suggestions.secrets import public_words
 
-KEPT = 20_000  # words
-BUSY_SECONDS = 5.0  # that another session may take
-FILE = "learned.sqlite"
-PRIVATE = 0o600  # the mode of a file that its owner alone can read
-OTHERS = 0o077  # what such a mode does not hold
+MAX_WORDS = 20_000  # maximum number of words kept (not tuned)
+BUSY_SECONDS = 5.0  # maximum wait for another session that uses the file
+FILE = "learned.sqlite"  # default name of the file
+PRIVATE = 0o600  # file mode: readable and writable by the owner only
+OTHERS = 0o077  # permission bits of everybody but the owner
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS typed (place INTEGER PRIMARY KEY AUTOINCREMENT, word TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS typed_word ON typed (word);
 CREATE TABLE IF NOT EXISTS paused (since INTEGER);
 """
-NO_WORD = re.compile(r"[\0-\x20\x7f-\xa0]")  # white space and control characters
+NO_WORD = re.compile(r"[\0-\x20\x7f-\xa0]")  # matches white space and control characters
 
 
 def _checked(word: object) -> str:
-    """Return what the file holds as a word.
+    """Return a word from the file.
 
     Raises:
-        sqlite3.DatabaseError: it cannot be one.
+        sqlite3.DatabaseError: It cannot be a word.
     """
     if isinstance(word, str) and not NO_WORD.search(word):
         return word
@@ -41,13 +41,13 @@ def _checked(word: object) -> str:
 
 
 class Learned:
-    """The file of learned words.
+    """The file of words learned from earlier sessions.
 
     Args:
-        path: of it, made if there is none.
+        path: Path of the file; created if it is missing, with its folder.
 
     Raises:
-        RunError: it cannot be made or read, or is damaged.
+        RunError: The file cannot be created or used, or is damaged; so raise all methods.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,15 +59,15 @@ class Learned:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, PRIVATE))
             with self._connection() as connection:
                 connection.executescript(SCHEMA)
-            if stat.S_IMODE(path.stat().st_mode) & OTHERS:  # as a copy or a wide umask left it
+            if stat.S_IMODE(path.stat().st_mode) & OTHERS:  # because of a copy or a wide umask
                 path.chmod(PRIVATE)
 
     @classmethod
     def of_user(cls) -> Self:
-        """The user's: $CHARRNN_LEARNED, else in the folder for data of programs.
+        """Return the user's own: $CHARRNN_LEARNED, or FILE in the user's data folder.
 
         Raises:
-            RunError: it cannot be made or read.
+            RunError: The file cannot be created or used, or is damaged.
         """
         from platformdirs import user_data_path
 
@@ -76,7 +76,7 @@ class Learned:
 
     @property
     def paused(self) -> bool:
-        """Whether nothing is learned for now."""
+        """Whether learning is paused, in all sessions."""
         with self._connection() as connection:
             return connection.execute("SELECT 1 FROM paused").fetchone() is not None
 
@@ -88,44 +88,44 @@ class Learned:
                 connection.execute("INSERT INTO paused VALUES (1)")
 
     def learn(self, text: str) -> int:
-        """Add the words of a text, unless learning is paused; how many."""
+        """Add the words of a text, unless learning is paused; return how many."""
         words = [word[0] for word in public_words(text)]
         if not words or self.paused:
             return 0
         with self._connection() as connection:
             connection.executemany("INSERT INTO typed (word) VALUES (?)", [(w,) for w in words])
             connection.execute(
-                "DELETE FROM typed WHERE place <= (SELECT max(place) FROM typed) - ?", (KEPT,)
+                "DELETE FROM typed WHERE place <= (SELECT max(place) FROM typed) - ?", (MAX_WORDS,)
             )
         return len(words)
 
     def words(self) -> list[str]:
-        """All that was learned, the oldest first."""
+        """Return all words, the oldest first."""
         with self._connection() as connection:
             rows = connection.execute("SELECT word FROM typed ORDER BY place").fetchall()
             return [_checked(word) for (word,) in rows]
 
     def counts(self) -> list[tuple[str, int]]:
-        """Each word and how often it was typed, the commonest first."""
+        """Return each word and how often it was typed, the most frequent first."""
         query = "SELECT word, count(*) FROM typed GROUP BY word ORDER BY 2 DESC, 1"
         with self._connection() as connection:
             return [(_checked(word), times) for word, times in connection.execute(query).fetchall()]
 
     def forget(self, word: str) -> int:
-        """Delete a word, in any case of its letters; how often it was there."""
+        """Delete a word in any letter case; return the number of its occurrences."""
         found = [known for known, _ in self.counts() if known.lower() == word.lower()]
-        marks = ", ".join("?" * len(found))
-        return self._erase(f"DELETE FROM typed WHERE word IN ({marks})", found)
+        placeholders = ", ".join("?" * len(found))
+        return self._erase(f"DELETE FROM typed WHERE word IN ({placeholders})", found)
 
     def clear(self) -> None:
         """Delete all words."""
         self._erase("DELETE FROM typed")
 
     def _erase(self, statement: str, values: Sequence[str] = ()) -> int:
-        """Delete rows for good; how many.
+        """Delete rows without a trace; return how many.
 
-        The file is written anew even if there are none: where SQLite split a page, it may have left
-        copies of words in the unused rest of another, which secure_delete does not overwrite.
+        VACUUM rewrites the file even if no row matches: a page split may have left copies of words
+        in unused space, which secure_delete does not overwrite.
         """
         with self._connection() as connection:
             count = connection.execute(statement, values).rowcount
@@ -135,23 +135,24 @@ class Learned:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """The file, changed as a whole or not at all."""
+        """Open the file for one transaction."""
         with (
             self._reported(),
             closing(sqlite3.connect(self.path, timeout=BUSY_SECONDS)) as connection,
             connection,
         ):
-            connection.execute("PRAGMA secure_delete = ON")  # what is forgotten is overwritten,
-            connection.execute("PRAGMA temp_store = MEMORY")  # and in no other file meanwhile
+            connection.execute("PRAGMA secure_delete = ON")  # overwrite what is deleted
+            connection.execute("PRAGMA temp_store = MEMORY")  # leave no words in temporary files
             yield connection
 
     @contextmanager
     def _reported(self) -> Iterator[None]:
+        """Turn errors of the file into a RunError that names it."""
         try:
             yield
         except (OSError, sqlite3.Error, UnicodeError) as error:
             what = "it is damaged" if isinstance(error, UnicodeError) else str(error)
             raise RunError(
                 f"cannot use {self.path}, the file of learned words: {what}",
-                "delete it, or name another one by $CHARRNN_LEARNED",
+                "delete it, or name another one with $CHARRNN_LEARNED",
             ) from None

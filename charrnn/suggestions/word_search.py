@@ -118,7 +118,7 @@ class WordSearch:
             typed: All the text so far.
             partial: The partial word at its end; if empty, a word begins.
             wanted: Completions whose probabilities to compute in any case.
-            k: The `k` likeliest completions are sure to be among those found, if the beam is wide.
+            k: Number of most likely completions to find; a narrow beam may miss some.
 
         Returns:
             Probability by completion. Each completion but "" makes a word.
@@ -219,13 +219,9 @@ class WordSearch:
         return found
 
     def _collect(self, beam: list[Hypothesis], logp_bv: Array, within: bool, found: _Found) -> None:
-        """Add what the next token ends: words, or the spelling of the unfinished last token.
+        """Add to `found` what the next token ends: words, or the unfinished last token.
 
-        Args:
-            beam: Hypotheses, B of them.
-            logp_bv: Log-probability of each hypothesis with each next token, [B, V].
-            within: Whether the text goes on within a word.
-            found: Is added to.
+        `logp_bv` are the log-probabilities of each hypothesis with each next token, [B, V].
         """
         ends = np.exp(logp_bv[:, self._ends_word]).sum(axis=1).tolist()
         for row, (hypothesis, end) in enumerate(zip(beam, ends, strict=True)):
@@ -243,11 +239,7 @@ class WordSearch:
     def _prune(
         self, beam: list[Hypothesis], logp_bv: Array, within: bool, found: _Found, k: int
     ) -> list[tuple[int, int]]:
-        """Return the hypotheses and next tokens to pursue: the likeliest, then those asked for.
-
-        Returns:
-            Distinct (row of the beam, token id) pairs.
-        """
+        """Return distinct (row of the beam, next token) pairs: the best, then those asked for."""
         follow = logp_bv[:, self._inside]
         rows, ids = [np.zeros(0, np.intp)], [np.zeros(0, np.int32)]
         for row, hypothesis in enumerate(beam):
@@ -288,11 +280,7 @@ class WordSearch:
     def _outcome(
         self, parent: Hypothesis, child: Hypothesis, within: bool, unfinished: str
     ) -> Hypothesis | str | None:
-        """Say what becomes of an expanded hypothesis.
-
-        Returns:
-            The completion that it has reached, itself if it is pursued, or None if it is dropped.
-        """
+        """Return what becomes of a child: itself to pursue, a word to count, or None to drop."""
         # Whether its last token begins the word, rather than continuing what others have spelled.
         begins = parent.need == unfinished if parent.need else not within
         if self._tokenizer.whole_words and begins and child.is_whole(parent, within):

@@ -1,4 +1,4 @@
-"""Completions against brute force over a small vocabulary, and what people expect of them."""
+"""Completions against brute force over a small vocabulary, and on texts as people type them."""
 
 import itertools
 import math
@@ -26,6 +26,7 @@ from tests.strategies import texts
 
 
 def random_engine(vocab_size: int, seed: int = 0, scale: float = 0.6) -> Engine:
+    """Return a small network with random weights."""
     config = ModelConfig(vocab_size, "gru", layers=1, hidden=16, embedding=8)
     rng = np.random.default_rng(seed)
     return Engine(
@@ -37,9 +38,11 @@ def random_engine(vocab_size: int, seed: int = 0, scale: float = 0.6) -> Engine:
     )
 
 
-NETWORK: Weights = np.zeros_like(BEGIN)  # it alone
+NETWORK: Weights = np.zeros_like(BEGIN)  # the network alone
 NETWORK[:, FEATURES.index("network")] = 1
-WORDS: Weights = BEGIN * (NETWORK == 0)  # all but the network, which is of random weights here
+WORDS: Weights = BEGIN * (
+    NETWORK == 0
+)  # all sources but the network, whose weights are random here
 
 
 def suggesting(
@@ -49,13 +52,14 @@ def suggesting(
     weights: Weights = NETWORK,
     recent: bool = False,
 ) -> tuple[Completer, Engine]:
-    """Suggests by a network of random weights and the words of a text."""
+    """Return a completer with a random network and the words of a text, and the network."""
     engine = random_engine(tokenizer.vocab_size, seed)
     ngram = Trigrams.build(text)
     return Completer(engine, tokenizer, engine.zero_state(), ngram, weights, recent), engine
 
 
 def log_probabilities(engine: Engine, tokenizer: Tokenizer, state: Array) -> Array:
+    """Return the log-probabilities of the next token, [V]."""
     logits = engine.logits(state)
     logits[:, tokenizer.unknown_id] = -np.inf
     first: Array = log_softmax(logits)[0]
@@ -63,7 +67,7 @@ def log_probabilities(engine: Engine, tokenizer: Tokenizer, state: Array) -> Arr
 
 
 def read(engine: Engine, tokenizer: Tokenizer, typed: str, text: str) -> tuple[float, Array]:
-    """The log-probability of `text` after `typed`, and the state after both."""
+    """Return the log-probability of `text` after `typed`, and the state after both."""
     state = engine.read(tokenizer.encode(typed), engine.zero_state())
     total = 0.0
     for token in tokenizer.encode(text):
@@ -73,7 +77,7 @@ def read(engine: Engine, tokenizer: Tokenizer, typed: str, text: str) -> tuple[f
 
 
 def probability(engine: Engine, tokenizer: Tokenizer, typed: str, text: str) -> float:
-    """That a character model writes `text` after `typed` and then ends the word."""
+    """Return the probability of `text` and then a word's end, for a character model."""
     total, state = read(engine, tokenizer, typed, text)
     ends = [i for i, t in enumerate(tokenizer.tokens[:-1]) if t in " .\n"]
     return float(
@@ -86,10 +90,10 @@ def probability(engine: Engine, tokenizer: Tokenizer, typed: str, text: str) -> 
 def test_char_model_ranks_whole_words(
     typed: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a wide beam a character model's completions are the likeliest words of brute force."""
+    """With a wide beam, a character model's completions are the most likely words."""
     tokenizer = CharTokenizer([*"ab .\n"])
     monkeypatch.setattr(completer, "BEAM", 4000)
-    monkeypatch.setattr(completer, "LEAST_SPACE", 0)
+    monkeypatch.setattr(completer, "MIN_SPACE", 0)
     suggest, engine = suggesting(tokenizer, seed)
     words = ["".join(w) for n in (1, 2, 3, 4) for w in itertools.product("ab", repeat=n)]
     spaced = [] if typed[-1:] in ("", " ", "\n") else [" " + word for word in words]
@@ -103,7 +107,7 @@ def test_char_model_ranks_whole_words(
 
 
 def test_word_model_keeps_to_what_is_typed() -> None:
-    """A half-typed word is only completed by words that begin so, whatever token would spell it."""
+    """A partial word is completed only by words that begin with it, whatever tokens spell it."""
     text = "the cat saw the catalogue. the cart, the dog. " * 5
     tokenizer = WordTokenizer.train(text)
     suggest, _ = suggesting(tokenizer)
@@ -118,7 +122,7 @@ def test_word_model_keeps_to_what_is_typed() -> None:
 
 @pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 def test_probabilities(level: type[Tokenizer]) -> None:
-    """Probabilities fall along the list and sum to no more than 1, for every half-typed word."""
+    """Probabilities descend and sum to at most 1, for any partial word."""
     tokenizer = level.train("it's a well-known fact: the theory of them, then.\n" * 3)
     suggest, _ = suggesting(tokenizer)
     for typed in ("", "t", "th", "the", "it'", "it's", "well-", "a ", "fact:", "zq", "the\n"):
@@ -131,7 +135,7 @@ def test_probabilities(level: type[Tokenizer]) -> None:
 
 
 def test_word_after_punctuation_is_spaced() -> None:
-    """After a comma a space comes first, after white space it does not."""
+    """Suggestions may begin with a space after a comma, but not after white space."""
     tokenizer = WordTokenizer.train("one, two, three, four. " * 3)
     suggest, _ = suggesting(tokenizer)
     assert any(c.text.startswith(" ") for c in suggest.complete("one,", 5))
@@ -139,8 +143,8 @@ def test_word_after_punctuation_is_spaced() -> None:
 
 
 @pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
-def test_unseen_characters_are_read(level: type[Tokenizer]) -> None:
-    """A character that the model has never seen does not stop it from suggesting."""
+def test_characters_outside_the_vocabulary(level: type[Tokenizer]) -> None:
+    """Characters outside the vocabulary do not stop the model from suggesting."""
     tokenizer = level.train("plain words only " * 4)
     suggest, _ = suggesting(tokenizer)
     assert suggest.complete("žluťoučký pl", 3)
@@ -149,7 +153,7 @@ def test_unseen_characters_are_read(level: type[Tokenizer]) -> None:
 
 @pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 def test_typing_equals_starting_over(level: type[Tokenizer]) -> None:
-    """Typing on, deleting and jumping about give what a fresh session gives for the same text."""
+    """After any edits the suggestions are those of a fresh session with the same text."""
     tokenizer = level.train("the cat sat on the mat, the dog did not. " * 3)
     suggest, _ = suggesting(tokenizer)
     for typed in ("the", "the c", "the ca", "the c", "a dog", "", "the cat sat on", "the c"):
@@ -160,8 +164,8 @@ def test_typing_equals_starting_over(level: type[Tokenizer]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
-def test_a_key_costs_the_same_in_a_long_text(level: type[Tokenizer]) -> None:
-    """However long the text, what was encoded and read is not so again, but for its end."""
+def test_a_keystroke_costs_the_same_in_a_long_text(level: type[Tokenizer]) -> None:
+    """Only the end of a long text is encoded and read again."""
     tokenizer = level.train(TALE)
     text = TALE * 300
     suggest, _ = suggesting(tokenizer, recent=True)
@@ -185,7 +189,7 @@ def test_a_key_costs_the_same_in_a_long_text(level: type[Tokenizer]) -> None:
 @pytest.mark.parametrize("run", ["a" * 5000, "a-" * 2500])
 @pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 def test_run_without_spaces(level: type[Tokenizer], run: str) -> None:
-    """In a run of letters that is too long for a word, nothing is looked for, or offered."""
+    """In a run of letters too long for a word, nothing is searched for or offered."""
     tokenizer = level.train(TALE)
     suggest, _ = suggesting(tokenizer, text=TALE, recent=True)
     suggest.complete(run[:4000])
@@ -203,8 +207,8 @@ def test_run_without_spaces(level: type[Tokenizer], run: str) -> None:
         assert all(call.args[0].endswith(" ") for call in search.call_args_list)
 
 
-def test_a_jump_back_seldom_moves_what_counts() -> None:
-    """The same characters before the cursor count, so that little is read again, and never few."""
+def test_a_jump_back_seldom_moves_the_window() -> None:
+    """The window seldom moves, so little is read again, and it is never short."""
     suggest, _ = suggesting(CharTokenizer.train(TALE))
     text = "".join(f"{i} {TALE}" for i in range(1000))
     begins = []
@@ -212,7 +216,7 @@ def test_a_jump_back_seldom_moves_what_counts() -> None:
         window = suggest._window(text[:end])
         begins.append(end - len(window))
         assert text[:end].endswith(window)
-        assert len(window) >= completer.CONTEXT // 2
+        assert len(window) >= completer.WINDOW // 2
     assert begins == [40_000] * 5 + [20_000] * 2
 
 
@@ -221,7 +225,7 @@ CHINESE = "小猫在公园里吃鱼。小狗在公园里睡觉。老师在学校
 
 @pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 def test_script_without_spaces(level: type[Tokenizer]) -> None:
-    """Where no space ends words, what is offered is a few characters, within a line too."""
+    """In a script without spaces, a suggestion is a few characters, within a line too."""
     suggest, _ = suggesting(level.train(CHINESE), text=CHINESE, weights=WORDS)
     for typed in ("", "小", "小猫在公", "老师在学校里看书。", "ok 小"):
         (found,) = suggest.complete(typed, 1)
@@ -230,7 +234,7 @@ def test_script_without_spaces(level: type[Tokenizer]) -> None:
 
 
 def test_characters_that_come_together() -> None:
-    """Characters of which each is likely after the one before are offered at once."""
+    """Characters that are each likely after the one before are offered together."""
     suggest, _ = suggesting(CharTokenizer.train(CHINESE), text=CHINESE, weights=WORDS)
     assert suggest.complete("老师在公", 1)[0].text == "园里"
     assert suggest.complete("小", 2)[0].text[0] in "猫狗"
@@ -238,7 +242,7 @@ def test_characters_that_come_together() -> None:
 
 @pytest.mark.parametrize("typed", ["", "猫", "a ", "猫a"])
 def test_next_character(typed: str) -> None:
-    """In a script without spaces a suggestion is as likely as its character, whatever follows."""
+    """In a script without spaces a suggestion has the probability of its character."""
     tokenizer = CharTokenizer([*"猫犬a 。"])
     suggest, engine = suggesting(tokenizer)
     found = {c.text: c.p for c in suggest.extend(typed, 9) if is_unspaced(c.text)}
@@ -249,7 +253,7 @@ def test_next_character(typed: str) -> None:
 
 @pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 def test_marks(level: type[Tokenizer]) -> None:
-    """A word's marks are part of it, before what is typed and after."""
+    """Combining marks are part of a word, before the cursor and after it."""
     text = "हिन्दी की किताब। हिन्दी में कहानी।\n" * 4
     suggest, _ = suggesting(level.train(text), text=text, weights=WORDS)
     assert suggest.complete("हि", 1)[0].text == "न्दी"
@@ -263,7 +267,7 @@ The fox saw the crow, and the crow saw the fox. The crow had a cheese.
 
 
 def test_words_of_the_training_text() -> None:
-    """What followed in the training text is offered, whatever the network thinks."""
+    """Words of the training text are offered where they occurred, without the network's help."""
     suggest, _ = suggesting(CharTokenizer.train(TALE), text=TALE, weights=WORDS)
     assert {c.text for c in suggest.complete("The ", 3)} & {"fox", "crow", "cheese"}
     assert suggest.complete("The cr", 1)[0].text == "ow"
@@ -272,7 +276,7 @@ def test_words_of_the_training_text() -> None:
 
 @pytest.mark.parametrize("level", TOKENIZERS.values(), ids=TOKENIZERS)
 def test_words_typed_before(level: type[Tokenizer]) -> None:
-    """A word that no training text has is offered once it has been typed."""
+    """A word outside the training text is offered once it has been typed."""
     suggest, _ = suggesting(level.train(TALE), text=TALE, weights=WORDS, recent=True)
     typed = "The fox met Xanthippe-Žofie and Xa"
     assert suggest.extend(typed, 1)[0].text == "nthippe-Žofie"
@@ -285,7 +289,7 @@ def test_words_typed_before(level: type[Tokenizer]) -> None:
 @settings(max_examples=25)
 @given(st.lists(texts, max_size=4))
 def test_any_text(level: type[Tokenizer], typings: list[str]) -> None:
-    """Whatever is typed, suggestions are words or their ends, likelier ones first, as afresh."""
+    """On any text suggestions are words or ends of words, best first, as in a fresh session."""
     tokenizer = level.train(TALE)
     suggest, _ = suggesting(tokenizer, text=TALE, weights=BEGIN, recent=True)
     for typed in [t for typing in typings for t in (typing, typing[:-1], typing + " fo")]:
@@ -301,7 +305,7 @@ def test_any_text(level: type[Tokenizer], typings: list[str]) -> None:
 
 @pytest.mark.parametrize("typed", ["", "a", "ab ", "b'"])
 def test_wanted(typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The probability of a word that is asked for is found even where the beam is narrow."""
+    """The probability of a wanted word is found even with a narrow beam."""
     monkeypatch.setattr("charrnn.suggestions.word_search.UNLIKELY", 0.0)
     tokenizer = CharTokenizer([*"ab' .\n"])
     engine = random_engine(tokenizer.vocab_size, scale=0.3)
@@ -313,7 +317,7 @@ def test_wanted(typed: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_unspaced_words() -> None:
-    """In a script without spaces a word model goes on from whatever tokens spell what is typed."""
+    """In a script without spaces, a word model continues from any spelling of the typed text."""
     tokenizer = WordTokenizer.train("小明在公园里看书。小红在家里。\n" * 5 + "在公园\n" * 9)
     tokens = {*tokenizer.tokens}
     assert {"小明", "在家", "小明在公园里看书"} <= tokens
@@ -323,7 +327,7 @@ def test_unspaced_words() -> None:
 
 
 def test_whole_words() -> None:
-    """A word of a word model's vocabulary is as likely as its token among those that begin so."""
+    """For a word model, p is the share of the word's token among tokens with the prefix."""
     tokenizer = WordTokenizer.train("the cat saw the catalogue. the cart, the dog. " * 5)
     suggest, engine = suggesting(tokenizer)
     state = engine.read(tokenizer.encode("the"), engine.zero_state())
@@ -335,8 +339,8 @@ def test_whole_words() -> None:
         assert found[text] == pytest.approx(tokens[" ca" + text] / sum(tokens.values()), rel=1e-3)
 
 
-def test_half_characters_are_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A byte model suggests words of whole characters, and a mark of several bytes ends a word."""
+def test_partial_characters_are_not_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A byte model suggests whole characters, and punctuation of several bytes ends a word."""
     monkeypatch.setattr("charrnn.suggestions.word_search.UNLIKELY", 0.0)
     tokenizer = ByteTokenizer.train("")
     engine = random_engine(tokenizer.vocab_size, scale=0.3)
@@ -358,7 +362,7 @@ def test_half_characters_are_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
         ("the f", "ox", 0.5, 0.4, True),
         ("the f", "ox", 0.3, 0.4, False),
         ("the f", "ox", 0.3, 0.0, True),
-        ("the fo", "x", 0.9, 0.4, False),  # a key and a space are no more than the key to take it
+        ("the fo", "x", 0.9, 0.4, False),  # saves a letter and a space, and costs a key
         ("the fo", "x", 0.9, 0.0, True),
         ("the", " fox", 0.5, 0.4, True),
         ("The f", "ox", 0.5, 0.4, True),
@@ -377,7 +381,7 @@ def test_half_characters_are_no_words(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )
 def test_worth_showing(typed: str, text: str, p: float, least: float, shown: bool) -> None:
-    """What disturbs more than it helps is not shown."""
+    """Suggestions that distract more than they help are not shown."""
     known = {"the", "fox"}
     completion = completer.Completion(text, p)
     assert completer.worth_showing(typed, completion, least, known.__contains__) == shown
@@ -396,7 +400,7 @@ def test_worth_showing(typed: str, text: str, p: float, least: float, shown: boo
     ],
 )
 def test_as_the_writer_writes(typed: str, text: str) -> None:
-    """Both apostrophes are one, and so are small letters and capitals that no text has."""
+    """Apostrophes are equal, and so is letter case if the text has no word in this case."""
     ngram = Trigrams.build("they don't see the zebra, and the zebra doesn't see them. " * 9)
     tokenizer = CharTokenizer.train(CORPUS)
     model = random_model(tokenizer)
@@ -409,18 +413,18 @@ def test_as_the_writer_writes(typed: str, text: str) -> None:
 
 @pytest.mark.parametrize("level", TOKENIZERS)
 @pytest.mark.parametrize("after", [" sat on", " on the mat", "。"])
-def test_weighed_by_what_follows(level: str, after: str) -> None:
-    """Each candidate gains by how likely the network finds what follows it, by brute force."""
+def test_reranked_by_the_text_after_the_cursor(level: str, after: str) -> None:
+    """Each candidate is weighted by the probability of the text after the cursor."""
     tokenizer = TOKENIZERS[level].train("The cat sat on the mat, the cow on the moor. " * 9)
     suggest, engine = suggesting(tokenizer, text="the cat cow mat moor")
     plain = {c.text: c.p for c in suggest.complete("the ", 16, spaces=False)}
-    weighed = suggest.complete("the ", 16, after=after, spaces=False)
-    assert [c.p for c in weighed] == sorted((c.p for c in weighed), reverse=True)
-    assert {c.text for c in weighed} == {*plain}
-    assert sum(c.p for c in weighed) == pytest.approx(sum(plain.values()))
+    reranked = suggest.complete("the ", 16, after=after, spaces=False)
+    assert [c.p for c in reranked] == sorted((c.p for c in reranked), reverse=True)
+    assert {c.text for c in reranked} == {*plain}
+    assert sum(c.p for c in reranked) == pytest.approx(sum(plain.values()))
 
     def follows(text: str) -> float:
-        """The log-probability of what follows a text."""
+        """Return the log-probability of the text after the cursor, given an insertion."""
         unfinished = tokenizer.unfinished("the ")
         begun = tokenizer.encode(unfinished + text)
         state = engine.read(
@@ -434,8 +438,8 @@ def test_weighed_by_what_follows(level: str, after: str) -> None:
             state = engine.step(np.array([token]), state)
         return total
 
-    first = weighed[0]
-    for each in weighed[1:]:
+    first = reranked[0]
+    for each in reranked[1:]:
         gain = follows(each.text) - follows(first.text)
         expected = plain[each.text] / plain[first.text] * math.exp(gain)
         assert each.p / first.p == pytest.approx(expected, rel=1e-3)

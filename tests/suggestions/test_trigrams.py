@@ -1,4 +1,4 @@
-"""The trigram model against a plain reference, and its way into a file and back."""
+"""The trigram model against a plain reference, and its tensors in a model file."""
 
 from collections import Counter, defaultdict
 from typing import Any
@@ -21,7 +21,7 @@ The crow sang. The fox took the cheese; the crow saw the fox take the cheese.
 
 
 def discount(counts: Counter[Any]) -> dict[int, float]:
-    """Chen & Goodman 1999, equation 26."""
+    """Return the discounts of counts 1, 2 and 3+ (Chen & Goodman 1999, equation 26)."""
     n = [max(1, sum(c == i for c in counts.values())) for i in (1, 2, 3, 4)]
     y = n[0] / (n[0] + 2 * n[1])
     off = {i: i - (i + 1) * y * n[i] / n[i - 1] for i in (1, 2, 3)}
@@ -29,18 +29,18 @@ def discount(counts: Counter[Any]) -> dict[int, float]:
 
 
 def reference(text: str, context: list[str]) -> dict[str, float]:
-    """Probabilities of all tokens after a context, as the definition has it."""
+    """Return the probabilities of all tokens after a context, computed from the definition."""
     tokens = TOKEN.findall(text)
-    three = Counter(zip(tokens, tokens[1:], tokens[2:], strict=False))
-    two = Counter((v, w) for _, v, w in three)
-    one = Counter(w for _, w in two)
+    trigrams_ = Counter(zip(tokens, tokens[1:], tokens[2:], strict=False))
+    bigrams = Counter((v, w) for _, v, w in trigrams_)
+    unigrams = Counter(w for _, w in bigrams)
     vocabulary = sorted(set(tokens))
-    off = discount(one)
-    total = sum(one.values())
-    p = {w: (one[w] - off[min(3, one[w])]) / total if one[w] else 0.0 for w in vocabulary}
+    off = discount(unigrams)
+    total = sum(unigrams.values())
+    p = {w: (n - off[min(3, n)]) / total if (n := unigrams[w]) else 0.0 for w in vocabulary}
     rest = max(0.0, 1 - sum(p.values()))
     p = {w: q + rest / (len(vocabulary) + 1) for w, q in p.items()}
-    for counts, known in ((two, context[-1:]), (three, context[-2:])):
+    for counts, known in ((bigrams, context[-1:]), (trigrams_, context[-2:])):
         off = discount(counts)
         after = defaultdict(int)
         for key, count in counts.items():
@@ -48,14 +48,14 @@ def reference(text: str, context: list[str]) -> dict[str, float]:
                 after[key[-1]] = count
         if after:
             total = sum(after.values())
-            taken = {w: (c - off[min(3, c)]) / total for w, c in after.items()}
-            p = {w: q * (1 - sum(taken.values())) + taken.get(w, 0) for w, q in p.items()}
+            seen = {w: (c - off[min(3, c)]) / total for w, c in after.items()}
+            p = {w: q * (1 - sum(seen.values())) + seen.get(w, 0) for w, q in p.items()}
     return p
 
 
 @pytest.mark.parametrize("context", ["", "The ", "the ", "saw the ", "The fox", "x ", "fox, and "])
 def test_reference(context: str) -> None:
-    """Words after a context have the probabilities of modified Kneser-Ney, marks none."""
+    """Words have the probabilities of modified Kneser-Ney, punctuation has none."""
     model = Trigrams.build(FABLE)
     expected = reference(FABLE, TOKEN.findall(context)[-2:])
     found = model.after(context + ("" if context.endswith(" ") else " "))
@@ -67,7 +67,7 @@ def test_reference(context: str) -> None:
 
 @given(SMALL, SMALL)
 def test_any_reference(text: str, before: str) -> None:
-    """So it is for every text."""
+    """The same holds for any text."""
     model = Trigrams.build(text)
     expected = reference(text, TOKEN.findall(before)[-2:])
     for token, p in zip(model.tokens, model.after(before).tolist(), strict=True):
@@ -77,7 +77,7 @@ def test_any_reference(text: str, before: str) -> None:
 
 @pytest.mark.parametrize("limit", ["MAX_TOKENS", "MAX_ENTRIES"])
 def test_limits(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A long text leaves the commonest; what remains is still a distribution."""
+    """Of a long text the most frequent tokens are kept; their probabilities sum to at most 1."""
     monkeypatch.setattr(trigrams, limit, 8)
     model = Trigrams.build(FABLE)
     kept = (
@@ -93,7 +93,7 @@ def test_limits(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
 def test_nasty(text: str) -> None:
-    """Any text can be counted, asked about, stored and read."""
+    """Any text can be counted, queried, stored and loaded."""
     model = Trigrams.build(text)
     again = Trigrams.from_tensors(model.tensors())
     assert again.tokens == model.tokens
@@ -103,14 +103,14 @@ def test_nasty(text: str) -> None:
 
 @given(texts)
 def test_counts(text: str) -> None:
-    """Counts are those of the tokens."""
+    """Each token is counted."""
     model = Trigrams.build(text)
     counts = Counter(token[:LONGEST_WORD] for token in TOKEN.findall(text))
     assert dict(zip(model.tokens, model.counts.tolist(), strict=True)) == counts
 
 
 @pytest.mark.parametrize(
-    ("text", "half"),
+    ("text", "partial"),
     [
         ("", ""),
         ("The fo", "fo"),
@@ -125,21 +125,21 @@ def test_counts(text: str) -> None:
         ("x" * 500, "x" * LONGEST_WORD),
     ],
 )
-def test_half_word(text: str, half: str) -> None:
-    """The word that is being typed."""
-    assert partial_word(text) == half
+def test_partial_word(text: str, partial: str) -> None:
+    """The partial word is what has been typed of the last word."""
+    assert partial_word(text) == partial
 
 
 @pytest.mark.parametrize("part", ["a", "a-", "e\u0301", "e\u0308\u0323", "ab'"])
-def test_long_half_word(part: str) -> None:
-    """Of a run of letters and what joins them, the end is as long as a word can be."""
+def test_long_partial_word(part: str) -> None:
+    """The partial word of a long run is its end, as long as a word can be."""
     run = part * 300
     for end in range(len(run) - 6, len(run) + 1):
         assert partial_word("The " + run[:end]) == run[end - LONGEST_WORD : end]
 
 
 def test_starting_with() -> None:
-    """Words that go on from a prefix, which is none of them."""
+    """Tokens with a prefix are found; the prefix itself is not among them."""
     model = Trigrams.build("the then they other th")
     assert model.tokens[model.starting_with("th")] == ["the", "then", "they"]
     assert model.tokens[model.starting_with("the")] == ["then", "they"]
@@ -148,7 +148,7 @@ def test_starting_with() -> None:
 
 
 def damage(name: str, model: Trigrams) -> dict[str, Any]:
-    """The tensors of a model, one of them wrong."""
+    """Return the tensors of a model, one of them damaged."""
     arrays = model.tensors()
     array = arrays[name].copy()
     match name.rpartition(".")[2]:
@@ -169,7 +169,7 @@ def damage(name: str, model: Trigrams) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", Trigrams.build("").tensors())
 def test_damaged(name: str) -> None:
-    """Tensors that do not fit together, or are missing, or of another type, are refused."""
+    """Tensors that do not fit together, are missing, or have another type are refused."""
     model = Trigrams.build(FABLE)
     arrays = model.tensors()
     for wrong in (
