@@ -98,7 +98,7 @@ class _Loop:
             with self._at_once():
                 corpora = trainer.corpus.old, trainer.corpus
                 scores = [trainer.fine_tuning_nats(corpus) for corpus in corpora]
-            yield events.Transfer(trainer.step, *scores)
+            yield events.FineTuning(trainer.step, *scores)
         self._told = self._clock()
         self._save_at = self._told + SAVE_SECONDS
         if trainer.step and trainer.validation_is_due:
@@ -229,7 +229,7 @@ class _Loop:
             old = trainer.fine_tuning_nats(trainer.corpus.old)
         yield sample
         if run.origin:
-            yield events.Transfer(trainer.step, old, val)
+            yield events.FineTuning(trainer.step, old, val)
         yield events.Done(
             val_nats=val,
             val_bpc=None if val is None else bits(val),

@@ -8,7 +8,7 @@ import torch
 
 from charrnn import load
 from charrnn.errors import CharrnnError
-from charrnn.events import Done, Transfer
+from charrnn.events import Done, FineTuning
 from charrnn.text.source import Source
 from charrnn.training import fine_tuning, prepare
 from charrnn.training.network import Network
@@ -29,9 +29,9 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def transfers(events: list[object]) -> list[Transfer]:
+def scores(events: list[object]) -> list[FineTuning]:
     """Return the scores on both texts among the events."""
-    return [event for event in events if isinstance(event, Transfer)]
+    return [event for event in events if isinstance(event, FineTuning)]
 
 
 @pytest.mark.slow
@@ -71,7 +71,7 @@ def test_both_texts_are_scored() -> None:
     training, run = prepare.begin(
         Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 60}, "runs/old"
     )
-    before, after = transfers(list(finish(training, run)))
+    before, after = scores(list(finish(training, run)))
     expected = load("runs/old").score(TEXT[int(len(TEXT) * 0.9) :]).to_json()["nats_per_char"]
     assert before.old_nats is not None
     assert before.old_nats == pytest.approx(expected, abs=0.1)  # new tokens take a little
@@ -91,7 +91,7 @@ def test_the_final_scores_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     events = finish(training, run)
     assert training.final_tokens > 300
-    _, after = transfers(list(events))
+    _, after = scores(list(events))
     done = events[-1]
     assert isinstance(done, Done)
     assert after.new_nats == done.val_nats
@@ -106,7 +106,7 @@ def test_a_fine_tuned_run_resumes() -> None:
     part, run = prepare.begin(Source(["new.txt"]), made("runs/part"), *arguments)
     finish(part, run, stop_at=11)
     again, run = prepare.resume([], run.path, "cpu", {})
-    (after,) = transfers(list(finish(again, run)))
+    (after,) = scores(list(finish(again, run)))
     assert after.old_nats is not None
     for name, weight in whole.network.parameters_by_name().items():
         assert torch.equal(weight, again.network.parameters_by_name()[name]), name
@@ -126,7 +126,7 @@ def test_the_old_text_may_be_gone(loss: str) -> None:
     training, run = prepare.begin(
         Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 5}, "runs/old"
     )
-    for event in transfers(list(finish(training, run))):
+    for event in scores(list(finish(training, run))):
         assert event.old_nats is None
         assert event.new_nats is not None
 
