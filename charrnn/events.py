@@ -147,7 +147,7 @@ class Overfit(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Transfer(Event):
+class FineTuning(Event):
     """Scores of a fine-tuned network on both held-out texts.
 
     Attributes:
@@ -158,6 +158,10 @@ class Transfer(Event):
     step: int
     old_nats: float | None
     new_nats: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields under the name "transfer", which is part of the contract."""
+        return Event.to_json(self) | {"event": "transfer"}
 
 
 @dataclass(frozen=True, slots=True)

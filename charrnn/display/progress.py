@@ -12,6 +12,7 @@ from charrnn.events import (
     Done,
     Event,
     Few,
+    FineTuning,
     Overfit,
     Plan,
     Rollback,
@@ -22,7 +23,6 @@ from charrnn.events import (
     Step,
     Stop,
     Threads,
-    Transfer,
     Unsaved,
     Validation,
 )
@@ -135,8 +135,8 @@ class Progress:
                     "kept; next time try more --dropout, a smaller --hidden, more text, or "
                     "--patience 3 to stop here"
                 )
-            case Transfer():
-                self._ui.note(f"{'after' if event.step else 'before'}: {transfer_line(event)}")
+            case FineTuning():
+                self._ui.note(f"{'after' if event.step else 'before'}: {fine_tuning_line(event)}")
             case Stop():
                 self._ui.note(f"stopped at step {event.step:,}: {event.why}")
             case Done():
@@ -253,7 +253,7 @@ def threads_line(event: Threads) -> str:
     return f"step {event.step:,}  {threads} from here on: {event.step_seconds:.3g} s a step"
 
 
-def transfer_line(event: Transfer) -> str:
+def fine_tuning_line(event: FineTuning) -> str:
     old, new = (
         "not scored" if nats is None else f"{nats:.4f} nats = {bits(nats):.3f} bits/char"
         for nats in (event.old_nats, event.new_nats)

@@ -139,15 +139,10 @@ class Corpus:
 
 
 def kept(parts: Parts, build: Build, *key: Any) -> Made:
-    """Build something from a text; for a large text, in a cached file under the text's key.
-
-    Args:
-        parts: the text, split.
-        build: writes the bytes into a file and returns the values that go with them.
-        *key: what the result depends on besides the text, JSON values.
+    """Return what `build` makes of a text; for a large one, kept in a file under its key and `key`.
 
     Raises:
-        RunError: there is no room for the file.
+        RunError: the file cannot be written.
     """
     if parts.characters > IN_MEMORY:
         return cached(build, *parts.key, *key)

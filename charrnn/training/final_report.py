@@ -9,9 +9,7 @@ from charrnn.suggestions.tuning import Tuned
 from charrnn.training.clock import Clock
 
 TUNING_WORDS = 1000  # maximum words typed to tune suggestions; not tuned
-TUNING_TOKENS = (
-    8000  # trained tokens per word typed, so that tuning takes a few percent of the time
-)
+TUNING_TOKENS = 8000  # tokens trained per word typed; tuning takes a few percent of the time
 SAMPLE_ITEMS = 8  # lines in a sample from a model of lines
 NOVELTY_ITEMS = 128  # lines sampled to estimate how many are new; not tuned
 LONGEST_ITEM = 200  # maximum length of a sampled line, characters; not tuned

@@ -96,8 +96,9 @@ class _Loop:
         yield _start(trainer, self._run)
         if self._run.origin and not trainer.step:
             with self._at_once():
-                scores = trainer.old_score(), trainer.new_score()
-            yield events.Transfer(trainer.step, *scores)
+                corpora = trainer.corpus.old, trainer.corpus
+                scores = [trainer.fine_tuning_nats(corpus) for corpus in corpora]
+            yield events.FineTuning(trainer.step, *scores)
         self._told = self._clock()
         self._save_at = self._told + SAVE_SECONDS
         if trainer.step and trainer.validation_is_due:
@@ -110,9 +111,8 @@ class _Loop:
         now = self._clock()
         self._budget.step(now - before)
         if self._threads and self._threads.record(now - before):
-            yield events.Threads(
-                self._trainer.step, self._threads.count, self._threads.step_seconds
-            )
+            chosen = self._threads.count, self._threads.step_seconds
+            yield events.Threads(self._trainer.step, *chosen)
         yield from self._skip() if norm is None else self._tell(norm, now)
         if self._trainer.validation_is_due:
             yield from self._validate()
@@ -226,10 +226,10 @@ class _Loop:
         sample = self._sample(FINAL_SAMPLE_LENGTH, best=True)
         with self._at_once():
             new_items = final_report.new_items(Model(run.model_file(trainer)), trainer.config.seed)
-            old = trainer.old_score() if run.origin else None
+            old = trainer.fine_tuning_nats(trainer.corpus.old)
         yield sample
         if run.origin:
-            yield events.Transfer(trainer.step, old, val)
+            yield events.FineTuning(trainer.step, old, val)
         yield events.Done(
             val_nats=val,
             val_bpc=None if val is None else bits(val),

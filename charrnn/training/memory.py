@@ -13,7 +13,7 @@ from charrnn.training.sampled_softmax import sample_size
 FLOAT = 4  # bytes in a float32
 # Copies of each weight: itself, gradient, momentum, average, best average, and three to roll back.
 COPIES = 8
-PER_GATE = 3  # floats kept for each gate of a unit and token until the backward pass; measured
+PER_GATE = 3  # floats kept for each gate of a unit and token until the backward pass
 PER_LOGIT = 2  # floats kept for each logit: its value and its gradient
 LIMIT = Path("/sys/fs/cgroup/memory.max")  # memory limit of a Linux container, bytes or "max"
 

@@ -1,4 +1,4 @@
-"""The stacked recurrent network as a torch module; its weights leave in the model file's layout."""
+"""The stacked recurrent network as a torch module, with weights named as in a model file."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, cast
@@ -10,15 +10,15 @@ from torch.func import functional_call
 from charrnn.config import ModelConfig
 from charrnn.network.cells import CELLS
 
-RECURRENT = "weight_hh_l0"
-LAYER_PARAMETERS = {
+RECURRENT = "weight_hh_l0"  # torch's name of a layer's recurrent weights
+LAYER_PARAMETERS = {  # names in a model file and in a torch layer
     "input": "weight_ih_l0",
     "recurrent": RECURRENT,
     "input_bias": "bias_ih_l0",
     "recurrent_bias": "bias_hh_l0",
 }
 
-State = list[Tensor]  # for each layer [S, B, H]: the cell's states side by side
+State = list[Tensor]  # for each layer, the cell's S states, float32 [S, B, H]
 
 
 def _layer(cell: str, inputs: int, hidden: int) -> nn.RNNBase:
@@ -35,14 +35,15 @@ def _layer(cell: str, inputs: int, hidden: int) -> nn.RNNBase:
 
 
 class Dropout(NamedTuple):
-    """What is zeroed while training, each a share.
+    """Dropout probabilities while training.
 
     Attributes:
-        outputs: of each layer's outputs.
-        inputs: of the first layer's inputs.
-        tokens: of the vocabulary, whose vectors are zero in all of a window.
-        recurrent: of each layer's recurrent weights, the same ones in all of a window.
-        variational: whether the outputs and inputs too are the same ones in all of a window.
+        outputs: dropout of each layer's outputs.
+        inputs: dropout of the first layer's inputs.
+        tokens: dropout of whole token embeddings; one mask for all of a window.
+        recurrent: dropout of each layer's recurrent weights; one mask for all of a window.
+        variational: whether outputs and inputs too keep one mask for all of a window
+            (Gal & Ghahramani 2016, arXiv:1512.05287).
     """
 
     outputs: float = 0.0
@@ -52,17 +53,20 @@ class Dropout(NamedTuple):
     variational: bool = False
 
 
-NO_DROPOUT = Dropout()
+NO_DROPOUT = Dropout()  # all probabilities are 0
 
 
 class Network(nn.Module):
     """Embedding, L recurrent layers with dropout before, in and after each, a linear output layer.
 
     Args:
-        config: the shape.
-        generator: draws the initial weights; `dropout_generator`, on the network's device,
-            draws the dropout masks (the same one until it is replaced).
-        dropout: what is zeroed while training.
+        config: sizes and cell.
+        generator: samples the initial weights.
+        dropout: dropout probabilities while training.
+
+    Attributes:
+        dropout_generator: samples the dropout masks, on the network's device; `generator` until it
+            is replaced.
     """
 
     def __init__(
@@ -84,7 +88,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def _initialise(self, generator: torch.Generator) -> None:
-        """Orthogonal blocks a gate (Saxe et al. 2013, arXiv:1312.6120); forget gates start open."""
+        """Make gate matrices orthogonal (Saxe et al. 2013, arXiv:1312.6120), open forget gates."""
         hidden = self.config.hidden
         for name, parameter in self.parameters_by_name().items():
             if name == "embedding" and not self.config.tied:
@@ -96,7 +100,7 @@ class Network(nn.Module):
                 if self.config.cell == "lstm" and name.endswith("input_bias"):
                     parameter[hidden : 2 * hidden] = 1.0
             elif self.config.cell == "rnn-relu" and name.endswith("recurrent"):
-                # An identity keeps unbounded units tame: Le et al. 2015, arXiv:1504.00941.
+                # The identity keeps unbounded units stable: Le et al. 2015, arXiv:1504.00941.
                 nn.init.eye_(parameter)
             else:
                 for block in parameter.view(-1, hidden, parameter.size(1)):
@@ -104,25 +108,26 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def expect(self, counts: Tensor) -> None:
-        """Begin with each token as likely as it is common, instead of learning that first.
+        """Set the output bias to the tokens' log-frequencies, which need not be learned then.
 
         Args:
-            counts: of each token in the training text, [V].
+            counts: number of occurrences of each token in the training text, [V].
         """
-        seen = counts.float() + 1  # a token never seen is rare, not impossible
+        seen = counts.float() + 1  # a token that does not occur is rare, not impossible
         self.output.bias.copy_((seen / seen.sum()).log())
 
     def _rnns(self) -> list[nn.RNNBase]:
         return [cast(nn.RNNBase, layer) for layer in self.layers]
 
     def zero_state(self, batch: int) -> State:
+        """Return the state before any token, for `batch` streams."""
         states = CELLS[self.config.cell].states
         weight = self.output.weight
         shape = (states, batch, self.config.hidden)
         return [torch.zeros(shape, device=weight.device) for _ in self.layers]
 
     def forward(self, ids_tb: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read T tokens of B streams.
+        """Read T tokens of each of B streams.
 
         Args:
             ids_tb: token ids, int64 [T, B].
@@ -135,7 +140,10 @@ class Network(nn.Module):
         return self.output(x), after
 
     def read(self, ids_tb: Tensor, state: State) -> tuple[Tensor, State]:
-        """As `forward`, but for the output layer: the last layer's outputs, [T, B, H]."""
+        """Return the last recurrent layer's outputs, float32 [T, B, H], and the state after them.
+
+        The arguments are those of `forward`.
+        """
         same = self.dropout.variational
         x = self.embedding(ids_tb)
         if self.dropout.tokens:
@@ -157,7 +165,7 @@ class Network(nn.Module):
         return x, after
 
     def _drop(self, x: Tensor, share: float, same: bool = False) -> Tensor:
-        """Zero a share while training; the same in each of the first axis, if so wanted."""
+        """Apply dropout while training; with `same`, one mask for all of the first axis."""
         if not self.training or share == 0:
             return x
         mask = torch.empty_like(x[:1] if same else x)
@@ -165,7 +173,7 @@ class Network(nn.Module):
         return x * mask.div_(1 - share)
 
     def parameters_by_name(self) -> dict[str, nn.Parameter]:
-        """Every parameter under its name in a model file, in the order of cells.tensor_shapes."""
+        """Return the parameters by name in a model file, in the order of cells.tensor_shapes."""
         named = {"embedding": self.get_parameter("embedding.weight")}
         for i, layer in enumerate(self._rnns()):
             named |= {
@@ -178,6 +186,6 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Take over weights named as by `parameters_by_name`."""
+        """Copy weights named as by `parameters_by_name` into the network."""
         for name, parameter in self.parameters_by_name().items():
             parameter.copy_(weights[name])

@@ -1,4 +1,4 @@
-"""The optimizer: Muon for the recurrent layers' matrices, Adam for the rest, one schedule."""
+"""The optimizer: Muon for the recurrent layers' matrices, Adam for the rest, and the schedule."""
 
 import math
 from collections.abc import Mapping
@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from charrnn.training.network import Network
 
-ADAM_SHARE = 0.25  # Adam's learning rate as a share of Muon's
-BLOCK_ROWS = 128  # orthogonalised together, at the most
+ADAM_SHARE = 0.25  # Adam's learning rate as a share of Muon's; not tuned
+BLOCK_ROWS = 128  # maximum rows orthogonalised together; a third of a whole gate's cost at H = 384
 
 Parameters = Mapping[str, nn.Parameter]
 
@@ -22,10 +22,11 @@ def orthogonalise(matrices: Tensor, iterations: int = 3) -> Tensor:
     bfloat16 is many times slower than float32 on a CPU that lacks it.
 
     Args:
-        matrices: a batch of matrices, [N, rows, columns].
+        matrices: a batch of matrices, float [N, rows, columns].
+        iterations: number of iterations; more bring the singular values nearer to 1.
 
     Returns:
-        The same shape.
+        New matrices of the same shape.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
     tall = matrices.size(1) > matrices.size(2)
@@ -40,13 +41,13 @@ def orthogonalise(matrices: Tensor, iterations: int = 3) -> Tensor:
 class Muon:
     """Nesterov momentum, orthogonalised in blocks of rows, with decoupled weight decay.
 
-    A block lies within one gate. Blocks of some hundred rows learn as well per step as whole
-    gates and cost far less: the work grows with the square of a block's rows.
+    A block lies within one gate. Blocks learn as well per step as whole gates and cost less: the
+    work grows with the square of a block's rows.
 
     Args:
-        matrices: weights of recurrent layers by name, [gates * H, inputs].
+        matrices: weights of recurrent layers by name, float [gates * H, inputs].
         hidden: H, the rows of one gate.
-        weight_decay: taken off a matrix a step, times the learning rate.
+        weight_decay: share of a matrix subtracted per step, times the learning rate.
     """
 
     def __init__(self, matrices: Parameters, hidden: int, weight_decay: float) -> None:
@@ -57,7 +58,7 @@ class Muon:
         self.state = _zeros("momentum", matrices)
 
     def step(self, lr: float, momentum: float = 0.95) -> None:
-        """Update by the gradients; `lr` is scaled by the square root of a gate's aspect."""
+        """Update the matrices; `lr` is scaled by the square root of a gate's aspect ratio."""
         for name, matrix in self._matrices.items():
             gradient = _gradient(matrix)
             average = self.state[f"momentum.{name}"].lerp_(gradient, 1 - momentum)
@@ -68,7 +69,7 @@ class Muon:
 
 
 def block_rows(hidden: int) -> int:
-    """Rows of a block: a gate's H, divided evenly until there are at most BLOCK_ROWS."""
+    """Return the rows of a block: a divisor of H, at most BLOCK_ROWS and not far below, else H."""
     for parts in range(-(-hidden // BLOCK_ROWS), hidden // (BLOCK_ROWS // 4) + 1):
         if hidden % parts == 0:
             return hidden // parts
@@ -76,10 +77,10 @@ def block_rows(hidden: int) -> int:
 
 
 class Adam:
-    """Kingma & Ba 2014, arXiv:1412.6980.
+    """Adam, Kingma & Ba 2014, arXiv:1412.6980.
 
     Args:
-        parameters: what to update, by name.
+        parameters: the parameters to update, by name.
     """
 
     def __init__(self, parameters: Parameters) -> None:
@@ -88,6 +89,7 @@ class Adam:
         self.state["updates"] = torch.zeros((), dtype=torch.int64)
 
     def step(self, lr: float, beta1: float = 0.9, beta2: float = 0.99, tiny: float = 1e-8) -> None:
+        """Update the parameters; `lr` is the paper's alpha, `tiny` its epsilon."""
         updates = int(self.state["updates"].add_(1))
         unbiased = (1 - beta2**updates) ** 0.5
         for name, parameter in self._parameters.items():
@@ -102,12 +104,12 @@ class Adam:
 class Optimizer:
     """Muon and Adam under one learning rate, with clipping by global norm.
 
-    Not torch.optim: making the first of its optimizers imports its compiler, a second's work.
+    Not torch.optim, whose first optimizer imports torch's compiler, which takes a second.
 
     Args:
-        network: what to train.
-        clip: largest global norm of the gradient.
-        weight_decay: of the recurrent layers' matrices.
+        network: the network to train.
+        clip: maximum global norm of the gradient.
+        weight_decay: decoupled weight decay of the recurrent layers' matrices.
     """
 
     def __init__(self, network: Network, clip: float, weight_decay: float) -> None:
@@ -124,13 +126,13 @@ class Optimizer:
 
     @torch.no_grad()
     def step(self, lr: float) -> float:
-        """Clip the gradients and update the weights; an update that is not finite is skipped.
+        """Clip the gradients, update the weights and drop the gradients.
 
         Args:
-            lr: Muon's learning rate; Adam's follows from it.
+            lr: Muon's learning rate, from which Adam's follows.
 
         Returns:
-            The gradient's global norm before clipping; not finite means that nothing changed.
+            The gradient's global norm before clipping; if it is not finite, no weight changed.
         """
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self._clip).item()
         if math.isfinite(norm):
@@ -141,12 +143,12 @@ class Optimizer:
         return norm
 
     def state(self) -> dict[str, Tensor]:
-        """What the optimizers remember, by name."""
+        """Return the optimizers' state by name; the tensors are not copied."""
         return self._muon.state | self._adam.state
 
     @torch.no_grad()
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Go back to what `state` told."""
+        """Copy what `state` returned into the optimizers."""
         for name, tensor in self.state().items():
             tensor.copy_(tensors[name])
 
@@ -161,13 +163,17 @@ def _gradient(parameter: Tensor) -> Tensor:
 
 
 def schedule(progress: float, warmup: float = 0.05, floor: float = 0.02) -> float:
-    """Linear warm-up, then a cosine (Loshchilov & Hutter 2016, arXiv:1608.03983) down to `floor`.
+    """Schedule the learning rate: linear warm-up, then a cosine.
+
+    The cosine is that of Loshchilov & Hutter 2016, arXiv:1608.03983, down to `floor`.
 
     Args:
         progress: share of the training that is done; above 1 counts as 1.
+        warmup: share of the training in which the learning rate rises.
+        floor: minimum of the returned share.
 
     Returns:
-        The learning rate as a share of its peak, in (0, 1].
+        The learning rate as a share of its peak, in [floor, 1].
     """
     if progress < warmup:
         return max(progress / warmup, floor)

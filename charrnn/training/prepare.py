@@ -1,4 +1,4 @@
-"""Everything before the first step: a new training from a text, or one taken up again."""
+"""Prepares a training: a new one from a text, or one that is resumed."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -31,11 +31,11 @@ from charrnn.training.recipe import FINE_TUNING_LR, LIMITS, SHAPE, choose
 from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer
 
-MAX_VOCAB_SIZE = 1_000_000
-HELD_OUT = 100_000  # characters, more than are ever typed to tune
-LINES = 1 << 20  # characters of lines that those are taken from
+MAX_VOCAB_SIZE = 1_000_000  # maximum of --vocab-size
+HELD_OUT = 100_000  # characters kept to tune suggestions on, more than are ever typed
+LINES = 1 << 20  # characters of held-out lines that those are sampled from; not tuned
 
-Setup = tuple[Trainer, Run]
+Setup = tuple[Trainer, Run]  # a training and the run that it is saved to
 AnyIndex = TypeVar("AnyIndex", WordRuns, Items)
 
 
@@ -49,21 +49,21 @@ def begin(
     vocab_size: int | None = None,
     note: Note = unnoted,
 ) -> Setup:
-    """Read and tokenize a text and make a network.
+    """Read and tokenize a text and create a network.
 
     Args:
         source: the text; it is normalised only if the parent's was, and never at byte level.
         path: the run folder, claimed by charrnn.runs.new.
         device: auto, cpu or cuda.
-        level: a key of TOKENIZERS; of no account with a parent.
+        level: a key of TOKENIZERS; ignored with a parent.
         options: fields of ModelConfig and TrainingConfig that the user has set.
-        parent: a run folder or model file to fine-tune, or None for a new network.
-        vocab_size: tokens at the most, or None for what suits the level and the text.
-        note: told how the text was read, where that was guessed.
+        parent: name of a run, run folder or model file to fine-tune; None for a new network.
+        vocab_size: maximum number of tokens; None to choose by the level and the text.
+        note: called with what was guessed about the text, and the progress of reading it.
 
     Raises:
-        CharrnnError: an option makes no sense, the text cannot be read or is too short, or the
-            parent is no model. Nothing has been written then.
+        CharrnnError: an option is invalid, the text cannot be read or is too short, or there is no
+            such parent. Nothing has been written then.
     """
     require(level in TOKENIZERS, f"no level named {level!r}; use one of {', '.join(TOKENIZERS)}")
     require(
@@ -84,7 +84,7 @@ def begin(
         )
     if level == "byte":
         source = replace(source, normalise=False)
-    # Checked before a long text is read; the real ones follow from it.
+    # Options are checked before a long text is read, from which the final choices follow.
     _, training = _configure(level, 10**6, 100, options, 1.0)
     corpus = _prepare(source, training, tokenize, note, advise=True)
     if origin:
@@ -104,23 +104,19 @@ def begin(
 
 
 def resume(
-    texts: list[str],
-    path: Path,
-    device: str,
-    limits: dict[str, Any],
-    note: Note = unnoted,
+    texts: list[str], path: Path, device: str, limits: dict[str, Any], note: Note = unnoted
 ) -> Setup:
-    """Take up a run where it was saved.
+    """Resume a run where it was saved.
 
     Args:
-        texts: paths of its texts, if they have moved; otherwise those it began with.
+        texts: paths of its texts if they have moved; empty for the paths it began with.
         path: the run folder, claimed by charrnn.runs.resumed.
         device: auto, cpu or cuda.
-        limits: fields of TrainingConfig that say when to stop, if they shall change.
+        limits: fields of TrainingConfig that say when to stop, as far as they change.
         note: see `begin`.
 
     Raises:
-        CharrnnError: the run is damaged or finished, or its text has changed or gone.
+        CharrnnError: the run is damaged or finished, or its text is missing or has changed.
     """
     where = _device(device)
     tensors, values = checkpoint.load(path / RESUME_NAME)
@@ -132,7 +128,7 @@ def resume(
         known = tokenizer.from_json(values["tokenizer"])
         fingerprint = values["fingerprint"]
         checkpoint.check_sizes(tensors, network, config, known)
-    if limits.keys() & LIMITS:  # given anew, they replace all of them
+    if limits.keys() & LIMITS:  # a new limit replaces all earlier ones
         limits = dict.fromkeys(LIMITS) | limits
     config = replace(config, **limits)
     if texts:
@@ -175,6 +171,7 @@ def _prepare(
     note: Note,
     advise: bool = False,
 ) -> Corpus:
+    """Read, split, tokenize and index a text; `advise` notes hints about unsuitable options."""
     with source.kept(note) as blocks:
         parts = Parts.of(blocks, training.val, source.kind, training.seed, note)
         sample = parts.train.sample(SAMPLE)
@@ -193,6 +190,8 @@ def _prepare(
 
 
 def _index(kind: type[AnyIndex], texts: Iterable[str], parts: Parts) -> AnyIndex:
+    """Return an index of these texts of the training part; that of a large text is cached."""
+
     def build(file: BinaryIO) -> dict[str, Any]:
         index = kind.build(texts)
         file.write(index.bits.data)
@@ -203,7 +202,7 @@ def _index(kind: type[AnyIndex], texts: Iterable[str], parts: Parts) -> AnyIndex
 
 
 def _shuffled_lines(parts: Parts) -> str:
-    """Some of the held-out lines, from everywhere: neighbours may be alike."""
+    """Sample held-out lines from the whole part, because neighbouring lines may be alike."""
     found = [*lines(parts.val.sample(LINES))]
     np.random.default_rng(parts.seed).shuffle(found)
     return "".join(f"{line}\n" for line in found)[:HELD_OUT]
@@ -212,7 +211,8 @@ def _shuffled_lines(parts: Parts) -> str:
 def _configure(
     level: str, tokens: int, vocab_size: int, options: dict[str, Any], speed: float
 ) -> tuple[ModelConfig, TrainingConfig]:
-    # Nothing is computed from a value that is out of its range.
+    """Choose the options that the user has not set; raise UsageError for one out of range."""
+    # Checked first: `choose` computes with the options.
     TrainingConfig(**({"steps": 1} | {k: v for k, v in options.items() if k not in SHAPE}))
     values = choose(level, tokens, vocab_size, options, speed)
     shape = {name: values.pop(name) for name in SHAPE}

@@ -1,4 +1,8 @@
-"""What `train` chooses where the user has not: sizes and limits that follow text and time."""
+"""Chooses the options that the user of `train` omits, from the text and the time budget.
+
+tests/benchmarks/choices.py compares the choices with their neighbours. Times are those of a
+reference machine with two cores; see `speed`.
+"""
 
 import math
 import time
@@ -15,12 +19,12 @@ from charrnn.training.sampled_softmax import SAMPLED_FROM, sample_size
 
 LIMITS = {"seconds", "epochs", "steps"}  # fields of TrainingConfig that say when to stop
 SHAPE = ("cell", "layers", "hidden", "embedding", "tied")  # fields of ModelConfig to choose
-FINE_TUNING_LR = 0.02  # 0.03 learns the new text best and forgets the old one most
-SECONDS = 300.0  # if nothing says how long
-LONG = 240.0  # from so many on, on that machine, larger networks and batches pay
-EPOCHS = 60  # then also at the most: a short text is learned sooner
-# Up to so many passes over the text, of characters times the weights that learn each of them:
-# dropout, input dropout, weight drop, weight decay.
+FINE_TUNING_LR = 0.02  # learning rate; 0.03 fits the new text best and forgets the old one most
+SECONDS = 300.0  # time budget if the user sets no limit, seconds
+LONG = 240.0  # time budget from which larger networks and batches pay, seconds
+EPOCHS = 60  # maximum epochs if the user sets no limit; a short text is learned sooner
+# For each kind of token, rows of: maximum epochs (for characters times weights per character of
+# the text), dropout, input dropout, weight drop, weight decay.
 REGULARISATION = {
     "characters": (
         (2, 0.0, 0.0, 0.0, 0.0),
@@ -31,7 +35,7 @@ REGULARISATION = {
         (100, 0.4, 0.0, 0.0, 0.1),
         (math.inf, 0.5, 0.0, 0.0, 0.1),
     ),
-    "parts": (
+    "subwords": (
         (2, 0.0, 0.0, 0.0, 0.0),
         (8, 0.2, 0.0, 0.0, 0.03),
         (12, 0.4, 0.2, 0.0, 0.1),
@@ -44,23 +48,23 @@ REGULARISATION = {
         (math.inf, 0.5, 0.5, 0.3, 0.1),
     ),
 }
-DEEP_PASSES = 35  # from so many passes on a second layer pays for its time, not for words
-TIED_PASSES = 20  # from so many on a small vocabulary of words shares vectors with the output
-OPERATIONS = 5e10  # a second, roughly what training spends on the machine that times here are of
-MULTIPLIED = 8.2e10  # and what products of matrices reach there on one core
-CORES = 2  # of that machine
-PRODUCTS = 12  # of matrices, that a machine's speed is measured with
+DEEP_EPOCHS = 35  # epochs from which a second layer pays for its time, but not for words
+TIED_EPOCHS = 20  # epochs from which a small vocabulary of words gets tied weights
+OPERATIONS = 5e10  # operations per second of training on the reference machine, roughly
+MULTIPLIED = 8.2e10  # operations per second of matrix products on one of its cores
+CORES = 2  # cores of the reference machine
+PRODUCTS = 12  # matrix products that measure a machine's speed; not tuned
+SIZE = 512  # rows and columns of their matrices
 
 
 def speed() -> float:
-    """How fast this machine's cores multiply matrices, beside the one that times are for.
+    """Return how fast this machine multiplies matrices, relative to the reference machine.
 
-    It is the machine's speed, not that of the moment, so that the choices which follow from it are
-    the same beside another program: one core multiplies, the fastest of some products counts, and
-    the result is rounded to a power of the square root of 2.
+    Other programs do not change the result, so that they do not change the choices: one core
+    multiplies, the fastest of PRODUCTS counts, and the ratio is rounded to a power of sqrt(2).
     """
     cores = torch.get_num_threads()
-    matrix = torch.ones(512, 512)
+    matrix = torch.ones(SIZE, SIZE)
     took = []
     try:
         torch.set_num_threads(1)
@@ -70,28 +74,27 @@ def speed() -> float:
             took.append(time.perf_counter() - began)
     finally:
         torch.set_num_threads(cores)
-    measured = 2 * 512**3 / min(took) / MULTIPLIED * cores / CORES
+    measured = 2 * SIZE**3 / min(took) / MULTIPLIED * cores / CORES
     return float(2 ** (round(2 * math.log2(measured)) / 2))
 
 
 def choose(
-    level: str,
-    tokens: int,
-    vocab_size: int,
-    options: dict[str, Any],
-    speed: float = 1.0,
+    level: str, tokens: int, vocab_size: int, options: dict[str, Any], speed: float = 1.0
 ) -> dict[str, Any]:
-    """Values for the fields of ModelConfig and TrainingConfig, those of the user first.
+    """Choose the fields of ModelConfig and TrainingConfig that the user has not set.
 
-    The more text and time, the larger the network; the more often one layer would see each
-    part of the text, the more dropout and decay keep it from learning it by heart.
+    The network grows with the text and the time budget; dropout and weight decay grow with the
+    number of epochs that one layer would train, against overfitting.
 
     Args:
         level: a key of TOKENIZERS.
-        tokens: in the training part.
+        tokens: number of tokens in the training part.
         vocab_size: V.
-        options: what the user has set.
-        speed: of the machine; see `speed`. Of no account if no time limits the training.
+        options: fields that the user has set.
+        speed: relative speed of the machine, see `speed`; ignored without a time budget.
+
+    Returns:
+        The chosen fields together with `options`.
     """
     kind = _kind(level, vocab_size)
     if not options.keys() & LIMITS:
@@ -107,32 +110,32 @@ def choose(
     shape |= {name: options[name] for name in shape if name in options}
     if shape["tied"] and "embedding" not in options:
         shape["embedding"] = shape["hidden"]
-    # A large vocabulary has more vectors than its text can teach twice; those of a small one are
-    # learned sooner apart, but not as well.
-    shared: dict[str, Any] = {"embedding": shape["hidden"], "tied": True}
+    # The text is too short to learn the embeddings of a large vocabulary twice. Those of a small
+    # one are learned faster without tied weights, but not as well.
+    tied: dict[str, Any] = {"embedding": shape["hidden"], "tied": True}
     if options.keys() & {"embedding", "tied"}:
-        shared = {}
+        tied = {}
     if vocab_size >= SAMPLED_FROM:
-        shape |= shared
+        shape |= tied
     bptt = max(1, options.get("bptt", min(64, tokens // 8)))
     batch = max(1, options.get("batch", min(16, tokens // (4 * bptt))))
     multiplied = _multiplied(ModelConfig(vocab_size, **shape), bptt * batch)
     read = min(
         seconds * OPERATIONS / (6 * multiplied), options.get("steps", math.inf) * bptt * batch
     )
-    passes = min(options.get("epochs", math.inf), read / tokens)
+    epochs = min(options.get("epochs", math.inf), read / tokens)
     words = kind == "words"
-    if words and passes >= TIED_PASSES:
-        shape |= shared
-    if passes >= DEEP_PASSES and not words and "layers" not in options:
+    if words and epochs >= TIED_EPOCHS:
+        shape |= tied
+    if epochs >= DEEP_EPOCHS and not words and "layers" not in options:
         shape["layers"] = 2
-    # A text that is never read to its end can be read at more places at once, given some time.
-    if passes < 1 and LONG <= seconds < math.inf and "batch" not in options:
+    # Less than an epoch leaves text for more streams, given some time.
+    if epochs < 1 and LONG <= seconds < math.inf and "batch" not in options:
         batch *= 2
-    learned = passes * multiplied / tokens if kind == "characters" else passes
-    # (A limit of NaN gets this far; TrainingConfig refuses it.)
+    overfitting = epochs * multiplied / tokens if kind == "characters" else epochs
     rows = REGULARISATION[kind]
-    dropout, inputs, weights, decay = next(row for below, *row in rows if not learned >= below)
+    # `not >=`: a limit of NaN gets this far, and TrainingConfig refuses it.
+    dropout, inputs, weights, decay = next(row for below, *row in rows if not overfitting >= below)
     recipe = {
         "bptt": bptt,
         "batch": batch,
@@ -146,13 +149,14 @@ def choose(
 
 
 def _kind(level: str, vocab_size: int) -> str:
-    """What tokens are, a key of REGULARISATION: the longer, the sooner a text is known by heart."""
+    """Return the kind of tokens, a key of REGULARISATION; longer tokens overfit sooner."""
     if level == "word" or vocab_size >= SAMPLED_FROM:
         return "words"
-    return "parts" if level == "bpe" else "characters"
+    return "subwords" if level == "bpe" else "characters"
 
 
 def _hidden(tokens: int, seconds: float) -> int:
+    """Return the units of a layer; thresholds were chosen by tests/benchmarks/choices.py."""
     if seconds < 40 or tokens < 50_000:
         return 128
     if seconds < LONG or tokens < 500_000:
@@ -161,7 +165,7 @@ def _hidden(tokens: int, seconds: float) -> int:
 
 
 def _multiplied(config: ModelConfig, tokens_per_step: int) -> int:
-    """Weights that a token is multiplied with."""
+    """Return the number of weights that each token is multiplied with."""
     recurrent = sum(math.prod(s) for name, s in tensor_shapes(config).items() if "layers." in name)
     return recurrent + sample_size(config.vocab_size, tokens_per_step) * config.hidden
 
@@ -174,12 +178,15 @@ def command(
     model: ModelConfig,
     training: TrainingConfig,
 ) -> str:
-    """The command line that makes these choices, whatever the speed of the machine.
+    """Return a command line that makes these choices, whatever the speed of the machine.
 
     Args:
         source: the text, as the user named it.
-        level, vocab_size, parent: as given to training.setup.begin.
-        model, training: what was chosen. A `parent` decides the shape.
+        level: as given to `prepare.begin`.
+        vocab_size: as given to `prepare.begin`.
+        parent: as given to `prepare.begin`; if not None, it decides the network's shape.
+        model: the configuration that was chosen.
+        training: the configuration that was chosen.
     """
     values: dict[str, Any] = {"--encoding": source.encoding, "--glob": source.glob}
     values |= {"--field": source.field, "--delimiter": source.delimiter, "--errors": source.errors}

@@ -53,7 +53,7 @@ class SampledSoftmax:
         sample = torch.unique(torch.cat((targets, others)))
         included = self._log_included.to(device)[sample]
         logits = F.linear(outputs, layer.weight[sample], layer.bias[sample] - included)
-        places = torch.searchsorted(sample, targets)
+        index = torch.searchsorted(sample, targets)
         # A target is always in its own sample: its term is exact and needs no weight.
-        exact = torch.zeros_like(logits).scatter_(1, places[:, None], included[places][:, None])
-        return F.cross_entropy(logits + exact, places)
+        exact = torch.zeros_like(logits).scatter_(1, index[:, None], included[index][:, None])
+        return F.cross_entropy(logits + exact, index)

@@ -69,10 +69,10 @@ def _shuffle(ids: Ids, end: int, random: np.random.Generator) -> Ids:
     done = 0
     for i in range(0, len(order), TOGETHER):
         starts, stops = edges[order[i : i + TOGETHER]], edges[order[i : i + TOGETHER] + 1]
-        behind = (stops - starts).cumsum()  # where each item ends among these
-        places = np.repeat(stops - behind, stops - starts) + np.arange(behind[-1])
-        shuffled[done : done + len(places)] = ids[places]
-        done += len(places)
+        moved = (stops - starts).cumsum()  # where each item ends among these
+        sources = np.repeat(stops - moved, stops - starts) + np.arange(moved[-1])
+        shuffled[done : done + len(sources)] = ids[sources]
+        done += len(sources)
     return shuffled
 
 

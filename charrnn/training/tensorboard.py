@@ -1,4 +1,4 @@
-"""Training's events for TensorBoard, written by its own library (the extra `tensorboard`).
+"""Writes events for TensorBoard, with its own library (the extra `tensorboard`).
 
 Raises:
     UsageError: on import, if that library is not installed.
@@ -20,10 +20,13 @@ except ImportError:
 
 
 class Board:
-    """Writes event files into a folder that exists.
+    """Writes event files.
+
+    Args:
+        folder: an existing folder.
 
     Raises:
-        UsageError: the folder's name is not valid Unicode, which the library cannot write.
+        UsageError: the folder's name is not valid Unicode, so that the library cannot write there.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,7 +38,8 @@ class Board:
         self._writer = SummaryWriter(str(folder))
 
     def show(self, event: Event) -> None:
-        with suppress(OSError):  # a full disk ends the events, not the training
+        """Write an event; those of other kinds than steps, validations and samples are left out."""
+        with suppress(OSError):  # a full disk ends the event file, not the training
             match event:
                 case Step():
                     self._add("loss/train", event.loss, event.step)
@@ -45,7 +49,7 @@ class Board:
                 case Validation():
                     self._add("loss/held out", event.val_nats, event.step)
                 case Sample():
-                    # Indented, it is shown as it stands, not read as Markdown.
+                    # Indented text is shown as it is, not rendered as Markdown.
                     text = "".join(f"    {line}\n" for line in event.text.splitlines())
                     self._writer.add_text("sample", text, event.step)
 
@@ -53,5 +57,6 @@ class Board:
         self._writer.add_scalar(name, value, step)
 
     def close(self) -> None:
+        """Write what is buffered and close the file."""
         with suppress(OSError):
             self._writer.close()

@@ -1,38 +1,39 @@
-"""How many threads a training step uses: measured at the start, and again while training.
+"""Chooses the number of threads for a training step, at the start and again while training.
 
 Threads that share a step wait for each other at every matrix product. Alone on two cores a second
 thread makes steps of 384 units 1.6 times as fast; beside another busy process it makes them two to
-ten times as slow, because the process and one of the threads take turns on a core while the other
-thread waits (tests/benchmarks/busy.py). So the number is not a property of the machine.
+ten times as slow, because that process and one thread take turns on a core while the other thread
+waits (tests/benchmarks/busy.py). So the best number is not a property of the machine.
 """
 
 from collections import deque
 from collections.abc import Callable
 from statistics import median
 
-WARM_UP = 2  # steps not measured at the start: the first ones allocate memory
-TRIAL = 3  # steps of a trial; the first one alone decides against a number that is slower
-RECENT = 8  # steps whose median is compared with a trial
-FASTER = 0.92  # more threads are kept if a step takes at most this share of the time,
-SLOWER = 1.04  # and fewer if it takes at most this: other programs want cores too
-CHANGED = 1.4  # factor between step times from which something else must have come or gone
-UP_SECONDS = 3.0  # of training between two trials of more threads: the other process may be gone,
-SOON = 0.5  # but this after fewer were chosen, and twice as long each time: it may have been brief
-DOWN_SECONDS = 12.0  # between two trials of fewer threads, as long as step times do not change
+# None of these is tuned; tests/training/test_threads.py bounds what they cost.
+WARM_UP = 2  # first steps that are not timed, because they allocate memory
+TRIAL = 3  # steps of a trial; its first step alone can reject a slower number
+RECENT = 8  # number of recent steps whose median is compared with a trial
+FASTER = 0.92  # maximum relative step time at which more threads are kept
+SLOWER = 1.04  # maximum relative step time at which fewer threads are kept: others need cores too
+CHANGED = 1.4  # factor between step times that shows that another program came or went
+UP_SECONDS = 3.0  # training time between two trials of more threads
+SOON = 0.5  # the same after fewer were chosen, as the reason may be brief; doubles up to UP_SECONDS
+DOWN_SECONDS = 12.0  # training time between two trials of fewer threads if step times are steady
 
 
 class ThreadChooser:
     """Chooses the number of threads by timing the steps that are made anyway.
 
-    From the number in use it tries half as many and twice as many, for a few steps, and keeps what
-    is faster. On a quiet machine a trial costs one slower step in DOWN_SECONDS.
+    It tries half and twice the number in use for a few steps and keeps the fastest. On an idle
+    machine a trial costs one slower step in DOWN_SECONDS.
 
     Args:
-        most: threads to use at most; the first choice.
-        apply: called with the number that the next step shall use.
+        most: maximum number of threads, and the first choice.
+        apply: called with the number of threads for the next step.
 
     Attributes:
-        count: threads in use; during a trial, those that it is compared with.
+        count: number of threads in use; during a trial, the number it is compared with.
     """
 
     def __init__(self, most: int, apply: Callable[[int], None]) -> None:
@@ -40,11 +41,11 @@ class ThreadChooser:
         self._most = most
         self._apply = apply
         self._warm_up = WARM_UP
-        self._recent: deque[float] = deque(maxlen=RECENT)  # seconds a step with `count`
-        self._usual = 0.0  # the same when the number was last found best
-        self._trial: list[float] = []  # seconds a step with `_tried`
+        self._recent: deque[float] = deque(maxlen=RECENT)  # step times with `count`
+        self._usual = 0.0  # step time when `count` was last found best
+        self._trial: list[float] = []  # step times with `_tried`
         self._tried: int | None = None
-        self._since_up = self._since_down = 0.0  # seconds of training since such a trial
+        self._since_up = self._since_down = 0.0  # training time since a trial of more or fewer
         self._up_seconds = UP_SECONDS
         self._pending: list[int] = [self._fewer]  # numbers to try next
 
@@ -58,11 +59,11 @@ class ThreadChooser:
 
     @property
     def step_seconds(self) -> float:
-        """Median time of the recent steps with `count` threads."""
+        """Median time of recent steps with `count` threads, seconds."""
         return median(self._recent)
 
     def record(self, seconds: float) -> bool:
-        """Take note of how long a step took, and set the number of threads for the next one.
+        """Record how long a step took, and set the number of threads for the next one.
 
         Returns:
             Whether another number of threads was found best.
@@ -81,7 +82,7 @@ class ThreadChooser:
         return False
 
     def _look(self) -> None:
-        """Begin a trial if there is a reason for one."""
+        """Begin a trial if one is due or step times have changed."""
         now = median([*self._recent][-TRIAL:])
         self._usual = self._usual or now
         if not self._usual / CHANGED < now < self._usual * CHANGED:
@@ -101,7 +102,7 @@ class ThreadChooser:
                 self._apply(number)
 
     def _judge(self, tried: int) -> bool:
-        """End the trial once it is decided; whether it changed the number of threads."""
+        """End the trial once it is decided, and return whether it changed `count`."""
         took, before = median(self._trial), self.step_seconds
         limit = before * (FASTER if tried > self.count else SLOWER)
         if took <= limit and len(self._trial) < TRIAL:

@@ -1,4 +1,4 @@
-"""A text's tokens, in a file: the ids of both parts, then where documents end."""
+"""The token file of a text: the ids of both parts, then where documents end."""
 
 from array import array
 from typing import Any, BinaryIO, NamedTuple
@@ -16,18 +16,18 @@ from charrnn.text.split import Fingerprint, Part, Parts
 from charrnn.tokenizer import Tokenizer
 from charrnn.training.shuffling import shuffled
 
-CHUNK = 1 << 20  # characters encoded at once
-END_BYTES = 8
+CHUNK = 1 << 20  # characters encoded at once; not tuned
+END_BYTES = 8  # bytes of an int64, to which the document ends are aligned
 
 
 class Tokens(NamedTuple):
-    """Those of a part.
+    """The tokens of a part.
 
     Attributes:
-        ids: as the network knows them, the smallest unsigned or signed type that holds them, [N].
-        ends: behind which token each document ends, int64 [D].
-        bytes: of the text, as UTF-8.
-        escapes: how many of its characters the vocabulary lacks.
+        ids: token ids that the network knows, uint8, int16 or int32 [N].
+        ends: index after the last token of each document, int64 [D].
+        bytes: number of bytes in the text, as UTF-8.
+        escapes: number of characters out of vocabulary.
     """
 
     ids: Tensor
@@ -37,37 +37,40 @@ class Tokens(NamedTuple):
 
 
 def write(file: BinaryIO, parts: Parts, tokenizer: Tokenizer, note: Note) -> dict[str, Any]:
-    """Encode a text: lines in a random order, all else as it is.
+    """Encode a text into a file, lines in a random order and other kinds of corpus as they are.
 
     Args:
-        note: told how far a long text is read.
+        file: the file to write to.
+        parts: the text, split.
+        tokenizer: encodes it.
+        note: called with the progress of reading a long text.
 
     Returns:
-        What `read` wants to know.
+        The JSON values that `read` needs.
 
     Raises:
-        TextError: the text has changed meanwhile, or there is no room for a temporary file.
+        TextError: the text changed while it was read, or a temporary file cannot be written.
     """
     passed = Fingerprint()
-    kind = _kind(tokenizer)
+    dtype = _dtype(tokenizer)
     random = np.random.default_rng(parts.seed)
     (end,) = tokenizer.encode(END).tolist()
     (line_end,) = tokenizer.known(tokenizer.encode(KINDS["lines"])).tolist()
     ends = array("q")
-    lengths: list[int] = []  # characters read of each part
+    lengths: list[int] = []  # number of characters read of each part
 
     def encode(part: Part, doing: str) -> dict[str, int]:
         count = dict.fromkeys(("tokens", "documents", "bytes", "escapes"), 0)
 
         def encoded(text: str) -> NDArray[Any]:
             ids = tokenizer.encode(text)
-            behind = count["tokens"] + 1 + np.flatnonzero(ids == end)
-            ends.frombytes(behind.tobytes())
+            after = count["tokens"] + 1 + np.flatnonzero(ids == end)
+            ends.frombytes(after.tobytes())
             count["tokens"] += len(ids)
-            count["documents"] += len(behind)
+            count["documents"] += len(after)
             count["bytes"] += len(text.encode())
             count["escapes"] += int((ids >= tokenizer.vocab_size).sum())
-            return tokenizer.known(ids).astype(kind)
+            return tokenizer.known(ids).astype(dtype)
 
         blocks = map(encoded, chunks(told(passed.follow(part), note, doing), CHUNK))
         for ids in shuffled(blocks, line_end, random) if parts.kind == "lines" else blocks:
@@ -89,16 +92,17 @@ def write(file: BinaryIO, parts: Parts, tokenizer: Tokenizer, note: Note) -> dic
 
 
 def read(made: Made, tokenizer: Tokenizer) -> tuple[Tokens, Tokens]:
-    """The tokens to train on and the held-out ones, in place.
+    """Return the training tokens and the held-out tokens, without copying them.
 
     Args:
-        made: what was written, and the values.
+        made: the data that `write` wrote, and the values that it returned.
+        tokenizer: the tokenizer that encoded them.
     """
     data, values = made
     train, val = values["train"], values["val"]
-    kind = _kind(tokenizer)
-    size = (train["tokens"] + val["tokens"]) * kind.itemsize
-    ids = torch.from_numpy(data[:size].view(kind))
+    dtype = _dtype(tokenizer)
+    size = (train["tokens"] + val["tokens"]) * dtype.itemsize
+    ids = torch.from_numpy(data[:size].view(dtype))
     ends = torch.from_numpy(data[size + -size % END_BYTES :].view(np.int64))
     tokens, documents = train["tokens"], train["documents"]
     return (
@@ -107,7 +111,7 @@ def read(made: Made, tokenizer: Tokenizer) -> tuple[Tokens, Tokens]:
     )
 
 
-def _kind(tokenizer: Tokenizer) -> np.dtype[Any]:
-    """The type of the ids that the network knows."""
+def _dtype(tokenizer: Tokenizer) -> np.dtype[Any]:
+    """Return the smallest type for the ids that the network knows, of those that torch has."""
     size = tokenizer.vocab_size
     return np.dtype(np.uint8 if size <= 1 << 8 else np.int16 if size <= 1 << 15 else np.int32)

@@ -20,13 +20,7 @@ from charrnn.training.keeping import Candidate, Keeper
 from charrnn.training.network import Dropout, Network
 from charrnn.training.optimizer import Optimizer, schedule
 from charrnn.training.sampled_softmax import SAMPLED_FROM, SampledSoftmax
-from charrnn.training.validation import (
-    Losses,
-    emptied,
-    evaluate,
-    evaluate_documents,
-    tokens_read,
-)
+from charrnn.training.validation import Losses, emptied, evaluate, evaluate_documents, tokens_read
 
 VALIDATIONS = 20  # validations in a training, evenly spaced; not tuned
 VALIDATION_SHARE = 0.1  # tokens of a validation per token trained since the last; not tuned
@@ -35,7 +29,7 @@ FINAL_SHARE = 0.3  # tokens of the final score per token trained: a tenth of the
 FINAL_TOKENS = 1_000_000  # maximum tokens of the final score; not tuned
 FINE_TUNING_TOKENS = 1 << 16  # tokens of each text scored before and after fine-tuning; not tuned
 FAR = 10**9  # planned steps while the time that a step takes is unknown
-AVERAGED = 8  # the average covers about the last 1/AVERAGED of the steps; not tuned
+AVERAGED = 8  # eta of the weights' average, which covers about the last ninth of the steps
 DECAY = 0.02  # weight of the newest value in the running averages of loss and clipping; not tuned
 
 State = tuple[dict[str, Tensor], dict[str, Any]]  # tensors and JSON values
@@ -92,12 +86,7 @@ class Progress:
 
     @classmethod
     def check(cls, values: dict[str, Any]) -> None:
-        """Check the scalars among the values of a resume file.
-
-        Raises:
-            ValueError: one of them has another type or is out of range.
-            KeyError: one of them is missing.
-        """
+        """Check the scalars among the values of a resume file; see `Trainer.check`."""
         for scalar in fields(cls):
             checkpoint.check_number(scalar.name, values[scalar.name], *scalar.metadata["bounds"])
 
@@ -273,10 +262,7 @@ class Trainer:
             self.average[name].lerp_(weight, min(1.0, share))
 
     def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss, nats per token, of outputs [N, H] for targets [N].
-
-        Targets below 0 are left out.
-        """
+        """Return the mean loss of outputs [N, H], nats per token; ignore targets [N] below 0."""
         layer = self.network.output
         if self._sampled:
             counted = targets >= 0
@@ -332,7 +318,7 @@ class Trainer:
         return [*found.values()]
 
     def final_score(self) -> Score | None:
-        """Score as much of the held-out part as the time allows; keep the last candidate not worse.
+        """Score `final_tokens` held-out tokens, and keep the last candidate that is not worse.
 
         Returns:
             The score of the weights that are kept; None if nothing is held out.
@@ -345,21 +331,14 @@ class Trainer:
         known = [(some, losses) for some, losses in scored if losses]
         return self._score(self.keeper.choose(known), self.corpus) if known else None
 
-    def old_score(self) -> float | None:
-        """Return the loss of the best weights on the old run's held-out text, if it is known.
+    def fine_tuning_nats(self, corpus: Corpus | None) -> float | None:
+        """Score FINE_TUNING_TOKENS held-out tokens of a corpus, the old or the new one.
 
         Returns:
-            Nats per character, of FINE_TUNING_TOKENS tokens; None without such a text.
+            Loss of the best weights, nats per character; None if there are no such tokens.
         """
-        old = self.corpus.old
-        losses = self._losses(self._weights(), old, FINE_TUNING_TOKENS) if old else None
-        score = self._score(losses, old) if old else None
-        return score.nats if score else None
-
-    def new_score(self) -> float | None:
-        """Return the same for this run's held-out text."""
-        losses = self._losses(self._weights(), self.corpus, FINE_TUNING_TOKENS)
-        score = self._score(losses, self.corpus)
+        losses = self._losses(self._weights(), corpus, FINE_TUNING_TOKENS) if corpus else None
+        score = self._score(losses, corpus) if corpus else None
         return score.nats if score else None
 
     @staticmethod
@@ -404,8 +383,7 @@ class Trainer:
     def go_back(self) -> None:
         """Restore the state last remembered, with half of the present learning rate.
 
-        The weights restored are the average: it was validated, and smooths over weights that were
-        already diverging.
+        The weights become the average: it was validated, and smooths over diverging weights.
         """
         tensors, values = self._remembered
         rate, seconds, steps = self.progress.rate / 2, self.progress.seconds, self.progress.steps

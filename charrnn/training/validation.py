@@ -1,4 +1,4 @@
-"""How well the network in training predicts held-out tokens, and how sure that is."""
+"""Scores the network in training on held-out tokens, with standard errors."""
 
 import math
 from typing import NamedTuple, Self
@@ -10,19 +10,20 @@ from torch import Tensor
 from charrnn.training.batching import IGNORED, Windows
 from charrnn.training.network import Network, State
 
-STREAMS = 64  # places read side by side, at the most,
-PLACE = 32  # with at least so many tokens to score in each,
-CONTEXT = 128  # after reading this many tokens before them
-LOGITS = 1 << 22  # computed at once
-BLOCKS = 64  # whose losses are kept apart, at the most,
-BLOCK = 16  # of at least so many tokens
-FEW = 8  # blocks; of fewer the standard error is itself too uncertain to decide anything
+STREAMS = 64  # maximum number of passages scored in parallel; not tuned
+PASSAGE = 32  # minimum tokens scored in a passage; not tuned
+CONTEXT = 128  # tokens read before each passage and not scored; not tuned
+LOGITS = 1 << 22  # maximum number of logits in memory at once; not tuned
+BLOCKS = 64  # maximum number of blocks whose losses are kept apart; not tuned
+BLOCK = 16  # minimum tokens in a block; not tuned
+FEW = 8  # number of blocks below which a standard error is too uncertain; not tuned
 
 
 class Losses(NamedTuple):
-    """The losses of the tokens that were scored, summed over blocks of neighbours.
+    """The losses of the tokens scored, summed over blocks of consecutive tokens.
 
-    Neighbours are alike, so the blocks, and not the tokens, are what varies independently.
+    The losses of neighbouring tokens are correlated, so blocks are treated as independent, not
+    tokens.
 
     Attributes:
         nats: sum of the negative log-probabilities in each block, float64 [K].
@@ -34,7 +35,7 @@ class Losses(NamedTuple):
 
     @classmethod
     def of(cls, nats: Tensor) -> Self:
-        """Sum the losses of tokens, [N], at least one, in the order of the text."""
+        """Sum the losses of at least one token, in the order of the text, nats [N]."""
         count = max(1, min(BLOCKS, len(nats) // BLOCK))
         block = torch.arange(len(nats)) * count // len(nats)
         sums = torch.zeros(count, dtype=torch.float64).index_add(0, block, nats.double())
@@ -42,12 +43,12 @@ class Losses(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """The mean loss of a token, nats."""
+        """Mean loss, nats per token."""
         return float(self.nats.sum() / self.tokens.sum())
 
     @property
     def error(self) -> float:
-        """The standard error of the mean, nats; NaN of a single block."""
+        """Standard error of the mean, nats per token; NaN if there is a single block."""
         count = len(self.nats)
         deviations = self.nats - self.mean * self.tokens
         variance = float(deviations.square().sum()) * count / max(1, count - 1)
@@ -55,15 +56,15 @@ class Losses(NamedTuple):
 
     @property
     def few(self) -> bool:
-        """Whether there are too few blocks to compare anything by."""
+        """Whether there are too few blocks to compare losses."""
         return len(self.nats) < FEW
 
     def compare(self, other: Self) -> int:
-        """Compare with losses of the same tokens under other weights.
+        """Compare with the losses of the same tokens under other weights.
 
         Returns:
-            -1 if these are lower, 1 if they are higher or not finite, 0 if the difference is no
-            larger than its standard error or there are too few blocks to tell.
+            -1 if these are lower, 1 if they are higher or not finite, 0 if the difference is at
+            most its standard error or there are too few blocks.
         """
         difference = Losses(self.nats - other.nats, self.tokens)
         if not math.isfinite(difference.mean):
@@ -74,22 +75,23 @@ class Losses(NamedTuple):
 
 
 def tokens_read(tokens: int) -> int:
-    """How many tokens `evaluate` reads to score so many: those before each place as well."""
+    """Return how many tokens `evaluate` reads, with their context, to score `tokens` of them."""
     return tokens + _streams(tokens) * CONTEXT
 
 
 def _streams(tokens: int) -> int:
-    return max(1, min(STREAMS, tokens // PLACE))
+    return max(1, min(STREAMS, tokens // PASSAGE))
 
 
 @torch.no_grad()
 def evaluate(network: Network, before: Tensor, ids: Tensor, tokens: int | None = None) -> Losses:
-    """Return the losses of tokens (negative log-probabilities, nats).
+    """Return the losses of tokens of running text, in evenly spaced passages.
 
     Args:
-        before: tokens that precede, at least one, [C].
-        ids: tokens to predict, at least one, [N].
-        tokens: how many of them, evenly spread; all by default.
+        network: predicts them, without dropout; its mode is restored.
+        before: token ids that precede `ids`, at least one, integers [C].
+        ids: token ids to predict, at least one, integers [N].
+        tokens: number of tokens to predict; all by default.
     """
     device = network.output.weight.device
     tokens = min(tokens or len(ids), len(ids))
@@ -99,12 +101,12 @@ def evaluate(network: Network, before: Tensor, ids: Tensor, tokens: int | None =
     first = apart * torch.arange(streams)
 
     def text(at: Tensor) -> Tensor:
-        """Tokens, those before the first one below 0; not joined, for `ids` may be large."""
+        """Return tokens by index, negative in `before`; not concatenated, as `ids` may be large."""
         at = at.clamp(-len(before), len(ids) - 1)
         return torch.where(at < 0, before[at.clamp(max=-1)], ids[at.clamp(min=0)]).long()
 
     def inputs(start: int, stop: int) -> Tensor:
-        """The tokens before the ones from `start` to `stop` of each stream, [T, B]."""
+        """Return the inputs that predict tokens `start` to `stop` of each stream, [T, B]."""
         return text(first - 1 + torch.arange(start, stop)[:, None]).to(device)
 
     state = network.zero_state(streams)
@@ -118,7 +120,7 @@ def evaluate(network: Network, before: Tensor, ids: Tensor, tokens: int | None =
         logits, state = network(inputs(start, stop), state)
         at = first + torch.arange(start, stop)[:, None]
         targets = text(at)
-        targets[at >= len(ids)] = IGNORED  # past the end of the last stream; not counted
+        targets[at >= len(ids)] = IGNORED  # past the end of the last stream
         parts.append(_losses(logits, targets))
     network.train(was_training)
     return _joined(parts)
@@ -128,12 +130,13 @@ def evaluate(network: Network, before: Tensor, ids: Tensor, tokens: int | None =
 def evaluate_documents(
     network: Network, ids: Tensor, ends: Tensor, tokens: int | None = None
 ) -> Losses:
-    """As `evaluate`, each document from an empty memory.
+    """Return the losses of tokens of documents, each read from a zero state.
 
     Args:
-        ids: tokens of at least one document, [N].
-        ends: where each one ends, [D].
-        tokens: about how many of them to predict, at places evenly spread; all by default.
+        network: predicts them, without dropout; its mode is restored.
+        ids: token ids of at least one document, integers [N].
+        ends: index after the last token of each document, int64 [D].
+        tokens: approximate number of tokens to predict, in evenly spaced passages; all by default.
     """
     device = network.output.weight.device
     windows = Windows(ids, ends, CONTEXT)
@@ -146,29 +149,29 @@ def evaluate_documents(
     was_training = network.training
     network.eval()
     parts = []
-    for place in range(-1, length):  # each stream after the window before
-        inputs, targets, fresh = windows.read((first + place).clamp(0, len(windows) - 1))
+    for i in range(-1, length):  # the window before the first is context
+        inputs, targets, fresh = windows.read((first + i).clamp(0, len(windows) - 1))
         state = emptied(state, fresh.to(device))
         logits, state = network(inputs.to(device), state)
-        targets[:, (first + place >= len(windows)) | (place < 0)] = IGNORED
+        targets[:, (first + i >= len(windows)) | (i < 0)] = IGNORED
         parts.append(_losses(logits, targets))
     network.train(was_training)
     return _joined(parts)
 
 
 def _losses(logits_tbv: Tensor, targets_tb: Tensor) -> tuple[Tensor, Tensor]:
-    """The loss of each token, and whether it counts, [T, B] both."""
+    """Return the loss of each token, nats [T, B], and whether it counts, bool [T, B]."""
     targets = targets_tb.flatten().to(logits_tbv.device)
     nats = F.cross_entropy(logits_tbv.flatten(0, 1), targets, reduction="none")
     return nats.view(targets_tb.shape).cpu(), targets_tb != IGNORED
 
 
 def _joined(parts: list[tuple[Tensor, Tensor]]) -> Losses:
-    """The losses of windows that follow each other, stream after stream."""
+    """Join the losses of consecutive windows, stream after stream."""
     nats, counted = (torch.cat(some).T for some in zip(*parts, strict=True))
     return Losses.of(nats[counted])
 
 
-def emptied(state: State, heads: Tensor) -> State:
-    """The state without the memory of some heads, bool [B]."""
-    return [torch.where(heads[:, None], torch.zeros_like(layer), layer) for layer in state]
+def emptied(state: State, streams: Tensor) -> State:
+    """Return a copy of the state that is zero for the given streams, bool [B]."""
+    return [torch.where(streams[:, None], torch.zeros_like(layer), layer) for layer in state]

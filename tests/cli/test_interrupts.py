@@ -147,7 +147,7 @@ class TestTraining:
         program = interpose(f"charrnn.training.{module}", function, then)
         result = run(program, "train", corpus, "--hidden", 8, "--steps", 40, cwd=tmp_path)
         assert result.returncode == 130
-        assert "saved; the last score" in result.stderr
+        assert "saved; the final score" in result.stderr
         assert (tmp_path / "runs" / "corpus" / "model.safetensors").exists()
 
     @pytest.mark.slow

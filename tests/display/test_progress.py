@@ -17,6 +17,7 @@ from charrnn.events import (
     Done,
     Event,
     Few,
+    FineTuning,
     Overfit,
     Plan,
     Rollback,
@@ -26,7 +27,6 @@ from charrnn.events import (
     Start,
     Step,
     Stop,
-    Transfer,
     Unsaved,
     Validation,
 )
@@ -207,7 +207,7 @@ class TestWithoutTerminal:
 
     def test_transfer(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Fine-tuning tells both texts' scores, before and after."""
-        shown(Transfer(0, math.log(2), math.log(2) * 3), Transfer(60, None, math.log(2) * 2))
+        shown(FineTuning(0, math.log(2), math.log(2) * 3), FineTuning(60, None, math.log(2) * 2))
         before, after = capsys.readouterr().err.splitlines()
         assert before.startswith("before: old text 0.6931 nats = 1.000 bits/char, new text 2.0794")
         assert after.startswith("after: old text not scored, new text 1.3863")

@@ -1,4 +1,4 @@
-"""A tiny training, without the command line."""
+"""Tiny trainings for tests, without the command line."""
 
 import itertools
 import time
@@ -32,6 +32,7 @@ CPU = torch.device("cpu")
 def trainer(
     cell: str = "lstm", text: str = TEXT, layers: int = 2, kind: str = "text", **options: object
 ) -> Trainer:
+    """Return a new training of a tiny network; `options` are fields of TrainingConfig."""
     values: dict[str, object] = {"bptt": 16, "batch": 4, "dropout": 0.2, "steps": 40}
     config = TrainingConfig(**(values | options))  # type: ignore[arg-type]
     corpus = Corpus.prepare(Parts.of([text], config.val, kind))
@@ -40,16 +41,17 @@ def trainer(
 
 
 def run_in(folder: Path) -> Run:
+    """Return a run that is saved to the folder, which is created if it is missing."""
     return Run(made(folder), Source(["text.txt"]))
 
 
 def made(folder: str | Path) -> Path:
-    """A folder, made if need be."""
+    """Create the folder if it is missing, and return its path."""
     Path(folder).mkdir(parents=True, exist_ok=True)
     return Path(folder)
 
 
 def finish(training: Trainer, run: Run, stop_at: int | None = None) -> list[Event]:
-    """Train until `stop_at` steps, or to the end."""
+    """Train until `stop_at` steps, or to the end, and return the events."""
     clock = Clock(time.monotonic())
     return list(train(training, run, clock, lambda: training.step == stop_at))

@@ -1,4 +1,4 @@
-"""Windows of text and documents: every part once a pass, in order, the position one number."""
+"""Windows of text and documents: each read once an epoch, in order; the position is one number."""
 
 import itertools
 
@@ -15,7 +15,7 @@ sizes = st.tuples(st.integers(64, 3000), st.integers(1, 9), st.integers(1, 9))
 @settings(max_examples=60, deadline=None)
 @given(sizes)
 def test_targets_follow_inputs(size: tuple[int, int, int]) -> None:
-    """Whatever the sizes, a window is a run of the text, and its targets are one token on."""
+    """For all sizes, a window is consecutive tokens, and its targets are shifted by one token."""
     length, batch, bptt = size
     streams = Streams(torch.arange(length), batch, bptt)
     for _ in range(40):
@@ -25,8 +25,8 @@ def test_targets_follow_inputs(size: tuple[int, int, int]) -> None:
         assert torch.equal((inputs[:-1] + 1) % length, inputs[1:])
 
 
-def test_a_head_reads_on() -> None:
-    """Within a segment each head goes on where it stopped; then it goes elsewhere."""
+def test_a_stream_continues() -> None:
+    """Within a segment each stream goes on where it stopped; then it jumps."""
     streams = Streams(torch.arange(4000), batch=4, bptt=5)
     windows = [streams.next()[0] for _ in range(3 * SEGMENT)]
     for number, (before, after) in enumerate(itertools.pairwise(windows), 1):
@@ -34,37 +34,39 @@ def test_a_head_reads_on() -> None:
         assert bool(goes_on.all()) == (number % SEGMENT != 0)
 
 
-def test_a_pass_reads_everything_once() -> None:
-    """A pass takes up each token once, the next pass in another order."""
+def test_an_epoch_reads_everything_once() -> None:
+    """An epoch reads each token once, the next epoch in another order."""
     streams = Streams(torch.arange(1600), batch=4, bptt=5)
-    passes = [torch.cat([streams.next()[0].T.flatten() for _ in range(80)]) for _ in range(2)]
-    for tokens in passes:
+    epochs = [torch.cat([streams.next()[0].T.flatten() for _ in range(80)]) for _ in range(2)]
+    for tokens in epochs:
         assert torch.equal(tokens.sort().values, torch.arange(1600))
-    assert not torch.equal(*passes)
+    assert not torch.equal(*epochs)
 
 
 @pytest.mark.parametrize("position", [0, 1, 7, 8, 150, 1001])
-def test_the_position_is_all(position: int) -> None:
-    """Streams put to a position read on as those that came there; another seed reads otherwise."""
+def test_the_position_is_the_state(position: int) -> None:
+    """Setting the position continues exactly; another seed reads in another order."""
     one, other = Streams(torch.arange(999), 3, 4, seed=5), Streams(torch.arange(999), 3, 4, seed=5)
     for _ in range(position):
         one.next()
     other.position = position
     for _ in range(20):
         assert torch.equal(one.next()[0], other.next()[0])
-    strange = Streams(torch.arange(999), 3, 4, seed=6)
-    strange.position = one.position
-    assert not torch.equal(one.next()[0], strange.next()[0])
+    reseeded = Streams(torch.arange(999), 3, 4, seed=6)
+    reseeded.position = one.position
+    assert not torch.equal(one.next()[0], reseeded.next()[0])
 
 
 lengths = st.lists(st.integers(1, 30), min_size=1, max_size=20)
 
 
 class TestDocuments:
+    """Streams of documents."""
+
     @settings(max_examples=60, deadline=None)
     @given(lengths, st.integers(1, 5), st.integers(1, 9))
-    def test_a_pass(self, sizes: list[int], batch: int, bptt: int) -> None:
-        """A pass predicts every token of every document, from the token that stands before it."""
+    def test_an_epoch(self, sizes: list[int], batch: int, bptt: int) -> None:
+        """An epoch predicts every token of every document, from the token before it."""
         ends = torch.tensor(sizes).cumsum(0)
         total = sum(sizes)
         streams = DocumentStreams(torch.arange(total), ends, batch, bptt)
@@ -76,15 +78,15 @@ class TestDocuments:
             counts = targets != IGNORED
             assert torch.equal(inputs[counts], (targets[counts] - 1) % total)
             seen |= {*targets[counts].tolist()}
-            for head in range(batch):
-                window = targets[:, head][counts[:, head]].tolist()
+            for stream in range(batch):
+                window = targets[:, stream][counts[:, stream]].tolist()
                 assert window == [*range(window[0], window[0] + len(window))]
                 assert not starts & {*window[1:]}
-                assert bool(fresh[head]) == (step == 0 or window[0] in starts)
+                assert bool(fresh[stream]) == (step == 0 or window[0] in starts)
         assert seen == {*range(total)}
 
-    def test_a_head_reads_on(self) -> None:
-        """Without a new beginning a head goes on where it stopped."""
+    def test_a_stream_continues(self) -> None:
+        """A stream that does not begin a document goes on where it stopped."""
         streams = DocumentStreams(torch.arange(1000), torch.tensor([300, 330, 1000]), 3, 7)
         before = torch.full((3,), -1)
         for _ in range(100):
@@ -93,8 +95,8 @@ class TestDocuments:
             before = targets.max(0).values
 
     @pytest.mark.parametrize("position", [0, 1, 50, 333])
-    def test_the_position_is_all(self, position: int) -> None:
-        """Streams put to a position read on as those that came there; each pass is in new order."""
+    def test_the_position_is_the_state(self, position: int) -> None:
+        """Setting the position continues exactly; each epoch has another order."""
         ends = torch.arange(10, 1001, 10)
         one, other = (DocumentStreams(torch.arange(1000), ends, 3, 4, seed=5) for _ in range(2))
         for _ in range(position):

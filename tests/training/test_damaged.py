@@ -1,4 +1,4 @@
-"""The file that training is resumed from is checked as a model's is: it may be a stranger's."""
+"""The resume file is checked like a model file: it may come from a stranger."""
 
 import json
 import os
@@ -25,7 +25,7 @@ Stopped = tuple[Path, bytes]
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
-    """The folder of a run that was stopped, with its text, and the file to resume from."""
+    """The folder of an interrupted run, with its text, and the bytes of its resume file."""
     folder = tmp_path_factory.mktemp("stopped")
     text = folder / "text.txt"
     text.write_text(TEXT, encoding="utf-8")
@@ -36,13 +36,14 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
 
 
 def described(data: bytes) -> dict[str, Any]:
+    """Return the JSON values of a resume file."""
     size = int.from_bytes(data[:8], "little")
     values: dict[str, Any] = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][RESUME_KEY])
     return values
 
 
 def resume(stopped: Stopped, values: Any, **tensors: Any) -> None:
-    """Resume from the file with another description, and some other tensors."""
+    """Resume from the file with other JSON values, and with some tensors replaced."""
     folder, data = stopped
     text = values if isinstance(values, str) else json.dumps(values)
     arrays = {**from_bytes(data), **{n.replace("__", "."): a for n, a in tensors.items()}}
@@ -52,48 +53,52 @@ def resume(stopped: Stopped, values: Any, **tensors: Any) -> None:
     resumed.update()
 
 
+def message(stopped: Stopped, values: Any) -> str:
+    """Return the error's message when resuming with other JSON values, or "" without an error."""
+    try:
+        resume(stopped, values)
+    except CharrnnError as error:
+        return str(error)
+    return ""
+
+
 def test_whole(stopped: Stopped) -> None:
-    """The file that the other tests here change is a good one before that."""
+    """The file that the other tests change resumes as it is."""
     resume(stopped, described(stopped[1]))
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=repr)
 @pytest.mark.parametrize("within", ["", "training", "model", "source", "origin", "tokenizer"])
 def test_wrong_types(stopped: Stopped, within: str, wrong: Any) -> None:
-    """A value of another type is an error in one line, or it makes no difference."""
+    """A value of another type is an error in one line, or makes no difference."""
     keys = described(stopped[1])[within] if within else described(stopped[1])
     for key in keys:
         values = described(stopped[1])
         (values[within] if within else values)[key] = wrong
-        try:
-            resume(stopped, values)
-        except CharrnnError as error:
-            assert "\n" not in str(error)
+        assert "\n" not in message(stopped, values)
 
 
 @pytest.mark.parametrize("within", ["", "training", "model", "source", "origin", "tokenizer"])
 def test_missing(stopped: Stopped, within: str) -> None:
-    """A value that is missing is an error in one line, or one that has a default."""
+    """A missing value is an error that says so, unless it has a default."""
     keys = described(stopped[1])[within] if within else described(stopped[1])
     for key in keys:
         values = described(stopped[1])
         del (values[within] if within else values)[key]
-        try:
-            resume(stopped, values)
-        except RunError as error:
-            assert "damaged" in str(error) or "format" in str(error)
+        error = message(stopped, values)
+        assert not error or "damaged" in error or "format" in error
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "", "null", "[]", "{}", "{"])
 def test_nested(stopped: Stopped, text: str) -> None:
-    """A description that is nested too deeply, or is none, is an error in one line."""
+    """JSON values that are nested too deeply, or no object, are an error in one line."""
     with pytest.raises(RunError, match=f"{RESUME_NAME} is"):
         resume(stopped, text)
 
 
 @pytest.mark.parametrize("kind", [np.float64, np.uint8])
 def test_other_types_of_tensors(stopped: Stopped, kind: Any) -> None:
-    """A tensor of another type is an error, whichever it is."""
+    """Each tensor of another dtype is an error."""
     for name, array in [*from_bytes(stopped[1]).items()][::3]:
         if array.dtype != kind:
             with pytest.raises(RunError, match="tensors"):
@@ -103,7 +108,7 @@ def test_other_types_of_tensors(stopped: Stopped, kind: Any) -> None:
 @pytest.mark.parametrize("name", ["layers", "vocab_size", "hidden", "embedding"])
 @pytest.mark.parametrize("size", [2**22, 2**40])
 def test_huge_sizes(stopped: Stopped, name: str, size: int) -> None:
-    """A network of a size that is not that of the tensors takes neither time nor memory."""
+    """A configuration larger than the tensors is refused before it takes time or memory."""
     values = described(stopped[1])
     values["model"][name] = size
     with pytest.raises(RunError, match="damaged"):
@@ -112,7 +117,7 @@ def test_huge_sizes(stopped: Stopped, name: str, size: int) -> None:
 
 @pytest.mark.parametrize("value", [-1, -(2**63), 2**62])
 def test_impossible_numbers(stopped: Stopped, value: int) -> None:
-    """Counts and variances of the optimizer that cannot be are refused before it uses them."""
+    """Impossible counts and variances of the optimizer are refused before it uses them."""
     for name, array in from_bytes(stopped[1]).items():
         if name.startswith(("optimizer.updates", "optimizer.variance.")):
             with pytest.raises(RunError, match="cannot be"):
@@ -121,7 +126,7 @@ def test_impossible_numbers(stopped: Stopped, value: int) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_as_text(stopped: Stopped) -> None:
-    """A pipe as the text is not waited for: nothing stands in it, and resuming asks for a text."""
+    """Resuming does not wait for a text that is a pipe, but asks for the text."""
     pipe = stopped[0] / "pipe"
     if not pipe.exists():
         os.mkfifo(pipe)
@@ -134,7 +139,7 @@ def test_a_pipe_as_text(stopped: Stopped) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 def test_a_pipe_as_file(tmp_path: Path) -> None:
-    """A pipe in place of the file to resume from, or of the log, is an error at once."""
+    """A pipe in place of the resume file, or of the log, is an error at once."""
     os.mkfifo(tmp_path / RESUME_NAME)
     with pytest.raises(RunError, match="pipe or a device"):
         prepare.resume([], tmp_path, "cpu", {})

@@ -1,4 +1,4 @@
-"""Numbers that are not finite: skipped, gone back from, never saved."""
+"""Values that are not finite: updates are skipped, training goes back, nothing of them is saved."""
 
 import math
 from pathlib import Path
@@ -17,12 +17,13 @@ from tests.training.small import finish, run_in, trainer
 
 
 def spoil(training: Trainer) -> None:
+    """Set some weights to NaN."""
     with torch.no_grad():
         training.network.embedding.weight[0] = math.nan
 
 
 def spoiled(training: Trainer, folder: Path, at: set[int]) -> list[Event]:
-    """Train to the end; the weights break after those steps, each once."""
+    """Train to the end; the weights become NaN once after each of the steps `at`."""
 
     def stop() -> bool:
         if training.step in at:
@@ -34,7 +35,7 @@ def spoiled(training: Trainer, folder: Path, at: set[int]) -> list[Event]:
 
 
 def test_a_step_that_is_not_finite_changes_nothing() -> None:
-    """A gradient that is not finite leaves the weights alone and the memory empty."""
+    """A gradient that is not finite leaves the weights as they are and resets the hidden state."""
     training = trainer(steps=100)
     training.update()
     before = training.network.output.weight.clone()
@@ -45,7 +46,7 @@ def test_a_step_that_is_not_finite_changes_nothing() -> None:
 
 
 def test_one_bad_step_is_skipped(tmp_path: Path) -> None:
-    """A single bad window costs a step, not the way back."""
+    """A single bad window skips an update, and training does not go back."""
     training = trainer(steps=40)
     training.hidden[0][:] = math.nan
     events = finish(training, run_in(tmp_path))
@@ -56,7 +57,7 @@ def test_one_bad_step_is_skipped(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("at", [1, 58, 59])
 def test_at_the_very_end_and_start(at: int, tmp_path: Path) -> None:
-    """Wherever the weights break, what is saved at the end is finite."""
+    """Whenever the weights become NaN, what is saved at the end is finite."""
     events = spoiled(trainer(steps=60), tmp_path, {at})
     assert isinstance(events[-1], Done)
     load(tmp_path)
@@ -65,7 +66,7 @@ def test_at_the_very_end_and_start(at: int, tmp_path: Path) -> None:
 
 
 def test_the_last_good_state_comes_back(tmp_path: Path) -> None:
-    """When bad steps repeat, training goes back to the last validation with half the rate."""
+    """After repeated skips, training returns to the last validation at half the learning rate."""
     training = trainer(steps=60)
     events = spoiled(training, tmp_path, {31})
     back = next(event for event in events if isinstance(event, Rollback))
@@ -80,8 +81,8 @@ def test_the_last_good_state_comes_back(tmp_path: Path) -> None:
     load(tmp_path)  # refuses values that are not finite
 
 
-def test_each_return_halves_the_rate(tmp_path: Path) -> None:
-    """A training that diverges again goes back again, slower still."""
+def test_each_rollback_halves_the_learning_rate(tmp_path: Path) -> None:
+    """A training that diverges again goes back again, and halves the learning rate again."""
     training = trainer(steps=60)
     events = spoiled(training, tmp_path, {20, 40})
     rates = [event.lr for event in events if isinstance(event, Rollback)]
@@ -91,7 +92,7 @@ def test_each_return_halves_the_rate(tmp_path: Path) -> None:
 def test_what_cannot_be_trained_is_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where every rate diverges training ends with an error and leaves a model and a state."""
+    """Divergence at every learning rate is an error that leaves a model and a resume file."""
     training = trainer(steps=60)
     update = training.update
 
@@ -109,8 +110,8 @@ def test_what_cannot_be_trained_is_given_up(
     assert values["step"] < 20
 
 
-def test_no_such_number_is_saved(tmp_path: Path) -> None:
-    """Stopped at the very step at which the weights broke, the last good ones are saved."""
+def test_nan_is_never_saved(tmp_path: Path) -> None:
+    """Interrupted when the weights have become NaN, training saves the last good ones."""
     training = trainer(steps=60)
     run = run_in(tmp_path)
 
@@ -129,7 +130,7 @@ def test_no_such_number_is_saved(tmp_path: Path) -> None:
 
 
 def test_back_to_the_average() -> None:
-    """A return takes up the average that was validated, however often it is returned to."""
+    """Each rollback restores the average that was validated, also the second time."""
     training = trainer(steps=60)
     for _ in range(10):
         training.update()
@@ -143,8 +144,8 @@ def test_back_to_the_average() -> None:
         assert torch.equal(training.average["output"], average["output"])
 
 
-def test_a_return_survives_a_resume(tmp_path: Path) -> None:
-    """The smaller rate is part of what a resume takes up."""
+def test_a_rollback_survives_a_resume(tmp_path: Path) -> None:
+    """A resume keeps the smaller learning rate."""
     training = trainer(steps=60)
     training.go_back()
     finish(training, run_in(tmp_path), stop_at=10)
@@ -154,7 +155,7 @@ def test_a_return_survives_a_resume(tmp_path: Path) -> None:
 
 
 def test_exploding_gradients_are_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The log shows the largest norm before clipping and how many updates were clipped."""
+    """The log shows the largest norm before clipping and the share of updates clipped."""
     monkeypatch.setattr("charrnn.training.loop.TELL_SECONDS", 0.0)
     training = trainer(steps=30, clip=1e-6)
     steps = [e.to_json() for e in finish(training, run_in(tmp_path)) if type(e).__name__ == "Step"]

@@ -1,4 +1,4 @@
-"""Fine-tuning: tokens follow what they stand for, both texts are scored."""
+"""Fine-tuning: vocabulary rows are matched by token, and both texts are scored."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import torch
 
 from charrnn import load
 from charrnn.errors import CharrnnError
-from charrnn.events import Done, Transfer
+from charrnn.events import Done, FineTuning
 from charrnn.text.source import Source
 from charrnn.training import fine_tuning, prepare
 from charrnn.training.network import Network
@@ -20,7 +20,7 @@ OPTIONS = {"steps": 60, "hidden": 24, "seed": 3}
 
 @pytest.fixture
 def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with two texts and a run on the first one."""
+    """A folder with two texts and a run trained on the first one."""
     monkeypatch.chdir(tmp_path)
     Path("old.txt").write_text(TEXT, encoding="utf-8")
     Path("new.txt").write_text(NEW, encoding="utf-8")
@@ -29,14 +29,16 @@ def old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def transfers(events: list[object]) -> list[Transfer]:
-    return [event for event in events if isinstance(event, Transfer)]
+def scores(events: list[object]) -> list[FineTuning]:
+    """Return the scores on both texts among the events."""
+    return [event for event in events if isinstance(event, FineTuning)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("level", ["char", "word", "bpe"])
-def test_rows_follow_their_tokens(level: str, old: Path) -> None:
-    """Old tokens keep their ids and rows; new ones get rows, known tokens only more company."""
+@pytest.mark.usefixtures("old")
+def test_rows_follow_their_tokens(level: str) -> None:
+    """Old tokens keep their ids and rows; new tokens get rows of their own."""
     name = "runs/old"
     if level != "char":
         name = f"runs/{level}"
@@ -63,12 +65,13 @@ def test_rows_follow_their_tokens(level: str, old: Path) -> None:
     assert len(torch.unique(rows, dim=0)) == len(rows)
 
 
-def test_both_texts_are_scored(old: Path) -> None:
-    """Before and after, on the old held-out text and the new one; the new one is learned."""
+@pytest.mark.usefixtures("old")
+def test_both_texts_are_scored() -> None:
+    """Both held-out texts are scored before and after; the loss of the new one falls."""
     training, run = prepare.begin(
         Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 60}, "runs/old"
     )
-    before, after = transfers(list(finish(training, run)))
+    before, after = scores(list(finish(training, run)))
     expected = load("runs/old").score(TEXT[int(len(TEXT) * 0.9) :]).to_json()["nats_per_char"]
     assert before.old_nats is not None
     assert before.old_nats == pytest.approx(expected, abs=0.1)  # new tokens take a little
@@ -79,37 +82,40 @@ def test_both_texts_are_scored(old: Path) -> None:
     assert load(run.path).file.training["from"] == str(Path("runs/old/model.safetensors"))
 
 
-def test_the_last_lines_agree(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What fine-tuning says of the new text in the end is one score, however much is scored."""
+@pytest.mark.usefixtures("old")
+def test_the_final_scores_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At the end fine-tuning reports a single score of the new text, however much is scored."""
     monkeypatch.setattr("charrnn.training.trainer.FINE_TUNING_TOKENS", 300)
     training, run = prepare.begin(
         Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 20}, "runs/old"
     )
     events = finish(training, run)
     assert training.final_tokens > 300
-    _, after = transfers(list(events))
+    _, after = scores(list(events))
     done = events[-1]
     assert isinstance(done, Done)
     assert after.new_nats == done.val_nats
 
 
-def test_a_fine_tuned_run_resumes(old: Path) -> None:
-    """Stopped and resumed, it ends as one left alone, and scores the old text too."""
+@pytest.mark.usefixtures("old")
+def test_a_fine_tuned_run_resumes() -> None:
+    """A resumed fine-tuning equals an unbroken one, bit for bit, and scores the old text too."""
     arguments = ("cpu", "char", {"steps": 30}, "runs/old")
     whole, run = prepare.begin(Source(["new.txt"]), made("runs/whole"), *arguments)
     finish(whole, run)
     part, run = prepare.begin(Source(["new.txt"]), made("runs/part"), *arguments)
     finish(part, run, stop_at=11)
     again, run = prepare.resume([], run.path, "cpu", {})
-    (after,) = transfers(list(finish(again, run)))
+    (after,) = scores(list(finish(again, run)))
     assert after.old_nats is not None
     for name, weight in whole.network.parameters_by_name().items():
         assert torch.equal(weight, again.network.parameters_by_name()[name]), name
 
 
 @pytest.mark.parametrize("loss", ["text", "state", "changed"])
-def test_the_old_text_may_be_gone(loss: str, old: Path) -> None:
-    """Without the old text, or with another in its place, only the new one is scored."""
+@pytest.mark.usefixtures("old")
+def test_the_old_text_may_be_gone(loss: str) -> None:
+    """If the old text is missing or has changed, only the new one is scored."""
     match loss:
         case "text":
             Path("old.txt").unlink()
@@ -120,13 +126,14 @@ def test_the_old_text_may_be_gone(loss: str, old: Path) -> None:
     training, run = prepare.begin(
         Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 5}, "runs/old"
     )
-    for event in transfers(list(finish(training, run))):
+    for event in scores(list(finish(training, run))):
         assert event.old_nats is None
         assert event.new_nats is not None
 
 
-def test_a_text_of_known_tokens(old: Path) -> None:
-    """Where the new text adds no token, the network is the old one exactly."""
+@pytest.mark.usefixtures("old")
+def test_a_text_of_known_tokens() -> None:
+    """If the new text adds no token, the network starts as an exact copy."""
     Path("more.txt").write_text(TEXT[::-1], encoding="utf-8")
     training, _ = prepare.begin(
         Source(["more.txt"]), made("runs/more"), "cpu", "char", {"steps": 5}, "runs/old"
@@ -136,14 +143,16 @@ def test_a_text_of_known_tokens(old: Path) -> None:
 
 
 @pytest.mark.parametrize("source", ["nowhere", "old.txt", "runs"])
-def test_no_such_model(source: str, old: Path) -> None:
-    """What holds no model is refused."""
+@pytest.mark.usefixtures("old")
+def test_no_such_model(source: str) -> None:
+    """A parent without a model is refused."""
     with pytest.raises(CharrnnError):
         prepare.begin(Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 5}, source)
 
 
-def test_new_rows_start_as_the_unknown(old: Path) -> None:
-    """To the network as it comes, a new token is as likely as an unknown one was."""
+@pytest.mark.usefixtures("old")
+def test_new_rows_start_as_the_unknown() -> None:
+    """Before training, a new token is as likely as an unknown one was."""
     model = load("runs/old").file
     training, _ = prepare.begin(
         Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 5}, "runs/old"

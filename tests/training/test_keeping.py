@@ -1,4 +1,4 @@
-"""Which weights are kept: those of the last validation that was not worse than the best."""
+"""The weights kept are those of the last validation that was not worse than the best."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +20,10 @@ NOISE = torch.randn(3200, generator=torch.Generator().manual_seed(0))
 
 @pytest.fixture
 def scores(monkeypatch: pytest.MonkeyPatch) -> Callable[[Trainer, Score], None]:
-    """Makes a training's losses what a function of it and of the number of tokens says."""
+    """A function that replaces a training's losses by those of `of(training, tokens)`."""
 
     def scored(training: Trainer, of: Score) -> None:
-        def losses(weights: object, corpus: object, tokens: int) -> Losses:
+        def losses(_weights: object, _corpus: object, tokens: int) -> Losses:
             return Losses.of(of(training, tokens))
 
         monkeypatch.setattr(training, "_losses", losses)
@@ -32,6 +32,7 @@ def scores(monkeypatch: pytest.MonkeyPatch) -> Callable[[Trainer, Score], None]:
 
 
 def validated(training: Trainer, steps: int = 1) -> None:
+    """Make updates, then validate."""
     for _ in range(steps):
         training.update()
     training.validate()
@@ -40,7 +41,7 @@ def validated(training: Trainer, steps: int = 1) -> None:
 def test_a_difference_counts_above_its_error(
     scores: Callable[[Trainer, Score], None],
 ) -> None:
-    """Better and no worse weights are kept, worse ones are not; patience waits for better ones."""
+    """Weights that are better or no worse are kept; patience counts until better ones."""
     told: list[Tensor] = []
     training = trainer()
     scores(training, lambda *_: told[-1])
@@ -60,7 +61,7 @@ def test_a_difference_counts_above_its_error(
 
 
 def test_no_drift(scores: Callable[[Trainer, Score], None]) -> None:
-    """What is a little worse each time is compared with the best, not with the one before."""
+    """Weights that get slightly worse each time are compared with the best, not with the last."""
     training = trainer()
     scores(training, lambda training, _: NOISE + 0.01 * training.step * NOISE.flip(0).abs())
     error = Losses.of(0.01 * NOISE.flip(0).abs()).error
@@ -74,7 +75,7 @@ def test_no_drift(scores: Callable[[Trainer, Score], None]) -> None:
 def test_all_candidates_are_scored_again(
     tmp_path: Path, scores: Callable[[Trainer, Score], None]
 ) -> None:
-    """The last score reads more; where that shows other weights to be better, these are kept."""
+    """The final score reads more, and keeps other weights if they are better on that."""
     text = TEXT * 20
     training = trainer(text=text, steps=40, val=0.5, batch=16, bptt=64)
 
@@ -95,8 +96,8 @@ def test_all_candidates_are_scored_again(
     assert done.val_nats == pytest.approx(1, abs=0.05)
 
 
-def test_the_same_places(scores: Callable[[Trainer, Score], None]) -> None:
-    """A score of the same places would be the same: it is not computed for every candidate."""
+def test_the_same_passages(scores: Callable[[Trainer, Score], None]) -> None:
+    """If the final score reads nothing more, it is computed for one candidate alone."""
     training = trainer()
     scores(training, lambda training, _: NOISE + training.step)
     for _ in range(3):
@@ -110,7 +111,7 @@ def test_the_same_places(scores: Callable[[Trainer, Score], None]) -> None:
 
 
 def test_few_characters_decide_nothing(tmp_path: Path) -> None:
-    """Where next to nothing is held out the last weights are kept, which is said once."""
+    """If too little text is held out, the last weights are kept, and one event says so."""
     backwards = TEXT[:100][::-1]
     training = trainer(text=TEXT[:900] + backwards, layers=1, steps=200, dropout=0.0, patience=2)
     events = finish(training, run_in(tmp_path))
@@ -125,12 +126,12 @@ def test_few_characters_decide_nothing(tmp_path: Path) -> None:
 
 
 def test_enough_characters(tmp_path: Path) -> None:
-    """Where enough is held out nothing is said of that."""
+    """If enough text is held out, there is no such event."""
     assert not any(isinstance(event, Few) for event in finish(trainer(), run_in(tmp_path)))
 
 
 def test_an_older_file_is_resumed(tmp_path: Path) -> None:
-    """A state that was saved before losses were compared goes on, and keeps its best weights."""
+    """A resume file written before losses were compared loads, and its best weights stay."""
     backwards = TEXT[: len(TEXT) // 9][::-1]
     training = trainer(text=TEXT + backwards, layers=1, steps=200, dropout=0.0)
     finish(training, run_in(tmp_path), stop_at=100)

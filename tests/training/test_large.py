@@ -1,4 +1,4 @@
-"""A large text, whose tokens are in a file, is learned as one in memory is."""
+"""A large text, whose tokens are kept in a file, trains the same model as one in memory."""
 
 import os
 from pathlib import Path
@@ -25,7 +25,7 @@ OPTIONS: dict[str, Any] = {"hidden": 16, "bptt": 16, "batch": 4, "steps": 12}
 
 @pytest.fixture(autouse=True)
 def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A text that is read in many blocks; its tokens are encoded in as many pieces."""
+    """A text that is read and encoded in many blocks."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr("charrnn.text.encodings.BLOCK", 1000)
     monkeypatch.setattr(token_file, "CHUNK", 700)
@@ -40,6 +40,7 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def begin(text: Path, name: str, level: str = "char", kind: str = "text") -> tuple[Trainer, Run]:
+    """Begin a run named `name` on a text."""
     source = Source([str(text)], kind=kind)
     return prepare.begin(source, made(text.with_name(name)), "cpu", level, OPTIONS)
 
@@ -56,7 +57,7 @@ def begin(text: Path, name: str, level: str = "char", kind: str = "text") -> tup
 )
 @pytest.mark.slow
 def test_the_same_model(text: Path, level: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The vocabulary, the tokens, the indices and the weights are the same, to the bit."""
+    """The vocabulary, the tokens, the indices and the weights are the same, bit for bit."""
     if kind == "documents":
         for i in range(20):
             text.with_name(f"{i}.txt").write_text(TEXT[i * 9 :] + "§" * i, encoding="utf-8")
@@ -73,7 +74,8 @@ def test_the_same_model(text: Path, level: str, kind: str, monkeypatch: pytest.M
         assert torch.equal(one.val, other.val)
         assert one.escape_nats == other.escape_nats
         assert one.escape_nats > 0 or kind != "text"
-        assert one.word_runs and other.word_runs
+        assert one.word_runs
+        assert other.word_runs
         assert one.word_runs.bits.tobytes() == other.word_runs.bits.tobytes()
         assert one.held_out == other.held_out
         assert (one.items is None) == (other.items is None) == (kind != "lines")
@@ -92,8 +94,9 @@ def test_the_same_model(text: Path, level: str, kind: str, monkeypatch: pytest.M
     assert len(made) == (3 if kind == "lines" else 2)
 
 
-def test_resumed(text: Path, large: None) -> None:
-    """A run on a large text is resumed, and refused on one that has changed."""
+@pytest.mark.usefixtures("large")
+def test_resumed(text: Path) -> None:
+    """A run on a large text resumes, but not after the text has changed."""
     trainer, run = begin(text, "run")
     finish(trainer, run, stop_at=5)
     resumed, _ = prepare.resume([], run.path, "cpu", {})
@@ -103,20 +106,22 @@ def test_resumed(text: Path, large: None) -> None:
         prepare.resume([], run.path, "cpu", {})
 
 
-def test_another_split(text: Path, large: None) -> None:
-    """Another share held out has tokens of its own."""
+@pytest.mark.usefixtures("large")
+def test_another_split() -> None:
+    """Another held-out share is tokenized separately."""
     parts = [Parts.of([TEXT], val) for val in (0.1, 0.2)]
     one, other = (Corpus.prepare(part).train for part in parts)
     assert len(one) == len(parts[0].train) > len(other) == len(parts[1].train)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_changed_meanwhile(kind: str, large: None) -> None:
-    """A text that changes while it is read is refused, and no file of it is kept."""
+@pytest.mark.usefixtures("large")
+def test_changed_meanwhile(kind: str) -> None:
+    """A text that changes while it is read is refused, and no file is left behind."""
     end = KINDS[kind]
-    passes = iter(["a", "a", "b" * (1 + len(end)), "b" * (1 + len(end))])
+    reads = iter(["a", "a", "b" * (1 + len(end)), "b" * (1 + len(end))])
     items = TEXT.replace("\n", end or "\n")
-    parts = Parts.of(Blocks(lambda: iter([items, next(passes), end])), 0.1, kind)
+    parts = Parts.of(Blocks(lambda: iter([items, next(reads), end])), 0.1, kind)
     with pytest.raises(TextError, match="changed while it was read"):
         Corpus.prepare(parts)
     assert not [*Path(os.environ["XDG_CACHE_HOME"]).rglob("*.tmp")]
@@ -124,16 +129,16 @@ def test_changed_meanwhile(kind: str, large: None) -> None:
 
 @pytest.mark.parametrize("kind", ["lines", "documents"])
 def test_grown_meanwhile(kind: str) -> None:
-    """So is one that gets items while it is read."""
+    """A text that grows by items while it is read is refused."""
     items = TEXT.replace("\n", KINDS[kind])
-    passes = iter([[items], [items], [items, items], [items, items]])
-    parts = Parts.of(Blocks(lambda: iter(next(passes))), 0.1, kind)
+    reads = iter([[items], [items], [items, items], [items, items]])
+    parts = Parts.of(Blocks(lambda: iter(next(reads))), 0.1, kind)
     with pytest.raises(TextError, match="changed while it was read"):
         Corpus.prepare(parts)
 
 
 def test_a_long_text_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The vocabulary of a long text is that of a sample; all of the text is still learned from."""
+    """The vocabulary of a long text comes from a sample; training still reads all of the text."""
     monkeypatch.setattr(corpora, "SAMPLE", 1 << 16)
     text = "abcd " * (1 << 16)
     parts = Parts.of([text], 0.1)
@@ -148,8 +153,9 @@ def test_a_long_text_is_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < seen <= 1 << 16
 
 
-def test_held_out_is_scored_in_place(text: Path, large: None) -> None:
-    """The loss on held-out tokens in a file is that on those in memory."""
+@pytest.mark.usefixtures("large")
+def test_held_out_is_scored_in_place() -> None:
+    """Held-out tokens in a file have the same loss as in memory."""
     corpus = Corpus.prepare(Parts.of([TEXT * 4], 0.3))
     network = ModelConfig(corpus.tokenizer.vocab_size, "gru", 1, hidden=8, embedding=8)
     trainer = Trainer(network, TrainingConfig(batch=4, bptt=16, steps=4), corpus, CPU)

@@ -1,4 +1,4 @@
-"""What training takes is compared with the memory that is free, before any is taken."""
+"""The memory that training needs is compared with the free memory before any is allocated."""
 
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,7 +25,7 @@ def free(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 
 def test_fits(free: SimpleNamespace) -> None:
-    """A network that fits is no error; what counts is memory and swap together."""
+    """A network that fits into memory and swap together is accepted."""
     memory.check(*SMALL)
     free.available = 0
     memory.check(*SMALL)
@@ -41,16 +41,18 @@ def test_fits(free: SimpleNamespace) -> None:
         ({"vocab_size": 900_000, "embedding": 512}, {}),
     ],
 )
-def test_too_large(free: SimpleNamespace, model: dict[str, int], training: dict[str, int]) -> None:
-    """A network for which the memory cannot be enough is an error that tells both figures."""
+@pytest.mark.usefixtures("free")
+def test_too_large(model: dict[str, int], training: dict[str, int]) -> None:
+    """A network that cannot fit is an error that gives both sizes."""
     sizes: dict[str, Any] = {"vocab_size": 60} | model
     limits: dict[str, Any] = {"steps": 1} | training
     with pytest.raises(TrainingError, match=r"takes [1-9]\d*\.\d GB or more, 1\.0 GB are free"):
         memory.check(ModelConfig(**sizes), TrainingConfig(**limits))
 
 
-def test_container(free: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """In a container its limit counts; "max" is none."""
+@pytest.mark.usefixtures("free")
+def test_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In a container its memory limit counts; "max" is no limit."""
     monkeypatch.setattr(memory, "LIMIT", tmp_path / "memory.max")
     memory.LIMIT.write_text("max\n")
     memory.check(*SMALL)
@@ -60,7 +62,7 @@ def test_container(free: SimpleNamespace, monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_before_it_is_taken(free: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is checked before a network is made."""
+    """The check comes before the network is created."""
     free.available = free.free = 0
     monkeypatch.delattr("charrnn.training.trainer.Network")
     with pytest.raises(TrainingError, match="not enough memory"):

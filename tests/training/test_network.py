@@ -1,4 +1,4 @@
-"""Dropout in the network that is trained."""
+"""Dropout in the torch network."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ TOKENS, STREAMS, HIDDEN = 50, 3, 40
 
 
 def read(dropout: Dropout) -> Tensor:
-    """The last layer's outputs, [T, B, H]."""
+    """Return the last layer's outputs, [T, B, H]."""
     generator = torch.Generator().manual_seed(0)
     model = ModelConfig(9, hidden=HIDDEN, embedding=HIDDEN)
     network = Network(model, generator, dropout)
@@ -23,7 +23,7 @@ def read(dropout: Dropout) -> Tensor:
 
 @pytest.mark.parametrize("share", [0.2, 0.6])
 def test_variational(share: float) -> None:
-    """A variational mask is one for all tokens of a window, and another for each stream."""
+    """A variational mask is the same for all tokens of a window and differs between streams."""
     zero = read(Dropout(share, variational=True)) == 0
     assert torch.equal(zero, zero[:1].expand_as(zero))
     assert not torch.equal(zero[0, 0], zero[0, 1])
@@ -34,14 +34,14 @@ def test_variational(share: float) -> None:
 
 
 def test_inputs() -> None:
-    """Dropout on the tokens' vectors zeroes no output, but changes it."""
+    """Dropout on the inputs zeroes no output, but changes all of them."""
     outputs = read(Dropout(inputs=0.5, variational=True))
     assert not (outputs == 0).any()
     assert not torch.allclose(outputs, read(Dropout()))
 
 
 def test_tokens() -> None:
-    """Of the vocabulary a share is dropped whole, wherever it stands in a window."""
+    """Embedding dropout drops a token everywhere in a window."""
     generator = torch.Generator().manual_seed(0)
     model = ModelConfig(500, hidden=HIDDEN, embedding=HIDDEN)
     network = Network(model, generator, Dropout(tokens=0.3))
@@ -56,7 +56,7 @@ def test_tokens() -> None:
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_weights(cell: str) -> None:
-    """Of the recurrent weights a share is zeroed, so many get no gradient; none in validation."""
+    """Weight drop zeroes a share of the recurrent weights and gradients, but not in eval mode."""
     generator = torch.Generator().manual_seed(0)
     model = ModelConfig(9, cell, hidden=HIDDEN, embedding=HIDDEN)
     network, plain = (Network(model, generator, Dropout(recurrent=share)) for share in (0.3, 0.0))

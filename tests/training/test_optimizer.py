@@ -1,4 +1,4 @@
-"""The optimizers against plain references."""
+"""The optimizers equal plain references."""
 
 import copy
 
@@ -20,6 +20,7 @@ from charrnn.training.optimizer import (
 
 
 def parameters(*shapes: tuple[int, ...]) -> dict[str, torch.nn.Parameter]:
+    """Return random parameters of these shapes."""
     generator = torch.Generator().manual_seed(0)
     return {
         str(i): torch.nn.Parameter(torch.randn(shape, generator=generator))
@@ -28,7 +29,7 @@ def parameters(*shapes: tuple[int, ...]) -> dict[str, torch.nn.Parameter]:
 
 
 def test_adam_equals_that_of_torch() -> None:
-    """Twenty updates with changing rates end where torch.optim.Adam ends."""
+    """Twenty updates with changing learning rates end where torch.optim.Adam ends."""
     ours, theirs = parameters((5, 3), (7,)), parameters((5, 3), (7,))
     adam = Adam(ours)
     reference = torch.optim.Adam(theirs.values(), betas=(0.9, 0.99))
@@ -47,8 +48,8 @@ def test_adam_equals_that_of_torch() -> None:
 
 
 @pytest.mark.parametrize("hidden", [8, 129, 256])
-def test_muon_turns_each_block_alike(hidden: int) -> None:
-    """Without decay each block of an update has singular values near the rate, at any scale."""
+def test_muon_orthogonalises_each_block(hidden: int) -> None:
+    """Each block of an update has singular values near the learning rate, at any scale."""
     matrices = parameters((4 * hidden, hidden))
     before = matrices["0"].detach().clone()
     generator = torch.Generator().manual_seed(1)
@@ -62,7 +63,7 @@ def test_muon_turns_each_block_alike(hidden: int) -> None:
 
 
 def test_weight_decay() -> None:
-    """Where there is no gradient, decay alone shrinks the recurrent matrices, no others."""
+    """With zero gradients, decay shrinks the recurrent matrices and nothing else."""
     network = Network(ModelConfig(9, hidden=8, embedding=4), torch.Generator().manual_seed(0))
     before = copy.deepcopy(network.parameters_by_name())
     for parameter in network.parameters():
@@ -74,7 +75,7 @@ def test_weight_decay() -> None:
 
 
 def test_gradients_are_clipped_together() -> None:
-    """The norm reported is that before clipping; afterwards no gradient is left."""
+    """The norm returned is that before clipping; the gradients are dropped."""
     network = Network(ModelConfig(9, hidden=8, embedding=4), torch.Generator().manual_seed(0))
     optimizer = Optimizer(network, clip=1e-3, weight_decay=0.0)
     ids = torch.arange(9)[:, None]
@@ -88,7 +89,7 @@ def test_gradients_are_clipped_together() -> None:
 
 @pytest.mark.parametrize("hidden", [1, 2, 31, 64, 128, 129, 192, 250, 257, 384, 512, 1024])
 def test_block_rows(hidden: int) -> None:
-    """Blocks part a gate evenly, at most 128 rows where that leaves some dozens."""
+    """Blocks divide a gate evenly; they have 32 to 128 rows if the gate allows it."""
     rows = block_rows(hidden)
     assert hidden % rows == 0
     assert rows <= 128 or rows == hidden
@@ -96,7 +97,7 @@ def test_block_rows(hidden: int) -> None:
 
 
 def test_orthogonalise() -> None:
-    """Singular values come near 1 and singular vectors stay, whatever the matrix's shape."""
+    """Singular values become nearly 1 and singular vectors stay, for matrices of any shape."""
     generator = torch.Generator().manual_seed(0)
     for shape in [(4, 32, 32), (3, 32, 8), (2, 8, 32), (1, 5, 1)]:
         matrices = torch.randn(shape, generator=generator)
@@ -111,7 +112,7 @@ def test_orthogonalise() -> None:
 
 
 def test_schedule() -> None:
-    """The rate rises to its peak, falls to the floor and never reaches zero."""
+    """The learning rate rises to its peak, falls to the floor and never reaches zero."""
     rates = [schedule(i / 1000) for i in range(1200)]
     peak = max(range(1200), key=lambda i: rates[i])
     assert rates[peak] == pytest.approx(1)

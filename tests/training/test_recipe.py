@@ -1,4 +1,4 @@
-"""What is chosen where the user has not."""
+"""Options that the user omits are chosen from the text and the time budget."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +14,7 @@ SHORT, LONG = 40_000, 1_000_000  # tokens
 
 
 def chosen(tokens: int = LONG, level: str = "char", **options: Any) -> dict[str, Any]:
+    """Return the choices for a vocabulary of 70 tokens."""
     return choose(level, tokens, 70, options)
 
 
@@ -31,16 +32,16 @@ def chosen(tokens: int = LONG, level: str = "char", **options: Any) -> dict[str,
     ],
 )
 def test_network(seconds: int, tokens: int, layers: int, hidden: int) -> None:
-    """The network grows with text and time; a text that is read often gets a second layer."""
+    """The network grows with text and time; many epochs get a second layer."""
     values = chosen(tokens, seconds=seconds)
     assert (values["layers"], values["hidden"]) == (layers, hidden)
 
 
 def test_regularisation() -> None:
-    """The more passes over the text, the more dropout and decay."""
-    passes = [chosen(epochs=epochs) for epochs in (1, 3, 10, 30, 100)]
+    """Dropout and weight decay grow with the number of epochs."""
+    choices = [chosen(epochs=epochs) for epochs in (1, 3, 10, 30, 100)]
     for name in ("dropout", "weight_decay"):
-        values = [choice[name] for choice in passes]
+        values = [choice[name] for choice in choices]
         assert values == sorted(values)
         assert values[0] == 0 < values[-1]
 
@@ -58,24 +59,24 @@ def test_regularisation() -> None:
 def test_longer_tokens(
     level: str, vocab_size: int, inputs: list[float], weights: list[float]
 ) -> None:
-    """Words and their parts that are read often get more dropout, of which masks hold on."""
-    passes = [choose(level, LONG, vocab_size, {"epochs": n}) for n in (1, 5, 10, 18, 100)]
-    assert [values["input_dropout"] for values in passes] == inputs
-    assert [values["weight_drop"] for values in passes] == weights
+    """Words and subwords get more dropout with more epochs, with variational masks."""
+    choices = [choose(level, LONG, vocab_size, {"epochs": n}) for n in (1, 5, 10, 18, 100)]
+    assert [values["input_dropout"] for values in choices] == inputs
+    assert [values["weight_drop"] for values in choices] == weights
     words = vocab_size >= 2048 or level == "word"
-    assert [values["layers"] for values in passes] == [1, 1, 1, 1, 1 if words else 2]
-    assert [values["variational"] for values in passes] == [words or share > 0 for share in inputs]
+    assert [values["layers"] for values in choices] == [1, 1, 1, 1, 1 if words else 2]
+    assert [values["variational"] for values in choices] == [words or share > 0 for share in inputs]
 
 
 def test_ten_minutes() -> None:
-    """A text of a million characters is not held back by the dropout that a short one needs."""
+    """A text of a million characters does not get the dropout that a short one needs."""
     assert chosen(seconds=600)["dropout"] == chosen(seconds=300)["dropout"] == 0.1
     short = choose("char", 143_137, 70, {"seconds": 60}, speed=1.2)
     assert short["dropout"] >= 0.3
 
 
 def test_speed() -> None:
-    """A fast machine trains what a slow one would in a longer time; steps are the same on all."""
+    """A fast machine gets the choices of a longer time; limits in steps and epochs ignore speed."""
     fast = choose("char", LONG, 70, {"seconds": 600}, speed=2.0)
     assert fast | {"seconds": 1200} == chosen(seconds=1200)
     for limit in ({"steps": 10_000}, {"epochs": 10}):
@@ -84,7 +85,7 @@ def test_speed() -> None:
 
 
 def test_batch() -> None:
-    """A text that is read less than once is read at more places, if there is time."""
+    """Less than an epoch doubles the batch size, given enough time."""
     assert chosen(10 * LONG, seconds=300)["batch"] == 32
     assert chosen(10 * LONG)["batch"] == 32
     assert chosen(10 * LONG, seconds=60)["batch"] == 16
@@ -94,7 +95,7 @@ def test_batch() -> None:
 
 
 def test_limits() -> None:
-    """Without a limit it is five minutes or 60 passes; a limit of the user's stands alone."""
+    """The default limits are five minutes and 60 epochs; a limit of the user's replaces both."""
     assert chosen().items() >= {"seconds": 300, "epochs": 60}.items()
     assert not chosen(steps=10).keys() & {"seconds", "epochs"}
 
@@ -105,19 +106,19 @@ def test_limits() -> None:
     ids=str,
 )
 def test_options(options: dict[str, Any]) -> None:
-    """What the user sets stays."""
+    """Options that the user sets are kept."""
     assert chosen(SHORT, seconds=300, **options).items() >= options.items()
 
 
 @pytest.mark.parametrize("tokens", [64, 100, 1000, 5000])
 def test_tiny(tokens: int) -> None:
-    """The places and windows of a tiny text fit into it."""
+    """A batch of a tiny text is no longer than the text."""
     values = chosen(tokens, seconds=300)
     assert 1 <= values["batch"] * values["bptt"] <= tokens
 
 
 def test_tied() -> None:
-    """Vectors are shared of a large vocabulary and of words read often, unless a size is given."""
+    """Large vocabularies and words of many epochs get tied weights, unless a size is given."""
     large = choose("word", LONG, 5000, {"seconds": 60})
     assert large["tied"]
     assert large["embedding"] == large["hidden"]
@@ -130,7 +131,7 @@ def test_tied() -> None:
 
 @pytest.mark.parametrize("disturbed", [0, 1, 8])
 def test_speed_beside_another_program(disturbed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What disturbs some products, and small differences, leave the measured speed as it is."""
+    """Disturbed products and small differences do not change the measured speed."""
     found = set()
     for share in (0.95, 1.0, 1.1):
         seconds = 2 * 512**3 / (recipe.MULTIPLIED * share)
@@ -140,13 +141,13 @@ def test_speed_beside_another_program(disturbed: int, monkeypatch: pytest.Monkey
         clock = SimpleNamespace(perf_counter=iter(times).__next__)
         monkeypatch.setattr(recipe, "time", clock)
         monkeypatch.setattr("torch.get_num_threads", lambda: recipe.CORES)
-        monkeypatch.setattr("torch.set_num_threads", lambda count: None)
+        monkeypatch.setattr("torch.set_num_threads", lambda _: None)
         found.add(speed())
     assert found == {1.0}
 
 
 def test_command_makes_the_same_choices() -> None:
-    """The command line in a log gives every choice by name, so that no speed changes it."""
+    """The command line in the log names every choice, so that no speed changes it."""
     model = ModelConfig(70, "gru", 2, 96, 96, tied=True)
     training = TrainingConfig(seconds=60.0, variational=True, dropout=0.3, seed=7)
     source = Source(["my book.txt"], field="text", kind="lines", normalise=True)

@@ -1,4 +1,4 @@
-"""The loss over a sample of a large vocabulary estimates the one over all of it."""
+"""The loss over a sample of a large vocabulary estimates the loss over all of it."""
 
 import torch
 import torch.nn.functional as F
@@ -10,7 +10,7 @@ VOCABULARY, HIDDEN, TOKENS = 5000, 16, 200
 
 
 def test_estimate() -> None:
-    """Over many batches of a text the sampled loss is, on average, the full one."""
+    """Averaged over many batches, the sampled loss is the full loss."""
     generator = torch.Generator().manual_seed(0)
     counts = 1000 / torch.arange(1, VOCABULARY + 1)
     layer = nn.Linear(HIDDEN, VOCABULARY)
@@ -28,7 +28,7 @@ def test_estimate() -> None:
 
 
 def test_gradient() -> None:
-    """Only tokens that are looked at get a gradient; the targets are pushed up."""
+    """Only sampled tokens get a gradient; only the targets become likelier."""
     generator = torch.Generator().manual_seed(1)
     layer = nn.Linear(HIDDEN, VOCABULARY)
     targets = torch.tensor([3, 7, 7])

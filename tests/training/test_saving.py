@@ -1,4 +1,4 @@
-"""What a run folder holds, whatever happens: a full disk, a kill at any moment."""
+"""A run folder stays complete through a full disk and a kill at any moment."""
 
 import errno
 import itertools
@@ -28,6 +28,7 @@ KILLS = int(os.environ.get("CHARRNN_KILLS", "40"))
 
 @pytest.fixture
 def saves_always(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save after every update."""
     monkeypatch.setattr("charrnn.training.loop.SAVE_SECONDS", 0.0)
     monkeypatch.setattr("charrnn.training.loop.SAVE_SHARE", math.inf)
     monkeypatch.setattr("charrnn.training.run.MODEL_SECONDS", 0.0)
@@ -48,8 +49,9 @@ def disk(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     return full
 
 
-def test_a_full_disk_is_outlived(tmp_path: Path, saves_always: None, disk: list[bool]) -> None:
-    """While saving fails training goes on, says so, and keeps the last good files."""
+@pytest.mark.usefixtures("saves_always")
+def test_a_full_disk_is_outlived(tmp_path: Path, disk: list[bool]) -> None:
+    """While saving fails, training goes on, reports it and keeps the last good files."""
     training = trainer(steps=30)
     events: list[Event] = []
     for event in train(training, run_in(tmp_path), Clock(0.0), lambda: False):
@@ -70,10 +72,9 @@ def test_a_full_disk_is_outlived(tmp_path: Path, saves_always: None, disk: list[
 
 
 @pytest.mark.parametrize("stop_at", [15, None])
-def test_a_disk_full_to_the_end(
-    stop_at: int | None, tmp_path: Path, saves_always: None, disk: list[bool]
-) -> None:
-    """What cannot be saved at the end, or at Ctrl-C, is an error; the last good files stay."""
+@pytest.mark.usefixtures("saves_always")
+def test_a_disk_full_to_the_end(stop_at: int | None, tmp_path: Path, disk: list[bool]) -> None:
+    """A save that fails at the end, or at Ctrl-C, is an error; the last good files stay."""
     training = trainer(steps=30)
     events = train(training, run_in(tmp_path), Clock(0.0), lambda: training.step == stop_at)
     while not (isinstance(next(events), Save) and training.step == 10):
@@ -92,8 +93,8 @@ def test_a_disk_full_to_the_end(
     assert torch.equal(again.network.output.weight, whole.network.output.weight)
 
 
-def test_the_log_waits_for_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lines that do not fit are written later, whole and in order; at the end they are missed."""
+def test_the_log_waits_for_space(tmp_path: Path) -> None:
+    """Log lines that do not fit are written later, in order; a log that stays cut is an error."""
     resource = pytest.importorskip("resource")
     run = run_in(tmp_path)
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -120,7 +121,7 @@ def test_the_log_waits_for_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_saves_go_by_the_clock(
     cost: float, gap: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A save comes every minute, later where saving would take over 2 % of the time."""
+    """Saves are a minute apart, or further if saving would take over 2 % of the time."""
     now = [0.0]
     monkeypatch.setattr("charrnn.training.clock.time", SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr("charrnn.training.trainer.VALIDATIONS", 2000)  # one after each step
@@ -156,12 +157,11 @@ def test_saves_go_by_the_clock(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_killed_at_any_moment(
-    tmp_path: Path, saves_always: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """kill -9 at random moments, in the midst of writing too: the last save or a later one stays.
+@pytest.mark.usefixtures("saves_always")
+def test_killed_at_any_moment(tmp_path: Path) -> None:
+    """After SIGKILL at any moment, even in a write, the last reported save or a later one loads.
 
-    CHARRNN_KILLS sets how often; every process goes on where the last was killed.
+    CHARRNN_KILLS sets how often; every process resumes where the last one was killed.
     """
     rng = random.Random(0)
     told = 0

@@ -1,4 +1,4 @@
-"""Items in a random order: all of them, whole, from anywhere to anywhere."""
+"""Shuffling keeps every item whole and moves it anywhere."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +15,7 @@ END = 0
 
 
 def shuffle(items: list[list[int]], size: int, seed: int = 0) -> list[list[int]]:
-    """The items after shuffling, in blocks of that size."""
+    """Return the items after shuffling blocks of `size` tokens."""
     ids = np.array([i for item in items for i in [*item, END]], np.uint8)
     blocks = [ids[i : i + size] for i in range(0, len(ids), size)]
     found: list[list[int]] = [[]]
@@ -35,7 +35,7 @@ def shuffle(items: list[list[int]], size: int, seed: int = 0) -> list[list[int]]
     st.integers(1, 100),
 )
 def test_all_items(items: list[list[int]], size: int, part: int) -> None:
-    """Every item is there as often as before, whatever fits in memory."""
+    """Every item occurs as often as before, whatever fits in memory."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr("charrnn.training.shuffling.PART", part)
         monkeypatch.setattr("charrnn.training.shuffling.TOGETHER", 3)
@@ -44,7 +44,7 @@ def test_all_items(items: list[list[int]], size: int, part: int) -> None:
 
 @pytest.mark.parametrize("part", [200, 10**6])
 def test_anywhere(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Items of the first half come to both halves, in parts too; neighbours are parted."""
+    """Items move between both halves, also across parts, and neighbours are separated."""
     monkeypatch.setattr("charrnn.training.shuffling.PART", part)
     items = [[1 + i // 200, 1 + i % 200] for i in range(2000)]
     found = shuffle(items, 64)

@@ -1,4 +1,4 @@
-"""How many threads a training step uses, on machines whose every step time is made up."""
+"""The number of threads is chosen well on simulated machines."""
 
 import random
 from collections.abc import Callable
@@ -7,17 +7,17 @@ import pytest
 
 from charrnn.training.threads import ThreadChooser
 
-QUIET = {1: 0.100, 2: 0.060, 4: 0.040}  # seconds that a step takes with so many threads
-BUSY = {1: 0.105, 2: 0.250, 4: 0.300}  # beside a process that keeps a core
+QUIET = {1: 0.100, 2: 0.060, 4: 0.040}  # step time by number of threads, seconds
+BUSY = {1: 0.105, 2: 0.250, 4: 0.300}  # the same beside a process that uses a core
 
-Machine = Callable[[float], dict[int, float]]
+Machine = Callable[[float], dict[int, float]]  # step times at a time
 
 
 def run(machine: Machine, seconds: float, most: int = 2, noise: float = 0.1) -> list[list[float]]:
     """Train on a machine whose step times depend on the time.
 
     Returns:
-        For each step when it ended, how many threads it used and how long it took.
+        For each step: when it ended, how many threads it used and how long it took.
     """
     rng = random.Random(0)
     using = [most]
@@ -37,19 +37,19 @@ def run(machine: Machine, seconds: float, most: int = 2, noise: float = 0.1) -> 
 
 
 def share(steps: list[list[float]], count: int, after: float = 0.0) -> float:
-    """Of the steps' number after a time, those with so many threads."""
+    """Return the share of the steps after a time that used `count` threads."""
     counted = [threads == count for end, threads, _ in steps if end > after]
     return sum(counted) / len(counted)
 
 
 @pytest.mark.parametrize(("most", "best"), [(1, 1), (2, 2), (4, 4)])
 def test_a_quiet_machine_uses_all(most: int, best: int) -> None:
-    """Where more threads are faster all are used, but for a step now and then."""
+    """If more threads are faster, all are used, but for a step now and then."""
     assert share(run(lambda _: QUIET, 60, most), best) >= 0.97
 
 
 def test_a_quiet_machine_loses_little() -> None:
-    """Looking whether fewer threads are faster costs at most 2 % of a quiet machine's steps."""
+    """Trials of fewer threads cost at most 2 % of a quiet machine's steps."""
     alone = 60 / QUIET[2]
     assert len(run(lambda _: QUIET, 60, noise=0.0)) >= 0.98 * alone
 
@@ -62,7 +62,7 @@ def test_a_busy_machine_uses_one(most: int) -> None:
 
 
 def test_a_busy_machine_loses_little() -> None:
-    """Looking whether more threads are faster leaves nine tenths of one thread's steps."""
+    """Trials of more threads cost at most 10 % of a busy machine's steps."""
     assert len(run(lambda _: BUSY, 60, noise=0.0)) >= 0.9 * 60 / BUSY[1]
 
 
@@ -81,18 +81,18 @@ def test_another_process_leaves() -> None:
 
 
 def test_threads_that_gain_nothing() -> None:
-    """Of numbers that are equally fast the smaller one is used: other programs want cores too."""
+    """Of equally fast numbers the smaller one is used, as other programs need cores too."""
     steps = run(lambda _: {1: 0.010, 2: 0.010}, 10, noise=0.02)
     assert share(steps, 1, after=1) >= 0.9
 
 
 def test_the_middle() -> None:
-    """On a machine of many cores a number between one and all may be the best."""
+    """On a machine with many cores a number between one and all can be chosen."""
     steps = run(lambda _: {1: 0.10, 2: 0.06, 4: 0.04, 8: 0.05, 16: 0.09}, 30, most=16)
     assert share(steps, 4, after=2) >= 0.9
 
 
 def test_one_slow_step_changes_nothing() -> None:
-    """A single step that was held up, by a stop or a slow disk, does not change the number."""
+    """A single step that was delayed, by a stop or a slow disk, does not change the number."""
     steps = run(lambda now: {1: 9.0, 2: 9.0} if 10 < now < 10.1 else QUIET, 60)
     assert share(steps, 2, after=20) >= 0.97

@@ -1,4 +1,4 @@
-"""How many steps are planned for the time that is left, by a clock that a test sets."""
+"""The plan of steps follows the throughput, on a simulated clock."""
 
 from types import SimpleNamespace
 
@@ -13,7 +13,7 @@ FAST, SLOW = 0.02, 0.1  # seconds a step
 
 
 class Training:
-    """A training whose steps take the time that a test says."""
+    """A training whose steps take the time that the test sets."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
         self.now = 1000.0
@@ -25,7 +25,7 @@ class Training:
         self.budget = TimeBudget(self.trainer, self.clock)
 
     def train(self, seconds: float, a_step: float) -> None:
-        """Make steps of `a_step` seconds for so long, and plan after each."""
+        """Make steps of `a_step` seconds each for `seconds`, and plan after each."""
         until = self.now + seconds
         while self.now < until - a_step / 2:
             before = self.clock()
@@ -36,31 +36,32 @@ class Training:
 
     @property
     def planned(self) -> int:
-        """Steps still to come."""
+        """Planned steps that are left."""
         return self.trainer.progress.steps - self.trainer.step
 
 
 @pytest.fixture
 def training(monkeypatch: pytest.MonkeyPatch) -> Training:
+    """A training with a budget of 20 seconds."""
     return Training(monkeypatch, 20.0)  # too short a time for tuning
 
 
 def test_steady(training: Training) -> None:
-    """At a steady pace the plan is what fits the time."""
+    """At a steady speed the plan fits the time."""
     training.train(10, FAST)
     assert training.planned == pytest.approx(10 / FAST, rel=0.03)
 
 
 @pytest.mark.parametrize(("before", "after"), [(SLOW, FAST), (FAST, SLOW)])
 def test_follows_what_is_recent(training: Training, before: float, after: float) -> None:
-    """Some seconds after another program left or came, the plan is that of the new pace."""
+    """Some seconds after the speed changed, the plan follows the new speed."""
     training.train(8, before)
     training.train(8, after)
     assert training.planned == pytest.approx(4 / after, rel=0.15)
 
 
 def test_a_long_plan_is_steady(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disturbance of seconds changes a plan of many minutes little."""
+    """A disturbance of seconds hardly changes a plan of many minutes."""
     training = Training(monkeypatch, 1200.0)
     training.train(100, FAST)
     before = training.planned
@@ -69,7 +70,7 @@ def test_a_long_plan_is_steady(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_stop_does_not_count(training: Training) -> None:
-    """Time in which the process was stopped changes neither the time spent nor the plan."""
+    """Time in which the process is stopped changes neither the time spent nor the plan."""
     training.train(5, FAST)
     before, spent = training.planned, training.trainer.progress.seconds
     training.now += 27
@@ -80,7 +81,7 @@ def test_a_stop_does_not_count(training: Training) -> None:
 
 
 def test_validations_take_their_share(training: Training) -> None:
-    """Time that goes to other things than steps is expected to go on so."""
+    """The share of time spent on other work than steps is expected to stay the same."""
     for _ in range(10):
         training.train(0.5, FAST)
         training.now += 0.5

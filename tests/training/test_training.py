@@ -1,4 +1,4 @@
-"""Training: exact resumes, the plan, what is kept."""
+"""Training: exact resumes, the plan, the weights that are kept."""
 
 import json
 import math
@@ -33,6 +33,7 @@ from tests.training.small import DOCUMENTS, TEXT, finish, made, run_in, trainer
 
 
 def everything(training: Trainer) -> dict[str, Tensor]:
+    """Return all tensors of the training's state."""
     return training.state()[0]
 
 
@@ -53,9 +54,9 @@ def test_resume_is_exact(
     tmp_path_factory: pytest.TempPathFactory,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A run stopped at any steps and resumed ends in the weights of one left alone, bit for bit."""
+    """A run interrupted at any steps and resumed equals an unbroken one, bit for bit."""
     options: dict[str, Any] = {"kind": kind}
-    if large:  # what large vocabularies are trained with
+    if large:  # options of large vocabularies
         monkeypatch.setattr("charrnn.training.trainer.SAMPLED_FROM", 1)
         options |= {"input_dropout": 0.2, "weight_drop": 0.2, "variational": True}
         options |= {"embedding_dropout": 0.1}
@@ -79,7 +80,7 @@ def test_resume_is_exact(
 
 
 def test_same_seed_same_model(tmp_path: Path) -> None:
-    """The same seed gives the same weights, another one others."""
+    """The same seed gives the same weights, another seed gives others."""
     first, second, other = trainer(), trainer(), trainer(seed=1)
     for number, training in enumerate((first, second, other)):
         finish(training, run_in(tmp_path / str(number)))
@@ -88,7 +89,7 @@ def test_same_seed_same_model(tmp_path: Path) -> None:
 
 
 def test_training_learns(tmp_path: Path) -> None:
-    """Some hundred steps take a small network far below the entropy of its alphabet."""
+    """A few hundred steps halve the loss of a uniform prediction."""
     training = trainer(layers=1, steps=300, dropout=0.0)
     done = finish(training, run_in(tmp_path / "run"))[-1]
     assert isinstance(done, Done)
@@ -113,13 +114,13 @@ def test_the_best_model_is_kept(tmp_path: Path) -> None:
 
 
 def test_the_average() -> None:
-    """The model's weights are a mean of those after each step, which fade as steps follow."""
+    """The model's weights are a mean of those after each step, in which older ones decay."""
     training = trainer()
     after = []
     for _ in range(30):
         training.update()
         after.append(training.network.output.weight.detach().clone())
-    # Polynomial decay as a product: the weights after step t stand for share t of all until then.
+    # Polynomial decay as a product: the weights after step t have share t of the mean until then.
     shares = [min(1, (AVERAGED + 1) / (AVERAGED + t)) for t in range(1, 31)]
     remaining = [math.prod(1 - s for s in shares[t:]) for t in range(1, 31)]
     parts = [s * r for s, r in zip(shares, remaining, strict=True)]
@@ -132,7 +133,7 @@ def test_the_average() -> None:
 
 
 def test_scores_agree(tmp_path: Path) -> None:
-    """What training says of the held-out text is what `eval` finds, but for the text before it."""
+    """Training and `eval` agree on the held-out loss, but for the context before that text."""
     training = trainer(layers=1, steps=100)
     done = finish(training, run_in(tmp_path / "run"))[-1]
     assert isinstance(done, Done)
@@ -142,7 +143,7 @@ def test_scores_agree(tmp_path: Path) -> None:
 
 
 def test_document_scores_agree(tmp_path: Path) -> None:
-    """Each held-out document is scored as the model scores it alone, from its beginning."""
+    """Each held-out document is scored as the model scores it alone."""
     training = trainer(text=DOCUMENTS, layers=1, steps=100, kind="documents")
     done = finish(training, run_in(tmp_path / "run"))[-1]
     assert isinstance(done, Done)
@@ -156,7 +157,7 @@ def test_document_scores_agree(tmp_path: Path) -> None:
 
 
 def test_documents_are_forgotten() -> None:
-    """What stood in the document before changes nothing in the next one."""
+    """A document does not affect the score of the next one."""
     network = Network(ModelConfig(9, hidden=16, embedding=8), torch.Generator().manual_seed(0))
     last = torch.tensor([1, 2, 3, 8])
     alone = evaluate_documents(network, last, torch.tensor([4])).mean
@@ -169,7 +170,7 @@ def test_documents_are_forgotten() -> None:
 
 
 def test_a_sample_of_documents() -> None:
-    """Where a part of the tokens is scored, it is taken from everywhere."""
+    """If only a part of the tokens is scored, it is spread over all of the text."""
     network = Network(ModelConfig(2, hidden=4, embedding=2), torch.Generator().manual_seed(0))
     with torch.no_grad():
         network.output.bias.copy_(torch.tensor([9.0, 0.0]))
@@ -180,7 +181,7 @@ def test_a_sample_of_documents() -> None:
 
 
 def test_unseen_characters_are_charged() -> None:
-    """A held-out character that training never saw costs its escape, spread over the text."""
+    """A held-out character out of vocabulary adds its escape cost to the loss."""
     plain = Corpus.prepare(Parts.of([TEXT], 0.1))
     strange = Corpus.prepare(Parts.of([TEXT[:-1] + "§"], 0.1))
     assert plain.escape_nats == 0
@@ -190,7 +191,7 @@ def test_unseen_characters_are_charged() -> None:
 
 @pytest.mark.slow
 def test_patience(tmp_path: Path) -> None:
-    """With patience a run that gets no better stops early and says so."""
+    """With patience, a run that gets no better stops early and reports it."""
     training = trainer(layers=1, steps=4000, lr=0.1, patience=2)
     events = finish(training, run_in(tmp_path / "run"))
     assert training.step < 4000
@@ -199,8 +200,8 @@ def test_patience(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_overfitting_is_told_once(tmp_path: Path) -> None:
-    """Learning noise by heart gives one hint, which names the best step; other texts give none."""
+def test_overfitting_is_reported_once(tmp_path: Path) -> None:
+    """Overfitting to noise gives one hint, which names the best step; other texts give none."""
     noise = "".join(random.Random(0).choices("abcdefgh", k=1500))
     training = trainer(text=noise, layers=1, steps=1500, dropout=0.0)
     hints = [e for e in finish(training, run_in(tmp_path / "noise")) if isinstance(e, Overfit)]
@@ -212,7 +213,7 @@ def test_overfitting_is_told_once(tmp_path: Path) -> None:
 
 
 def test_nothing_held_out(tmp_path: Path) -> None:
-    """With --val 0 all the text is trained on, the last average is the model, unscored."""
+    """With --val 0 all of the text is trained on; the model is the last average, not scored."""
     training = trainer(val=0.0)
     done = finish(training, run_in(tmp_path / "run"))[-1]
     assert isinstance(done, Done)
@@ -222,7 +223,7 @@ def test_nothing_held_out(tmp_path: Path) -> None:
 
 
 def test_the_log_is_complete(tmp_path: Path) -> None:
-    """Each event is an object with its name, and JSON can hold it."""
+    """Each event is a JSON object with its name."""
     events = [event.to_json() for event in finish(trainer(), run_in(tmp_path / "run"))]
     assert [events[0]["event"], events[-1]["event"]] == ["start", "done"]
     assert {"validation", "sample", "save"} <= {event["event"] for event in events}
@@ -231,15 +232,15 @@ def test_the_log_is_complete(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_time_is_kept(tmp_path: Path) -> None:
-    """Given a time, training plans steps that fit it and ends within them."""
+    """Given a time budget, training plans steps that fit it and ends after them."""
     training = trainer(text=TEXT * 3, steps=None, seconds=3.0)
     events = finish(training, run_in(tmp_path / "run"))
     assert events[-1].to_json()["steps"] == training.progress.steps < 10**6
     assert [event.to_json()["event"] for event in events].count("plan") >= 1
 
 
-def test_pace_counts_what_went_before() -> None:
-    """A resumed run has only the rest of its time, and time before the first step counts too."""
+def test_the_budget_counts_earlier_time() -> None:
+    """A resumed run has only the rest of its budget, and time before the first step counts too."""
     training = trainer(steps=None, seconds=100.0)
     training.progress.seconds = 60.0
     clock = Clock(time.monotonic() - 30)
@@ -256,7 +257,7 @@ def test_pace_counts_what_went_before() -> None:
 
 @pytest.mark.parametrize("count", [1, 5, 300, 2000, 5001])
 def test_evaluate_equals_one_stream(count: int) -> None:
-    """Reading at many places at once scores nearly as one pass does, and counts each token once."""
+    """Scoring passages in parallel nearly equals one stream, and counts each token once."""
     config = ModelConfig(20, hidden=16, embedding=8)
     network = Network(config, torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(1)
@@ -269,7 +270,7 @@ def test_evaluate_equals_one_stream(count: int) -> None:
 
 
 def test_a_sample_stands_for_the_whole() -> None:
-    """Where a part of the tokens is scored, it is taken from everywhere."""
+    """If only a part of the tokens is scored, it is spread over all of the text."""
     network = Network(ModelConfig(2, hidden=4, embedding=2), torch.Generator().manual_seed(0))
     with torch.no_grad():
         network.output.bias.copy_(torch.tensor([9.0, 0.0]))
@@ -280,8 +281,8 @@ def test_a_sample_stands_for_the_whole() -> None:
 
 
 @pytest.mark.parametrize("level", ["char", "word"])
-def test_setup_and_resume(level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run begun from a file goes on from its folder alone, with its own options."""
+def test_begin_and_resume(level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run begun from a file resumes from its folder alone, with its own options."""
     monkeypatch.chdir(tmp_path)
     Path("book.txt").write_text(TEXT * 2, encoding="utf-8")
     options = {"steps": 12, "hidden": 16, "seed": 3}
@@ -304,7 +305,7 @@ def test_setup_and_resume(level: str, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_damaged_state_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A resume file that was cut or overwritten is told in one line, whatever it holds."""
+    """A resume file that was truncated or overwritten is an error in one line."""
     monkeypatch.chdir(tmp_path)
     Path("book.txt").write_text(TEXT, encoding="utf-8")
     training, run = prepare.begin(
@@ -318,14 +319,16 @@ def test_a_damaged_state_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyP
         if len(damaged) == len(whole):
             damaged[8 + rng.randrange(2000)] ^= 1 << rng.randrange(8)
         (run.path / "resume.safetensors").write_bytes(damaged)
+        message = ""
         try:
             prepare.resume([], run.path, "cpu", {})
         except CharrnnError as error:
-            assert "\n" not in str(error)
+            message = str(error)
+        assert "\n" not in message
 
 
 @pytest.mark.parametrize("text", ["", "x", "too short a text"])
 def test_too_little_text(text: str) -> None:
-    """A text with next to nothing to learn is refused."""
+    """A text that is too short to train on is refused."""
     with pytest.raises(TextError):
         Corpus.prepare(Parts.of([text], 0.1))

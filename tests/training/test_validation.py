@@ -1,4 +1,4 @@
-"""What is told of held-out tokens: their loss, how sure that is, and whether a change counts."""
+"""Held-out losses have standard errors, by which they are compared."""
 
 import math
 
@@ -11,24 +11,27 @@ from charrnn.training.validation import FEW, Losses, evaluate
 
 
 def noise(count: int, seed: int = 0) -> torch.Tensor:
+    """Return standard normal noise."""
     return torch.randn(count, generator=torch.Generator().manual_seed(seed))
 
 
 class TestLosses:
+    """Losses of blocks."""
+
     def test_error(self) -> None:
-        """The standard error of N independent losses is their deviation by the root of N."""
+        """The standard error of N independent losses is their deviation over the root of N."""
         losses = Losses.of(2 + noise(64_000))
         assert losses.mean == pytest.approx(2, abs=0.02)
         assert losses.error == pytest.approx(1 / math.sqrt(64_000), rel=0.3)
 
     def test_neighbours(self) -> None:
-        """Where neighbours are alike, they tell less than as many tokens from elsewhere."""
+        """Correlated neighbours count for less than as many independent tokens."""
         assert Losses.of(noise(640).repeat_interleave(100)).error == pytest.approx(
             1 / math.sqrt(640), rel=0.3
         )
 
     def test_compare(self) -> None:
-        """A difference counts if it is larger than its error, however uncertain both means are."""
+        """A difference counts if it exceeds its own error, however uncertain both means are."""
         here = 2 + 5 * noise(6400)
         losses = Losses.of(here)
         assert losses.compare(losses) == 0
@@ -39,12 +42,12 @@ class TestLosses:
         assert other.compare(losses) == 0
 
     def test_not_finite(self) -> None:
-        """Losses that are not finite are worse than any."""
+        """Losses that are not finite are worse than all others."""
         assert Losses.of(torch.full((640,), math.nan)).compare(Losses.of(noise(640))) == 1
 
     @pytest.mark.parametrize("count", [1, 20, 16 * FEW - 1])
     def test_few(self, count: int) -> None:
-        """Of some dozen tokens no difference counts; of one there is no error."""
+        """With few tokens no difference counts; a single block has no error."""
         losses = Losses.of(noise(count).abs())
         assert losses.few
         assert Losses.of(noise(count).abs() + 9).compare(losses) == 0
@@ -53,7 +56,7 @@ class TestLosses:
 
 @pytest.mark.slow
 def test_how_sure_a_score_is() -> None:
-    """The error told is about how far the score of a few places is from that of a whole text."""
+    """The standard error predicts how far a score of few tokens is from that of the whole text."""
     network = Network(ModelConfig(2, hidden=4, embedding=2), torch.Generator().manual_seed(0))
     with torch.no_grad():
         network.output.bias.copy_(torch.tensor([3.0, 0.0]))
