@@ -114,21 +114,20 @@ class TestWithoutTerminal:
         text = capsys.readouterr().err
         for fact in ("runs/book", "9,000", "1,000", "gru", "2 x 96", "12,345", "char", "cpu"):
             assert fact in text
-        assert "dropout 0.5, of vectors 0.3, on cpu" in text
-        assert "going on" not in text
+        assert "dropout 0.5, input dropout 0.3, on cpu" in text
+        assert "resuming" not in text
 
     def test_resumed(self, capsys: pytest.CaptureFixture[str]) -> None:
         """A training that goes on says from where."""
         values = {name: getattr(START, name) for name in START.__slots__} | {"step": 1234}
         shown(Start(**values))
-        assert "going on from step 1,234" in capsys.readouterr().err
+        assert "resuming from step 1,234" in capsys.readouterr().err
 
     def test_plan(self, capsys: pytest.CaptureFixture[str]) -> None:
         """The first plan is told, later corrections are not."""
         shown(PLAN, Plan(steps=1400, epochs=11.0, tokens_per_second=4.0, seconds_left=150.0))
         assert capsys.readouterr().err == (
-            "about 1,500 steps, 12.5 passes over the text, in the 3 min 20 s left "
-            "(50,000 tokens/s)\n"
+            "about 1,500 steps, 12.5 epochs, in the 3 min 20 s left (50,000 tokens/s)\n"
         )
 
     def test_validation(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,7 +162,7 @@ class TestWithoutTerminal:
     def test_earlier_weights(self, capsys: pytest.CaptureFixture[str]) -> None:
         """The end tells of which step the weights are, if not of the last one."""
         shown(replace(DONE, best_step=1200))
-        assert "by the weights of step 1,200" in capsys.readouterr().err
+        assert "with the weights of step 1,200" in capsys.readouterr().err
         shown(replace(DONE, best_step=1500))
         assert "weights" not in capsys.readouterr().err
 
@@ -330,7 +329,7 @@ class TestTerminal:
     def test_whole_line(self, drawn: Drawn) -> None:
         """The line of numbers is drawn whole, below the bar."""
         text = drawn(STEP)
-        for part in ("pass 2.50", "50,000 tokens/s", "2.000 bits/char", "2 min 20 s left"):
+        for part in ("epoch 2.50", "50,000 tokens/s", "2.000 bits/char", "2 min 20 s left"):
             assert part in text
 
     def test_sample_cannot_steer(self, drawn: Drawn) -> None:

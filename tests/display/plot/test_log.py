@@ -29,7 +29,7 @@ def test_rolled_back(tmp_path: Path) -> None:
 def test_went_on_after_its_end(tmp_path: Path) -> None:
     """A run that was resumed after its end has not ended."""
     run = read(tmp_path, start(), *trained(0, 500), done(500), start(500), *trained(500, 600))
-    assert run.end == "going on, or cut off"
+    assert run.end == "in progress, or cut off"
     assert run.to_json()["best_val_nats"] != 1.25
     assert run.to_json()["steps"] == 600
 

@@ -56,7 +56,7 @@ def test_charts(book: Log) -> None:
     """It shows loss, learning rate, gradient norm with the share clipped, and speed."""
     titles = [figure.findtext("figcaption", "").strip() for figure in figures(html([book]))]
     assert titles == ["Loss", "Learning rate", "Gradient norm", "Speed"]
-    for line in ("training", "held out", "rate", "before clipping", "clipped", "tokens/s"):
+    for line in ("training", "held out", "learning rate", "before clipping", "clipped", "tokens/s"):
         assert len(paths(html([book]), line)) >= 1
 
 
@@ -90,7 +90,7 @@ def test_rolled_back(tmp_path: Path) -> None:
     """Where a run went back there is a mark, which tells from where and on with which rate."""
     back = {"event": "rollback", "step": 1000, "back_to": 600, "lr": 0.015}
     page = texts(html([read(tmp_path, start(), *trained(0, 1000), back, *trained(600, 700))]))
-    assert "went back, step 1,000 to step 600, rate 0.015" in page
+    assert "rolled back, step 1,000 to step 600, learning rate 0.015" in page
     assert "step 900" not in page
 
 
@@ -98,7 +98,7 @@ def test_resumed_before_a_rollback(tmp_path: Path) -> None:
     """A rollback that a resume has undone leaves no mark."""
     back = {"event": "rollback", "step": 1000, "back_to": 600, "lr": 0.015}
     run = read(tmp_path, start(), *trained(0, 1000), back, start(400), *trained(400, 700))
-    assert "went back" not in texts(html([run]))
+    assert "rolled back" not in texts(html([run]))
 
 
 def test_skipped(tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_skipped(tmp_path: Path) -> None:
     skip = {"event": "skip", "step": 500}
     page = html([read(tmp_path, start(), *trained(0, 500), skip, *trained(500, 1000))])
     (mark,) = with_class(figures(page)[0], "mark")
-    assert mark.findtext("title") == "book: step left out, step 500"
+    assert mark.findtext("title") == "book: step skipped, step 500"
     assert [line.get("x1") for line in mark.iter("line")] == ["50.00%"]
 
 
@@ -115,7 +115,7 @@ def test_overfits(tmp_path: Path) -> None:
     hint = {"event": "overfit", "step": 900, "val_nats": 1.3, "best_nats": 1.2, "best_step": 600}
     page = html([read(tmp_path, start(), *trained(0, 900), hint, *trained(900, 1000))])
     (mark,) = with_class(figures(page)[0], "mark")
-    assert mark.findtext("title") == "book: begins to overfit, step 900"
+    assert mark.findtext("title") == "book: overfitting begins, step 900"
 
 
 def test_never_stopped(book: Log) -> None:
@@ -195,13 +195,13 @@ def test_several_runs(tmp_path: Path) -> None:
         ("seconds", "training time", "10 s"),
         ("tokens", "tokens read", "1M"),
         ("steps", "steps", "1,000"),
-        ("passes", "passes over the text", "10"),
+        ("passes", "epochs", "10"),
     ],
 )
 def test_by(book: Log, by: str, title: str, label: str) -> None:
     """Everything is drawn over time, tokens, steps or passes, and says so."""
     page = html([book], by)
-    assert f"Across: {title}." in page
+    assert f"Horizontal axis: {title}." in page
     labels = [text.text for text in figures(page)[0].iter("text")]
     assert label in labels
 
