@@ -350,7 +350,7 @@ def test_meter(session: Session) -> None:
     assert "saved" not in session.screen.lines[-1]
     session.type(RIGHT)
     # 5 letters and a key make 23 characters.
-    session.wait(lambda screen: "74% of keys saved" in screen.lines[-1])
+    session.wait(lambda screen: "74% of keystrokes saved" in screen.lines[-1])
 
 
 def test_dial(model: Path) -> None:
@@ -380,7 +380,7 @@ class TestOutput:
         """What cannot be written is said below, and printed at the end."""
         with opened(model, "-o", "/dev/full") as session:
             session.type("A line." + ENTER)
-            session.wait(lambda screen: "not written: No space" in screen.lines[-1])
+            session.wait(lambda screen: "not saved: No space" in screen.lines[-1])
             session.type(CTRL_D)
             assert session.exit_code() == 1
         assert session.output.count("A line.") > 1
@@ -736,7 +736,7 @@ class TestWhy:
         session.type("The c")
         session.wait_for("The c", "at sat on the mat")
         session.type(LEFT + F1)
-        session.wait(lambda screen: "nothing is suggested here" in screen.lines)
+        session.wait(lambda screen: "no suggestion here" in screen.lines)
 
     def test_text_is_gone(self, model: Path, tmp_path: Path) -> None:
         """Of a model file without its text only the sources are shown."""
@@ -754,7 +754,7 @@ class TestCommands:
     def test_help(self, session: Session) -> None:
         """/help lists keys and commands."""
         session.type("/help" + ENTER)
-        session.wait(lambda screen: "leave, as Ctrl-D does" in " ".join(screen.lines))
+        session.wait(lambda screen: "leave, like Ctrl-D" in " ".join(screen.lines))
         for said in ("Alt-Enter", "/set dial", "/model", "/save FILE", "/stats", "/quit"):
             assert session.said(re.escape(said)), said
 
@@ -778,10 +778,10 @@ class TestCommands:
     @pytest.mark.parametrize(
         ("command", "answer"),
         [
-            ("/foo", "there is no command /foo; /help lists them; // begins a text"),
+            ("/foo", "there is no command /foo; see /help; // begins a text"),
             ("/set dial loud", "no dial 'loud'; use quiet, normal, eager or a number from 0 to 1"),
             ("/set dial nan", "no dial 'nan'; use quiet, normal, eager or a number from 0 to 1"),
-            ("/set count 0", "/set count 0 sets nothing; try /set dial quiet or /set count 5"),
+            ("/set count 0", "there is no setting count 0; try /set dial quiet or /set count 5"),
             ("/model nowhere", "nowhere does not exist; "),
             ("/save", "/save needs a file; name one: /save notes.txt"),
             ("/save /", "/ exists already; name another file"),
@@ -797,7 +797,7 @@ class TestCommands:
         """/save writes what was entered, without the commands; two slashes begin a text."""
         session.type("A line." + ENTER + "//usr" + ENTER + "/etc/fstab" + ENTER)
         session.type(f"/save {tmp_path / 'notes.txt'}" + ENTER)
-        session.wait(lambda screen: any("24 characters in" in line for line in screen.lines))
+        session.wait(lambda screen: any("24 characters saved to" in line for line in screen.lines))
         assert (tmp_path / "notes.txt").read_text() == "A line.\n/usr\n/etc/fstab\n"
 
     def test_stats(self, session: Session) -> None:
@@ -805,8 +805,8 @@ class TestCommands:
         session.type("The c")
         session.wait_for("The c", "at sat on the mat")
         session.type(RIGHT + ENTER + "/stats" + ENTER)
-        session.wait(lambda screen: any("1 suggestion taken" in line for line in screen.lines))
-        assert session.said("23 characters entered with 7 keys: 70% saved")
+        session.wait(lambda screen: any("1 suggestion accepted" in line for line in screen.lines))
+        assert session.said("23 characters entered with 7 keystrokes: 70% saved")
 
     def test_model(self, session: Session, model: Path) -> None:
         """/model tells what the model was trained on, and loads another."""
@@ -845,15 +845,15 @@ class TestLearn:
         """/learn tells what is kept, switches it off and forgets a word."""
         with opened(model, "--learn", CHARRNN_LEARNED=store) as session:
             session.type("A quagga." + ENTER + "/learn off" + ENTER + "A zebra." + ENTER)
-            session.wait(lambda screen: session.said("nothing is learned for now; 2 words"))
+            session.wait(lambda screen: session.said("learning is paused; 2 words"))
             session.type("/learn on" + ENTER + "/learn forget quagga" + ENTER)
-            session.wait(lambda screen: session.said("quagga: forgotten, was there once"))
+            session.wait(lambda screen: session.said("forgot quagga, learned once"))
         assert Learned(Path(store)).words() == ["A"]
 
     def test_without(self, session: Session) -> None:
         """Without --learn nothing is learned, and /learn says so."""
         session.type("/learn" + ENTER)
-        session.wait(lambda screen: session.said("nothing is learned; start with"))
+        session.wait(lambda screen: session.said("not learning; start"))
 
 
 def test_narrow(model: Path) -> None:
