@@ -19,13 +19,7 @@ NEXT_WORD = re.compile(r"\s*\S+")
 
 
 class Session(Protocol):
-    """What keys act on.
-
-    Attributes:
-        suggester: finds suggestions.
-        keystrokes: inserts accepted suggestions.
-        offered: completions of a command, shown by Tab.
-    """
+    """What keys act on; see charrnn.session.repl."""
 
     suggester: Suggester
     keystrokes: Keystrokes
@@ -53,7 +47,7 @@ def is_command() -> bool:
     return slash_commands.is_command(first_line.split(" ")[0])
 
 
-class Actions:
+class _Actions:
     """What each key does; every method handles a key press."""
 
     def __init__(self, session: Session) -> None:
@@ -65,12 +59,10 @@ class Actions:
         self._keystrokes.accept(buffer, text)
 
     def accept_all(self, event: KeyPressEvent) -> None:
-        """Accept the whole suggestion."""
         if event.current_buffer.suggestion:
             self._accept(event.current_buffer, event.current_buffer.suggestion.text)
 
     def accept_word(self, event: KeyPressEvent) -> None:
-        """Accept the next word of the suggestion."""
         buffer = event.current_buffer
         word = NEXT_WORD.match(buffer.suggestion.text) if buffer.suggestion else None
         if word:
@@ -96,36 +88,29 @@ class Actions:
         event.app.invalidate()
 
     def show_next(self, event: KeyPressEvent) -> None:
-        """Show the next suggestion."""
         self._choose(event, self._suggester.rank + 1)
 
     def show_previous(self, event: KeyPressEvent) -> None:
-        """Show the previous suggestion."""
         self._choose(event, self._suggester.rank - 1)
 
     def complete_command(self, event: KeyPressEvent) -> None:
-        """Complete a command, or offer what it may become."""
         buffer = event.current_buffer
         more, self._session.offered = slash_commands.complete(buffer.document.text_before_cursor)
         buffer.insert_text(more, fire_event=False)
 
     def suggest(self, event: KeyPressEvent) -> None:
-        """Suggest here, though suggestions were dismissed or are off."""
         self._suggester.resume()
         self._session.ask(event.current_buffer)
 
     def switch(self, event: KeyPressEvent) -> None:
-        """Turn suggestions off or on."""
         self._suggester.off = not self._suggester.off
         self._session.ask(event.current_buffer)
 
     def dismiss(self, event: KeyPressEvent) -> None:
-        """Dismiss suggestions until the next word."""
         self._suggester.dismiss(event.current_buffer.document.text_before_cursor)
         event.current_buffer.suggestion = None
 
     def explain(self, _event: KeyPressEvent) -> None:
-        """Print why the suggestion is shown."""
         self._session.explain()
 
     def close_up(self, event: KeyPressEvent) -> None:
@@ -140,12 +125,10 @@ class Actions:
             self._keystrokes.drop_space(buffer)
 
     def enter(self, event: KeyPressEvent) -> None:
-        """Enter the text."""
         self._drop_space(event.current_buffer)
         event.current_buffer.validate_and_handle()
 
     def new_line(self, event: KeyPressEvent) -> None:
-        """Start a new line."""
         self._drop_space(event.current_buffer)
         event.current_buffer.newline(copy_margin=False)
 
@@ -156,7 +139,6 @@ class Actions:
         event.current_buffer.reset(append_to_history=True)
 
     def redo(self, event: KeyPressEvent) -> None:
-        """Redo what was undone."""
         event.current_buffer.redo()
 
     def paste(self, event: KeyPressEvent) -> None:
@@ -166,7 +148,6 @@ class Actions:
         event.current_buffer.insert_text(text)
 
     def edit(self, event: KeyPressEvent) -> None:
-        """Open an editor on the text."""
         event.app.create_background_task(self._session.edit(event.current_buffer))
 
 
@@ -177,7 +158,7 @@ def key_bindings(session: Session, cycle: bool) -> KeyBindings:
         session: what the keys act on.
         cycle: whether Tab shows the next suggestion instead of accepting a word.
     """
-    do = Actions(session)
+    do = _Actions(session)
     typing = ~is_searching
     alt = typing & ~vi_mode  # in vi mode Esc is a key of its own
     suggested = Condition(is_suggested) & typing

@@ -40,16 +40,7 @@ KEYS = {  # the keys of the session, and their help
 
 
 class Session(Protocol):
-    """What commands act on.
-
-    Attributes:
-        name: displayed name of the model.
-        suggester: finds suggestions.
-        transcript: the text entered so far.
-        keystrokes: counts keystrokes.
-        evidence: the training text, if available.
-        learned: words learned from typing; None if nothing is learned.
-    """
+    """What commands act on; see charrnn.session.repl."""
 
     name: str
     suggester: Suggester
