@@ -1,8 +1,8 @@
 """The keys of the session, and what they do."""
 
 import re
-from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from prompt_toolkit.application import get_app
 from prompt_toolkit.buffer import Buffer
@@ -11,28 +11,10 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.keys import Keys
 
 from charrnn.session import slash_commands
-from charrnn.session.ghost_text import Keystrokes, Suggester
 from charrnn.session.transcript import clean
 from charrnn.text.words import CLOSING
 
-NEXT_WORD = re.compile(r"\s*\S+")
-
-
-class Session(Protocol):
-    """What keys act on; see charrnn.session.repl."""
-
-    suggester: Suggester
-    keystrokes: Keystrokes
-    offered: list[str]
-
-    def ask(self, buffer: Buffer) -> None:
-        """Start looking for suggestions at the cursor."""
-
-    def explain(self) -> None:
-        """Print why the suggestion is shown."""
-
-    def edit(self, buffer: Buffer) -> Coroutine[Any, Any, None]:
-        """Open an editor on the text."""
+NEXT_WORD = re.compile(r"\s*\S+")  # with the white space before it
 
 
 def is_suggested() -> bool:
@@ -50,7 +32,7 @@ def is_command() -> bool:
 class _Actions:
     """What each key does; every method handles a key press."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: slash_commands.Session) -> None:
         self._session = session
         self._suggester, self._keystrokes = session.suggester, session.keystrokes
 
@@ -151,7 +133,7 @@ class _Actions:
         event.app.create_background_task(self._session.edit(event.current_buffer))
 
 
-def key_bindings(session: Session, cycle: bool) -> KeyBindings:
+def key_bindings(session: slash_commands.Session, cycle: bool) -> KeyBindings:
     """Return the key bindings of a session.
 
     Args:

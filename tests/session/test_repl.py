@@ -845,15 +845,15 @@ class TestLearn:
         """/learn tells what is kept, switches it off and forgets a word."""
         with opened(model, "--learn", CHARRNN_LEARNED=store) as session:
             session.type("A quagga." + ENTER + "/learn off" + ENTER + "A zebra." + ENTER)
-            session.wait(lambda screen: session.said("learning is paused; 2 words"))
+            session.wait(lambda _: session.said("learning is paused; 2 words"))
             session.type("/learn on" + ENTER + "/learn forget quagga" + ENTER)
-            session.wait(lambda screen: session.said("forgot quagga, learned once"))
+            session.wait(lambda _: session.said("forgot quagga, learned once"))
         assert Learned(Path(store)).words() == ["A"]
 
     def test_without(self, session: Session) -> None:
         """Without --learn nothing is learned, and /learn says so."""
         session.type("/learn" + ENTER)
-        session.wait(lambda screen: session.said("not learning; start"))
+        session.wait(lambda _: session.said("not learning; start"))
 
 
 def test_narrow(model: Path) -> None:

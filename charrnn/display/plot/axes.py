@@ -86,13 +86,8 @@ def x_axis(runs: Sequence[Log], by: str, count: int = 5) -> Axis:
 def loss_axis(runs: Sequence[Log], by: str, count: int, others: Sequence[float] = ()) -> Axis:
     """Return an axis of losses (bits per character), from the minimum to the 97.5th percentile.
 
-    Every run's minimum is on the axis. It shows at most 4 bits, unless that hides a run.
-
-    Args:
-        runs: the runs.
-        by: a key of log.AXES.
-        count: approximate number of ticks.
-        others: more losses (bits per character) that extend the axis downwards.
+    Every run's minimum is on the axis, and that of `others`. It shows at most 4 bits, unless that
+    hides a run.
     """
     lines = [np.r_[run.losses(by)[1], bits(run.best_nats)] for run in runs]
     known = [line[np.isfinite(line)] for line in lines]

@@ -49,7 +49,7 @@ def test_stopped(tmp_path: Path) -> None:
     ],
     ids=["cut", "cut in a character", "no JSON"],
 )
-def test_cut(tmp_path: Path, book: Log, end: bytes) -> None:
+def test_cut(book: Log, end: bytes) -> None:
     """A line that is no whole event is passed over."""
     with open(book.path, "ab") as file:
         file.write(end)
