@@ -32,7 +32,7 @@ CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e]")
     ],
 )
 def test_duration(seconds: float, text: str) -> None:
-    """A duration is told in the two units that matter."""
+    """A duration has at most two units."""
     assert duration(seconds) == text
 
 
