@@ -96,7 +96,7 @@ class _Actions:
         self._session.explain()
 
     def close_up(self, event: KeyPressEvent) -> None:
-        """Type a mark in place of the space that came with a suggestion; not before a quotation."""
+        """Type punctuation in place of the added space, unless it opens a quotation."""
         buffer = event.current_buffer
         if event.data != '"' or buffer.document.current_line_before_cursor.count('"') % 2:
             self._keystrokes.drop_space(buffer)

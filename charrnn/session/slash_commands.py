@@ -193,7 +193,7 @@ class Command(NamedTuple):
 # The commands by name.
 COMMANDS = {
     "/help": Command("", "list keys and commands", _help),
-    "/set": Command("dial|count [X]", "quiet, normal, eager or a probability; how many", _set),
+    "/set": Command("dial|count [X]", "set the dial (quiet ... eager, 0 to 1) or the count", _set),
     "/model": Command("[RUN]", "show the training text, or switch to another model", _model),
     "/learn": Command("[on|off]", "resume or pause learning; /learn forget WORD", _learn),
     "/save": Command("FILE", "save the text to a new file", _save),
