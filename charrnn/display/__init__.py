@@ -1,1 +1,1 @@
-"""What a person sees."""
+"""What a person sees: messages, progress, colours, plots."""

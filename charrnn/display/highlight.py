@@ -1,4 +1,4 @@
-"""Text whose background shows how surprising each character was."""
+"""Text with a background that shows each character's surprisal."""
 
 import os
 from itertools import groupby
@@ -9,13 +9,13 @@ import numpy as np
 from charrnn.arrays import LN2, Array
 from charrnn.display.format import printable
 
-# Bits per character from which a colour holds: xterm's, light to red, under black letters.
+# Minimum bits per character of each background colour (xterm's, light to red; not tuned).
 COLOURS = {0.0: None, 1.0: 230, 2.0: 223, 4.0: 216, 6.0: 209, 9.0: 203}
-LIMITS = np.array([*COLOURS])[1:] * LN2
+LIMITS = np.array([*COLOURS])[1:] * LN2  # the same in nats
 
 
 def coloured(stream: TextIO) -> bool:
-    """Whether colours may be written to a stream."""
+    """Return whether colours may be written to a stream."""
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (
@@ -24,10 +24,11 @@ def coloured(stream: TextIO) -> bool:
 
 
 def shade(text: str, nats: Array) -> str:
-    """The text with escape sequences for its colours.
+    """Return a text with escape sequences that colour its background.
 
     Args:
-        nats: surprise of each character, [len(text)].
+        text: the text; its control characters are shown as dots.
+        nats: surprisal of each character, [len(text)].
     """
     levels = np.searchsorted(LIMITS, nats, side="right").tolist()
     colours = [*COLOURS.values()]
@@ -37,7 +38,7 @@ def shade(text: str, nats: Array) -> str:
         if colours[level] is None:
             shaded += part
         else:
-            # A line break within a colour would paint the rest of the line.
+            # A line break inside a colour would paint the rest of the line.
             shaded += "\n".join(
                 f"\x1b[30;48;5;{colours[level]}m{line}\x1b[0m" if line else ""
                 for line in part.split("\n")

@@ -1,4 +1,4 @@
-"""How training goes: a live display on a terminal, plain lines elsewhere."""
+"""Progress of training: a live display on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -17,7 +17,6 @@ from charrnn.events import (
     Plan,
     Rollback,
     Sample,
-    Save,
     Skip,
     Start,
     Step,
@@ -32,20 +31,19 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
-BARS = "▁▂▃▄▅▆▇█"
-LINE_SECONDS = 10.0  # between two lines of progress where there is no terminal
+BARS = "▁▂▃▄▅▆▇█"  # heights of a sparkline, from the lowest
+LINE_SECONDS = 10.0  # between two lines of progress without a terminal (not tuned)
 
 
 class Progress:
-    """Shows training's events.
+    """Shows the events of training.
 
     Args:
-        ui: where to.
+        ui: prints the lines.
     """
 
     def __init__(self, ui: Ui) -> None:
         self._ui = ui
-        self._start: Start | None = None
         self._step: Step | None = None
         self._sample: Sample | None = None
         self._curve: list[float] = []
@@ -75,79 +73,89 @@ class Progress:
             self._live = None
 
     def interrupted(self) -> None:
-        """Say that a request to end has to wait a moment; called by a signal handler."""
+        """Say that the end takes a moment; called by a signal handler."""
         if not self._ui.quiet:
             write_raw("\nfinishing this step and saving; Ctrl-C again stops at once\n")
 
     def pause(self) -> None:
-        """Give the terminal its cursor back before the process is stopped; see `interrupted`."""
+        """Show the cursor before the process is suspended; called by a signal handler."""
         if self._live:
             write_raw(SHOW_CURSOR)
 
     def go_on(self) -> None:
-        """The process goes on after it was stopped; see `interrupted`."""
+        """Hide the cursor after the process was suspended; called by a signal handler."""
         if self._live:
             write_raw(HIDE_CURSOR)
 
     def show(self, event: Event) -> None:
+        """Show an event, or remember it for the live display."""
         match event:
             case Start():
-                self._start = event
                 self._started(event)
-            case Plan() if not self._planned:
-                self._planned = True
-                self._ui.note(
-                    f"about {event.steps:,} steps, {event.epochs:.3g} passes over the text, "
-                    f"in the {duration(event.seconds_left)} left "
-                    f"({event.tokens_per_second:,.0f} tokens/s)"
-                )
+            case Plan():
+                self._plan(event)
             case Step():
                 self._step = event
-                if not self._live and time.monotonic() - self._line_at >= LINE_SECONDS:
+                if time.monotonic() - self._line_at >= LINE_SECONDS:
                     self._line_at = time.monotonic()
-                    self._ui.note(step_line(event))
+                    self._line(step_line(event))
             case Validation():
                 self._curve.append(event.val_nats)
-                if not self._live:
-                    self._ui.note(validation_line(event, min(self._curve)))
-            case Few():
-                self._ui.note(
-                    f"hint: {event.val_chars:,} held-out characters are too few to choose weights "
-                    "by: the last ones are kept, whatever these say. Give more text, a larger "
-                    "--val, or --steps to train less"
-                )
+                self._line(validation_line(event, min(self._curve)))
+            case Threads():
+                self._line(threads_line(event))
             case Sample():
                 self._sample = event
+            case Done():
+                self._done(event)
+            case _:
+                self._say(event)
+        if self._live:
+            self._live.update(self._picture(), refresh=True)
+
+    def _line(self, line: str) -> None:
+        """Print a line that the live display has no need of."""
+        if not self._live:
+            self._ui.note(line)
+
+    def _say(self, event: Event) -> None:
+        match event:
+            case Few():
+                self._ui.note(
+                    f"hint: {event.val_chars:,} held-out characters are too few to choose the best "
+                    "weights by: the last weights are kept. Give more text, a larger --val, or "
+                    "--steps to train less"
+                )
             case Skip():
-                self._ui.warn(f"step {event.step}: the gradient was not finite; step left out")
+                self._ui.warn(f"step {event.step}: the gradient was not finite; step skipped")
             case Rollback():
                 self._ui.warn(
-                    f"step {event.step:,}: training diverged; going on from step "
-                    f"{event.back_to:,} with the rate halved to {event.lr:.2g}"
+                    f"step {event.step:,}: training diverged; going back to step "
+                    f"{event.back_to:,} with the learning rate halved to {event.lr:.2g}"
                 )
             case Unsaved():
-                self._ui.warn(f"{event.why}; training goes on, and tries again in a minute")
+                self._ui.warn(f"{event.why}; training goes on; saving is tried again in a minute")
             case Overfit():
                 self._ui.note(
-                    f"hint: since step {event.best_step:,} the held-out text is predicted worse "
-                    f"({bits(event.val_nats):.3f} bits/char, best {bits(event.best_nats):.3f}) and "
-                    "the training text better: it is being learned by heart. The best weights are "
-                    "kept; next time try more --dropout, a smaller --hidden, more text, or "
-                    "--patience 3 to stop here"
+                    f"hint: overfitting since step {event.best_step:,}: validation loss rises "
+                    f"({bits(event.val_nats):.3f} bits/char, best {bits(event.best_nats):.3f}) "
+                    "while training loss falls. The best weights are kept; next time try more "
+                    "--dropout, a smaller --hidden, more text, or --patience 3 to stop here"
                 )
             case FineTuning():
                 self._ui.note(f"{'after' if event.step else 'before'}: {fine_tuning_line(event)}")
             case Stop():
                 self._ui.note(f"stopped at step {event.step:,}: {event.why}")
-            case Done():
-                self._done(event)
-            case Threads():
-                if not self._live:
-                    self._ui.note(threads_line(event))
-            case Save():
-                pass
-        if self._live:
-            self._live.update(self._picture(), refresh=True)
+
+    def _plan(self, event: Plan) -> None:
+        """Print the first plan; later corrections show in the steps."""
+        if not self._planned:
+            self._planned = True
+            self._ui.note(
+                f"about {event.steps:,} steps, {event.epochs:.3g} epochs, "
+                f"in the {duration(event.seconds_left)} left "
+                f"({event.tokens_per_second:,.0f} tokens/s)"
+            )
 
     def _started(self, event: Start) -> None:
         model, training = event.model, event.training
@@ -155,12 +163,12 @@ class Progress:
             f"{event.run}: {event.train_chars:,} characters to train on, "
             f"{event.val_chars:,} held out\n"
             f"{model['cell']}, {model['layers']} x {model['hidden']} units, "
-            f"{event.parameters:,} weights; {event.level} level, "
+            f"{event.parameters:,} parameters; {event.level} level, "
             f"{model['vocab_size'] - 1:,} tokens; batch {training['batch']} x {training['bptt']}, "
-            f"rate {training['lr']}, {_dropout(training)}, on {event.device}"
+            f"learning rate {training['lr']}, {_dropout(training)}, on {event.device}"
         )
         if event.step:
-            self._ui.note(f"going on from step {event.step:,}")
+            self._ui.note(f"resuming from step {event.step:,}")
 
     def _done(self, event: Done) -> None:
         score = "no text was held out"
@@ -172,7 +180,7 @@ class Progress:
             if event.val_part < 1:
                 score += f" ({event.val_part:.2%} of it scored)"
             if event.best_step not in (None, event.steps):
-                score += f", by the weights of step {event.best_step:,}"
+                score += f", with the weights of step {event.best_step:,}"
         if event.keys_saved is not None and event.keys_saved_by_trigrams is not None:
             score += (
                 "\nsimulated typing of the held-out text: 3 suggestions save "
@@ -185,7 +193,7 @@ class Progress:
                 f"{event.words_typed:,} words were typed (train longer, or hold out more text)"
             )
         if event.new_items is not None:
-            score += f"\nof the lines that it writes {event.new_items:.0%} are new"
+            score += f"\n{event.new_items:.0%} of the generated lines are new, not training text"
         self._ui.note(
             f"done: {event.steps:,} steps, {event.tokens:,} tokens in {duration(event.seconds)}; "
             f"{score}"
@@ -194,7 +202,7 @@ class Progress:
             self._ui.note(f"\n{printable(self._sample.text)}\n")
 
     def _picture(self) -> "RenderableType":
-        """The live display: a bar, numbers, the validation curve and the last sample."""
+        """Return the live display: a bar, numbers, the validation curve and the last sample."""
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.text import Text
@@ -219,7 +227,7 @@ class Progress:
 
 
 def sparkline(values: list[float], width: int = 40) -> str:
-    """A curve of block characters, the lowest value on the ground."""
+    """Return the end of a curve in block characters; the lowest value gets the lowest block."""
     shown = values[-width:]
     low, high = min(shown), max(shown)
     scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
@@ -228,18 +236,18 @@ def sparkline(values: list[float], width: int = 40) -> str:
 
 def _dropout(training: dict[str, Any]) -> str:
     kinds = {
-        "vectors": training["input_dropout"],
-        "tokens": training["embedding_dropout"],
-        "recurrent weights": training["weight_drop"],
+        "dropout": training["dropout"],
+        "input dropout": training["input_dropout"],
+        "embedding dropout": training["embedding_dropout"],
+        "weight drop": training["weight_drop"],
     }
-    return ", ".join(
-        [f"dropout {training['dropout']}", *(f"of {k} {x}" for k, x in kinds.items() if x)]
-    )
+    return ", ".join(f"{kind} {x}" for kind, x in kinds.items() if x or kind == "dropout")
 
 
 def step_line(event: Step) -> str:
+    """Return a line for a step; values that are not known yet are omitted."""
     parts = [f"step {event.step:,}" + (f" of {event.steps:,}" if event.steps else "")]
-    parts.append(f"pass {event.epoch:.2f}")
+    parts.append(f"epoch {event.epoch:.2f}")
     if event.tokens_per_second is not None:
         parts.append(f"{event.tokens_per_second:,.0f} tokens/s")
     parts.append(f"loss {event.loss:.3f} nats = {bits(event.loss):.3f} bits/char")
@@ -249,11 +257,13 @@ def step_line(event: Step) -> str:
 
 
 def threads_line(event: Threads) -> str:
+    """Return a line for a change of the number of threads."""
     threads = f"{event.threads} thread{'s' if event.threads > 1 else ''}"
-    return f"step {event.step:,}  {threads} from here on: {event.step_seconds:.3g} s a step"
+    return f"step {event.step:,}  {threads} from here on: {event.step_seconds:.3g} s per step"
 
 
 def fine_tuning_line(event: FineTuning) -> str:
+    """Return how well a network predicts the text it was trained on before, and the new one."""
     old, new = (
         "not scored" if nats is None else f"{nats:.4f} nats = {bits(nats):.3f} bits/char"
         for nats in (event.old_nats, event.new_nats)
@@ -262,10 +272,11 @@ def fine_tuning_line(event: FineTuning) -> str:
 
 
 def validation_line(event: Validation, lowest: float) -> str:
-    """A line for a validation.
+    """Return a line for a validation.
 
     Args:
-        lowest: the lowest score so far, nats per character.
+        event: the validation.
+        lowest: lowest score so far, nats per character.
     """
     mark = ""
     if event.best:
@@ -278,5 +289,5 @@ def validation_line(event: Validation, lowest: float) -> str:
 
 
 def _uncertain(nats: float, error: float | None) -> str:
-    """A loss with its standard error, if that is known."""
+    """Return a loss with its standard error, if that is known."""
     return f"{nats:.4f}" + (f" ±{error:.4f}" if error is not None else "")

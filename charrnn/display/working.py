@@ -1,4 +1,4 @@
-"""Tells how far long work is: one line, rewritten, on a terminal; elsewhere a line now and then."""
+"""Progress of long work: a line rewritten in place on a terminal, occasional lines elsewhere."""
 
 import sys
 import time
@@ -8,21 +8,21 @@ from typing import Self
 from charrnn.display.console import Ui
 from charrnn.display.format import duration
 
-REWRITE_SECONDS = 0.5  # between two states of the line on a terminal
-LINE_SECONDS = 10.0  # between two lines elsewhere,
-FIRST_SECONDS = 2.0  # and before the first one, if it will take long
+REWRITE_SECONDS = 0.5  # between two updates of the line on a terminal (not tuned)
+LINE_SECONDS = 10.0  # between two lines elsewhere (not tuned)
+FIRST_SECONDS = 2.0  # before the first line, if the work will take LINE_SECONDS (not tuned)
 
 
 class Working:
-    """Tells how much of some work is done.
+    """Shows the progress of some work.
 
     Args:
-        ui: says it.
-        doing: what is done, a word such as "scoring".
-        total: characters to work through; None if their number is not known.
+        ui: prints the progress.
+        doing: name of the work, such as "scoring".
+        total: number of characters to process; None if unknown.
 
     Attributes:
-        done: characters that were worked through.
+        done: number of characters processed so far.
     """
 
     def __init__(self, ui: Ui, doing: str, total: int | None = None) -> None:
@@ -46,7 +46,7 @@ class Working:
         self.clear()
 
     def advance(self, chars: float) -> None:
-        """Count so many more characters as done; parts of one are allowed."""
+        """Add to the characters processed, in fractions if need be."""
         self.done += chars
         now = time.monotonic()
         left = self._left(now)
@@ -58,14 +58,14 @@ class Working:
         self._told = now
         line = f"{self._doing}: {self._state(left)}"
         if self._on_terminal:
-            # Spaces cover what a longer line leaves; the cursor waits where the next one begins.
+            # Spaces erase the rest of a longer line; the cursor returns to the line's start.
             self._write(line.ljust(len(self._line)))
             self._line = line
         else:
             self._ui.note(line)
 
     def _left(self, now: float) -> float | None:
-        """Seconds that the rest will take; None if that is not known."""
+        """Return an estimate of the seconds left; None if unknown."""
         if not self._total or not self.done:
             return None
         return (now - self._began) * (self._total / self.done - 1)
@@ -77,12 +77,12 @@ class Working:
         return f"{self.done / self._total:.0%} done{end}"
 
     def note(self, message: str) -> None:
-        """Say something else."""
+        """Print another message."""
         self.clear()
         self._ui.note(message)
 
     def clear(self) -> None:
-        """Take the line off the terminal, before something else is written there."""
+        """Erase the line, before something else is written to the terminal."""
         if self._line:
             self._write(" " * len(self._line))
             self._line = ""

@@ -29,10 +29,10 @@ from charrnn.tokenizer import Joints
 
 LONGEST = 40  # maximum tokens held back for one word (the pretokenizer's maximum in letters)
 MOST = 8  # maximum rejections at one position, to bound the time (not tuned)
-ROUNDING = 1e-4  # tolerance of float32 sums, in nats
-NEGLIGIBLE = 1e-3  # ignored probability of continuing a word, relative to the likeliest token
-FAR = 30.0  # maximum nats by which the largest logit may fall before a shift, against underflow
-SMALL = 1e-12  # sums below this are recomputed on their own scale, as terms may have underflowed
+ROUNDING = 1e-4  # tolerance of float32 sums, in nats (not tuned)
+NEGLIGIBLE = 1e-3  # ignored odds of continuing a word against the likeliest token (not tuned)
+FAR = 30.0  # maximum nats the largest logit may fall before a shift restores it (not tuned)
+SMALL = 1e-12  # sums below this are recomputed, as terms may have underflowed (not tuned)
 
 
 @dataclass(slots=True)

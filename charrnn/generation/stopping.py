@@ -14,7 +14,7 @@ SENTENCE_END = re.compile(
     r"[.!?…]{1,7}[\"'”’»)\]]{0,8}(?=\s)"
     r"|[。！？]{1,7}[」』”’）]{0,8}(?=[^。！？」』”’）])"
 )  # fmt: skip
-SENTENCE_CONTEXT = 16  # characters before new text that may hold a mark or an abbreviation
+SENTENCE_CONTEXT = 16  # characters before new text searched for sentence ends (not tuned)
 # The word before a full stop, with the stops inside it, as in "z.B.", "e.g." and "Ph.D.".
 LAST_WORD = re.compile(r"[^\W\d_]+(?:\.[^\W\d_]+)*\Z")
 NO_INITIALS = ("I", "я")  # single letters that are words, and so may end a sentence
@@ -71,7 +71,7 @@ class Ending:
 
     @property
     def room(self) -> float:
-        """Return the number of tokens that can come before a length limit; inf if there is none."""
+        """Return how many tokens, at most, the length limit allows; inf if there is none."""
         return min(self._chars, self._tokens)
 
     def feed(self, tokens: Sequence[str]) -> tuple[str, int]:

@@ -119,7 +119,7 @@ def _fitting(written: str, gap: StopConfig, after: str) -> str:
 
 
 def _best(writer: Writer, before: str, written: list[str], after: str) -> str:
-    """Return the candidate that makes `after` likeliest; prefer none that is empty or indented."""
+    """Return the candidate that makes `after` likeliest; empty or indented ones come last."""
     if len(written) == 1:
         return written[0]
     scores = writer.surprisal([before + w + after for w in written])

@@ -1,4 +1,4 @@
-"""A document as an editor counts it: in lines, and in code units within a line."""
+"""A document in an editor's coordinates: lines, and code units within a line."""
 
 import io
 from bisect import bisect_right
@@ -6,18 +6,18 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import NamedTuple
 
-# How many code units a character takes, by the protocol's names of the encodings.
+# Number of code units of a character, by the protocol's name of the encoding.
 UNITS: dict[str, Callable[[str], int]] = {
     "utf-8": lambda character: len(character.encode(errors="surrogatepass")),
     "utf-16": lambda character: 1 + (character > "\uffff"),
-    "utf-32": lambda character: 1,
+    "utf-32": lambda _: 1,
 }
-LINE_ENDS = "\r\n"
-STEP = 1 << 17  # characters; see Document.before
+LINE_ENDS = "\r\n"  # characters that end a line in the protocol
+STEP = 1 << 17  # characters; see Document.before (not tuned)
 
 
 class Position(NamedTuple):
-    """A place in a document.
+    """A position in a document.
 
     Attributes:
         line: index of the line.
@@ -29,23 +29,24 @@ class Position(NamedTuple):
 
 
 class Document:
-    """A text that an editor has open.
+    """A text that is open in an editor.
 
-    Lines end with LF, CRLF or CR, as the protocol has it, and with nothing else: str.splitlines
-    knows eight more ends, each of which would shift all lines after it.
+    Lines end with LF, CRLF or CR only, as in the protocol: str.splitlines knows eight more line
+    ends, each of which would shift all lines after it.
 
     Args:
-        text: all of it.
+        text: the whole text.
         encoding: a key of UNITS.
     """
 
     def __init__(self, text: str, encoding: str) -> None:
         self._lines = _lines(text)
-        self._starts = [0]  # characters before each of the first lines, as far as they are known
+        self._starts = [0]  # characters before each of the first lines, as far as known
         self._units = UNITS[encoding]
 
     @property
     def end(self) -> Position:
+        """Return the position after the last character."""
         return Position(len(self._lines) - 1, len(self._lines[-1]))
 
     def line(self, number: int) -> str:
@@ -53,11 +54,11 @@ class Document:
         return self._lines[number].rstrip(LINE_ENDS)
 
     def position(self, line: int, units: int) -> Position:
-        """Return the place that an editor means; what lies outside of the text is its border.
+        """Return the position of an editor's coordinates, moved into the text if outside.
 
         Args:
             line: index of the line.
-            units: code units before the place in that line; within a character, its beginning.
+            units: code units before the position; within a character, its start is meant.
         """
         if line >= len(self._lines):
             return self.end
@@ -67,40 +68,40 @@ class Document:
         ends = accumulate(map(self._units, text))
         return Position(line, next((i for i, end in enumerate(ends) if end > units), len(text)))
 
-    def units(self, place: Position) -> int:
-        """Return the code units before a place in its line."""
-        return sum(map(self._units, self._lines[place.line][: place.column]))
+    def units(self, position: Position) -> int:
+        """Return the number of code units before a position in its line."""
+        return sum(map(self._units, self._lines[position.line][: position.column]))
 
-    def before(self, place: Position) -> str:
-        """Return the end of the text before a place, STEP characters at least if there are so many.
+    def before(self, position: Position) -> str:
+        """Return the last STEP or more characters before a position, or all if there are fewer.
 
-        Where it begins stays the same for STEP characters more, so that what has been read of it
-        counts while the text is typed on.
+        The start moves only once in STEP characters, so that while the user types, the model need
+        not read the same text again.
         """
-        while len(self._starts) <= place.line:
+        while len(self._starts) <= position.line:
             self._starts.append(self._starts[-1] + len(self._lines[len(self._starts) - 1]))
-        count = self._starts[place.line] + place.column
+        count = self._starts[position.line] + position.column
         begin = max(0, count // STEP - 1) * STEP
-        first = bisect_right(self._starts, begin, hi=place.line + 1) - 1
-        text = "".join(self._lines[first : place.line + 1])
+        first = bisect_right(self._starts, begin, hi=position.line + 1) - 1
+        text = "".join(self._lines[first : position.line + 1])
         return text[begin - self._starts[first] : count - self._starts[first]]
 
     def change(self, start: Position, end: Position, text: str) -> None:
-        """Put a text in the place of what stands between two places."""
+        """Replace the text between two positions."""
         first, last = start.line, max(start, end).line
         before = self._lines[first][: start.column]
         after = self._lines[last][max(start, end).column :]
         if first and not before and self._lines[first - 1].endswith("\r"):
-            first -= 1  # a line feed that comes to stand behind it belongs to the same line end
+            first -= 1  # a line feed at the start of the text would belong to that line's end
             before = self._lines[first]
         new = _lines(before + text + after)
         if last + 1 < len(self._lines) and not new[-1]:
-            del new[-1]  # the next line stands there
+            del new[-1]  # the next line follows there
         self._lines[first : last + 1] = new
         del self._starts[first + 1 :]
 
 
 def _lines(text: str) -> list[str]:
-    """Return the lines of a text with their ends; after the last end there is an empty one."""
+    """Return the lines of a text with their ends; the last one has none, and may be empty."""
     lines = [*io.StringIO(text, newline="")]
     return lines if lines and lines[-1][-1] not in LINE_ENDS else [*lines, ""]

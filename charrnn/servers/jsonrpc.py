@@ -1,4 +1,4 @@
-"""JSON-RPC 2.0 as language servers speak it: each message after a header with its length."""
+"""JSON-RPC 2.0 as in the language server protocol: messages with a Content-Length header."""
 
 import json
 import re
@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 LENGTH = re.compile(rb"content-length:\s*(\d+)\s*", re.IGNORECASE)
-# Codes of errors, from the specifications of JSON-RPC and of the language server protocol.
+# Error codes, from the specifications of JSON-RPC and of the language server protocol.
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND = -32700, -32600, -32601
 INVALID_PARAMS, INTERNAL_ERROR = -32602, -32603
 NOT_INITIALIZED, CANCELLED = -32002, -32800
 
 
 def bodies(stream: BinaryIO) -> Iterator[bytes]:
-    """Yield the bodies of messages until the stream ends; a header without a length is skipped."""
+    """Yield message bodies until the stream ends; a header without a length is skipped."""
     length = None
     while header := stream.readline():
         if found := LENGTH.fullmatch(header):

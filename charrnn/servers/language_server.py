@@ -1,7 +1,7 @@
-"""A language server: the model's suggestions in any editor that speaks the protocol.
+"""A language server: the model's suggestions in any editor that supports the protocol.
 
-The few messages that matter are read and written here: to import a library of the whole protocol
-takes longer than all the rest of the start.
+The few messages needed are read and written here: importing a library for the whole protocol would
+take longer than the rest of the start.
 """
 
 import json
@@ -23,13 +23,13 @@ from charrnn.suggestions.completer import SHOWN_FROM, worth_showing
 from charrnn.text.blocks import whole
 from charrnn.text.words import CLOSING, WORD, is_unspaced, partial_word
 
-LISTED = 0.25  # of the dial's probability is enough for a list, which disturbs less than grey text
-KEPT = 4  # documents whose states are kept, each in some tens of megabytes
-FOLLOWING = 20  # characters behind the cursor that suggestions are weighed by
-# Behind these a word may begin. No letters: before and within words editors ask by themselves.
+LISTED = 0.25  # share of the dial's probability needed in a list, which disturbs less (not tuned)
+KEPT = 4  # maximum documents whose states are kept, tens of megabytes each (not tuned)
+FOLLOWING = 20  # maximum characters after the cursor that suggestions must fit (not tuned)
+# Characters after which a word may begin; for letters, editors request suggestions by themselves.
 TRIGGERS = [*" \"'([{“‘«„¿¡—-"]
-PLAIN_TEXT = 1  # the protocol's number for a completion that is no code
-INCREMENTAL = 2  # and for documents whose changes are sent, not they themselves
+PLAIN_TEXT = 1  # CompletionItemKind.Text in the protocol
+INCREMENTAL = 2  # TextDocumentSyncKind.Incremental in the protocol
 
 Json = dict[str, Any]
 Answer = Callable[[], Any]
@@ -39,8 +39,8 @@ class Refusal(Exception):
     """A request that cannot be answered.
 
     Args:
-        code: of the error; see charrnn.servers.jsonrpc.
-        reason: for people.
+        code: error code; see charrnn.servers.jsonrpc.
+        reason: message for the user.
     """
 
     def __init__(self, code: int, reason: str) -> None:
@@ -50,22 +50,22 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place for which an editor wants suggestions.
+    """A cursor position for which an editor requests suggestions.
 
     Attributes:
-        uri: names the document.
-        before: the end of the text before the cursor; its lines end with LF.
-        half: the part before the cursor of the word in which it is.
-        rest: the part after it.
-        after: the rest of the line, behind that word.
-        start: where the word begins, as the protocol has it.
-        here: where the cursor is.
-        end: where the word ends.
+        uri: the document's URI.
+        before: the end of the text before the cursor.
+        partial: the part of the word at the cursor that is before the cursor.
+        rest: the part of that word that is after the cursor.
+        after: the rest of the line after that word.
+        start: start of the word, in the protocol's coordinates.
+        here: position of the cursor, likewise.
+        end: end of the word, likewise.
     """
 
     uri: str
     before: str
-    half: str
+    partial: str
     rest: str
     after: str
     start: Json
@@ -74,7 +74,7 @@ class Cursor:
 
     @property
     def following(self) -> str:
-        """What suggestions are weighed by: whole words of what follows, if one is short enough."""
+        """Return the text that suggestions must fit, at most FOLLOWING characters."""
         after = self.after.rstrip()
         if len(after) > FOLLOWING:
             after = after[:FOLLOWING].rpartition(" ")[0].rstrip() or after[:FOLLOWING]
@@ -82,7 +82,7 @@ class Cursor:
 
     @property
     def is_between_words(self) -> bool:
-        """Whether text may be shown here: no word goes on or begins right after the cursor."""
+        """Return whether no word continues or begins right after the cursor."""
         first = self.after[:1]
         return not self.rest and (not first or first.isspace() or first in CLOSING)
 
@@ -90,14 +90,14 @@ class Cursor:
 class Server:
     """Follows an editor's documents and answers its requests.
 
-    One thread listens, so that changes and cancelled requests are noticed while another one thinks;
-    where nobody waits, that one reads the documents that were opened.
+    One thread listens, so that changes and cancellations are noticed while another one computes
+    answers. If no request waits, the second thread reads newly opened documents ahead.
 
     Args:
-        model: suggests.
-        count: suggestions to choose from.
-        least: probability under which nothing is suggested.
-        output: where the answers go.
+        model: the model that suggests.
+        count: number of suggestions to choose from.
+        least: minimum probability of a suggestion.
+        output: binary stream for the answers.
     """
 
     def __init__(self, model: Model, count: int, least: float, output: BinaryIO) -> None:
@@ -120,22 +120,23 @@ class Server:
         }
         self._initialized = self._ended = False
         self._encoding = "utf-16"
-        self._replaces = False  # whether the editor lets its user choose what is replaced
+        self._replaces = False  # whether the editor's user can choose to insert or replace
         self._documents: dict[str, Document] = {}
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._waiting: set[int | str] = set()  # requests that may still be cancelled
-        # The rest belongs to the thread that thinks: for each document what was read of it,
+        # Used by the computing thread only: a model that has read each document, and iterators that
+        # read documents ahead.
         self._models: dict[str, Model] = {}
-        self._readings: dict[str, Iterator[None]] = {}  # and what reads on.
+        self._readings: dict[str, Iterator[None]] = {}
 
     def run(self, source: BinaryIO) -> int:
-        """Listen until the editor says goodbye, or nothing more comes.
+        """Listen until the editor ends the session or closes the stream.
 
         Returns:
-            The exit code: 0 after a shutdown, else 1, as the protocol has it.
+            The exit code: 0 after a shutdown request, else 1, as the protocol says.
         """
-        thinking = Thread(target=self._think)
-        thinking.start()
+        computing = Thread(target=self._compute)
+        computing.start()
         try:
             for body in jsonrpc.bodies(source):
                 if not self._hear(body):
@@ -143,16 +144,16 @@ class Server:
         finally:
             self._waiting.clear()
             self._jobs.put(None)
-            thinking.join()
+            computing.join()
         return 0 if self._ended else 1
 
     def _hear(self, body: bytes) -> bool:
-        """Take in a message; False if it was the last one."""
+        """Handle a message; return False if it was the last one."""
         try:
             message = json.loads(body)
         except (ValueError, RecursionError):
             message = None
-            self._refuse(None, jsonrpc.PARSE_ERROR, "this is not JSON")
+            self._refuse(None, jsonrpc.PARSE_ERROR, "the message is not JSON")
         match message:
             case None:
                 pass
@@ -167,25 +168,22 @@ class Server:
             case {"method": "exit"}:
                 return False
             case {"method": str(method)} if "id" not in message:
-                try:
-                    if method in self._notifications:
-                        self._notifications[method](message.get("params"))
-                except Refusal:  # to a notification there is no answer
-                    pass
+                with suppress(Refusal):  # a notification gets no answer
+                    self._notifications.get(method, lambda _: None)(message.get("params"))
             case {"id": _} if "method" not in message:
-                pass  # an answer, though nothing was asked
+                pass  # an answer, though the server sends no requests
             case _:
-                self._refuse(None, jsonrpc.INVALID_REQUEST, "this is no request")
+                self._refuse(None, jsonrpc.INVALID_REQUEST, "the message is not a request")
         return True
 
     def _request(self, method: str, params: Any) -> Answer:
-        """What finds the answer to a request.
+        """Return a function that computes the answer to a request.
 
         Raises:
-            Refusal: there is none.
+            Refusal: the request cannot be answered.
         """
         if not self._initialized and method != "initialize":
-            raise Refusal(jsonrpc.NOT_INITIALIZED, "initialize comes first")
+            raise Refusal(jsonrpc.NOT_INITIALIZED, "initialize must come first")
         if self._ended:
             raise Refusal(jsonrpc.INVALID_REQUEST, "the server was shut down")
         if method not in self._requests:
@@ -194,7 +192,7 @@ class Server:
 
     def _initialize(self, params: Any) -> Answer:
         if self._initialized:
-            raise Refusal(jsonrpc.INVALID_REQUEST, "the server is initialized already")
+            raise Refusal(jsonrpc.INVALID_REQUEST, "the server is already initialized")
         match params:
             case {"capabilities": {"general": {"positionEncodings": [*encodings]}}}:
                 known = [encoding for encoding in encodings if encoding in [*UNITS]]
@@ -217,7 +215,7 @@ class Server:
             "serverInfo": {"name": "charrnn", "version": __version__},
         }
 
-    def _shut_down(self, params: Any) -> Answer:
+    def _shut_down(self, _params: Any) -> Answer:
         for name in [*self._waiting]:
             self._cancel({"id": name})
         self._ended = True
@@ -226,7 +224,7 @@ class Server:
     def _cancel(self, params: Any) -> None:
         match params:
             case {"id": int() | str() as name}:
-                with suppress(KeyError):  # it was answered
+                with suppress(KeyError):  # already answered
                     self._waiting.remove(name)
                     self._refuse(name, jsonrpc.CANCELLED, "cancelled")
 
@@ -263,10 +261,10 @@ class Server:
         return partial(self._ghosts, self._cursor(params))
 
     def _cursor(self, params: Any) -> Cursor:
-        """The place that a request is about.
+        """Return the cursor position of a request.
 
         Raises:
-            Refusal: there is none.
+            Refusal: the parameters are invalid, or the document is not open.
         """
         match params:
             case {"textDocument": {"uri": str(uri)}, "position": position}:
@@ -278,27 +276,27 @@ class Server:
             raise Refusal(jsonrpc.INVALID_PARAMS, f"{uri} is not open")
         here = _position(document, position)
         before, line = document.before(here), document.line(here.line)
-        half = partial_word(before)
-        start = here._replace(column=here.column - len(half))
+        partial = partial_word(before)
+        start = here._replace(column=here.column - len(partial))
         word = WORD.match(line, start.column)
-        # Where each character is a word, the next one is another.
+        # In scripts without spaces, the next character is a word of its own.
         goes_on = word and word.end() > here.column and not is_unspaced(word[0])
         end = here._replace(column=word.end()) if word and goes_on else here
-        places = (
-            {"line": place.line, "character": document.units(place)} for place in (start, here, end)
+        positions = (
+            {"line": at.line, "character": document.units(at)} for at in (start, here, end)
         )
         rest, after = line[here.column : end.column], line[end.column :]
-        return Cursor(uri, before, half, rest, after, *places)
+        return Cursor(uri, before, partial, rest, after, *positions)
 
     def _words(self, cursor: Cursor) -> Json:
-        """What the word at the cursor may become, for a list."""
+        """Return a list of words that the word at the cursor may become."""
         model = self._typing(cursor.uri)
         typed = _readable(cursor.before)
-        half = partial_word(model.as_read(typed))  # as the suggestions go on
-        present = model.as_read(cursor.half + cursor.rest)
+        partial = partial_word(model.as_read(typed))  # suggestions continue this spelling
+        present = model.as_read(cursor.partial + cursor.rest)
         items: list[Json] = []
         for word in model.extend(typed, self._count, cursor.following):
-            text = half + word.text
+            text = partial + word.text
             if word.p < max(SHOWN_FROM, LISTED * self._least) or text == present:
                 continue
             items.append(
@@ -307,22 +305,22 @@ class Server:
                     "kind": PLAIN_TEXT,
                     "detail": f"{word.p:.0%}",
                     "sortText": f"{len(items):04}",
-                    "filterText": cursor.half + word.text,
+                    "filterText": cursor.partial + word.text,
                     "textEdit": self._edit(cursor, text),
                 }
             )
         return {"isIncomplete": True, "items": items}
 
     def _edit(self, cursor: Cursor, text: str) -> Json:
-        """What puts a text in the place of the word at the cursor."""
+        """Return the edit that replaces the word at the cursor."""
         whole = {"start": cursor.start, "end": cursor.end}
-        if self._replaces and cursor.half and cursor.rest:
-            half = {"start": cursor.start, "end": cursor.here}
-            return {"newText": text, "insert": half, "replace": whole}
+        if self._replaces and cursor.partial and cursor.rest:
+            partial = {"start": cursor.start, "end": cursor.here}
+            return {"newText": text, "insert": partial, "replace": whole}
         return {"newText": text, "range": whole}
 
     def _ghosts(self, cursor: Cursor) -> Json:
-        """What may stand at the cursor in grey."""
+        """Return ghost text for the cursor."""
         texts: list[str] = []
         if cursor.is_between_words:
             model = self._typing(cursor.uri)
@@ -336,8 +334,8 @@ class Server:
         here = {"start": cursor.here, "end": cursor.here}
         return {"items": [{"insertText": text, "range": here} for text in dict.fromkeys(texts)]}
 
-    def _think(self) -> None:
-        """Do what is to be done, one after the other."""
+    def _compute(self) -> None:
+        """Run jobs one after the other; read documents ahead in between."""
         while True:
             while self._readings and self._jobs.empty():
                 self._read_on()
@@ -349,7 +347,7 @@ class Server:
     def _answer(self, name: int | str, answer: Answer) -> None:
         try:
             self._waiting.remove(name)
-        except KeyError:  # it was cancelled
+        except KeyError:  # cancelled
             return
         try:
             result = answer()
@@ -360,7 +358,7 @@ class Server:
             self._send(id=name, result=result)
 
     def _typing(self, uri: str) -> Model:
-        """The model that has read a document; what else it was to read of it, it need not."""
+        """Return the model that has read a document, and stop its reading ahead."""
         self._readings.pop(uri, None)
         model = self._models.pop(uri, None) or self._model.anew()
         self._models[uri] = model
@@ -369,11 +367,11 @@ class Server:
         return model
 
     def _begin(self, uri: str, text: str) -> None:
-        """Read a document as soon as there is nothing else to do."""
+        """Schedule reading a document ahead."""
         self._readings[uri] = self._typing(uri).read_ahead(_readable(text))
 
     def _read_on(self) -> None:
-        """Read some of the document that was opened last."""
+        """Read on in the document that was opened last."""
         uri, reading = self._readings.popitem()
         for _ in reading:
             self._readings[uri] = reading
@@ -391,7 +389,7 @@ class Server:
             try:
                 self._output.write(jsonrpc.message(**values))
                 self._output.flush()
-            except OSError:  # the editor is gone, which the listening thread will notice
+            except OSError:  # the editor is gone; the listening thread will notice
                 devnull(self._output)
 
 
@@ -399,30 +397,30 @@ def _position(document: Document, position: Any) -> Position:
     match position:
         case {"line": int(line), "character": int(units)} if line >= 0 and units >= 0:
             return document.position(line, units)
-    raise Refusal(jsonrpc.INVALID_PARAMS, "a position has a line and a character, from 0")
+    raise Refusal(jsonrpc.INVALID_PARAMS, "a position needs a line and a character, 0 or more")
 
 
 def _readable(text: str) -> str:
-    """Return a text as a corpus is read: with LF alone at its lines' ends, and no half characters.
+    """Return a text with LF line ends and without surrogates, as a corpus is read.
 
-    (Some editors send the two halves of a character as UTF-16 has it one after the other.)
+    Some editors send the two surrogates of a character one after the other.
     """
     return whole(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def serve(model: Model, count: int, least: float) -> int:
-    """Answer an editor on standard input and output until it says goodbye.
+    """Serve an editor on standard input and output until it ends the session.
 
     Args:
-        model: suggests.
-        count: suggestions to choose from.
-        least: probability under which nothing is suggested.
+        model: the model that suggests.
+        count: number of suggestions to choose from.
+        least: minimum probability of a suggestion.
 
     Returns:
         The exit code.
 
     Raises:
-        ModelFileError: the trigrams in the model's file are damaged.
+        ModelFileError: the trigrams in the model file are damaged.
     """
-    _ = model.ngram  # what is wrong with it had better be said now
+    _ = model.ngram  # loaded now, so that damage is reported at the start
     return Server(model, count, least, sys.stdout.buffer).run(sys.stdin.buffer)

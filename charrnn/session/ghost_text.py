@@ -1,4 +1,4 @@
-"""What would come next, shown in grey after the cursor, and the hand that takes it."""
+"""Ghost text: suggestions shown in grey after the cursor, and accepting them."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -15,12 +15,12 @@ from charrnn.text.words import is_unspaced, partial_word
 
 
 class Answer(NamedTuple):
-    """What may follow a text.
+    """The suggestions for a text.
 
     Attributes:
         typed: the text.
-        completions: the likeliest first.
-        phrase: the first one, run on to more words.
+        completions: the suggestions, the likeliest first.
+        phrase: the first suggestion, extended by more words; "" if there is none.
     """
 
     typed: str
@@ -28,9 +28,9 @@ class Answer(NamedTuple):
     phrase: str
 
     def after(self, more: str) -> list[Completion]:
-        """What is left of each completion, once that has been typed of it.
+        """Return the rest of each suggestion that still fits after more text was typed.
 
-        Where the first one has been typed to its end, the rest of the phrase takes its place.
+        If all of the first suggestion was typed, the rest of the phrase replaces it.
         """
         first = self.completions[0] if self.completions else None
         if first and len(more) >= len(first.text) and self.phrase.startswith(more):
@@ -43,22 +43,22 @@ class Answer(NamedTuple):
         ]
 
 
-NOTHING = Answer("", [], "")
+NOTHING = Answer("", [], "")  # no suggestions
 
 
 class Suggester:
-    """Asks the model for what may follow; in another thread, so that typing never waits.
+    """Finds suggestions; `ask` runs in another thread, so that typing never waits.
 
     Args:
-        model: completes.
-        count: suggestions to choose from.
-        least: probability under which nothing is suggested.
-        silent: whether a text gets no suggestions.
+        model: the model that suggests.
+        count: number of suggestions to choose from.
+        least: minimum probability of a suggestion.
+        silent: returns whether a text gets no suggestions.
 
     Attributes:
-        before: the text that was entered before the one being typed.
-        shown: how often something was.
-        off: whether nothing is suggested for now.
+        before: text entered before the text that is being typed.
+        shown: number of times that suggestions were shown.
+        off: whether suggestions are turned off.
     """
 
     def __init__(
@@ -72,19 +72,19 @@ class Suggester:
         self.off = False
         self._silent = silent
         self._dismissals = Dismissals()
-        self._hushed: int | None = None  # where the word starts that gets no suggestions
+        self._dismissed: int | None = None  # start of the word that gets no suggestions
         self._answer = NOTHING
         self._chosen = 0
 
     def ask(self, document: Document) -> None:
-        """Find what may follow the text before the cursor."""
+        """Find suggestions for the text before the cursor."""
         text = document.text_before_cursor
         if self.off or self._silent(document.text) or not document.is_cursor_at_the_end_of_line:
-            self._answer = NOTHING  # (a command may change what follows)
+            self._answer = NOTHING  # also as a command may change the model
             return
         typed = self.before + text
         phrase, completions = "", []
-        if _word_start(typed) != self._hushed:
+        if _word_start(typed) != self._dismissed:
             found = self.model.complete(typed, self.count, self._dismissals)
             completions = [completion for completion in found if completion.p >= SHOWN_FROM]
         if completions and completions[0].p >= self.least:
@@ -95,21 +95,21 @@ class Suggester:
         else:
             phrase, completions = "", []
         self._dismissals.show(typed, [completion.text for completion in completions])
-        # The screen is drawn meanwhile: it finds what belongs together.
+        # Set together, as another thread draws the screen meanwhile.
         self._answer, self._chosen = Answer(typed, completions, phrase), 0
 
     def completions(self, text: str) -> list[Completion]:
-        """Those for the text before the cursor; of what was typed since, those that still fit."""
+        """Return the suggestions that fit the text before the cursor."""
         answer, typed = self._answer, self.before + text
         return answer.after(typed[len(answer.typed) :]) if typed.startswith(answer.typed) else []
 
     def chosen(self, text: str) -> Completion | None:
-        """The one that is shown."""
+        """Return the suggestion that is shown."""
         completions = self.completions(text)
         return completions[min(self._chosen, len(completions) - 1)] if completions else None
 
     def suggestion(self, text: str) -> Suggestion | None:
-        """What is shown after it."""
+        """Return what is shown after the text: the phrase, or another suggestion."""
         answer, completion = self._answer, self.chosen(text)
         if not completion:
             return None
@@ -119,28 +119,28 @@ class Suggester:
 
     @property
     def rank(self) -> int:
-        """Which one is shown, from 0."""
+        """Return the index of the suggestion that is shown."""
         return self._chosen
 
     def choose(self, text: str, rank: int) -> Suggestion | None:
-        """Choose a suggestion; after the last comes the first, and before it the last."""
+        """Choose the suggestion of an index, which wraps around; return what is shown."""
         completions = self.completions(text)
         if completions:
             self._chosen = rank % len(completions)
         return self.suggestion(text)
 
-    def took(self, text: str, taken: str) -> None:
-        """Learn that a suggestion after a text was taken."""
-        self._dismissals.accept(self.before + text, taken)
+    def accepted(self, text: str, suggestion: str) -> None:
+        """Note that a suggestion after a text was accepted."""
+        self._dismissals.accept(self.before + text, suggestion)
 
-    def hush(self, text: str) -> None:
+    def dismiss(self, text: str) -> None:
         """Suggest nothing until the next word begins."""
-        self._hushed = _word_start(self.before + text)
+        self._dismissed = _word_start(self.before + text)
         self._answer = NOTHING
 
-    def wake(self) -> None:
-        """Suggest again where it was asked not to."""
-        self._hushed = None
+    def resume(self) -> None:
+        """Suggest again after `dismiss`, or if turned off."""
+        self._dismissed = None
         self.off = False
 
 
@@ -149,9 +149,10 @@ def _word_start(text: str) -> int:
 
 
 class InnerGhost(Processor):
-    """Shows a suggestion at the end of a line; of the last line prompt_toolkit does."""
+    """Shows a suggestion at the end of any line but the last, where prompt_toolkit shows it."""
 
     def apply_transformation(self, ti: TransformationInput) -> Transformation:
+        """Return the line with the suggestion, if the cursor is at its end."""
         document, suggestion = ti.document, ti.buffer_control.buffer.suggestion
         last = document.on_last_line
         here = ti.lineno == document.cursor_position_row and document.is_cursor_at_the_end_of_line
@@ -160,31 +161,31 @@ class InnerGhost(Processor):
         return Transformation([*ti.fragments, ("class:auto-suggestion", suggestion.text)])
 
 
-class Hand:
-    """Takes suggestions, and counts the keys.
+class Keystrokes:
+    """Inserts accepted suggestions and counts keystrokes.
 
     Attributes:
-        keys: pressed for text; what is pasted counts as if it were typed.
-        taken: suggestions.
+        pressed: number of keystrokes; a pasted text counts as if typed.
+        accepted: number of accepted suggestions.
     """
 
     def __init__(self) -> None:
-        self.keys = 0
-        self.taken = 0
-        self._loose: Document | None = None  # while its last space is one that nobody typed
+        self.pressed = 0
+        self.accepted = 0
+        self._spaced: Document | None = None  # the text as it was after a space was added
 
-    def take(self, buffer: Buffer, text: str) -> None:
-        """Insert a suggestion and the space after it, if its script has spaces."""
+    def accept(self, buffer: Buffer, text: str) -> None:
+        """Insert a suggestion, and a space after it if its script has spaces."""
         space = "" if is_unspaced(text[-1]) else " "
         buffer.insert_text(text + space)
-        self.taken += 1
-        self._loose = buffer.document if space else None
+        self.accepted += 1
+        self._spaced = buffer.document if space else None
 
-    def is_loose(self, buffer: Buffer) -> bool:
-        """Whether the space before the cursor came with a suggestion."""
-        return buffer.document == self._loose
+    def has_added_space(self, buffer: Buffer) -> bool:
+        """Return whether the space before the cursor came with a suggestion."""
+        return buffer.document == self._spaced
 
     def drop_space(self, buffer: Buffer) -> None:
-        """Take back the space that came with a suggestion."""
+        """Remove the space that came with a suggestion."""
         buffer.delete_before_cursor()
-        self._loose = None
+        self._spaced = None

@@ -2,90 +2,103 @@
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+
+from prompt_toolkit.buffer import Buffer
 
 from charrnn import runs
 from charrnn.config import dial
 from charrnn.errors import UsageError
 from charrnn.files import write_new
 from charrnn.model import Model, load
-from charrnn.session.ghost_text import Hand, Suggester
+from charrnn.session.ghost_text import Keystrokes, Suggester
 from charrnn.session.transcript import Transcript
 from charrnn.suggestions.explanation import Evidence
 from charrnn.suggestions.typing_history import Learned
 
+# A slash and letters, followed by a space or the end of the text.
 COMMAND = re.compile(r"/[A-Za-z]*(?= |\Z)")
-KEYS = {
-    "→ End Ctrl-E": "take all of the grey text",
-    "Tab Ctrl-→ Alt-F": "take a word of it (with --tab cycle, Tab shows the next suggestion)",
-    "Shift-Tab Alt-]": "show the next suggestion; Alt-[ the one before",
-    "Alt-1 Alt-2 ...": "take one of the words below",
-    "Esc": "show none until the next word",
-    "Ctrl-Space": "suggest something here",
-    "F2": "suggestions off and on",
-    "F1": "say why this one is shown",
-    "Ctrl-_ Alt-/": "undo, at one stroke what was taken; redo",
+KEYS = {  # the keys of the session, and their help
+    "→ End Ctrl-E": "accept the whole suggestion",
+    "Tab Ctrl-→ Alt-F": "accept its next word (with --tab cycle, Tab shows the next suggestion)",
+    "Shift-Tab Alt-]": "show the next suggestion (Alt-[: the previous one)",
+    "Alt-1 Alt-2 ...": "accept one of the suggestions below",
+    "Esc": "dismiss suggestions until the next word",
+    "Ctrl-Space": "suggest something here, even after Esc",
+    "F2": "turn suggestions off or on",
+    "F1": "explain the suggestion",
+    "Ctrl-_ Alt-/": "undo, redo; an accepted suggestion is one step",
     "Enter": "enter the text",
-    "Alt-Enter": "start a new line in it",
-    "Ctrl-O": "edit it in $EDITOR",
-    "↑ ↓ Ctrl-R": "what was entered before; look for it",
-    "Ctrl-C": "clear what is typed (↑ brings it back); where there is nothing, leave",
+    "Alt-Enter": "start a new line",
+    "Ctrl-O": "edit the text in $EDITOR",
+    "↑ ↓ Ctrl-R": "recall earlier entries; search them",
+    "Ctrl-C": "clear the text (↑ brings it back); leave if there is none",
     "Ctrl-D": "leave",
     "Ctrl-Z": "suspend",
-    "//": "begin a text with a slash",
+    "//": "start a text that begins with a slash",
 }
 
 
 class Session(Protocol):
-    """What commands act on."""
+    """What commands and keys act on; see charrnn.session.repl."""
 
     name: str
     suggester: Suggester
     transcript: Transcript
-    hand: Hand
+    keystrokes: Keystrokes
     evidence: Evidence
     learned: Learned | None
+    offered: list[str]
 
     def use(self, model: Model, name: str) -> None:
-        """Suggest with this model from now on."""
+        """Switch to a model."""
 
     def saved(self, chars: int) -> float:
-        """Return the share of keystrokes saved, of a text of so many characters."""
+        """Return the share of keystrokes saved, for a text of so many characters."""
+
+    def ask(self, buffer: Buffer) -> None:
+        """Start looking for suggestions."""
+
+    def explain(self) -> None:
+        """Print why the suggestion is shown."""
+
+    def edit(self, buffer: Buffer) -> Coroutine[Any, Any, None]:
+        """Open an editor on the text."""
 
 
 def is_command(text: str) -> bool:
-    """Whether a text is a command, or the beginning of one."""
+    """Return whether a text is a command, or the beginning of one."""
     return COMMAND.match(text) is not None
 
 
 def plain(text: str) -> str:
-    """A text as it is meant: of two slashes at its beginning the first does not count."""
+    """Return a text without the first of two slashes at its beginning."""
     return text.removeprefix("/") if text.startswith("//") else text
 
 
 def call(session: Session, text: str) -> str:
-    """Carry out a command; the answer.
+    """Run a command, and return its answer.
 
     Raises:
-        CharrnnError: there is no such command, or it cannot be carried out.
-        EOFError: it ends the session.
+        CharrnnError: the command does not exist, or fails.
+        EOFError: the command ends the session.
     """
     name, _, argument = text.strip().partition(" ")
     command = COMMANDS.get(name.lower())
     if not command:
-        raise UsageError(f"there is no command {name}", "/help lists them; // begins a text")
+        raise UsageError(f"there is no command {name}", "see /help; // begins a text")
     return command.call(session, argument.strip())
 
 
 def in_words(least: float) -> str:
-    """What a setting of the dial means."""
+    """Return what a setting of the dial means."""
     return f"right at least {least:.0%} of the time" if least else "whatever is likeliest"
 
 
 def complete(text: str) -> tuple[str, list[str]]:
-    """What goes on with a command that is being typed, and what it may be if that is not clear."""
+    """Return the text that continues a command, and the choices if there are several."""
     begun, space, last = text.rpartition(" ")
     choices = ARGUMENTS.get(begun, []) if space else [*COMMANDS]
     if begun == "/save":
@@ -93,12 +106,12 @@ def complete(text: str) -> tuple[str, list[str]]:
     if begun == "/model":
         choices = [folder.name for folder in runs.RUNS.glob("*") if folder.is_dir()]
     found = sorted(choice for choice in choices if choice.lower().startswith(last.lower()))
-    common = os.path.commonprefix(found)  # noqa: RUF071 (of letters, not of folders)
+    common = os.path.commonprefix(found)  # noqa: RUF071 (letters, not folders)
     more = common[len(last) :] + (" " if len(found) == 1 else "")
     return more, found if len(found) > 1 else []
 
 
-def _help(session: Session, argument: str) -> str:
+def _help(_session: Session, _argument: str) -> str:
     lines = KEYS | {f"{name} {some.usage}": some.help for name, some in COMMANDS.items()}
     width = max(map(len, lines)) + 2
     return "\n".join(f"{name:{width}}{help}" for name, help in lines.items())
@@ -112,7 +125,7 @@ def _set(session: Session, argument: str) -> str:
     elif name == "count" and value.strip().isdecimal() and int(value):
         suggester.count = int(value)
     elif argument:
-        raise UsageError(f"/set {argument} sets nothing", "try /set dial quiet or /set count 5")
+        raise UsageError(f"there is no setting {argument}", "try /set dial quiet or /set count 5")
     return f"dial {suggester.least:g}: {in_words(suggester.least)}; count {suggester.count}"
 
 
@@ -129,48 +142,47 @@ def _save(session: Session, argument: str) -> str:
     if not argument:
         raise UsageError("/save needs a file", "name one: /save notes.txt")
     write_new(Path(argument).expanduser(), session.transcript.text)
-    return f"{len(session.transcript.text):,} characters in {argument}"
+    return f"{len(session.transcript.text):,} characters saved to {argument}"
 
 
-def _stats(session: Session, argument: str) -> str:
-    hand, chars = session.hand, len(session.transcript.text)
-    times = "suggestion" if hand.taken == 1 else "suggestions"
+def _stats(session: Session, _argument: str) -> str:
+    keystrokes, chars = session.keystrokes, len(session.transcript.text)
+    noun = "suggestion" if keystrokes.accepted == 1 else "suggestions"
     return (
-        f"{chars:,} characters entered with {hand.keys:,} keys: {session.saved(chars):.0%} saved; "
-        f"{hand.taken:,} {times} taken, {session.suggester.shown:,} shown"
+        f"{chars:,} characters entered with {keystrokes.pressed:,} keystrokes: "
+        f"{session.saved(chars):.0%} saved; {keystrokes.accepted:,} {noun} accepted, "
+        f"{session.suggester.shown:,} shown"
     )
 
 
 def _learn(session: Session, argument: str) -> str:
     learned = session.learned
     if not learned:
-        return "nothing is learned; start with charrnn complete --learn"
+        return "not learning; start charrnn complete with --learn"
     name, _, word = argument.partition(" ")
     if name == "forget" and word:
         times = learned.forget(word.strip())
         session.use(session.suggester.model, session.name)
-        return (
-            f"{word.strip()}: forgotten, was there {'once' if times == 1 else f'{times:,} times'}"
-        )
+        return f"forgot {word.strip()}, learned {'once' if times == 1 else f'{times:,} times'}"
     if name in ("on", "off"):
         learned.paused = name == "off"
     elif argument:
-        raise UsageError(f"/learn {argument} does nothing", "try on, off or forget WORD")
-    state = "nothing is learned for now" if learned.paused else "learning"
+        raise UsageError(f"there is no /learn {argument}", "try on, off or forget WORD")
+    state = "learning is paused" if learned.paused else "learning"
     return f"{state}; {len(learned.words()):,} words in {learned.path}"
 
 
-def _quit(session: Session, argument: str) -> str:
+def _quit(_session: Session, _argument: str) -> str:
     raise EOFError
 
 
 class Command(NamedTuple):
-    """What a command does.
+    """A command.
 
     Attributes:
-        usage: what follows its name.
-        help: a line.
-        call: from the session and what follows to an answer.
+        usage: arguments after its name, for /help.
+        help: one line for /help.
+        call: runs the command on a session with the text after its name; returns the answer.
     """
 
     usage: str
@@ -178,16 +190,18 @@ class Command(NamedTuple):
     call: Callable[[Session, str], str]
 
 
+# The commands by name.
 COMMANDS = {
-    "/help": Command("", "these lines", _help),
-    "/set": Command("dial|count [X]", "quiet, normal, eager or a probability; how many", _set),
-    "/model": Command("[RUN]", "which model suggests, or another one", _model),
-    "/learn": Command("[on|off]", "what was learned; /learn forget WORD", _learn),
-    "/save": Command("FILE", "write the text that was entered to a new file", _save),
-    "/stats": Command("", "keys typed and saved", _stats),
-    "/quit": Command("", "leave, as Ctrl-D does", _quit),
+    "/help": Command("", "list keys and commands", _help),
+    "/set": Command("dial|count [X]", "set the dial (quiet ... eager, 0 to 1) or the count", _set),
+    "/model": Command("[RUN]", "show the training text, or switch to another model", _model),
+    "/learn": Command("[on|off]", "resume or pause learning; /learn forget WORD", _learn),
+    "/save": Command("FILE", "save the text to a new file", _save),
+    "/stats": Command("", "show keystrokes typed and saved", _stats),
+    "/quit": Command("", "leave, like Ctrl-D", _quit),
 }
 
+# Arguments that Tab completes, by the text before them.
 ARGUMENTS = {
     "/set": ["dial", "count"],
     "/set dial": ["quiet", "normal", "eager"],

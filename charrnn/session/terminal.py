@@ -1,4 +1,4 @@
-"""The user's terminal and settings, before a session begins."""
+"""The user's terminal and settings before a session begins."""
 
 import os
 import sys
@@ -9,10 +9,10 @@ from pathlib import Path
 
 @contextmanager
 def unechoed() -> Iterator[None]:
-    """Turn off the echo of typed keys: a session that begins shows them itself."""
+    """Turn off the echo of typed keys, as a starting session shows them itself."""
     try:
         import termios
-    except ImportError:  # Windows has none, and echoes nothing
+    except ImportError:  # Windows has no termios, and no echo
         yield
         return
     number = sys.stdin.fileno()
@@ -23,12 +23,12 @@ def unechoed() -> Iterator[None]:
     try:
         yield
     finally:
-        with suppress(termios.error):  # it may be closed
+        with suppress(termios.error):  # the terminal may be closed
             termios.tcsetattr(number, termios.TCSANOW, before)
 
 
 def prefers_vi() -> bool:
-    """Return whether readline's settings, $INPUTRC or ~/.inputrc, ask for vi's keys."""
+    """Return whether readline's settings, $INPUTRC or ~/.inputrc, choose vi mode."""
     path = Path(os.environ.get("INPUTRC") or Path.home() / ".inputrc")
     try:
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

@@ -1,4 +1,4 @@
-"""The text of a session: what was entered, where it is written, and what was still being typed."""
+"""The text of a session: entries, the file they go to, and an unsent entry."""
 
 import re
 from contextlib import suppress
@@ -10,34 +10,35 @@ from charrnn.errors import TextError, UsageError
 from charrnn.files import append, replacing
 from charrnn.text.blocks import whole
 
-CONTEXT = 4000  # characters at the end of the file that count as typed before
+CONTEXT = 4000  # maximum characters at the file's end that are context (not tuned)
+# Line breaks other than a line feed.
 BREAKS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 
 
 def clean(text: str) -> str:
-    """A text as it may be shown and kept: of control characters, tabs and line breaks alone."""
+    """Return a text with LF line breaks, and without control characters but tabs."""
     return CONTROL.sub("", whole(BREAKS.sub("\n", text)))
 
 
 class Transcript:
-    """The text that was entered, at the end of a file too; what cannot be written now waits.
+    """The text entered so far, appended to a file; a failed write is tried again later.
 
     Args:
-        path: of the file, or None for none.
+        path: path of the file; None for no file.
 
     Attributes:
-        text: all that was entered.
-        earlier: the end of what the file held before.
-        problem: why it is not all in the file.
+        text: all entries, each with a line feed.
+        earlier: the end of the text that the file held before.
+        problem: why not all entries are in the file; "" if they are.
 
     Raises:
         OSError: the file cannot be written.
-        UsageError: it is no file.
+        UsageError: `path` is "-", standard output.
     """
 
     def __init__(self, path: str | None) -> None:
         if path == "-":
-            raise UsageError("the session needs standard output itself", "name a file after -o")
+            raise UsageError("the session needs standard output for itself", "name a file after -o")
         self._path = Path(path) if path else None
         self._waiting = ""
         self.text = self.earlier = self.problem = ""
@@ -50,6 +51,7 @@ class Transcript:
                 self._waiting = "\n"
 
     def add(self, entry: str) -> None:
+        """Add an entry, and write what is not in the file yet."""
         self.text += entry + "\n"
         if not self._path:
             return
@@ -62,20 +64,21 @@ class Transcript:
             self._waiting = self.problem = ""
 
     def close(self) -> None:
-        """Call at the end.
+        """Print what could not be written to the file.
 
         Raises:
-            TextError: some lines could not be written; they go to standard output instead.
+            TextError: some lines could not be written; they were printed instead.
         """
         if self._waiting.strip():
             write_text(self._waiting, end="")
             raise TextError(
-                f"cannot write {self._path}: {self.problem}", "the lines it lacks stand above"
+                f"cannot write {self._path}: {self.problem}",
+                "the missing lines are printed above",
             )
 
 
 def _end(path: Path) -> str:
-    """The last CONTEXT characters of a file; nothing of what cannot be read, such as a pipe."""
+    """Return the last CONTEXT characters of a file; "" if it cannot be read, such as a pipe."""
     if not path.is_file():
         return ""
     with suppress(OSError), open(path, "rb") as file:
@@ -85,11 +88,11 @@ def _end(path: Path) -> str:
 
 
 class Unsent:
-    """The text that was being typed when a session was ended from outside, kept for the next one.
+    """An entry being typed when the session was ended from outside, kept for the next session.
 
     Args:
-        output: the file of the session's text, beside which it is kept; None for none, then it is
-            kept in the user's folder for the state of programs.
+        output: path of the session's file, beside which the entry is kept; None to keep it in the
+            user's state folder.
     """
 
     def __init__(self, output: str | None) -> None:
@@ -99,7 +102,7 @@ class Unsent:
         self._path = named.with_name(f"{named.name}.unsent")
 
     def take(self) -> str:
-        """What is kept, once; empty if there is nothing."""
+        """Return the kept text and delete it; "" if there is none."""
         try:
             text = self._path.read_bytes().decode(errors="replace")
             self._path.unlink()
@@ -108,7 +111,7 @@ class Unsent:
         return clean(text)
 
     def keep(self, text: str) -> Path | None:
-        """Keep a text, readable by the user alone; where, or None if it cannot be kept."""
+        """Keep a text, readable by the user alone; return its path, or None on failure."""
         if not text.strip():
             return None
         try:

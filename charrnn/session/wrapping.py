@@ -1,4 +1,4 @@
-"""Lines of a session are broken between words."""
+"""Wrapping the lines of a session between words."""
 
 from itertools import accumulate
 
@@ -8,37 +8,41 @@ from prompt_toolkit.layout.processors import Processor, Transformation, Transfor
 from prompt_toolkit.layout.utils import explode_text_fragments
 from prompt_toolkit.utils import get_cwidth
 
-PROMPT = 2  # columns before the text of each line
+PROMPT = 2  # columns of the prompt before each line
 
 
 def spaces_before(text: str, width: int) -> list[int]:
-    """How many spaces before each character, and the end, carry its word to the next line.
+    """Return the number of spaces to insert before each character, so that words do not break.
 
     Args:
-        text: one line, longer than the screen is wide.
-        width: columns of the screen that it may use; a character may take two.
+        text: one line, wider than the screen.
+        width: columns available; a character may take two.
+
+    Returns:
+        The number of spaces before each character and at the end, [len(text) + 1].
     """
     spaces = [0] * (len(text) + 1)
-    column = word = at_word = 0  # where the word begins in the text, and on the screen
+    column = word = at_word = 0  # index of the word's start, and its column
     for i, character in enumerate(text):
         if i and text[i - 1] == " ":
             word, at_word = i, column
-        taken = get_cwidth(character)
-        if column + taken > width and character != " ":
+        columns = get_cwidth(character)
+        if column + columns > width and character != " ":
             if at_word > 0:
                 spaces[word] = width - at_word
                 column -= at_word
-            if column + taken > width:  # the word alone is too long
+            if column + columns > width:  # the word alone is too long
                 column = 0
             at_word = 0
-        column = column % width + taken if column == width else column + taken
+        column = column % width + columns if column == width else column + columns
     return spaces
 
 
 class WordWrap(Processor):
-    """Fills up screen lines with spaces, so that the next one begins with a word."""
+    """Pads screen lines with spaces, so that each begins with a word."""
 
     def apply_transformation(self, ti: TransformationInput) -> Transformation:
+        """Return the line with spaces before words that would break."""
         fragments = explode_text_fragments(ti.fragments)
         width = ti.width - PROMPT
         text = fragment_list_to_text(fragments)

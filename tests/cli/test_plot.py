@@ -131,12 +131,14 @@ def test_quiet(call: Call, book: Path) -> None:
     assert "held-out text" in result.out
 
 
-@pytest.mark.parametrize("by", ["tokens", "steps", "passes"])
-def test_by(call: Call, book: Path, by: str) -> None:
+@pytest.mark.parametrize(
+    ("by", "title"), [("tokens", "tokens read"), ("steps", "steps"), ("passes", "epochs")]
+)
+def test_by(call: Call, book: Path, by: str, title: str) -> None:
     """--by chooses what the curve and the page are drawn over."""
     result = call("plot", "book", "--by", by)
-    assert by in result.out.splitlines()[-2]
-    assert f"Across: {result.out.splitlines()[-2].strip()}." in (book / "plot.html").read_text()
+    assert result.out.splitlines()[-2].strip() == title
+    assert f"Horizontal axis: {title}." in (book / "plot.html").read_text()
 
 
 @pytest.mark.parametrize(

@@ -305,7 +305,7 @@ class TestDivergence:
         assert result.code == 0
         (back, *_) = [event for event in result.events if event["event"] == "rollback"]
         assert back["lr"] == 1.5
-        assert "the rate halved to 1.5" in result.err
+        assert "the learning rate halved to 1.5" in result.err
         charrnn.load("runs/corpus")
 
 
@@ -471,7 +471,7 @@ class TestInterrupted:
         assert result.events[0]["step"] == stopped
         assert result.events[-1]["event"] == "done"
         assert result.events[-1]["steps"] == 500
-        assert f"going on from step {stopped}" in result.err
+        assert f"resuming from step {stopped}" in result.err
         log = (copy / "log.jsonl").read_text(encoding="utf-8")
         validations = [e for e in map(json.loads, log.splitlines()) if e["event"] == "validation"]
         steps = [event["step"] for event in validations]

@@ -11,7 +11,7 @@ from charrnn.display.console import Ui, Unbroken
 
 @pytest.mark.parametrize("length", [1000, 1001, 100_000])
 def test_long_message(length: int, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of a very long error or warning both ends are shown, and so what to do."""
+    """Both ends of a very long error or warning are shown, and so its hint."""
     ui = Ui()
     ui.error("b" + "a" * (length - 8) + "; do so")
     ui.warn("b" + "a" * (length - 8) + "; do so")
@@ -24,7 +24,7 @@ def test_long_message(length: int, capsys: pytest.CaptureFixture[str]) -> None:
 
 class TestUi:
     def test_streams(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """Everything is said on stderr."""
+        """All messages go to stderr."""
         ui = Ui()
         ui.error("broken")
         ui.warn("odd")
@@ -35,7 +35,7 @@ class TestUi:
         )
 
     def test_quiet(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """When quiet, only errors are told."""
+        """When quiet, only errors are printed."""
         ui = Ui(quiet=True)
         ui.warn("odd")
         ui.note("fine")
@@ -64,10 +64,10 @@ class TestUi:
 
 @pytest.mark.parametrize("error", [OSError, BrokenPipeError, ValueError])
 def test_unbroken(error: type[Exception]) -> None:
-    """What cannot be written to a stream that nobody reads is lost, and nothing is raised."""
+    """A failed write to standard error is ignored."""
 
     class Broken(io.StringIO):
-        def write(self, text: str) -> int:
+        def write(self, _text: str) -> int:
             raise error
 
         def flush(self) -> None:

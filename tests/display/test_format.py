@@ -32,12 +32,12 @@ CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e]")
     ],
 )
 def test_duration(seconds: float, text: str) -> None:
-    """A duration is told in the two units that matter."""
+    """A duration has at most two units."""
     assert duration(seconds) == text
 
 
 def test_bits() -> None:
-    """ln 2 nats are one bit."""
+    """One bit is ln 2 nats."""
     assert bits(math.log(2)) == 1
 
 

@@ -56,7 +56,7 @@ class TestShade:
         assert SEQUENCE.sub("", shade("\x1b[31mred", nats_of([0.5] * 8))) == "·[31mred"
 
     def test_colours(self) -> None:
-        """The more surprising, the further up the scale; what is expected has no colour."""
+        """The higher the surprisal, the further up the scale; expected text has no colour."""
         bits = [0.0, 0.99, 1.01, 2.01, 4.01, 6.01, 9.01, 40.0]
         assert shade("ab", nats_of(bits[:2])) == "ab"
         found = [SEQUENCE.search(shade("a", nats_of([b]))) for b in bits]

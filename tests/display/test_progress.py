@@ -88,7 +88,7 @@ def shown(*events: Event, quiet: bool = False) -> None:
 
 class TestSparkline:
     def test_ends(self) -> None:
-        """The lowest value stands on the ground and the highest at the top."""
+        """The lowest value is at the bottom and the highest at the top."""
         assert sparkline([2.0, 1.0, 3.0]) == BARS[4] + BARS[0] + BARS[-1]
 
     def test_order(self) -> None:
@@ -98,7 +98,7 @@ class TestSparkline:
 
     @pytest.mark.parametrize("values", [[1.5], [2.0, 2.0, 2.0]])
     def test_flat(self, values: list[float]) -> None:
-        """A flat curve stays on the ground."""
+        """A flat curve stays at the bottom."""
         assert sparkline(values) == BARS[0] * len(values)
 
     def test_width(self) -> None:
@@ -109,26 +109,25 @@ class TestSparkline:
 
 class TestWithoutTerminal:
     def test_start(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """The start tells where, on what and how much is trained."""
+        """The first lines name the run, the network, the device and the size of the text."""
         shown(START)
         text = capsys.readouterr().err
         for fact in ("runs/book", "9,000", "1,000", "gru", "2 x 96", "12,345", "char", "cpu"):
             assert fact in text
-        assert "dropout 0.5, of vectors 0.3, on cpu" in text
-        assert "going on" not in text
+        assert "dropout 0.5, input dropout 0.3, on cpu" in text
+        assert "resuming" not in text
 
     def test_resumed(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """A training that goes on says from where."""
+        """A resumed run says from which step."""
         values = {name: getattr(START, name) for name in START.__slots__} | {"step": 1234}
         shown(Start(**values))
-        assert "going on from step 1,234" in capsys.readouterr().err
+        assert "resuming from step 1,234" in capsys.readouterr().err
 
     def test_plan(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """The first plan is told, later corrections are not."""
+        """The first plan is printed, later corrections are not."""
         shown(PLAN, Plan(steps=1400, epochs=11.0, tokens_per_second=4.0, seconds_left=150.0))
         assert capsys.readouterr().err == (
-            "about 1,500 steps, 12.5 passes over the text, in the 3 min 20 s left "
-            "(50,000 tokens/s)\n"
+            "about 1,500 steps, 12.5 epochs, in the 3 min 20 s left (50,000 tokens/s)\n"
         )
 
     def test_validation(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,14 +160,14 @@ class TestWithoutTerminal:
         assert "±" not in capsys.readouterr().err
 
     def test_earlier_weights(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """The end tells of which step the weights are, if not of the last one."""
+        """The end names the step of the weights, unless it is the last one."""
         shown(replace(DONE, best_step=1200))
-        assert "by the weights of step 1,200" in capsys.readouterr().err
+        assert "with the weights of step 1,200" in capsys.readouterr().err
         shown(replace(DONE, best_step=1500))
         assert "weights" not in capsys.readouterr().err
 
     def test_few(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """Too little held-out text to choose weights by is told in a line."""
+        """Too little held-out text to choose weights by gives a hint in one line."""
         shown(Few(step=13, val_chars=19))
         text = capsys.readouterr().err
         assert text.startswith("hint: 19 held-out characters are too few")
@@ -180,7 +179,7 @@ class TestWithoutTerminal:
         assert capsys.readouterr().err.startswith("charrnn: warning: step 7: ")
 
     def test_rollback(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """Going back is a warning of one line with the new rate."""
+        """A rollback is a warning of one line with the new learning rate."""
         shown(Rollback(step=70, back_to=60, lr=0.015))
         text = capsys.readouterr().err
         assert text.startswith("charrnn: warning: step 70: training diverged")
@@ -189,7 +188,7 @@ class TestWithoutTerminal:
         assert text.count("\n") == 1
 
     def test_unsaved(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """A failed save is a warning that says why and that training goes on."""
+        """A failed save is a warning that says why, and that training goes on."""
         shown(Unsaved(70, "cannot write x: No space left on device"))
         text = capsys.readouterr().err
         assert text.startswith(
@@ -197,7 +196,7 @@ class TestWithoutTerminal:
         )
 
     def test_overfit(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """Overfitting is told with the best step, both scores and what to change."""
+        """The overfitting hint has the best step, both scores and what to change."""
         shown(
             Overfit(step=900, val_nats=math.log(2) * 2.5, best_nats=math.log(2) * 2, best_step=600)
         )
@@ -206,7 +205,7 @@ class TestWithoutTerminal:
             assert fact in text
 
     def test_transfer(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """Fine-tuning tells both texts' scores, before and after."""
+        """Fine-tuning prints both texts' scores, before and after."""
         shown(FineTuning(0, math.log(2), math.log(2) * 3), FineTuning(60, None, math.log(2) * 2))
         before, after = capsys.readouterr().err.splitlines()
         assert before.startswith("before: old text 0.6931 nats = 1.000 bits/char, new text 2.0794")
@@ -218,7 +217,7 @@ class TestWithoutTerminal:
         assert capsys.readouterr().err == "stopped at step 70: interrupted\n"
 
     def test_done(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """The end tells the score and the last sample."""
+        """The end prints the score and the last sample."""
         shown(SAMPLE, DONE)
         text = capsys.readouterr().err
         for fact in ("1,500 steps", "1,536,000 tokens", "4 min 20 s", "1.000 bits/char"):
@@ -226,7 +225,7 @@ class TestWithoutTerminal:
         assert "The fox slept." in text
 
     def test_keys_saved(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """The end tells what suggestions save, where there was enough text to say."""
+        """The end prints the keystrokes saved, if enough text was typed."""
         shown(replace(DONE, keys_saved=0.384, keys_saved_by_trigrams=0.351))
         text = capsys.readouterr().err
         assert "38%" in text
@@ -266,7 +265,7 @@ class TestWithoutTerminal:
         assert "\r" not in captured.err
 
     def test_quiet(self, capsys: pytest.CaptureFixture[str]) -> None:
-        """When quiet, nothing is said."""
+        """When quiet, nothing is printed."""
         events = (START, PLAN, STEP, VALIDATION, SAMPLE, Skip(7), Save(300), Stop(9, "x"), DONE)
         shown(*events, quiet=True)
         assert capsys.readouterr() == ("", "")
@@ -274,13 +273,13 @@ class TestWithoutTerminal:
 
 class TestStepLine:
     def test_all_known(self) -> None:
-        """A step tells how far, how fast, how well and how long to go."""
+        """A step's line has progress, speed, loss and time left."""
         line = step_line(STEP)
         for part in ("300 of 1,500", "2.50", "50,000 tokens/s", "2.000 bits/char", "2 min 20 s"):
             assert part in line
 
     def test_little_known(self) -> None:
-        """What is not known yet is left out."""
+        """Unknown values are omitted."""
         values = {name: getattr(STEP, name) for name in STEP.__slots__}
         values |= {"steps": None, "tokens_per_second": None, "seconds_left": None}
         line = step_line(Step(**values))
@@ -330,7 +329,7 @@ class TestTerminal:
     def test_whole_line(self, drawn: Drawn) -> None:
         """The line of numbers is drawn whole, below the bar."""
         text = drawn(STEP)
-        for part in ("pass 2.50", "50,000 tokens/s", "2.000 bits/char", "2 min 20 s left"):
+        for part in ("epoch 2.50", "50,000 tokens/s", "2.000 bits/char", "2 min 20 s left"):
             assert part in text
 
     def test_sample_cannot_steer(self, drawn: Drawn) -> None:

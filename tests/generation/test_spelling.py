@@ -1,4 +1,4 @@
-"""Words that are spelled from several tokens, drawn as wholes."""
+"""Words spelled with several tokens are sampled as wholes."""
 
 import re
 import string
@@ -39,7 +39,7 @@ def after(text: str, spelled: Chances) -> Chances:
 
 
 def words(spelled: Chances) -> Chances:
-    """The probability of each word, as they are drawn at a temperature of 1."""
+    """Return the probability of each word, as sampled at temperature 1."""
     found = {word: p for word, p in spelled.items() if word != " "}
     letters = {"x": 0.7, "y": 0.3}
     for first, p in letters.items():
@@ -74,7 +74,7 @@ def first_words(spelled: Chances, count: int, **config: Any) -> Chances:
 
 
 def next_token(chances: Chances, t: float, seed: int = 0) -> str:
-    """What is drawn after a word that may go on."""
+    """Return what is sampled after a word that may go on."""
     past = [np.array([TOKENS.index(" ab")])]
     sampler = Sampler(SamplingConfig(t), [np.random.default_rng(seed)], past, JOINTS)
     logits = np.full((1, len(TOKENS)), -np.inf, np.float32)
@@ -101,7 +101,7 @@ SPELLED = {" ": 0.6, " ab": 0.25, " c": 0.1, ".": 0.05}
 class TestTemperature:
     @pytest.mark.parametrize("t", [0.999, 0.8, 0.5, 0.3])
     def test_as_whole_words(self, t: float) -> None:
-        """Words are drawn as often as if each were a single token."""
+        """Words are sampled as often as if each were a single token."""
         shares = first_words(SPELLED, MANY, temperature=t)
         assert total_variation(shares, sharpened(words(SPELLED), t)) < NOISE
 
@@ -134,7 +134,7 @@ class TestTemperature:
 class TestLimits:
     @pytest.mark.parametrize("limit", [{"top_k": 2}, {"min_p": 0.4}, {"top_p": 0.8}])
     def test_words_as_likely_as_what_is_left_out(self, limit: dict[str, Any]) -> None:
-        """A word is spelled only if it is as likely as the likeliest token that was left out."""
+        """A word is spelled only if it is as likely as the likeliest token that was dropped."""
         found = first_words(SPELLED, 500, temperature=1, **limit)
         assert {" x", " y", " ab"} <= set(found) <= {" x", " y", " ab", " c"}
 
@@ -144,7 +144,7 @@ class TestLimits:
         assert first_words(SPELLED | {" ab": 0.5, " ": 0.35}, 20, top_k=1) == {" ab": 1}
 
     def test_a_hopeless_place(self) -> None:
-        """Where nothing but unlikely words can come, one of them is written all the same."""
+        """If only unlikely words are possible, one of them is written."""
         shares = first_words({" ": 1.0}, 200, temperature=0.01)
         assert shares == {" x": 1}
 
@@ -166,7 +166,7 @@ class TestTexts:
             assert texts_of(spelling, [Sample("The", SamplingConfig(0.7), (i,))], stop) == [text]
 
     def test_surprise(self, spelling: Model) -> None:
-        """What was taken back does not count."""
+        """Tokens that were taken back do not count."""
         sample = Sample("The fox", SamplingConfig(0.6))
         parts = [*spelling.write([sample], StopConfig(tokens=60), 0, scored=True)]
         text = "".join(part.text for part in parts)
@@ -182,7 +182,7 @@ class TestTexts:
         assert text == "x" * (3 * LONGEST)
 
     def test_few_steps_are_lost(self, spelling: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-        """At one place few words are taken back, however low the temperature."""
+        """At one position few words are rejected, however low the temperature."""
         steps = 0
         step = Streams.step
 
@@ -212,7 +212,7 @@ class TestKnownWords:
             assert {*LETTERS.findall(text)} <= known
 
     def test_seeds(self) -> None:
-        """A seed's half word is completed to one of the vocabulary, or ends."""
+        """A seed's partial word is completed to one of the vocabulary, or ends."""
         model = random_model(WordTokenizer.train(CORPUS), favourite="x")
         sampling = SamplingConfig(known_words=True)
         assert texts_of(model, [Sample("The fo", sampling)], StopConfig(tokens=1)) == ["x"]

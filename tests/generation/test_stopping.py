@@ -32,7 +32,7 @@ class Outcome(NamedTuple):
 
 
 def fed(rules: StopConfig, seed: str, calls: Calls) -> Outcome:
-    """What is shown of tokens; never what may be the start of a stop text."""
+    """Return what is shown of tokens: never the possible start of a stop text."""
     ending = Ending(rules, seed)
     shown, drawn, taken = "", "", 0
     for tokens in calls:
@@ -204,7 +204,7 @@ class TestCuts:
     @settings(max_examples=100)
     @given(rules=_some(words=_counts, **_texts), seed=seeds, calls=calls)
     def test_tokens(self, rules: StopConfig, seed: str, calls: Calls) -> None:
-        """However a text is cut into tokens, what is shown of it and the reason are the same."""
+        """The text shown and the reason do not depend on the tokens."""
         text = "".join(tokens_of(calls))
         whole, parts, characters = (
             fed(rules, seed, c)[:2] for c in ([[text]], calls, singly(text))
@@ -251,7 +251,7 @@ class TestLength:
         ],
     )
     def test_nothing(self, rules: StopConfig, why: str) -> None:
-        """A length of 0 is met before anything is drawn."""
+        """A length of 0 is met before anything is sampled."""
         ending = Ending(rules, "The fox")
         assert (ending.why, ending.room) == (why, 0)
         assert ending.feed(["a"]) == ("", 0)
@@ -304,7 +304,7 @@ class TestStop:
             assert fed(StopConfig(stop=stop), "", cut)[:2] == (shown, why)
 
     def test_not_over_the_seed(self) -> None:
-        """A stop text that begins in the seed is none."""
+        """A stop text that begins in the seed does not count."""
         assert fed(StopConfig(stop=["END"]), "E", singly("ND.")) == ("ND.", None, 3)
 
     def test_held(self) -> None:
@@ -432,7 +432,7 @@ class TestWords:
 @example(text="猫。」」", seed="")
 @given(text=st.text("ab.'\n。」 -", max_size=30), seed=seeds)
 def test_no_rule(text: str, seed: str) -> None:
-    """Without a rule a text goes on, and is shown as it comes."""
+    """Without a rule a text continues, and is shown as it arrives."""
     assert fed(StopConfig(), seed, singly(text)) == (text, None, len(text))
     assert Ending(StopConfig(), seed).feed([text]) == (text, 1)
 

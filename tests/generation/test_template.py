@@ -1,4 +1,4 @@
-"""Templates: fixed text stays, gaps get the right form, and what fits best is taken."""
+"""Templates: fixed text stays, gaps get the right form, and the best fit is kept."""
 
 import re
 from collections.abc import Sequence
@@ -73,7 +73,7 @@ class TestParse:
         ],
     )  # fmt: skip
     def test_no_gap(self, template: str) -> None:
-        """What is no gap is wrong usage, told in one line."""
+        """An invalid gap is a usage error in one line."""
         with pytest.raises(UsageError, match=r"^--template") as caught:
             parse(template)
         assert "\n" not in str(caught.value)
@@ -119,7 +119,7 @@ class TestGaps:
     @pytest.mark.parametrize("after", [*".!?…,;:"])
     @pytest.mark.parametrize("gap", ["{sentence}", "{sentences:2}"])
     def test_mark_after(self, char_model: Model, gap: str, after: str) -> None:
-        """Where the template has a mark of its own after a sentence, the gap ends with none."""
+        """If the template has a mark after a sentence, the gap ends without one."""
         for random_seed in range(3):
             text = gap_of(char_model, "He ", gap, after, random_seed)
             assert not text.endswith(tuple(".!?…,;:"))
@@ -181,7 +181,7 @@ class TestBest:
 
     @pytest.mark.parametrize("random_seed", range(4))
     def test_more_tries_fit_better(self, model: Model, random_seed: int) -> None:
-        """The more tries, the likelier is what follows the gap."""
+        """The more tries, the likelier the text after the gap."""
         after = " sat on a branch"
         costs = [
             self.cost(model, filled(model, f"The{{chars:4}}{after}", random_seed, tries), after)
@@ -203,7 +203,7 @@ def parts(model: Model, scored: bool, template: str) -> tuple[Sequence[Sample], 
 
 class TestNoted:
     def test_sample(self, model: Model) -> None:
-        """Each sample tells the tokens and log-probability of the whole text, and why it ended."""
+        """Each sample holds the tokens and log-probability of the whole text, and why it ended."""
         samples, written = parts(model, True, "The {word} sat")
         assert [part.sample for part in written] == samples
         for part in written:

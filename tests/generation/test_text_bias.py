@@ -54,7 +54,7 @@ class TestBan:
     @pytest.mark.parametrize("seed", ["The ", "The crow. ", "The\n", "  "])
     @pytest.mark.parametrize("level", LEVELS)
     def test_what_the_seed_ends_with(self, level: str, seed: str) -> None:
-        """No ban is lifted because every token that goes on with the seed's space is banned."""
+        """A ban holds even if every token that continues the seed's space is banned."""
         model = random_model(LEVELS[level])
         for random_seed in range(3):
             text = written(model, seed, dict.fromkeys(" \no", -math.inf), random_seed)
@@ -62,7 +62,7 @@ class TestBan:
             assert not set(" \no") & set(text)
 
     def test_another_is_free(self) -> None:
-        """A ban keeps out the whole text alone, not what begins or goes on like it."""
+        """A ban excludes only the whole text, not texts that begin or continue like it."""
         model = random_model(LEVELS["char"], favourite="o")
         assert written(model, "", {"fox": -math.inf}) == "o" * 30
         assert written(model, "f", {"fo": -math.inf})[1:] == "o" * 29

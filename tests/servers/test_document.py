@@ -57,7 +57,7 @@ def test_lines_end_as_the_protocol_has_it(character: str) -> None:
     st.sampled_from([*UNITS]),
 )
 def test_changes(text: str, changes: list[tuple[int, int, int, int, str]], encoding: str) -> None:
-    """However a text is changed, the document stays what the editor has."""
+    """After any changes the document equals the editor's text."""
     document = Document(text, encoding)
     for line, units, last, last_units, new in changes:
         start, end = sorted([(line, units), (last, last_units)])
@@ -70,7 +70,7 @@ def test_changes(text: str, changes: list[tuple[int, int, int, int, str]], encod
 
 @given(TEXTS, st.integers(0, 5), st.integers(0, 30), st.sampled_from([*UNITS]))
 def test_positions(text: str, line: int, units: int, encoding: str) -> None:
-    """A position is counted in code units; what lies outside of the text is its border."""
+    """Positions count code units; one outside the text is moved to its border."""
     document = Document(text, encoding)
     place = document.position(line, units)
     assert document.before(place) == text[: offset(text, line, units, encoding)]

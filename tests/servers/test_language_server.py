@@ -76,7 +76,7 @@ class Editor:
         self.tell("textDocument/didOpen", textDocument={"uri": uri, "text": text})
 
     def at(self, kind: str, line: int, character: int, uri: str = URI) -> list[Json]:
-        """What is suggested at a place; `kind` is completion or inlineCompletion."""
+        """Return the suggestions at a position; `kind` is completion or inlineCompletion."""
         position = {"line": line, "character": character}
         answer = self.ask(f"textDocument/{kind}", textDocument={"uri": uri}, position=position)
         items: list[Json] = answer["result"]["items"]
@@ -141,7 +141,7 @@ def test_encoding(model: Model, offered: list[str], chosen: str) -> None:
     ],
 )
 def test_broken_messages(editor: Editor, sent: bytes, code: int) -> None:
-    """What is no request gets an error, and the conversation goes on."""
+    """An invalid request gets an error, and the server continues."""
     editor.write(b"Content-Type: x\r\ncontent-length: %d\r\n\r\n%b" % (len(sent), sent))
     answer = editor.answer()
     assert (answer["id"], answer["error"]["code"]) == (None, code)
@@ -168,7 +168,7 @@ def test_wrong_parameters(editor: Editor, kind: str, params: Json) -> None:
 
 
 def test_order_of_life(model: Model) -> None:
-    """Nothing is answered before initialize and after shutdown, and what is unknown never."""
+    """Requests before initialize, after shutdown, or unknown ones get an error."""
     with closing(Editor(model)) as editor:
         assert editor.ask("workspace/symbol")["error"]["code"] == jsonrpc.METHOD_NOT_FOUND
         assert editor.ask("initialize")["error"]["code"] == jsonrpc.INVALID_REQUEST
@@ -194,7 +194,7 @@ def test_end_without_shutdown(model: Model) -> None:
 
 
 def test_failure(editor: Editor) -> None:
-    """A failure within the server is told with the request's id; it serves on."""
+    """An internal error is sent with the request's id, and the server continues."""
     editor.open("The c")
     with patch.object(Completer, "complete", side_effect=RuntimeError("broken")):
         here = {"textDocument": {"uri": URI}, "position": {"line": 0, "character": 5}}
@@ -235,7 +235,7 @@ def test_line_ends_are_read_as_one(editor: Editor, end: str) -> None:
     """The model reads LF for any line end, as in training."""
     typed: list[str] = []
 
-    def complete(self: Completer, text: str, *_: Any, **__: Any) -> list[Completion]:
+    def complete(_: Completer, text: str, *__: Any, **___: Any) -> list[Completion]:
         typed.append(text)
         return []
 
@@ -264,7 +264,7 @@ def test_line_ends_are_read_as_one(editor: Editor, end: str) -> None:
     ],
 )
 def test_where_grey_text_stands(editor: Editor, before: str, after: str, shown: bool) -> None:
-    """Behind the cursor nothing stands but white space and what closes."""
+    """Ghost text needs white space or closing marks after the cursor."""
     editor.open(before + after)
     with suggesting("at"):
         items = editor.at("inlineCompletion", 0, len(before))
@@ -287,7 +287,7 @@ def test_where_grey_text_stands(editor: Editor, before: str, after: str, shown: 
 def test_the_whole_word_is_replaced(
     model: Model, before: str, after: str, columns: tuple[int, int, int]
 ) -> None:
-    """A completion takes the place of all of the word at the cursor, if the user so wants it."""
+    """A completion replaces the whole word at the cursor, if the user chooses so."""
     start, here, end = ({"line": 0, "character": column} for column in columns)
     choice: Json = {"completion": {"completionItem": {"insertReplaceSupport": True}}}
     for capabilities in (Json(), Json(textDocument=choice)):
@@ -308,7 +308,7 @@ def test_the_whole_word_is_replaced(
 
 
 def test_what_stands_there_is_no_suggestion(editor: Editor) -> None:
-    """A word is not offered in its own place, and no text comes twice."""
+    """A word is not offered for itself, and no text occurs twice."""
     editor.open("The coat")
     with suggesting("at", "oat", "ow"):
         assert [item["label"] for item in editor.at("completion", 0, 5)] == ["cat", "cow"]
@@ -351,13 +351,11 @@ def test_dial(model: Model) -> None:
     ],
 )
 def test_what_follows_counts(editor: Editor, line: str, weighed: str) -> None:
-    """Suggestions are weighed by some whole words of the line that follow."""
+    """Suggestions must fit some whole words after the cursor."""
     seen: list[str] = []
 
-    def complete(
-        self: Completer, typed: str, k: int, dismissals: None, after: str, spaces: bool = True
-    ) -> list[Completion]:
-        seen.append(after)
+    def complete(*args: Any) -> list[Completion]:
+        seen.append(args[4])  # after self, typed, k and dismissals
         return []
 
     editor.open(line.replace("|", ""))

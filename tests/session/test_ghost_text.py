@@ -24,6 +24,7 @@ class Known(Model):
     def complete(
         self, typed: str, k: int = 3, dismissals: object = None, after: str = ""
     ) -> list[Completion]:
+        del dismissals, after  # the table depends on neither
         return [Completion(text, p) for text, p in self._table.get(typed, [])][:k]
 
 
@@ -40,7 +41,7 @@ class Known(Model):
     ],
 )
 def test_phrases(typed: str, table: Table, phrase: str) -> None:
-    """A phrase goes on with whole words after the first one, which it does not make longer."""
+    """A phrase adds whole words after the first one, which it does not extend."""
     model = Known(table)
     found = model.phrase(typed, model.complete(typed)[0], 0.1)
     assert found == phrase
@@ -63,7 +64,7 @@ class TestAlong:
         ],
     )
     def test_what_is_left(self, more: str, left: Sequence[str]) -> None:
-        """Of what was suggested, that stays which goes on with what was typed since."""
+        """Suggestions that continue the text typed since are kept."""
         assert [completion.text for completion in self.ANSWER.after(more)] == left
 
     def test_shown(self) -> None:

@@ -65,7 +65,7 @@ class Screen:
         self._unread = ""
 
     def feed(self, text: str) -> str:
-        """Show what a program has written; what the terminal answers to it."""
+        """Show what a program has written; return the terminal's answer."""
         answer = ""
         self._unread += text
         while self._unread:
@@ -134,7 +134,7 @@ class Screen:
 
     @property
     def typed(self) -> str:
-        """What stands after the prompt and is not grey."""
+        """Return the text after the prompt that is not grey."""
         cells = self.cells[self.row]
         return "".join(c for c, grey in cells if not grey).rstrip(" ").removeprefix("> ")
 
@@ -183,7 +183,7 @@ class Session:
         return re.search(pattern, self.output) is not None
 
     def read(self, seconds: float) -> bool:
-        """Read what comes within some seconds; whether more may come."""
+        """Read output for some seconds; return whether more may come."""
         if not select.select([self._controller], [], [], seconds)[0]:
             return True
         try:
@@ -258,7 +258,7 @@ def opened(
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that knows two lines, which take turns, by heart."""
+    """A run trained on two alternating lines."""
     folder = tmp_path_factory.mktemp("session")
     (folder / "text.txt").write_text("".join(f"{line}\n" for line in LINES) * 300)
     run = folder / "run"
@@ -275,7 +275,7 @@ def session(model: Path) -> Iterator[Session]:
 
 
 def test_ghost_text(session: Session) -> None:
-    """What would come next stands in grey after what is typed, and follows it."""
+    """Ghost text follows the typed text."""
     session.type("The c")
     session.wait_for("The c", "at sat on the mat")
     session.type(BACKSPACE + "d")
@@ -286,7 +286,7 @@ def test_ghost_text(session: Session) -> None:
 
 @pytest.mark.parametrize("key", [RIGHT, slow(END), slow(CTRL_E)], ids=["right", "end", "Ctrl-E"])
 def test_take_all(session: Session, key: str) -> None:
-    """The right arrow takes all of the grey text, and so do the keys that go to the line's end."""
+    """The right arrow accepts the whole suggestion, and so do the keys for the line's end."""
     session.type("The c")
     session.wait_for("The c", "at sat on the mat")
     session.type(key)
@@ -297,7 +297,7 @@ def test_take_all(session: Session, key: str) -> None:
     "key", [TAB, slow(ALT_F), slow(CTRL_RIGHT)], ids=["Tab", "Alt-F", "Ctrl-right"]
 )
 def test_take_a_word(session: Session, key: str) -> None:
-    """Tab takes the next word of the grey text, and so do Alt-F and Ctrl-right."""
+    """Tab accepts the next word of the suggestion, and so do Alt-F and Ctrl-right."""
     session.type("The d")
     session.wait_for("The d", "og ran to the house")
     session.type(key)
@@ -319,7 +319,7 @@ def test_take_a_word(session: Session, key: str) -> None:
 )
 @pytest.mark.slow
 def test_space(model: Path, tmp_path: Path, keys: str, line: str) -> None:
-    """The space that comes with a suggestion gives way to a mark, and to the end of the line."""
+    """Punctuation replaces the space after a suggestion; at the end of the line it is dropped."""
     with opened(model, "-o", str(tmp_path / "notes.txt")) as session:
         session.type("The c")
         session.wait_for("The c", "at sat on the mat")
@@ -334,7 +334,7 @@ def test_space(model: Path, tmp_path: Path, keys: str, line: str) -> None:
 
 
 def test_undo(session: Session) -> None:
-    """What was taken goes at one stroke of undo."""
+    """One undo removes an accepted suggestion."""
     session.type("The c")
     session.wait_for("The c", "at sat on the mat")
     session.type(RIGHT)
@@ -344,17 +344,17 @@ def test_undo(session: Session) -> None:
 
 
 def test_meter(session: Session) -> None:
-    """The line below tells what share of the keys was saved."""
+    """The toolbar shows the share of keystrokes saved."""
     session.type("The c")
     session.wait_for("The c", "at sat on the mat")
     assert "saved" not in session.screen.lines[-1]
     session.type(RIGHT)
     # 5 letters and a key make 23 characters.
-    session.wait(lambda screen: "74% of keys saved" in screen.lines[-1])
+    session.wait(lambda screen: "74% of keystrokes saved" in screen.lines[-1])
 
 
 def test_dial(model: Path) -> None:
-    """--dial keeps back what is not likely enough."""
+    """--dial hides suggestions that are not likely enough."""
     with opened(model, "--dial", "1") as session:
         session.type("The ")
         session.wait(lambda screen: screen.typed == "The")
@@ -380,7 +380,7 @@ class TestOutput:
         """What cannot be written is said below, and printed at the end."""
         with opened(model, "-o", "/dev/full") as session:
             session.type("A line." + ENTER)
-            session.wait(lambda screen: "not written: No space" in screen.lines[-1])
+            session.wait(lambda screen: "not saved: No space" in screen.lines[-1])
             session.type(CTRL_D)
             assert session.exit_code() == 1
         assert session.output.count("A line.") > 1
@@ -426,7 +426,7 @@ def test_pick(session: Session) -> None:
 
 
 def test_along_the_ghost(session: Session) -> None:
-    """While what is shown is typed it stays, and may be taken at any moment."""
+    """A suggestion being typed stays, and can be accepted at any moment."""
     session.type("The c")
     session.wait_for("The c", "at sat on the mat")
     session.type("at s" + RIGHT)  # before the model has answered
@@ -455,7 +455,7 @@ def test_off_and_on(session: Session) -> None:
 
 @pytest.mark.slow
 def test_redo(session: Session) -> None:
-    """Alt-/ does again what was undone."""
+    """Alt-/ redoes what was undone."""
     session.type("The c")
     session.wait_for("The c", "at sat on the mat")
     session.type(RIGHT + "\x1f")
@@ -483,7 +483,7 @@ def test_quotes(session: Session, keys: str, line: str) -> None:
 
 @pytest.mark.slow
 def test_search(session: Session) -> None:
-    """Ctrl-R finds what was entered, and Enter takes it."""
+    """Ctrl-R finds an earlier entry, and Enter accepts it."""
     session.type("A zebra." + ENTER + "A line." + ENTER)
     session.wait(lambda screen: screen.row == 2 and screen.text(2) == ">")
     session.type("\x12zeb")
@@ -516,7 +516,7 @@ class TestClean:
         ],
     )
     def test_pasted(self, model: Path, tmp_path: Path, typed: str, kept: str) -> None:
-        """Control characters of what is pasted reach neither the file nor the terminal."""
+        """Pasted control characters reach neither the file nor the terminal."""
         with opened(model, "-o", str(tmp_path / "notes.txt")) as session:
             session.paste(typed)
             session.type("." + ENTER)
@@ -535,7 +535,7 @@ class TestClean:
 
     @pytest.mark.slow
     def test_editor(self, model: Path) -> None:
-        """What an editor saves as something else than UTF-8 is read all the same."""
+        """A text that an editor saves in another encoding than UTF-8 is still read."""
         with opened(model, VISUAL="", EDITOR=r"sed -i 's/A/\xe9/'") as session:
             session.type("A line.")
             session.wait(lambda screen: screen.typed == "A line.")
@@ -547,7 +547,7 @@ class TestEnded:
     @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGHUP])
     @pytest.mark.slow
     def test_kept(self, model: Path, tmp_path: Path, ending: signal.Signals) -> None:
-        """What is being typed when a session is ended is offered by the next one, once."""
+        """The unsent text of a session that was ended is restored by the next one, once."""
         notes = str(tmp_path / "notes.txt")
         with opened(model, "-o", notes) as session:
             session.type("A line that" + ALT_ENTER + "goes on")
@@ -583,7 +583,7 @@ class TestEnded:
 
 class TestInterrupt:
     def test_clears(self, session: Session) -> None:
-        """Ctrl-C clears what is typed, which the up arrow brings back; a second one leaves."""
+        """Ctrl-C clears the text, which the up arrow brings back; a second one leaves."""
         session.type("The c")
         session.wait_for("The c", "at sat on the mat")
         session.type(CTRL_C)
@@ -599,7 +599,7 @@ class TestInterrupt:
 
 
 def test_hide(session: Session) -> None:
-    """Esc hides the grey text and leaves what was typed; the next word brings suggestions back."""
+    """Esc dismisses suggestions until the next word; the typed text stays."""
     session.type("The c")
     session.wait_for("The c", "at sat on the mat")
     session.type(ESCAPE)
@@ -613,7 +613,7 @@ def test_hide(session: Session) -> None:
 
 
 def test_enter_never_takes(session: Session) -> None:
-    """Enter ends the line as it was typed, without the grey text."""
+    """Enter never accepts a suggestion."""
     session.type("The c")
     session.wait_for("The c", "at sat on the mat")
     session.type(ENTER)
@@ -639,7 +639,7 @@ def test_no_ghost_inside_the_line(session: Session) -> None:
 
 
 def test_toolbar(session: Session) -> None:
-    """The line below shows the suggestions with their probabilities, and the keys."""
+    """The toolbar shows the suggestions with their probabilities, and the keys."""
     session.type("The ")
     session.wait(lambda screen: "cat" in screen.lines[-1] and "dog" in screen.lines[-1])
     assert re.search(r"(cat|dog) \d+% +(cat|dog) \d+%", session.screen.lines[-1])
@@ -664,7 +664,7 @@ class TestMultipleLines:
             assert (tmp_path / "notes.txt").read_text() == "One\ntwo\n"
 
     def test_ghost_in_an_earlier_line(self, model: Path, tmp_path: Path) -> None:
-        """At the end of any line there are suggestions, and none that belong to another one."""
+        """The end of any line gets suggestions, and only its own."""
         with opened(model, "-o", str(tmp_path / "notes.txt")) as session:
             session.type("The c" + ALT_ENTER + "xy" + UP + END)
             session.wait(lambda screen: screen.row == 0)
@@ -693,14 +693,14 @@ class TestMultipleLines:
             assert (tmp_path / "notes.txt").read_text() == text + "The c\n"
 
     def test_history(self, session: Session) -> None:
-        """The up arrow brings back what was entered."""
+        """The up arrow recalls an entry."""
         session.type("A line." + ENTER)
         session.wait(lambda screen: screen.row == 1 and screen.text(1) == ">")
         session.type(UP)
         session.wait(lambda screen: screen.row == 1 and screen.typed == "A line.")
 
     def test_history_has_no_old_ghost(self, session: Session) -> None:
-        """What was suggested for an entry came after other text than stands before it now."""
+        """A recalled entry does not show its old suggestion, whose context has changed."""
         session.type("The c")
         session.wait_for("The c", "at sat on the mat")
         session.type(ENTER)
@@ -711,7 +711,7 @@ class TestMultipleLines:
         assert not session.screen.ghost
 
     def test_editor(self, model: Path) -> None:
-        """Ctrl-O opens the editor on what is being typed."""
+        """Ctrl-O opens an editor on the text."""
         with opened(model, VISUAL="", EDITOR="sed -i s/A/An/") as session:
             session.type("A line.")
             session.wait(lambda screen: screen.typed == "A line.")
@@ -721,7 +721,7 @@ class TestMultipleLines:
 
 class TestWhy:
     def test_lines(self, session: Session) -> None:
-        """F1 says what speaks for the grey text: the sources, and lines of the training text."""
+        """F1 explains a suggestion: its sources, and lines of the training text."""
         session.type("The c")
         session.wait_for("The c", "at sat on the mat")
         session.type(F1)
@@ -732,14 +732,14 @@ class TestWhy:
         session.wait_for("The c", "at sat on the mat")
 
     def test_nothing(self, session: Session) -> None:
-        """Where nothing is suggested it says so."""
+        """F1 says if there is no suggestion."""
         session.type("The c")
         session.wait_for("The c", "at sat on the mat")
         session.type(LEFT + F1)
-        session.wait(lambda screen: "nothing is suggested here" in screen.lines)
+        session.wait(lambda screen: "no suggestion here" in screen.lines)
 
     def test_text_is_gone(self, model: Path, tmp_path: Path) -> None:
-        """Of a model file without its text only the sources are shown."""
+        """Without the training text only the sources are shown."""
         shutil.copy(model / "model.safetensors", tmp_path)
         with opened(tmp_path) as session:
             session.type("The c")
@@ -754,7 +754,7 @@ class TestCommands:
     def test_help(self, session: Session) -> None:
         """/help lists keys and commands."""
         session.type("/help" + ENTER)
-        session.wait(lambda screen: "leave, as Ctrl-D does" in " ".join(screen.lines))
+        session.wait(lambda screen: "leave, like Ctrl-D" in " ".join(screen.lines))
         for said in ("Alt-Enter", "/set dial", "/model", "/save FILE", "/stats", "/quit"):
             assert session.said(re.escape(said)), said
 
@@ -778,38 +778,38 @@ class TestCommands:
     @pytest.mark.parametrize(
         ("command", "answer"),
         [
-            ("/foo", "there is no command /foo; /help lists them; // begins a text"),
+            ("/foo", "there is no command /foo; see /help; // begins a text"),
             ("/set dial loud", "no dial 'loud'; use quiet, normal, eager or a number from 0 to 1"),
             ("/set dial nan", "no dial 'nan'; use quiet, normal, eager or a number from 0 to 1"),
-            ("/set count 0", "/set count 0 sets nothing; try /set dial quiet or /set count 5"),
+            ("/set count 0", "there is no setting count 0; try /set dial quiet or /set count 5"),
             ("/model nowhere", "nowhere does not exist; "),
             ("/save", "/save needs a file; name one: /save notes.txt"),
             ("/save /", "/ exists already; name another file"),
         ],
     )
     def test_mistakes(self, session: Session, command: str, answer: str) -> None:
-        """A mistake is answered in a line, and the session goes on."""
+        """A mistake is answered in one line, and the session continues."""
         session.type(command + ENTER)
         session.wait(lambda screen: any(line.startswith(answer) for line in screen.lines))
         session.wait(lambda screen: screen.text(screen.row) == ">")
 
     def test_save(self, session: Session, tmp_path: Path) -> None:
-        """/save writes what was entered, without the commands; two slashes begin a text."""
+        """/save writes the text without commands; two slashes begin a text."""
         session.type("A line." + ENTER + "//usr" + ENTER + "/etc/fstab" + ENTER)
         session.type(f"/save {tmp_path / 'notes.txt'}" + ENTER)
-        session.wait(lambda screen: any("24 characters in" in line for line in screen.lines))
+        session.wait(lambda screen: any("24 characters saved to" in line for line in screen.lines))
         assert (tmp_path / "notes.txt").read_text() == "A line.\n/usr\n/etc/fstab\n"
 
     def test_stats(self, session: Session) -> None:
-        """/stats counts the keys and what was saved of them."""
+        """/stats prints keystrokes typed and saved."""
         session.type("The c")
         session.wait_for("The c", "at sat on the mat")
         session.type(RIGHT + ENTER + "/stats" + ENTER)
-        session.wait(lambda screen: any("1 suggestion taken" in line for line in screen.lines))
-        assert session.said("23 characters entered with 7 keys: 70% saved")
+        session.wait(lambda screen: any("1 suggestion accepted" in line for line in screen.lines))
+        assert session.said("23 characters entered with 7 keystrokes: 70% saved")
 
     def test_model(self, session: Session, model: Path) -> None:
-        """/model tells what the model was trained on, and loads another."""
+        """/model prints the training text, and loads another model."""
         session.type(f"/model {model}" + ENTER)
         session.wait(lambda screen: "trained on text.txt" in screen.lines)
         session.wait(lambda screen: screen.text(screen.row) == ">")
@@ -842,18 +842,18 @@ class TestLearn:
             session.wait(lambda screen: screen.ghost.startswith("gga"))
 
     def test_off(self, model: Path, store: str) -> None:
-        """/learn tells what is kept, switches it off and forgets a word."""
+        """/learn prints what is kept, pauses learning and forgets a word."""
         with opened(model, "--learn", CHARRNN_LEARNED=store) as session:
             session.type("A quagga." + ENTER + "/learn off" + ENTER + "A zebra." + ENTER)
-            session.wait(lambda screen: session.said("nothing is learned for now; 2 words"))
+            session.wait(lambda _: session.said("learning is paused; 2 words"))
             session.type("/learn on" + ENTER + "/learn forget quagga" + ENTER)
-            session.wait(lambda screen: session.said("quagga: forgotten, was there once"))
+            session.wait(lambda _: session.said("forgot quagga, learned once"))
         assert Learned(Path(store)).words() == ["A"]
 
     def test_without(self, session: Session) -> None:
         """Without --learn nothing is learned, and /learn says so."""
         session.type("/learn" + ENTER)
-        session.wait(lambda screen: session.said("nothing is learned; start with"))
+        session.wait(lambda _: session.said("not learning; start"))
 
 
 def test_narrow(model: Path) -> None:
@@ -876,7 +876,7 @@ def test_end(session: Session) -> None:
 
 
 def test_no_color(model: Path) -> None:
-    """With NO_COLOR nothing is coloured, and suggestions come all the same."""
+    """With NO_COLOR nothing is coloured, and suggestions are still shown."""
     with opened(model, NO_COLOR="1") as session:
         session.type("The c")
         session.wait(lambda screen: "The cat sat on the mat" in screen.text(screen.row))

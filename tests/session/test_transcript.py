@@ -1,4 +1,4 @@
-"""What a session keeps: the text that was entered, and what was still being typed."""
+"""The text of a session, and its unsent entry."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ class TestTranscript:
 
 class TestUnsent:
     def test_once(self, tmp_path: Path) -> None:
-        """A text is kept for one session, and nothing where there is none."""
+        """An unsent text is kept for one session; an empty one is not."""
         unsent = Unsent(str(tmp_path / "notes.txt"))
         assert unsent.take() == ""
         assert unsent.keep(" \n") is None

@@ -40,7 +40,7 @@ def test_rows(text: str, expected: list[str]) -> None:
 
 @given(st.text("ab 漢", max_size=60), st.integers(4, 20))
 def test_any(text: str, width: int) -> None:
-    """Nothing is lost, and no word that fits into a row is in two."""
+    """Nothing is lost, and no word that fits into a row is broken."""
     shown = rows(text, width)
     assert "".join(shown).replace(" ", "") == text.replace(" ", "")
     for row, following in pairwise(shown):

@@ -1,1 +1,1 @@
-"""How runs went, from their logs: a page of charts, and a small curve for the terminal."""
+"""Charts of runs, from their logs: an HTML page, and a curve for the terminal."""

@@ -1,7 +1,7 @@
-"""What a run told.
+"""The log of a run.
 
-A log may be of any version, of a run that still goes on, or cut in the middle of a line: what is
-unknown is passed over, what is missing or no finite number leaves a gap.
+A log may be of any version, of a run in progress, or cut in the middle of a line: unknown events
+and fields are ignored, and a missing or non-finite number leaves a gap.
 """
 
 import json
@@ -24,23 +24,24 @@ from charrnn.runs import LOG_NAME, Chosen, find
 Values = NDArray[np.float64]
 Row = dict[str, Any]
 
-CARRIED = ("step", "epoch", "seconds", "val_nats")  # so that each has a time and a score
-AXES = {  # what runs are drawn over: the field that tells it, and its name
+# Fields that an event takes from the one before if it lacks them.
+CARRIED = ("step", "epoch", "seconds", "val_nats")
+AXES = {  # horizontal axes by name: the field of an event, and the label
     "seconds": ("seconds", "training time"),
     "tokens": ("epoch", "tokens read"),
     "steps": ("step", "steps"),
-    "passes": ("epoch", "passes over the text"),
+    "passes": ("epoch", "epochs"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Log:
-    """What a run told, but for what a resume or a rollback has undone.
+    """The events of a run, except those that a resume or a rollback has undone.
 
     Attributes:
-        path: the file.
-        name: what to call the run.
-        rows: the events by name; what one leaves out of CARRIED is as in the one before.
+        path: path of the file.
+        name: displayed name of the run.
+        rows: the events by name, in order.
     """
 
     path: Path
@@ -48,47 +49,51 @@ class Log:
     rows: defaultdict[str, list[Row]]
 
     def last(self, event: str) -> Row:
+        """Return the last event of this name, or an empty one."""
         return (self.rows[event] or [{}])[-1]
 
     def number(self, event: str, name: str) -> float:
-        """What the last such event told."""
+        """Return a field of the last event of this name; NaN if unknown."""
         return number(self.last(event).get(name))
 
     def column(self, event: str, name: str) -> Values:
+        """Return a field of all events of this name, NaN where unknown, [N]."""
         return np.array([number(row.get(name)) for row in self.rows[event]], float)
 
     def x(self, event: str, by: str) -> Values:
-        """Where events stand on one of AXES."""
+        """Return the positions of events on one of AXES, [N]."""
         x = self.column(event, AXES[by][0])
         return np.rint(x * self.number("start", "train_tokens")) if by == "tokens" else x
 
     def total(self, by: str) -> float:
-        """How far the run came on one of AXES."""
+        """Return the run's final position on one of AXES."""
         return largest(np.r_[self.number("done", by), self.x("step", by), self.x("validation", by)])
 
     @property
     def held_out(self) -> bool:
-        """Whether the run was validated."""
+        """Return whether the run was validated."""
         return bool(np.isfinite(self.column("validation", "val_nats")).any())
 
     def losses(self, by: str) -> tuple[Values, Values]:
-        """The bits per character to judge the run by, over one of AXES."""
+        """Return positions on one of AXES and bits per character, of validation if there is any."""
         event, name = ("validation", "val_nats") if self.held_out else ("step", "loss")
         return self.x(event, by), self.column(event, name) / LN2
 
     @property
     def best_nats(self) -> float:
-        """The best model's score: the final one, which reads the most text, if it came to that."""
+        """Return the best model's loss (nats per character): its final one, or the lowest yet."""
         end = self.number("done", "val_nats")
         return -largest(-self.column("validation", "val_nats")) if math.isnan(end) else end
 
     @property
     def end(self) -> str:
+        """Return how the run ended."""
         if self.rows["stop"]:
             return f"stopped: {self.last('stop').get('why')}"
-        return "done" if self.rows["done"] else "going on, or cut off"
+        return "done" if self.rows["done"] else "in progress, or cut off"
 
     def to_json(self) -> dict[str, Any]:
+        """Return the run's scores and totals as JSON can hold them, None where unknown."""
         columns = [self.column("validation", name) for name in ("seconds", "step", "val_nats")]
         return {
             "name": self.name,
@@ -103,7 +108,7 @@ def read_log(path: Path) -> Log:
     """Read a log.
 
     Raises:
-        RunError: it cannot be read, or holds no event.
+        RunError: the file cannot be read, or holds no event.
     """
     hint = f"name a run's folder that holds a {LOG_NAME}"
     try:
@@ -111,22 +116,23 @@ def read_log(path: Path) -> Log:
         lines = path.read_bytes().splitlines()
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}", hint) from None
-    told: list[Row] = []
+    events: list[Row] = []
     for row in filter(None, map(_event, lines)):
         event, step = row["event"], row.get("step")
-        if event == "rollback":  # stands where the run went on from
+        if event == "rollback":  # its place is where the run went on from
             row |= {"from": step, "step": row.get("back_to")}
-        if event in ("start", "rollback"):  # what came after that step, or was the end, is undone
-            told = [old for old in told if old["event"] not in ("stop", "done")]
-            told = [old for old in told if not number(old.get("step")) > number(row.get("step"))]
-        before = told[-1] if told else {}
-        told.append({name: before.get(name) for name in CARRIED} | row)
+        if event in ("start", "rollback"):  # later steps and an end are undone
+            events = [old for old in events if old["event"] not in ("stop", "done")]
+            later = number(row.get("step"))
+            events = [old for old in events if not number(old.get("step")) > later]
+        before = events[-1] if events else {}
+        events.append({name: before.get(name) for name in CARRIED} | row)
         if event == "start" and number(step) > 0:
-            told.append(told[-1] | {"event": "resume"})
-    if not told:
-        raise RunError(f"{path} is no log of a run: it holds no event", hint)
+            events.append(events[-1] | {"event": "resume"})
+    if not events:
+        raise RunError(f"{path} is not the log of a run: it holds no event", hint)
     rows = defaultdict(list)
-    for row in told:
+    for row in events:
         rows[row["event"]].append(row)
     whole = path.resolve()
     name = whole.parent.name if path.name == LOG_NAME else whole.stem
@@ -134,13 +140,15 @@ def read_log(path: Path) -> Log:
 
 
 def read_logs(named: Sequence[str], chosen: Chosen | None = None) -> list[Log]:
-    """The logs of runs, by default of the newest; those of the same name are told apart by path.
+    """Read the logs of runs; runs of the same name are named by their paths.
 
     Args:
-        chosen: see runs.find.
+        named: names or paths of runs; if empty, the newest run.
+        chosen: called if a run was chosen by default; see runs.find.
 
     Raises:
-        UsageError, RunError: as in `runs.find` and `read_log`.
+        UsageError: a run is not found; see runs.find.
+        RunError: a log cannot be read, or holds no event.
     """
     paths = dict.fromkeys(find(run, LOG_NAME, chosen) for run in named or [""])
     runs = [read_log(path) for path in paths]
@@ -152,7 +160,7 @@ def read_logs(named: Sequence[str], chosen: Chosen | None = None) -> list[Log]:
 
 
 def summary(run: Log) -> str:
-    """What came of a run, in a line."""
+    """Return a run's result in one line."""
     nats, part = run.best_nats, run.number("done", "val_part")
     score = f"held-out text {nats:.4f} nats/char = {bits(nats):.3f} bits/char"
     if math.isnan(nats):
@@ -166,25 +174,27 @@ def summary(run: Log) -> str:
 
 
 def number(value: Any) -> float:
-    """A number that can be drawn; NaN is what is not known."""
+    """Return a value if it is a number that can be drawn, else NaN."""
     return float(value) if isinstance(value, int | float) and abs(value) < 1e99 else math.nan
 
 
 def largest(values: Sequence[float] | Values) -> float:
-    """Of those that are known."""
+    """Return the largest value; NaN counts only if all are NaN."""
     return float(np.fmax.reduce(values, initial=np.nan))
 
 
 def shown(value: Any, digits: int = 0) -> str:
+    """Return a number with a fixed number of decimals; "-" if unknown."""
     return "-" if math.isnan(number(value)) else f"{value:,.{digits}f}"
 
 
 def time_shown(seconds: Any) -> str:
+    """Return a duration; "-" if unknown."""
     return "-" if math.isnan(number(seconds)) else duration(seconds)
 
 
 def _event(line: bytes) -> Row | None:
-    """The event of a line, if it holds a whole one."""
+    """Return the event in a line, or None if the line is damaged."""
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
@@ -193,7 +203,7 @@ def _event(line: bytes) -> Row | None:
 
 
 def _known(value: float) -> float | None:
-    """A number as JSON can hold it."""
+    """Return a number as JSON can hold it; None for NaN."""
     if math.isnan(value):
         return None
     return int(value) if value.is_integer() else float(value)

@@ -1,4 +1,4 @@
-// A line through all charts where the pointer is, and the values there.
+// Show a line through all charts at the pointer, and the values there.
 const plots = [...document.querySelectorAll(".plot")];
 const told = (at, [low, high, log, unit, suffix]) => {
   const value = low + at * (high - low), shown = (log ? 10 ** value : value) / unit;

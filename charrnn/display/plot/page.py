@@ -1,4 +1,4 @@
-"""A page of HTML that needs nothing but itself: a table of runs, charts, and samples."""
+"""A self-contained HTML page: a table of runs, charts, and samples."""
 
 import json
 import math
@@ -15,19 +15,22 @@ from charrnn.display.format import printable
 from charrnn.display.plot.axes import SHARES, Axis, log_axis, loss_axis, x_axis, zero_axis
 from charrnn.display.plot.log import AXES, Log, Row, Values, number, shown, time_shown
 
-POINTS, DOTS, SAMPLES = 1000, 200, 40  # of one line or run: a day's page stays small
-COLOURS = 6
+POINTS = 1000  # maximum points of a line, so that the page of a day's run stays small (not tuned)
+DOTS = 200  # maximum events of a kind marked for each run (not tuned)
+SAMPLES = 40  # maximum samples shown for each run (not tuned)
+COLOURS = 6  # line colours in page.css
+# Attributes of tick labels on the two vertical axes.
 LEFT, RIGHT = 'x="-8" text-anchor="end"', 'x="100%" dx="8"'
-GLYPHS = {  # what stands at a dashed line
+GLYPHS = {  # mark of each event on a dashed line, and its legend
     "resume": ("▸", "resumed"),
-    "rollback": ("◂", "went back"),
-    "skip": ("✕", "step left out"),
-    "overfit": ("▴", "begins to overfit"),
+    "rollback": ("◂", "rolled back"),
+    "skip": ("✕", "step skipped"),
+    "overfit": ("▴", "overfitting begins"),
 }
 
 
 def html(runs: Sequence[Log], by: str = "seconds") -> str:
-    """The page, with charts over one of AXES."""
+    """Return the page; the charts' horizontal axis is `by`, a key of log.AXES."""
     page, style, script = (
         (files("charrnn.display.plot") / f"page.{kind}").read_text("utf-8")
         for kind in ("html", "css", "js")
@@ -64,14 +67,14 @@ def _table(runs: Sequence[Log]) -> str:
 def _facts(run: Log) -> dict[str, str]:
     start, nats, part = run.last("start"), run.best_nats, run.number("done", "val_part")
     nested = [value for value in start.values() if isinstance(value, dict)]
-    told = {name: value for part in (start, *nested) for name, value in part.items()}
+    known = {name: value for part in (start, *nested) for name, value in part.items()}
     return {
         "run": run.name,
-        "level": str(told.get("level", "-")),
-        "network": "{}, {} x {}".format(*(told.get(f, "-") for f in ("cell", "layers", "hidden"))),
-        "weights": shown(run.number("start", "parameters")),
-        "characters trained on": shown(run.number("start", "train_chars")),
-        "dropout": str(told.get("dropout", "-")),
+        "level": str(known.get("level", "-")),
+        "network": "{}, {} x {}".format(*(known.get(f, "-") for f in ("cell", "layers", "hidden"))),
+        "parameters": shown(run.number("start", "parameters")),
+        "training characters": shown(run.number("start", "train_chars")),
+        "dropout": str(known.get("dropout", "-")),
         "held out, bits/char": shown(bits(nats), 3) + (f" ({part:.2%} scored)" if part < 1 else ""),
         "nats/char": shown(nats, 4),
         "steps": shown(run.total("steps")),
@@ -90,8 +93,8 @@ def _charts(runs: Sequence[Log], by: str) -> str:
         for i, run in enumerate(runs):
             d = _path(across.at(run.x(event, by)), 1 - up.at(run.column(event, field) / unit))
             label = _text(name if len(runs) == 1 else f"{run.name}, {name}")
-            told = f'class="{_colour(i)} {style}" data-name="{label}" data-axis="{_told(up)}"'
-            paths += f'<path {told} d="{d}"/>\n' if d else ""
+            names = f'class="{_colour(i)} {style}" data-name="{label}" data-axis="{_data(up)}"'
+            paths += f'<path {names} d="{d}"/>\n' if d else ""
         return paths
 
     across = x_axis(runs, by)
@@ -100,7 +103,7 @@ def _charts(runs: Sequence[Log], by: str) -> str:
     norm = log_axis(values("norm"))
     losses = lines(loss, "step", "loss", "training", "thin")
     losses += lines(loss, "validation", "val_nats", "held out")
-    rates = lines(rate, "step", "lr", "rate")
+    rates = lines(rate, "step", "lr", "learning rate")
     norms = lines(norm, "step", "norm", "before clipping")
     norms += lines(SHARES, "step", "clipped", "clipped", "share")
     speeds = lines(speed, "step", "tokens_per_second", "tokens/s")
@@ -115,9 +118,9 @@ def _charts(runs: Sequence[Log], by: str) -> str:
 
 
 def _chart(across: Axis, title: str, unit: str, ups: Sequence[Axis], paths: str, over: str) -> str:
-    """A figure of lines, of one or two axes upwards; nothing without lines.
+    """Return a figure with one or two vertical axes; "" if there are no lines.
 
-    The lines lie in a box of 10,000 units that is stretched with the page, which text is not.
+    The lines are drawn in a box of 10,000 units that stretches with the page, unlike the text.
     """
     if not paths:
         return ""
@@ -134,7 +137,7 @@ def _chart(across: Axis, title: str, unit: str, ups: Sequence[Axis], paths: str,
                 ticks += f'<line class="grid" y1="{at}" x2="100%" y2="{at}"/>'
     return (
         f"<figure><figcaption>{title} <span>{unit}</span></figcaption>\n"
-        f'<svg class="plot" role="img" aria-label="{title}" data-axis="{_told(across)}">\n'
+        f'<svg class="plot" role="img" aria-label="{title}" data-axis="{_data(across)}">\n'
         f'<rect class="panel" width="100%" height="100%"/>{ticks}\n'
         f'<svg viewBox="0 0 10000 10000" preserveAspectRatio="none">{paths}</svg>\n'
         f'{over}<line class="hair" y2="100%"/></svg><output></output></figure>\n'
@@ -142,7 +145,7 @@ def _chart(across: Axis, title: str, unit: str, ups: Sequence[Axis], paths: str,
 
 
 def _path(x: Values, y: Values) -> str:
-    """A line, broken where values are missing: of many points every low and every high."""
+    """Return a path, broken where values are missing; of many points the extremes are kept."""
     if len(x) > POINTS:
         lows, highs = (np.where(np.isnan(y), most, y) for most in (np.inf, -np.inf))
         parts = np.array_split(np.arange(len(x)), POINTS // 2)
@@ -157,36 +160,36 @@ def _path(x: Values, y: Values) -> str:
 
 
 def _dots(runs: Sequence[Log], by: str, across: Axis, up: Axis) -> str:
-    """Each validation, and as a ring the final score, told where the pointer rests."""
+    """Return a dot for each validation and a ring for the final score, with tooltips."""
     dots = ""
     for index, run in enumerate(runs):
         for event, style, radius in (("validation", "", 3), ("done", " ring", 5)):
             for x, row in _placed(run, event, by, across):
-                score, told = number(row.get("val_nats")), "final score"
+                score, title = number(row.get("val_nats")), "final score"
                 if event == "validation":
-                    told = f"step {shown(row.get('step'))}, {time_shown(row.get('seconds'))}"
+                    title = f"step {shown(row.get('step'))}, {time_shown(row.get('seconds'))}"
                 y = 1 - up.at(bits(score))
                 if 0 <= y <= 1:
                     dots += (
                         f'<circle class="{_colour(index)}{style}" r="{radius}" cx="{x:.2%}" '
-                        f'cy="{y:.2%}"><title>{_text(run.name)}, {told}: {score:.4f} nats/char = '
+                        f'cy="{y:.2%}"><title>{_text(run.name)}, {title}: {score:.4f} nats/char = '
                         f"{bits(score):.3f} bits/char</title></circle>\n"
                     )
     return dots
 
 
 def _marks(runs: Sequence[Log], by: str, across: Axis) -> str:
-    """Where a run was resumed, went back, left a step out or began to overfit."""
+    """Return marks for the events in GLYPHS, with tooltips."""
     marks = ""
     for index, run in enumerate(runs):
         for event, (glyph, what) in GLYPHS.items():
             for x, row in _placed(run, event, by, across):
-                told = f"step {shown(row.get('step'))}"
+                at = f"step {shown(row.get('step'))}"
                 if event == "rollback":
                     rate = number(row.get("lr"))
-                    told = f"step {shown(row.get('from'))} to {told}, rate {rate:.2g}"
+                    at = f"step {shown(row.get('from'))} to {at}, learning rate {rate:.2g}"
                 marks += (
-                    f'<g class="mark {_colour(index)}"><title>{_text(run.name)}: {what}, {told}'
+                    f'<g class="mark {_colour(index)}"><title>{_text(run.name)}: {what}, {at}'
                     f'</title><line x1="{x:.2%}" x2="{x:.2%}" y2="100%"/>'
                     f'<text x="{x:.2%}" dy="-5" text-anchor="middle">{glyph}</text></g>\n'
                 )
@@ -194,38 +197,38 @@ def _marks(runs: Sequence[Log], by: str, across: Axis) -> str:
 
 
 def _placed(run: Log, event: str, by: str, across: Axis) -> list[tuple[float, Row]]:
-    """Events, and how far along the axis they stand."""
+    """Return at most DOTS events on the axis, and their positions from 0 to 1."""
     placed = zip(across.at(run.x(event, by)).tolist(), run.rows[event], strict=True)
     return _evenly([(x, row) for x, row in placed if 0 <= x <= 1], DOTS)
 
 
 def _samples(run: Log, unfold: str) -> str:
-    """What the model wrote on the way, each with the score of the time."""
+    """Return the samples written during training, each with the score at that time."""
     samples = ""
     for row in _evenly(run.rows["sample"], SAMPLES):
-        told = f"step {shown(row.get('step'))}, {time_shown(row.get('seconds'))}"
+        when = f"step {shown(row.get('step'))}, {time_shown(row.get('seconds'))}"
         if not math.isnan(nats := number(row.get("val_nats"))):
-            told += f", held out {bits(nats):.3f} bits/char"
+            when += f", held out {bits(nats):.3f} bits/char"
         written = _text(str(row.get("text")))
-        samples += f'<div><p>{told}</p><pre dir="auto">{written}</pre></div>\n'
-    title = f"{_text(run.name)}: what it wrote on the way"
+        samples += f'<div><p>{when}</p><pre dir="auto">{written}</pre></div>\n'
+    title = f"{_text(run.name)}: samples during training"
     whole = f'<summary>{title}</summary>\n<div class="samples">{samples}</div>'
     return f"<details {unfold}>{whole}</details>\n" if samples else ""
 
 
 def _evenly(rows: Sequence[Any], most: int) -> list[Any]:
-    """At most so many of them, the first and the last among them."""
+    """Return at most `most` rows, evenly spaced, always with the first and the last."""
     places = np.linspace(0, len(rows) - 1, min(most, len(rows)))
     return [rows[round(place)] for place in places]
 
 
 def _text(value: str) -> str:
-    """Text as HTML and XML can hold it, whatever it is."""
+    """Return any text escaped for HTML and XML."""
     return escape(printable(value))
 
 
-def _told(axis: Axis) -> str:
-    """An axis for the script."""
+def _data(axis: Axis) -> str:
+    """Return an axis as JSON for page.js."""
     return escape(json.dumps([axis.low, axis.high, axis.log, axis.unit, axis.suffix]))
 
 

@@ -1,4 +1,4 @@
-"""A curve of the loss for the terminal, in braille characters or in ASCII."""
+"""A loss curve for the terminal, in braille characters or ASCII."""
 
 from collections.abc import Sequence
 
@@ -9,18 +9,24 @@ from charrnn.display.format import printable
 from charrnn.display.plot.axes import loss_axis, x_axis
 from charrnn.display.plot.log import AXES, Log, Values
 
-HEIGHT = 12
+HEIGHT = 12  # lines of the plot (not tuned)
+# The bit of each dot in a braille character, U+2800 to U+28FF.
 BRAILLE = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
-DIGITS = "123456789abcdefghijklmnopqrstuvwxyz"
-Piece = tuple[str, int | None]
+DIGITS = "123456789abcdefghijklmnopqrstuvwxyz"  # labels of runs
+Piece = tuple[str, int | None]  # text, and the index of the run that it belongs to
 
 
 def curve(runs: Sequence[Log], by: str, width: int = 60, braille: bool = True) -> list[Piece]:
-    """The loss on the held-out text, or where a run has none on the training text.
+    """Draw the loss on the held-out text, or on the training text for runs without any.
+
+    Args:
+        runs: the runs; if there are several, each curve ends with the run's label.
+        by: the horizontal axis, a key of log.AXES.
+        width: columns of the plot.
+        braille: whether to use braille characters instead of ASCII.
 
     Returns:
-        Pieces of text, each with the index of the run that it belongs to. Where there are several
-        runs, their number stands at the curve's end.
+        The plot in pieces.
     """
     lines = [run.losses(by) for run in runs]
     if not any(np.isfinite(y).any() for _, y in lines):
@@ -50,12 +56,12 @@ def curve(runs: Sequence[Log], by: str, width: int = 60, braille: bool = True) -
 
 
 def digit(index: int) -> str:
-    """What stands for a run."""
+    """Return the label of a run."""
     return DIGITS[index % len(DIGITS)]
 
 
 def _rows(lines: Sequence[tuple[Values, Values]], width: int, braille: bool) -> list[list[Piece]]:
-    """Lines, told in shares of the way, as rows of characters."""
+    """Return curves, given as positions from 0 to 1, as rows of characters."""
     tall, wide = BRAILLE.shape if braille else (1, 1)
     dots = np.zeros((HEIGHT, tall, width, wide), bool)
     rows: list[list[Piece]] = [[(" ", None)] * width for _ in range(HEIGHT)]
@@ -78,7 +84,7 @@ def _rows(lines: Sequence[tuple[Values, Values]], width: int, braille: bool) -> 
 
 
 def _dots(x: Values, y: Values, height: int, width: int) -> NDArray[np.bool_]:
-    """A line on a canvas of dots, from shares of its width and height."""
+    """Return a curve, given as positions from 0 to 1, on a canvas, bool [height, width]."""
     canvas = np.zeros((height, width), bool)
     known = np.isfinite(x + y)
     x, y = x[known], y[known]

@@ -1,4 +1,4 @@
-"""A log that several test files draw."""
+"""A log for several test files."""
 
 from pathlib import Path
 

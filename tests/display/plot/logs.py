@@ -27,7 +27,7 @@ def start(step: int = 0, **fields: Any) -> Row:
 
 
 def trained(first: int, last: int, tell: int = 20, validate: int = 100) -> list[Row]:
-    """What a run with 1,024 tokens a step tells between two steps."""
+    """Return the events of a run with 1,024 tokens a step, between two steps."""
     rows: list[Row] = []
     for step in range(first + tell, last + 1, tell):
         at = {"step": step, "epoch": step * 1024 / 100_000, "seconds": step / 100}

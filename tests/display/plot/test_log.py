@@ -1,4 +1,4 @@
-"""What a run told."""
+"""The log of a run."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.display.plot.logs import done, read, start, trained
 
 
 def test_resumed(tmp_path: Path) -> None:
-    """What was told after the step that a killed run resumed from no longer holds."""
+    """Events after the step that a killed run resumed from are dropped."""
     lost = [row | {"val_nats": 0.1} for row in trained(600, 1000)]
     run = read(tmp_path, start(), *trained(0, 600), *lost, start(600), *trained(600, 800))
     steps = [step for _, step, _ in run.to_json()["validations"]]
@@ -20,7 +20,7 @@ def test_resumed(tmp_path: Path) -> None:
 
 
 def test_rolled_back(tmp_path: Path) -> None:
-    """What was told after the step that a rollback went back to no longer holds."""
+    """Events after the step that a rollback went back to are dropped."""
     back = {"event": "rollback", "step": 1000, "back_to": 600, "lr": 0.015}
     run = read(tmp_path, start(), *trained(0, 1000), back, *trained(600, 700))
     assert run.to_json()["steps"] == 700
@@ -29,13 +29,13 @@ def test_rolled_back(tmp_path: Path) -> None:
 def test_went_on_after_its_end(tmp_path: Path) -> None:
     """A run that was resumed after its end has not ended."""
     run = read(tmp_path, start(), *trained(0, 500), done(500), start(500), *trained(500, 600))
-    assert run.end == "going on, or cut off"
+    assert run.end == "in progress, or cut off"
     assert run.to_json()["best_val_nats"] != 1.25
     assert run.to_json()["steps"] == 600
 
 
 def test_stopped(tmp_path: Path) -> None:
-    """It tells why a run was stopped."""
+    """The end says why a run was stopped."""
     stop = {"event": "stop", "step": 500, "why": "interrupted"}
     assert "interrupted" in summary(read(tmp_path, start(), *trained(0, 500), stop))
 
@@ -49,8 +49,8 @@ def test_stopped(tmp_path: Path) -> None:
     ],
     ids=["cut", "cut in a character", "no JSON"],
 )
-def test_cut(tmp_path: Path, book: Log, end: bytes) -> None:
-    """A line that is no whole event is passed over."""
+def test_cut(book: Log, end: bytes) -> None:
+    """A damaged line is ignored."""
     with open(book.path, "ab") as file:
         file.write(end)
     assert read_log(book.path).rows == book.rows
@@ -80,7 +80,7 @@ def test_nothing_held_out(tmp_path: Path) -> None:
 
 
 def test_same_name(tmp_path: Path) -> None:
-    """Runs of the same name are told apart by their folders."""
+    """Runs of the same name are named by their folders."""
     for folder in ("one", "two"):
         read(tmp_path / folder, start(), *trained(0, 200))
     runs = read_logs([str(tmp_path / folder / "book") for folder in ("one", "two")])

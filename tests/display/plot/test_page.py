@@ -41,7 +41,7 @@ def with_class(element: Element, name: str) -> list[Element]:
 
 
 def paths(page: str, title: str) -> list[str]:
-    """The lines of what is called so."""
+    """Return the paths with a name."""
     named = [path for figure in figures(page) for path in figure.iter("path")]
     return [path.get("d", "") for path in named if path.get("data-name", "").endswith(title)]
 
@@ -56,12 +56,12 @@ def test_charts(book: Log) -> None:
     """It shows loss, learning rate, gradient norm with the share clipped, and speed."""
     titles = [figure.findtext("figcaption", "").strip() for figure in figures(html([book]))]
     assert titles == ["Loss", "Learning rate", "Gradient norm", "Speed"]
-    for line in ("training", "held out", "rate", "before clipping", "clipped", "tokens/s"):
+    for line in ("training", "held out", "learning rate", "before clipping", "clipped", "tokens/s"):
         assert len(paths(html([book]), line)) >= 1
 
 
 def test_table(book: Log) -> None:
-    """A row tells what the run was and how well it did."""
+    """A row has a run's configuration and results."""
     row = html([book]).partition("<td>")[2].partition("</tr>")[0]
     for fact in (
         *("book", "char", "gru, 2 x 96", "350,914", "100,000", "0.25", "1.803", "1.2500"),
@@ -71,7 +71,7 @@ def test_table(book: Log) -> None:
 
 
 def test_validations(book: Log) -> None:
-    """Each validation is a dot that tells its step, time and score; the final one is a ring."""
+    """Each validation is a dot with its step, time and score; the final one is a ring."""
     *dots, ring = figures(html([book]))[0].iter("circle")
     assert len(dots) == 10
     assert dots[4].findtext("title", "").startswith("book, step 500, 5 s: 1.7666 nats/char = ")
@@ -79,7 +79,7 @@ def test_validations(book: Log) -> None:
 
 
 def test_resumed(tmp_path: Path) -> None:
-    """Where a run was resumed there is a mark; nothing of what that undid is left."""
+    """A resume has a mark; the events that it undid are not shown."""
     rows = [start(), *trained(0, 1000), start(600), *trained(600, 800)]
     page = texts(html([read(tmp_path, *rows)]))
     assert "book: resumed, step 600" in page
@@ -87,10 +87,10 @@ def test_resumed(tmp_path: Path) -> None:
 
 
 def test_rolled_back(tmp_path: Path) -> None:
-    """Where a run went back there is a mark, which tells from where and on with which rate."""
+    """A rollback has a mark with both steps and the new learning rate."""
     back = {"event": "rollback", "step": 1000, "back_to": 600, "lr": 0.015}
     page = texts(html([read(tmp_path, start(), *trained(0, 1000), back, *trained(600, 700))]))
-    assert "went back, step 1,000 to step 600, rate 0.015" in page
+    assert "rolled back, step 1,000 to step 600, learning rate 0.015" in page
     assert "step 900" not in page
 
 
@@ -98,24 +98,24 @@ def test_resumed_before_a_rollback(tmp_path: Path) -> None:
     """A rollback that a resume has undone leaves no mark."""
     back = {"event": "rollback", "step": 1000, "back_to": 600, "lr": 0.015}
     run = read(tmp_path, start(), *trained(0, 1000), back, start(400), *trained(400, 700))
-    assert "went back" not in texts(html([run]))
+    assert "rolled back" not in texts(html([run]))
 
 
 def test_skipped(tmp_path: Path) -> None:
-    """A step left out is marked where it was, by time too."""
+    """A skipped step has a mark at its position, by time too."""
     skip = {"event": "skip", "step": 500}
     page = html([read(tmp_path, start(), *trained(0, 500), skip, *trained(500, 1000))])
     (mark,) = with_class(figures(page)[0], "mark")
-    assert mark.findtext("title") == "book: step left out, step 500"
+    assert mark.findtext("title") == "book: step skipped, step 500"
     assert [line.get("x1") for line in mark.iter("line")] == ["50.00%"]
 
 
 def test_overfits(tmp_path: Path) -> None:
-    """Where a run begins to overfit there is a mark."""
+    """The start of overfitting has a mark."""
     hint = {"event": "overfit", "step": 900, "val_nats": 1.3, "best_nats": 1.2, "best_step": 600}
     page = html([read(tmp_path, start(), *trained(0, 900), hint, *trained(900, 1000))])
     (mark,) = with_class(figures(page)[0], "mark")
-    assert mark.findtext("title") == "book: begins to overfit, step 900"
+    assert mark.findtext("title") == "book: overfitting begins, step 900"
 
 
 def test_never_stopped(book: Log) -> None:
@@ -164,7 +164,7 @@ def test_first_steps(tmp_path: Path) -> None:
 
 
 def test_comes_apart(tmp_path: Path) -> None:
-    """A loss that grows without end does not flatten what was before."""
+    """A diverging loss does not flatten the rest of the curve."""
     last = {
         "event": "validation",
         "step": 1020,
@@ -195,13 +195,13 @@ def test_several_runs(tmp_path: Path) -> None:
         ("seconds", "training time", "10 s"),
         ("tokens", "tokens read", "1M"),
         ("steps", "steps", "1,000"),
-        ("passes", "passes over the text", "10"),
+        ("passes", "epochs", "10"),
     ],
 )
 def test_by(book: Log, by: str, title: str, label: str) -> None:
-    """Everything is drawn over time, tokens, steps or passes, and says so."""
+    """The horizontal axis is time, tokens, steps or epochs, and is labelled."""
     page = html([book], by)
-    assert f"Across: {title}." in page
+    assert f"Horizontal axis: {title}." in page
     labels = [text.text for text in figures(page)[0].iter("text")]
     assert label in labels
 
@@ -210,7 +210,7 @@ def test_by(book: Log, by: str, title: str, label: str) -> None:
     ("seconds", "label"), [(90, "60 s"), (1200, "15 min"), (14_400, "4 h"), (300_000, "3 d")]
 )
 def test_times(tmp_path: Path, seconds: float, label: str) -> None:
-    """Time is told in a unit of its size."""
+    """Time has a unit of its size."""
     rows = trained(0, 100)
     for row in rows:
         if "seconds" in row:
@@ -253,7 +253,7 @@ def test_samples(book: Log) -> None:
 
 
 def test_many_samples(tmp_path: Path) -> None:
-    """Of many samples some are left out, but neither the first nor the last."""
+    """Of many samples only some are shown, always the first and the last."""
     page = html([read(tmp_path, start(), *trained(0, 10_000))])
     assert page.count("<pre") <= 40
     assert "The fox of step 100." in page
@@ -303,7 +303,7 @@ def test_nothing_held_out(tmp_path: Path) -> None:
     by=st.sampled_from(sorted(AXES)),
 )
 def test_any_log(tmp_path_factory: pytest.TempPathFactory, rows: list[Row], by: str) -> None:
-    """Whatever a log says, it can be drawn."""
+    """Any log can be drawn."""
     run = read(tmp_path_factory.getbasetemp(), *rows)
     figures(html([run, run], by))
     json.dumps(run.to_json(), allow_nan=False)
