@@ -1,4 +1,4 @@
-"""The command line. To add a command: a file here and a line below."""
+"""The command line. To add a command: a file here and a row in COMMANDS."""
 
 import io
 import os
@@ -176,7 +176,7 @@ def _dashed(message: str, arguments: Sequence[str]) -> str:
 
 
 def _explain(error: BaseException) -> tuple[str, int]:
-    """What an error is called, and its exit code."""
+    """Return the message for an error, and its exit code."""
     match error:
         case UsageError():
             message, code = named(error), error.exit_code

@@ -113,7 +113,7 @@ def complete(
 def _answer(
     lines: Iterable[str], likely: "Callable[[str, int], list[Completion]]", count: int
 ) -> None:
-    """Answer each line, an object as KEYS has it, with an object: completions, or an error.
+    """Answer each line, a JSON object with KEYS, with an object: completions, or an error.
 
     Raises:
         CharrnnError: some lines were answered with an error.

@@ -100,7 +100,7 @@ def _shown(value: float | None) -> str:
 
 
 def _type(model: "Model", text: str, ui: Ui) -> dict[str, "Keystrokes"]:
-    """Type a text with the model's suggestions and with simpler ones."""
+    """Simulate typing a text with the model's suggestions and with baselines."""
     from charrnn.suggestions.simulated_typist import WordList, type_text
 
     ngram = model.ngram
@@ -111,7 +111,7 @@ def _type(model: "Model", text: str, ui: Ui) -> dict[str, "Keystrokes"]:
     if ngram.tokens:  # an older model's file has none
         suggest["trigrams"] = WordList(ngram, ngram.after).extend
         counts = ngram.word_counts
-        suggest["counts"] = WordList(ngram, lambda before: counts).extend
+        suggest["counts"] = WordList(ngram, lambda _: counts).extend
     typists = [type_text(text, extend, ngram.tokens) for extend in suggest.values()]
     typed: dict[str, Keystrokes] = {}
     with Working(ui, "typing", len(text)) as work:
@@ -135,7 +135,7 @@ def _record(typed: dict[str, "Keystrokes"]) -> dict[str, Any]:
 
 
 def _print(typed: dict[str, "Keystrokes"]) -> None:
-    """Tables for people."""
+    """Print tables for people."""
     keys = typed[MODEL]
     values = keys.to_json()
     write_text(f"\nkeys saved, typing {keys.words:,} words")

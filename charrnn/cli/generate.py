@@ -361,7 +361,7 @@ def _print(parts: Iterable["Part"], echo: bool, between: str, highlight: bool, o
 
 
 def _novelty(parts: Iterable["Part"], index: "WordRuns | Items", ui: Ui) -> Iterator["Part"]:
-    """The same parts; says how new each text is once it ends, or all lines at the end."""
+    """Yield the same parts, and report how new each text is, or all lines at the end."""
     from charrnn.text.copy_index import WordRuns
 
     runs = isinstance(index, WordRuns)
@@ -384,7 +384,7 @@ def _novelty(parts: Iterable["Part"], index: "WordRuns | Items", ui: Ui) -> Iter
 
 
 def _share_new(index: "WordRuns | Items", sample: "Sample", text: str) -> float | None:
-    """How much of a text is new: of its runs of words, or of a whole line all or nothing."""
+    """Return the share of a text that is new: of its runs of words, or 0 or 1 for a line."""
     from charrnn.text.copy_index import WordRuns
 
     if isinstance(index, WordRuns):
@@ -428,7 +428,7 @@ def _seeds(
     meant: Callable[[str], str],
     ui: Ui,
 ) -> list[str]:
-    """The seed of the argument or of a pipe, or the lines of a file."""
+    """Return the seed of the argument or of a pipe, or the lines of a file."""
     from charrnn import runs
 
     if file:
@@ -507,7 +507,7 @@ def _biases(
 
 
 def _is_piped(stream: TextIO | None) -> bool:
-    """Whether someone writes into the stream or it is a file: then it holds the seed."""
+    """Return whether a stream holds the seed: it is a file, or another program writes it."""
     try:
         mode = os.fstat(stream.fileno()).st_mode if stream else 0
     except (OSError, ValueError):
@@ -516,7 +516,7 @@ def _is_piped(stream: TextIO | None) -> bool:
 
 
 def _is_shared(stream: TextIO) -> bool:
-    """Whether others read a pipe or file too, such as the shell whose loop calls this command.
+    """Return whether others read a pipe or file too, such as the shell whose loop calls this command.
 
     Of a file something was read then already; a pipe is also our parent's standard input, which
     only Linux tells.

@@ -182,7 +182,7 @@ def named(error: UsageError) -> str:
 
 
 def given(**options: Any) -> dict[str, Any]:
-    """The options that the user has set."""
+    """Return the options that the user has set."""
     return {name: value for name, value in options.items() if value is not None}
 
 

@@ -86,7 +86,7 @@ def plot(
 
 
 def _prints(characters: str) -> bool:
-    """Whether the terminal has such characters. (Windows' has, whatever the locale.)"""
+    """Return whether the terminal can show these characters; that of Windows always can."""
     try:
         characters.encode("utf-8" if os.name == "nt" else locale.getencoding())
     except UnicodeEncodeError:

@@ -119,11 +119,13 @@ def _lines(source: "Source", work: Working) -> Iterator[tuple[Record, str]]:
 def _records(
     source: "Source", own: str | None, kind: str, work: Working
 ) -> Iterator[tuple[Record, str]]:
-    """Yield the text of each record, and what tells which one it is.
+    """Yield what identifies each record, and its text.
 
     Args:
+        source: the records.
         own: field with the record's id, or None.
-        kind: of the model's corpus; a model of lines has read a record as one line.
+        kind: kind of the model's corpus; a model of lines reads a record as one line.
+        work: shows the notes about reading.
     """
     from charrnn.files import spelled
     from charrnn.text.source import one_line

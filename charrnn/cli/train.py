@@ -1,6 +1,7 @@
 """charrnn train: learn from a text."""
 
 import sys
+from collections.abc import Iterable
 from contextlib import closing, nullcontext
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -30,7 +31,11 @@ from charrnn.display.console import Ui, devnull, write_json
 from charrnn.errors import UsageError
 
 if TYPE_CHECKING:
+    from charrnn.display.progress import Progress
     from charrnn.events import Event
+    from charrnn.training.interrupts import Interrupts
+    from charrnn.training.run import Run
+    from charrnn.training.tensorboard import Board
 
 SHAPE = {"cell", "hidden", "layers", "embedding", "tied"}  # fields of ModelConfig to choose
 # Panels of the help.
@@ -278,41 +283,52 @@ def train(
         bptt=bptt, batch=batch,
         lr=lr, clip=clip, val=val, seed=random_seed,
     )  # fmt: skip
-    if lines and (documents or split_on is not None):
-        raise UsageError(
-            "--lines cannot be combined with --documents or --split-on", "give one of them"
-        )
-    kind = "lines" if lines else "documents" if documents or split_on is not None else None
+    in_documents = documents or split_on is not None
+    kind = "lines" if lines else "documents" if in_documents else None
     read = given(
         encoding=encoding, errors=errors, glob=glob, field=field, kind=kind, delimiter=delimiter,
         header=None if header else False, split_on=split_on,
         normalise=None if normalise else False,
     )  # fmt: skip
-    if resume and (fixed or level or vocab_size or parent or read):
-        raise UsageError(
+    chosen = bool(level or vocab_size)
+    _refuse(
+        (
+            lines and in_documents,
+            "--lines cannot be combined with --documents or --split-on",
+            "give one of them",
+        ),
+        (
+            resume and bool(fixed or chosen or parent or read),
             "with --resume, only --time, --epochs, --steps, --patience and --threads can change",
             "start a new run for anything else",
-        )
-    if parent and (level or vocab_size or fixed.keys() & SHAPE):
-        raise UsageError(
+        ),
+        (
+            parent is not None and bool(chosen or fixed.keys() & SHAPE),
             "with --from, the level, the vocabulary and the network are those of that run",
             "leave out --level, --vocab-size, --cell, --hidden, --layers, --embed and --tied",
-        )
-    if model and not resume:
-        raise UsageError(
-            "-m names the run that --resume continues", "to start from its model, give --from"
-        )
-    if model and output:
-        raise UsageError("with --resume, -m and -o both name the run", "give -m alone")
-    if not resume and not texts:
-        raise UsageError("no text to train on", "name a file, for example charrnn train book.txt")
+        ),
+        (
+            model is not None and not resume,
+            "-m names the run that --resume continues",
+            "to start from its model, give --from",
+        ),
+        (
+            model is not None and output is not None,
+            "with --resume, -m and -o both name the run",
+            "give -m alone",
+        ),
+        (
+            not resume and not texts,
+            "no text to train on",
+            "name a file, for example charrnn train book.txt",
+        ),
+    )
     from charrnn import runs
     from charrnn.display.progress import Progress
-    from charrnn.events import Stop
     from charrnn.files import quoted
     from charrnn.text.source import Source
     from charrnn.training.clock import Clock
-    from charrnn.training.interrupts import Interrupts, SecondInterrupt
+    from charrnn.training.interrupts import Interrupts
 
     paths = texts or []
     instead = "start from it with --from {0}; continue a run with --resume -m {0}"
@@ -360,34 +376,63 @@ def train(
         except KeyboardInterrupt:
             ui.note("stopped before the first step; nothing was saved")
             raise typer.Exit(130) from None
-        go_on = f"charrnn train --resume -m {quoted(folder)}"
-        try:
-            with (
-                interrupts.held(),
-                view,
-                closing(Board(run.path)) if tensorboard else nullcontext() as board,
-            ):
-                for event in run_training(trainer, run, clock, interrupts.seen, interrupts.at_once):
-                    run.log(event)
-                    view.show(event)
-                    if board:
-                        board.show(event)
-                    if json_lines:
-                        json_lines = _print(event)
-                run.close()
-        except SecondInterrupt:
-            saved = f"continue from the last save with:  {go_on}"
-            ui.note(f"stopped at once; {saved if run.has_state else 'nothing was saved'}")
-            raise typer.Exit(130) from None
-    if isinstance(event, Stop):
+        board = closing(Board(run.path)) if tensorboard else nullcontext()
+        with board as tensorboard_of:
+            events = run_training(trainer, run, clock, interrupts.seen, interrupts.at_once)
+            stop = _follow(events, interrupts, run, view, tensorboard_of, json_lines, ui)
+    if stop:
         if trainer.finished:
             ui.note("saved; the final score and the tuning of suggestions were skipped")
         else:
-            ui.note(f"saved; continue with:  {go_on}")
+            ui.note(f"saved; continue with:  {_go_on(run)}")
         raise typer.Exit(130)
     path = quoted(folder)
     ui.note(f"next:  charrnn generate -m {path}   or   charrnn complete -m {path}")
     ui.note(_for_a_better_model(trainer.tokens / max(1, len(trainer.corpus.train)), clock()))
+
+
+def _refuse(*mistakes: tuple[bool, str, str]) -> None:
+    """Raise a UsageError for the first mistake that was made: whether, what is wrong, a hint."""
+    for made, message, hint in mistakes:
+        if made:
+            raise UsageError(message, hint)
+
+
+def _go_on(run: "Run") -> str:
+    """Return the command line that continues a run."""
+    from charrnn.files import quoted
+
+    return f"charrnn train --resume -m {quoted(run.path)}"
+
+
+def _follow(
+    events: "Iterable[Event]",
+    interrupts: "Interrupts",
+    run: "Run",
+    view: "Progress",
+    board: "Board | None",
+    json_lines: bool,
+    ui: Ui,
+) -> bool:
+    """Train, and report each event wherever it is wanted; return whether training was stopped."""
+    from charrnn.events import Stop
+    from charrnn.training.interrupts import SecondInterrupt
+
+    try:
+        with interrupts.held(), view:
+            for event in events:
+                run.log(event)
+                view.show(event)
+                if board:
+                    board.show(event)
+                if json_lines:
+                    json_lines = _print(event)
+            run.close()
+    except SecondInterrupt:
+        saved = f"continue from the last save with:  {_go_on(run)}"
+        ui.note(f"stopped at once; {saved if run.has_state else 'nothing was saved'}")
+        raise typer.Exit(130) from None
+    return isinstance(event, Stop)
 
 
 def _for_a_better_model(epochs: float, seconds: float) -> str:
