@@ -138,30 +138,28 @@ def _print(typed: dict[str, "Keystrokes"]) -> None:
     """Print tables for people."""
     keys = typed[MODEL]
     values = keys.to_json()
-    write_text(f"\nkeys saved, typing {keys.words:,} words")
-    write_text(f"{'with so many suggestions':<24}      1      3      5   next word  in 3")
+    write_text(f"\nkeystrokes saved, typing {keys.words:,} words")
+    write_text(f"{'suggestions shown':<28}      1      3      5   next word  in 3")
     for name, row in typed.items():
         each = row.to_json()
         saved = "".join(f"{share:7.1%}" for share in each["ksr"].values())
         first = "".join(f"{share:8.1%}" for share in each["next_word"].values())
-        write_text(f"{BASELINES.get(name, name):<24}{saved}    {first}")
+        write_text(f"{BASELINES.get(name, name):<28}{saved}    {first}")
     for name, title in (
-        ("ksr_repeated", "passed over, shown again"),
+        ("ksr_repeated", "with dismissed words again"),
         ("ksr_without_space", "typing spaces by hand"),
-        ("unseen_words", "in words never seen"),
+        ("unseen_words", "in words unseen in training"),
     ):
         part = values[name].get("saved", values[name])
-        write_text(f"{title:<24}" + "".join(f"{share:7.1%}" for share in part.values()))
+        write_text(f"{title:<28}" + "".join(f"{share:7.1%}" for share in part.values()))
     ceilings = values["ceilings"]
     write_text(
-        f"at the most {ceilings['foresight']:.1%}; with the words it knows "
+        f"upper bound, one key per word: {ceilings['foresight']:.1%}, in known words "
         f"{ceilings['vocabulary']:.1%}\n"
         f"a suggestion took {values['latency_ms']['p50']:.1f} ms, "
         f"1 in 100 more than {values['latency_ms']['p99']:.1f} ms\n"
     )
-    write_text("one suggestion, where likely enough:  shown per key   right   keys saved")
+    write_text("one suggestion, at least so likely:  shown per key   right   keystrokes saved")
     for dial in values["dial"]:
         right = "-" if dial["precision"] is None else f"{dial['precision']:.0%}"
-        write_text(
-            f"{dial['p']:>32.0%}{dial['shown_per_char']:17.2f}{right:>10}{dial['ksr']:13.1%}"
-        )
+        write_text(f"{dial['p']:>34.0%}{dial['shown_per_char']:16.2f}{right:>8}{dial['ksr']:19.1%}")

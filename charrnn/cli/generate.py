@@ -516,9 +516,9 @@ def _is_piped(stream: TextIO | None) -> bool:
 
 
 def _is_shared(stream: TextIO) -> bool:
-    """Return whether others read a pipe or file too, such as the shell whose loop calls this command.
+    """Return whether others read a pipe or file too, such as the shell whose loop calls us.
 
-    Of a file something was read then already; a pipe is also our parent's standard input, which
+    Then some of a file has been read already; a pipe is our parent's standard input too, which
     only Linux tells.
     """
     number = stream.fileno()

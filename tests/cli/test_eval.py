@@ -128,7 +128,7 @@ class TestKeystrokes:
         (tmp_path / "text.txt").write_text(sentences(1)[:300])
         result = call("eval", "text.txt", "-m", word_trained.run, "--keystrokes")
         assert (result.code, result.err) == (0, "")
-        for line in ("this model", "trigrams alone", "in words never seen", "suggestion took"):
+        for line in ("this model", "trigrams alone", "in words unseen", "suggestion took"):
             assert line in result.out
 
     def test_told(
