@@ -13,7 +13,7 @@ one call of tanh for all gates. Its input is x / 2: `Cell.prepared` halves the w
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import NamedTuple
 
@@ -40,6 +40,12 @@ class Cell(NamedTuple):
         bind: function (gates_bg, state_sbh) -> step. Before `step(inputs_bg)`, `gates_bg` holds the
             hidden state times the recurrent matrix, and `inputs_bg` the layer's input times the
             input matrix, biases included. The step updates `state_sbh` and overwrites `gates_bg`.
+        torch: name of the layer in torch.nn that training uses.
+        torch_options: its keyword arguments.
+        open_gate: gate whose bias starts at 1 (the forget gate: Jozefowicz et al. 2015); None for
+            none.
+        identity: whether the recurrent matrix starts as the identity, which keeps unbounded units
+            stable (Le et al. 2015, arXiv:1504.00941), instead of orthogonal.
     """
 
     gates: int
@@ -47,6 +53,10 @@ class Cell(NamedTuple):
     states: int
     one_bias: bool
     bind: Callable[[Array, Array], Step]
+    torch: str
+    torch_options: Mapping[str, str] = {}
+    open_gate: int | None = None
+    identity: bool = False
 
     def prepared(self, weights: Array) -> Array:
         """Return a matrix [G*H, K] or bias [G*H] transposed to [K, G*H] or [1, G*H], for a step.
@@ -139,10 +149,10 @@ def rnn_relu(gates: Array, state: Array) -> Step:
 
 # The cells by name.
 CELLS = {
-    "lstm": Cell(gates=4, logistic=(0, 1, 3), states=2, one_bias=True, bind=lstm),
-    "gru": Cell(gates=3, logistic=(0, 1), states=1, one_bias=False, bind=gru),
-    "rnn": Cell(gates=1, logistic=(), states=1, one_bias=True, bind=rnn_tanh),
-    "rnn-relu": Cell(gates=1, logistic=(), states=1, one_bias=True, bind=rnn_relu),
+    "lstm": Cell(4, (0, 1, 3), 2, True, lstm, "LSTM", open_gate=1),
+    "gru": Cell(3, (0, 1), 1, False, gru, "GRU"),
+    "rnn": Cell(1, (), 1, True, rnn_tanh, "RNN", {"nonlinearity": "tanh"}),
+    "rnn-relu": Cell(1, (), 1, True, rnn_relu, "RNN", {"nonlinearity": "relu"}, identity=True),
 }
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from charrnn.config import ModelConfig
-from charrnn.network.cells import CELLS
+from charrnn.network.cells import CELLS, Cell
 
 RECURRENT = "weight_hh_l0"  # torch's name of a layer's recurrent weights
 LAYER_PARAMETERS = {  # names in a model file and in a torch layer
@@ -21,17 +21,9 @@ LAYER_PARAMETERS = {  # names in a model file and in a torch layer
 State = list[Tensor]  # for each layer, the cell's S states, float32 [S, B, H]
 
 
-def _layer(cell: str, inputs: int, hidden: int) -> nn.RNNBase:
-    match cell:
-        case "lstm":
-            return nn.LSTM(inputs, hidden)
-        case "gru":
-            return nn.GRU(inputs, hidden)
-        case "rnn":
-            return nn.RNN(inputs, hidden, nonlinearity="tanh")
-        case "rnn-relu":
-            return nn.RNN(inputs, hidden, nonlinearity="relu")
-    raise ValueError(f"no torch layer for the cell {cell!r}")
+def _layer(cell: Cell, inputs: int, hidden: int) -> nn.RNNBase:
+    layer: nn.RNNBase = getattr(nn, cell.torch)(inputs, hidden, **cell.torch_options)
+    return layer
 
 
 class Dropout(NamedTuple):
@@ -79,7 +71,7 @@ class Network(nn.Module):
         self.embedding = nn.Embedding(config.vocab_size, config.embedding)
         sizes = [config.embedding] + [config.hidden] * config.layers
         self.layers = nn.ModuleList(
-            _layer(config.cell, inputs, config.hidden) for inputs in sizes[:-1]
+            _layer(CELLS[config.cell], inputs, config.hidden) for inputs in sizes[:-1]
         )
         self.output = nn.Linear(config.hidden, config.vocab_size)
         if config.tied:
@@ -89,7 +81,7 @@ class Network(nn.Module):
     @torch.no_grad()
     def _initialise(self, generator: torch.Generator) -> None:
         """Make gate matrices orthogonal (Saxe et al. 2013, arXiv:1312.6120), open forget gates."""
-        hidden = self.config.hidden
+        hidden, cell = self.config.hidden, CELLS[self.config.cell]
         for name, parameter in self.parameters_by_name().items():
             if name == "embedding" and not self.config.tied:
                 nn.init.normal_(parameter, std=0.5, generator=generator)
@@ -97,10 +89,9 @@ class Network(nn.Module):
                 nn.init.normal_(parameter, std=hidden**-0.5, generator=generator)
             elif parameter.ndim == 1:
                 nn.init.zeros_(parameter)
-                if self.config.cell == "lstm" and name.endswith("input_bias"):
-                    parameter[hidden : 2 * hidden] = 1.0
-            elif self.config.cell == "rnn-relu" and name.endswith("recurrent"):
-                # The identity keeps unbounded units stable: Le et al. 2015, arXiv:1504.00941.
+                if cell.open_gate is not None and name.endswith("input_bias"):
+                    parameter.view(-1, hidden)[cell.open_gate] = 1.0
+            elif cell.identity and name.endswith("recurrent"):
                 nn.init.eye_(parameter)
             else:
                 for block in parameter.view(-1, hidden, parameter.size(1)):
