@@ -105,7 +105,7 @@ class TestLines:
         """If more lines are asked of a text than it can have, a warning says what gives them."""
         result = call("generate", "--lines", 5, "-m", names.model)
         assert (result.code, result.out.count("\n")) == (0, 1)
-        assert "for 5 lines give -N 5" in result.err
+        assert "-N 5 writes 5 lines" in result.err
         assert call("generate", "--lines", 1, "-m", names.model).err == ""
 
     def test_score(self, names: Training, call: Call) -> None:

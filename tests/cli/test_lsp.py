@@ -234,7 +234,7 @@ def test_on_a_terminal(trained: Training) -> None:
     )
     os.close(terminal)
     assert process.stderr
-    assert "for an editor" in process.stderr.readline()
+    assert "an editor starts this command" in process.stderr.readline()
     os.close(controller)
     assert process.wait(PATIENCE) == 1
     process.stderr.close()

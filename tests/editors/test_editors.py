@@ -197,3 +197,19 @@ def test_emacs(notes: Path, word_trained: Training) -> None:
         screen.wait_for("bour")
         screen.type("\r\x18\x13\x18\x03")
     assert notes.read_text("utf-8") == WRITTEN
+
+
+@pytest.mark.skipif(not shutil.which("hx"), reason="there is no Helix")
+def test_helix(notes: Path, word_trained: Training) -> None:
+    """A list comes while one types."""
+    config = notes.parent / "config" / "helix"
+    config.mkdir(parents=True)
+    (config / "languages.toml").write_text(configuration("toml", word_trained.run))
+    notes = notes.rename(notes.with_suffix(".md"))
+    with editing(notes.parent, "hx", notes.name) as screen:
+        screen.wait_for("slept")
+        screen.type("geo")
+        screen.type("My neigh")
+        screen.wait_for("neighbour", AGAIN)
+        screen.type("\t\x1b:wq\r")
+    assert notes.read_text("utf-8") == WRITTEN
