@@ -55,6 +55,11 @@ class Screen:
     def type(self, keys: str) -> None:
         os.write(self._controller, keys.encode())
 
+    def rest(self) -> None:
+        """Wait until the editor has drawn what it will: a while without output."""
+        while select.select([self._controller], [], [], 1)[0]:
+            self._shown += os.read(self._controller, 1 << 16)
+
     def wait_for(self, text: str, keys: str = "") -> None:
         """Wait until a text was shown after what was waited for last.
 
@@ -161,7 +166,9 @@ def test_neovim_grey_text(notes: Path, word_trained: Training) -> None:
     server = "".join(configuration("lua", word_trained.run).splitlines(True)[:2])
     (config / "init.lua").write_text(server + configuration("lua", word_trained.run, 1))
     with editing(notes.parent, "nvim", notes.name) as screen:
-        write_neighbour(screen, "bour", "\t\x1b:wq\r")
+        write_neighbour(screen, "bour", "\t")
+        screen.rest()
+        screen.type("\x1b:wq\r")
     assert notes.read_text("utf-8").startswith(WRITTEN.rstrip())
 
 
@@ -208,8 +215,11 @@ def test_helix(notes: Path, word_trained: Training) -> None:
     notes = notes.rename(notes.with_suffix(".md"))
     with editing(notes.parent, "hx", notes.name) as screen:
         screen.wait_for("slept")
-        screen.type("geo")
-        screen.type("My neigh")
+        for keys in ("geo", "My neigh"):
+            screen.type(keys)
+            screen.rest()
         screen.wait_for("neighbour", AGAIN)
-        screen.type("\t\x1b:wq\r")
+        for keys in ("\t", "\x1b", ":wq\r"):  # an Escape that others follow at once is Alt
+            screen.rest()
+            screen.type(keys)
     assert notes.read_text("utf-8") == WRITTEN
