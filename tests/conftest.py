@@ -17,7 +17,7 @@ from tests.models import CORPUS, random_model
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Machines are shared: the time that an example takes says nothing.
-settings.register_profile("charrnn", deadline=None, max_examples=30)
+settings.register_profile("charrnn", deadline=None, max_examples=15)
 settings.load_profile("charrnn")
 
 

@@ -54,7 +54,7 @@ def counts(score: Score) -> tuple[int, int, int]:
 
 
 class TestShort:
-    @settings(max_examples=40)
+    @settings(max_examples=20)
     @given(s=texts)
     @pytest.mark.slow
     def test_equals_plain(self, model: Model, s: str) -> None:
@@ -79,7 +79,7 @@ class TestShort:
         assert score.chars == len(s)
         assert math.isfinite(score.nats)
 
-    @settings(max_examples=40)
+    @settings(max_examples=20)
     @given(data=st.data(), s=texts)
     @pytest.mark.slow
     def test_blocks(self, model: Model, data: st.DataObject, s: str) -> None:

@@ -117,13 +117,13 @@ class TestRepeatable:
 
 
 class TestLength:
-    @settings(max_examples=40)
+    @settings(max_examples=20)
     @given(s=texts, length=st.integers(0, 50))
     def test_char(self, char_model: Model, s: str, length: int) -> None:
         """A character model writes exactly as many characters as asked, from any seed."""
         assert len(written(char_model, s, length)) == length
 
-    @settings(max_examples=50)
+    @settings(max_examples=25)
     @given(s=texts, length=st.integers(0, 50))
     def test_word(self, word_model: Model, s: str, length: int) -> None:
         """A word model ends with the token that reaches the length asked, from any seed."""

@@ -24,7 +24,7 @@ CLOSE = 1e-5  # probabilities of float32 logits agree to this,
 NEAR = 1e-4  # and surprises
 
 ANY_LOGITS = logits_of_rows()
-BATCHES = settings(max_examples=50)  # of some rows each
+BATCHES = settings(max_examples=25)  # of some rows each
 Row = list[float]
 
 

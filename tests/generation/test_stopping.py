@@ -191,7 +191,7 @@ def tokens_of(calls: Calls) -> list[str]:
 
 
 class TestCuts:
-    @settings(max_examples=100)
+    @settings(max_examples=50)
     @given(rules=_some(words=_counts, **_texts, **_lengths), seed=seeds, calls=calls)
     def test_calls(self, rules: StopConfig, seed: str, calls: Calls) -> None:
         """However tokens are cut into calls, text, reason and number are those of the whole."""
@@ -201,7 +201,7 @@ class TestCuts:
         assert fed(rules, seed, calls) == expected(rules, seed, tokens)
         assert fed(rules, seed, [tokens]) == expected(rules, seed, tokens)
 
-    @settings(max_examples=100)
+    @settings(max_examples=50)
     @given(rules=_some(words=_counts, **_texts), seed=seeds, calls=calls)
     def test_tokens(self, rules: StopConfig, seed: str, calls: Calls) -> None:
         """The text shown and the reason do not depend on the tokens."""
@@ -211,7 +211,7 @@ class TestCuts:
         )
         assert whole == parts == characters
 
-    @settings(max_examples=100)
+    @settings(max_examples=50)
     @given(rules=_some(**_texts, **_lengths), seed=seeds, calls=calls)
     def test_without_words(self, rules: StopConfig, seed: str, calls: Calls) -> None:
         """So it is where no words are counted."""

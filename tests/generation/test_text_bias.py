@@ -25,7 +25,7 @@ def written(model: Model, seed: str, bias: Mapping[str, float], random_seed: int
 
 
 class TestBan:
-    @settings(max_examples=50)
+    @settings(max_examples=25)
     @given(
         seed=st.sampled_from(["", "The fox", "The ", "The crow sat\n", "It's c", "a  ", "猫 "]),
         start=st.integers(-6, 6),

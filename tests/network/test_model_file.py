@@ -180,7 +180,7 @@ class TestDamaged:
         """A header of random bytes is refused."""
         refused(load_bytes, len(header).to_bytes(8, "little") + header)
 
-    @settings(max_examples=100)
+    @settings(max_examples=50)
     @given(data=st.data())
     def test_flipped_bytes(self, load_bytes: Load, whole: bytes, data: st.DataObject) -> None:
         """With a few bytes changed a file loads or is refused, and nothing else happens."""
@@ -550,7 +550,7 @@ class TestDescription:
         """JSON nested a hundred thousand deep is refused, not run into."""
         refused(load_bytes, forged(file, opening * 100_000))
 
-    @settings(max_examples=80)
+    @settings(max_examples=40)
     @given(data=st.data())
     def test_any_json(self, load_bytes: Load, file: ModelFile, data: st.DataObject) -> None:
         """With any JSON in any place of its description a file loads or is refused."""

@@ -66,7 +66,7 @@ class TestExact:
         """Any text comes back exactly."""
         check_exact(trained, s)
 
-    @settings(max_examples=50)
+    @settings(max_examples=25)
     @given(seen=texts, s=texts)
     @pytest.mark.parametrize("level", LEVELS)
     def test_any_vocabulary(self, level: str, seen: str, s: str) -> None:
@@ -369,7 +369,7 @@ class TestSize:
 
 
 class TestJson:
-    @settings(max_examples=50)
+    @settings(max_examples=25)
     @given(seen=texts, s=texts)
     @pytest.mark.parametrize("level", LEVELS)
     def test_round_trip(self, level: str, seen: str, s: str) -> None:

@@ -12,7 +12,7 @@ from charrnn.training.batching import IGNORED, SEGMENT, DocumentStreams, Streams
 sizes = st.tuples(st.integers(64, 3000), st.integers(1, 9), st.integers(1, 9))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(sizes)
 def test_targets_follow_inputs(size: tuple[int, int, int]) -> None:
     """For all sizes, a window is consecutive tokens, and its targets are shifted by one token."""
@@ -63,7 +63,7 @@ lengths = st.lists(st.integers(1, 30), min_size=1, max_size=20)
 class TestDocuments:
     """Streams of documents."""
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=30, deadline=None)
     @given(lengths, st.integers(1, 5), st.integers(1, 9))
     def test_an_epoch(self, sizes: list[int], batch: int, bptt: int) -> None:
         """An epoch predicts every token of every document, from the token before it."""
