@@ -29,11 +29,6 @@ if TYPE_CHECKING:
     from charrnn.suggestions.passed_over import Dismissals
     from charrnn.suggestions.trigrams import Trigrams
 
-PHRASE_FLOOR = 0.05  # least probability of a phrase, whatever the caller accepts (not tuned)
-PHRASE_WORDS = 8  # maximum words of a phrase after the first (not tuned)
-PHRASE_CHOICES = 3  # completions among which the next word of a phrase is looked for (not tuned)
-PHRASE_LONGEST = 80  # maximum characters of a phrase (not tuned)
-
 T = TypeVar("T")
 
 
@@ -279,23 +274,7 @@ class Model:
             first: completion that the phrase starts with.
             least: least probability of the whole phrase.
         """
-        from charrnn.text.words import is_unspaced
-
-        phrase, p = first.text, first.p
-        for _ in range(PHRASE_WORDS):
-            # A completion inside the word would contradict that the word has ended.
-            following = [
-                completion
-                for completion in self.complete(typed + phrase, PHRASE_CHOICES)
-                if completion.text.startswith(" ") or is_unspaced(completion.text)
-            ]
-            if not following or p * following[0].p < max(least, PHRASE_FLOOR):
-                break
-            if len(phrase + following[0].text) > PHRASE_LONGEST:
-                break
-            phrase += following[0].text
-            p *= following[0].p
-        return phrase
+        return self._typing.phrase(self.as_read(typed), first, least)
 
     def score(self, text: str | Iterable[str], tell: Tell = untold) -> Score:
         """Return how well the model predicts a text.

@@ -7,7 +7,10 @@ from charrnn.generation.sample import Sample
 from charrnn.model import Model
 from charrnn.network.cells import tensor_shapes
 from charrnn.network.model_file import ModelFile
-from charrnn.tokenizer import Tokenizer
+from charrnn.suggestions.completer import Completer, Completion
+from charrnn.suggestions.passed_over import Dismissals
+from charrnn.suggestions.trigrams import Trigrams
+from charrnn.tokenizer import CharTokenizer, Tokenizer
 
 WITH_UNSEEN = ("char", "word", "bpe")  # levels to which a character may be new
 CORPUS = """\
@@ -15,6 +18,30 @@ The fox and the crow. The crow sat on a branch, and the fox sat under the branch
 "Don't sing," said the crow; the fox said: "Don't sing!" and the crow didn't.
     It's café time, it's naïve.\tThe end, the end.
 """
+
+
+Table = dict[str, list[tuple[str, float]]]
+
+
+class KnownCompleter(Completer):
+    """A completer whose completions are in a table, by what is typed."""
+
+    def __init__(self, table: Table) -> None:
+        tokenizer = CharTokenizer.train(CORPUS)
+        model = random_model(tokenizer)
+        super().__init__(model.engine, tokenizer, model.engine.zero_state(), Trigrams.build(""))
+        self._table = table
+
+    def _ranked(
+        self, typed: str, k: int, dismissals: Dismissals | None, space: str = ""
+    ) -> list[Completion]:
+        del dismissals  # the table does not depend on them
+        found = [Completion(text, p) for text, p in self._table.get(typed, [])]
+        return [each for each in found if each.text.startswith(" ") == bool(space)][:k]
+
+    def _space(self, typed: str) -> float:
+        del typed
+        return 1.0
 
 
 def random_model(

@@ -8,6 +8,7 @@ alone. A long text is mostly read as parallel streams, and a jump back starts fr
 
 from collections import deque
 from collections.abc import Iterator
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -68,6 +69,7 @@ class AdaptiveNetwork:
 
     Attributes:
         engine: The network with its output layer adapted to the last text read.
+        updates: Number of times that the output layer was updated, or an update undone.
     """
 
     def __init__(
@@ -77,16 +79,30 @@ class AdaptiveNetwork:
         self._unknown_id = unknown_id
         self._rate = rate
         self._keep = keep
+        self.updates = 0
         self._start = Checkpoint(np.zeros(0, np.int32), start, engine)
         fitting = CHECKPOINT_BYTES // (4 * engine.config.vocab_size * engine.config.hidden)
         self._checkpoints: deque[Checkpoint] = deque(maxlen=max(1, min(MAX_CHECKPOINTS, fitting)))
         self._go_back(self._start.ids)
+
+    def fork(self) -> "AdaptiveNetwork":
+        """Return a network that reads on from the last text without adapting to what it reads.
+
+        It shares the output layer, so use it only until the next call of this one's methods.
+        """
+        other = copy(self)
+        other._rate = 0
+        other._states, other._lessons = [*self._states], []
+        other._checkpoints = deque(maxlen=0)
+        other._predicted = self._predicted.copy()
+        return other
 
     def _go_back(self, ids: Ids) -> None:
         """Go back to the checkpoint with the longest beginning of a text."""
         usable = [checkpoint for checkpoint in self._checkpoints if _begins(ids, checkpoint.ids)]
         last = max(usable, key=lambda checkpoint: len(checkpoint.ids), default=self._start)
         self.engine = last.engine.with_own_output() if self._rate else last.engine
+        self.updates += 1
         self._ids = last.ids
         self._states = [last.state]  # the states after the last tokens, the oldest first
         self._lessons: list[Lesson] = []
@@ -138,6 +154,7 @@ class AdaptiveNetwork:
         for _ in range(same // LESSON_TOKENS, len(self._ids) // LESSON_TOKENS if self._rate else 0):
             tokens, shares, outputs = self._lessons.pop()
             self.engine.correct(tokens, -shares, outputs)
+            self.updates += 1
         for end in range(same + 1, len(ids) + 1):
             self._states.append(self.engine.step(ids[end - 1 : end], self._states[-1]))
             if self._rate and end % LESSON_TOKENS == 0:
@@ -183,6 +200,7 @@ class AdaptiveNetwork:
         shares = np.float32(self._rate) * errors[:, tokens]
         self._lessons.append(Lesson(tokens, shares, outputs))
         self.engine.correct(*self._lessons[-1])
+        self.updates += 1
 
     def next(self, state: Array) -> Array:
         """Return the log-probabilities of the token after a state that `state` returned, [1, V].

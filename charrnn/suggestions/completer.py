@@ -1,9 +1,10 @@
 """Ranks the words that may come next: the network's, the training text's and recent ones."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,9 +44,17 @@ MAX_WINDOW = 200_000  # maximum length of the window while typing on, in charact
 NEAR = 500  # a change this close to the end, in characters, keeps the window's start (not tuned)
 OTHER_APOSTROPHE = {"'": "’", "’": "'"}  # maps each apostrophe to the other one
 SMALLEST = 1e-30  # lower bound of a divisor
+PHRASE_FLOOR = 0.05  # minimum probability of a phrase, whatever the caller accepts (not tuned)
+PHRASE_WORDS = 7  # maximum words of a phrase after the first (not tuned)
+PHRASE_CHOICES = 3  # candidates from the network for the next word of a phrase (not tuned)
+PHRASE_LONGEST = 80  # maximum length of a phrase in characters (not tuned)
 SHOWN_FROM = 0.005  # minimum probability of a suggestion: below, it would be shown as 0 %
 RERANKED = 16  # candidates reranked by the text after the cursor (not tuned)
+KEPT_ANSWERS = 32  # number of questions whose answers are kept (not tuned)
 TINY = 1e-5  # probability that a source gives to a word that it does not know (not tuned)
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +145,8 @@ class Completer:
         self._before: str | None = None
         self._trigrams = ngram.unigram
         self._recent = RecencyCache(earlier) if recent else None
-        self._asked: tuple[str, int, str] | None = None
+        self._answers: dict[Hashable, Any] = {}  # to recent questions, the oldest first
+        self._updates = 0
         curly = sum(OTHER_APOSTROPHE["'"] in token for token in ngram.tokens)
         self._apostrophe = "'" if 2 * curly <= sum("'" in t for t in ngram.tokens) + curly else "’"
         self._typed, self._window_start = "", 0
@@ -158,17 +168,18 @@ class Completer:
             after: Text after the cursor, to prefer what fits it.
             spaces: Whether a completion may begin with a space.
         """
-        found = self._ranked(typed, k, dismissals)
+        self._read(typed)
+        found, ahead = self._ranked(typed, k, dismissals), self._ahead()
         if spaces and typed and not typed[-1].isspace():
             rest = 1 - sum(word.p for word in found)
-            space = min(self._network.space(self._window(typed)), rest)
+            space = min(ahead._space(typed), rest)
             if space >= MIN_SPACE:
-                next_words = self._ranked(typed, k, dismissals, " ")
+                next_words = ahead._ranked(typed, k, dismissals, " ")
                 found += [Completion(word.text, space * word.p) for word in next_words]
         found = sorted(found, key=_unlikely)
         if after and found:
             found = self._reranked(typed, found[:RERANKED], after)
-        found = [self._run_on(typed, completion) for completion in found[:k]]
+        found = [ahead._run_on(typed, completion) for completion in found[:k]]
         return sorted(found, key=_unlikely)
 
     def _reranked(self, typed: str, found: list[Completion], after: str) -> list[Completion]:
@@ -192,8 +203,67 @@ class Completer:
             p *= following[0].p
         return Completion(text, p)
 
+    def phrase(self, typed: str, first: Completion, least: float) -> str:
+        """Extend a completion word by word while the whole stays likely enough.
+
+        Args:
+            typed: All the text so far.
+            first: The completion that the phrase begins with.
+            least: Minimum probability of the whole phrase; at least PHRASE_FLOOR.
+        """
+        self._read(typed)
+        ahead, phrase, p, least = self._ahead(), first.text, first.p, max(least, PHRASE_FLOOR)
+        for _ in range(PHRASE_WORDS):
+            following = ahead._following(typed + phrase, least / p)
+            if not following or len(phrase + following.text) > PHRASE_LONGEST:
+                break
+            phrase += following.text
+            p *= following.p
+        return phrase
+
+    def _following(self, typed: str, least: float) -> Completion | None:
+        """Return what most likely follows a text whose last word is complete, if likely enough."""
+        found, space = [], self._space(typed)
+        if space >= max(least, MIN_SPACE):
+            words = self._ranked(typed, PHRASE_CHOICES, None, " ")[:1]
+            found = [Completion(word.text, space * word.p) for word in words]
+        if not partial_word(typed):
+            unspaced = [w for w in self._ranked(typed, PHRASE_CHOICES, None) if is_unspaced(w.text)]
+            found += [self._run_on(typed, word) for word in unspaced[:1]]
+        return min((each for each in found if each.p >= least), key=_unlikely, default=None)
+
+    def _ahead(self) -> Self:
+        """Return a completer of longer texts than the last one, which does not adapt to them."""
+        other = copy(self)
+        other._network = self._network.fork()
+        return other
+
+    def _read(self, typed: str) -> None:
+        """Read a text; if the network adapted to it, forget the answers that are no longer true."""
+        updates = self._network.read(self._window(typed))
+        if updates != self._updates:
+            self._answers.clear()
+            self._updates = updates
+
+    def _once(self, question: Hashable, find: Callable[[], T]) -> T:
+        """Return the answer to a question, found anew unless it is among the last KEPT ones.
+
+        Whoever types along a suggestion asks again what was asked when looking ahead.
+        """
+        answer = self._answers.pop(question, None) or find()
+        self._answers[question] = answer
+        if len(self._answers) > KEPT_ANSWERS:
+            del self._answers[next(iter(self._answers))]
+        return answer
+
+    def _space(self, typed: str) -> float:
+        """Return the probability that a space comes next."""
+        window = self._window(typed)
+        return self._once(window, lambda: self._network.space(window))
+
     def extend(self, typed: str, k: int, dismissals: Dismissals | None = None) -> list[Completion]:
         """Return completions as `complete` does, but with no leading space and no run-on."""
+        self._read(typed)
         return self._ranked(typed, k, dismissals)[:k]
 
     def knows(self, word: str) -> bool:
@@ -229,17 +299,19 @@ class Completer:
         self, typed: str, k: int, dismissals: Dismissals | None, space: str = ""
     ) -> list[Completion]:
         """Return all candidates, with `space` inserted before them."""
-        if self._asked != (typed, k, space):  # several simulated typists ask about the same text
-            options = self.options(typed + space, k)
-            texts = [space + text if text else None for text in options.texts]
-            self._asked = typed, k, space
-            self._answer = texts, options.probabilities(self._weights)
-        return ranked(typed, *self._answer, dismissals)
+        options = self._known_options(typed + space, k)
+        texts = [space + text if text else None for text in options.texts]
+        return ranked(typed, texts, options.probabilities(self._weights), dismissals)
 
     def options(self, typed: str, k: int) -> Options:
         """Return the candidates and their features; at least `k` come from the network."""
+        self._read(typed)
+        return self._known_options(typed, k)
+
+    def _known_options(self, typed: str, k: int) -> Options:
+        window = self._window(typed)
+        options = self._once((window, k), lambda: self._options(window, k))
         curly = typed.rfind(OTHER_APOSTROPHE[self._apostrophe]) > typed.rfind(self._apostrophe)
-        options = self._options(self._window(typed), k)
         if not curly:
             return options
         # Suggest the writer's apostrophe, whichever one the training text uses.

@@ -5,6 +5,7 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from copy import copy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -110,6 +111,18 @@ class WordSearch:
         self._firsts, self._first_of = np.unique([*unspaced.values()], return_inverse=True)
         self._ends_word = np.flatnonzero(~inside)
         self._spaced = np.array([i for i, token in enumerate(tokens) if token[0] == " "], int)
+
+    def fork(self) -> "WordSearch":
+        """Return a search that looks ahead of the text last read, without adapting further."""
+        other = copy(self)
+        other._network = self._network.fork()
+        return other
+
+    def read(self, typed: str) -> int:
+        """Read a text; return a number that changes whenever the network adapts."""
+        unfinished = self._tokenizer.unfinished(typed)
+        self._network.state(self._encode(typed.removesuffix(unfinished)))
+        return self._network.updates
 
     def search(self, typed: str, partial: str, wanted: Iterable[str], k: int) -> dict[str, float]:
         """Return completions and the probability that the text goes on so and the word then ends.

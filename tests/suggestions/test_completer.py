@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from typing import Any
 from unittest.mock import patch
 
 import numpy as np
@@ -14,14 +15,26 @@ from charrnn.config import ModelConfig
 from charrnn.network.cells import tensor_shapes
 from charrnn.network.engine import Engine, log_softmax
 from charrnn.suggestions import completer
-from charrnn.suggestions.adaptive_network import AdaptiveNetwork
-from charrnn.suggestions.completer import Completer
+from charrnn.suggestions.adaptive_network import LESSON_TOKENS, AdaptiveNetwork
+from charrnn.suggestions.completer import (
+    PHRASE_LONGEST,
+    PHRASE_WORDS,
+    Completer,
+    Completion,
+)
 from charrnn.suggestions.mixture import BEGIN, FEATURES, Weights
 from charrnn.suggestions.trigrams import Trigrams
 from charrnn.suggestions.word_search import WordSearch
 from charrnn.text.words import WORD, is_unspaced
-from charrnn.tokenizer import TOKENIZERS, ByteTokenizer, CharTokenizer, Tokenizer, WordTokenizer
-from tests.models import CORPUS, random_model
+from charrnn.tokenizer import (
+    TOKENIZERS,
+    BpeTokenizer,
+    ByteTokenizer,
+    CharTokenizer,
+    Tokenizer,
+    WordTokenizer,
+)
+from tests.models import CORPUS, KnownCompleter, Table, random_model
 from tests.strategies import texts
 
 
@@ -443,3 +456,61 @@ def test_reranked_by_the_text_after_the_cursor(level: str, after: str) -> None:
         gain = follows(each.text) - follows(first.text)
         expected = plain[each.text] / plain[first.text] * math.exp(gain)
         assert each.p / first.p == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("typed", "table", "phrase"),
+    [
+        ("moth", {"moth": [("er", 0.6)], "mother": [("'s", 0.4), (" is", 0.3)]}, "er is"),
+        ("wit", {"wit": [("h", 0.8)], "with": [("out", 0.6)]}, "h"),
+        ("the", {"the": [(" quick", 0.5)], "the quick": [("er", 0.9)]}, " quick"),
+        ("吾", {"吾": [("輩", 0.9)], "吾輩": [("は", 0.8)], "吾輩は": [("猫", 0.8)]}, "輩は猫"),
+        ("a", {"a" * n: [("a", 1.0)] for n in range(99)}, "a"),
+        ("", {" a" * n: [(" a", 1.0)] for n in range(99)}, " a" * 8),
+        ("", {" abcdefghijk" * n: [(" abcdefghijk", 1.0)] for n in range(99)}, " abcdefghijk" * 6),
+    ],
+)
+def test_phrases(typed: str, table: Table, phrase: str) -> None:
+    """A phrase adds whole words after the first one, which it does not extend."""
+    first = Completion(*table[typed][0])
+    found = KnownCompleter(table).phrase(typed, first, 0.1)
+    assert found == phrase
+    assert len(found) <= PHRASE_LONGEST
+
+
+@pytest.mark.parametrize("level", [CharTokenizer, BpeTokenizer, WordTokenizer])
+def test_searches(level: type[Tokenizer], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key costs few beam searches, and those of a phrase are not repeated by typing it."""
+    searches: list[str] = []
+    search = WordSearch._search
+
+    def counted(self: WordSearch, typed: str, *rest: Any) -> Any:
+        searches.append(typed)
+        return search(self, typed, *rest)
+
+    monkeypatch.setattr(WordSearch, "_search", counted)
+    model = random_model(level.train(CORPUS))
+    completer = model.completer()
+    text = "The cat sat"
+    first, *_ = completer.complete(text)
+    phrase = completer.phrase(text, first, 0.0)
+    assert len(searches) <= 2 + PHRASE_WORDS
+    asked = {*searches}
+    for end in range(1, len(phrase) + 1):
+        completer.complete(text + phrase[:end])
+    assert len(searches) == len({*searches}) >= len(asked)
+
+
+def test_looking_ahead_teaches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is only suggested does not change the network."""
+    model = random_model(CharTokenizer.train(CORPUS))
+    completer = model.completer()
+    text = CORPUS[: LESSON_TOKENS - 2]
+    completer.complete(text)
+    corrections: list[object] = []
+    monkeypatch.setattr(Engine, "correct", lambda *given: corrections.append(given))
+    found = completer.complete(text)
+    completer.phrase(text, found[0], 0.0)
+    assert not corrections
+    completer.complete(text + "abcd")
+    assert corrections
