@@ -229,11 +229,11 @@ class Model:
         """Count words that were typed earlier, oldest first, as recently typed."""
         self._completer = self.completer(earlier=[*map(self.as_read, words)])
 
-    def completer(self, recent: bool = True, earlier: Sequence[str] = ()) -> "Completer":
+    def completer(self, adapts: bool = True, earlier: Sequence[str] = ()) -> "Completer":
         """Return a new completer.
 
         Args:
-            recent: whether words of the text being typed become likelier.
+            adapts: whether to adapt to the text being typed.
             earlier: words that were typed before that text.
 
         Raises:
@@ -244,7 +244,7 @@ class Model:
 
         weights = from_names(self.file.mixture or {})
         return Completer(
-            self.engine, self.file.tokenizer, self._start, self.ngram, weights, recent, earlier
+            self.engine, self.file.tokenizer, self._start, self.ngram, weights, adapts, earlier
         )
 
     @cached_property

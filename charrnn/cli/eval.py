@@ -106,7 +106,7 @@ def _type(model: "Model", text: str, ui: Ui) -> dict[str, "Keystrokes"]:
     ngram = model.ngram
     suggest = {
         MODEL: model.completer().extend,
-        "cold": model.completer(recent=False).extend,
+        "cold": model.completer(adapts=False).extend,
     }
     if ngram.tokens:  # an older model's file has none
         suggest["trigrams"] = WordList(ngram, ngram.after).extend

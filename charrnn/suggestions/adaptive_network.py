@@ -9,7 +9,7 @@ alone. A long text is mostly read as parallel streams, and a jump back starts fr
 from collections import deque
 from collections.abc import Iterator
 from copy import copy
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +85,7 @@ class AdaptiveNetwork:
         self._checkpoints: deque[Checkpoint] = deque(maxlen=max(1, min(MAX_CHECKPOINTS, fitting)))
         self._go_back(self._start.ids)
 
-    def fork(self) -> "AdaptiveNetwork":
+    def fork(self) -> Self:
         """Return a network that reads on from the last text without adapting to what it reads.
 
         It shares the output layer, so use it only until the next call of this one's methods.

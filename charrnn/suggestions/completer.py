@@ -7,43 +7,38 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from charrnn.arrays import Array, Floats
 from charrnn.network.engine import Engine
-from charrnn.suggestions.mixture import BEGIN, FEATURES, Weights, probabilities
+from charrnn.suggestions.mixture import (
+    BEGIN,
+    FEATURES,
+    OTHER,
+    SOURCES,
+    Weights,
+    probabilities,
+)
+from charrnn.suggestions.network_source import NetworkSource
 from charrnn.suggestions.passed_over import Dismissals
-from charrnn.suggestions.recency_cache import RecencyCache
+from charrnn.suggestions.recency_source import RecencySource
+from charrnn.suggestions.source import Given, Typed
+from charrnn.suggestions.trigram_source import TrigramSource
 from charrnn.suggestions.trigrams import Trigrams
-from charrnn.suggestions.word_search import WordSearch
 from charrnn.text.words import LONGEST_WORD, is_unspaced, partial_word
 from charrnn.tokenizer import Tokenizer
 
-BEAM = 8  # hypotheses that the network pursues in parallel (not tuned)
-NEXT_WORD_CANDIDATES = 12  # candidates from the trigrams before a word's first letter (not tuned)
-WORD_CANDIDATES = 8  # candidates from the trigrams within a word (not tuned)
-FREQUENT_CANDIDATES = (
-    4  # candidates within a word that are merely frequent, whatever the context (not tuned)
-)
-RECENT_CANDIDATES = 8  # candidates from the recent words (not tuned)
 LONGEST_OFFERED = 40  # maximum length of a suggested word in characters (not tuned)
-LEARNING_RATE = 0.01  # learning rate of the output layer on the typed text (not tuned)
 MIN_SPACE = 0.05  # minimum probability of a space to suggest the word after it (not tuned)
 RUN_ON = 6  # maximum length of a suggestion in a script without spaces, in characters (not tuned)
 MIN_RUN_ON = 0.5  # minimum probability of each further character in such a suggestion (not tuned)
 WORTH = 2  # minimum keystrokes that ghost text must save; fewer distract (not tuned)
 MADE_UP = 0.7  # minimum probability of a word in no known text; 0.5 gave the same results
 AFTER_ABBREVIATION = re.compile(r"[^\W\d_]\.\Z")  # matches a full stop with no space after it
-REPETITION = 0.07  # prior probability that a word is merely repeated (not tuned)
-NEW_WORD = 1e-3  # prior probability of a word that no source knows (not tuned)
-NEW_LETTER = 0.05  # probability of each further letter of such a word (not tuned)
-UNSEEN = 1e-4, 1e-3  # shares of recent words, and of followers, that count as zero (not tuned)
 # The window is the end of the text that suggestions depend on. It starts at a multiple of WINDOW.
 WINDOW = 20_000  # characters; after a jump the window has one to two times as many (not tuned)
 MAX_WINDOW = 200_000  # maximum length of the window while typing on, in characters (not tuned)
 NEAR = 500  # a change this close to the end, in characters, keeps the window's start (not tuned)
 OTHER_APOSTROPHE = {"'": "’", "’": "'"}  # maps each apostrophe to the other one
-SMALLEST = 1e-30  # lower bound of a divisor
 PHRASE_FLOOR = 0.05  # minimum probability of a phrase, whatever the caller accepts (not tuned)
 PHRASE_WORDS = 7  # maximum words of a phrase after the first (not tuned)
 PHRASE_CHOICES = 3  # candidates from the network for the next word of a phrase (not tuned)
@@ -51,10 +46,10 @@ PHRASE_LONGEST = 80  # maximum length of a phrase in characters (not tuned)
 SHOWN_FROM = 0.005  # minimum probability of a suggestion: below, it would be shown as 0 %
 RERANKED = 16  # candidates reranked by the text after the cursor (not tuned)
 KEPT_ANSWERS = 32  # number of questions whose answers are kept (not tuned)
-TINY = 1e-5  # probability that a source gives to a word that it does not know (not tuned)
 
 
 T = TypeVar("T")
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +117,9 @@ class Completer:
         engine: The network.
         tokenizer: Its tokenizer.
         start: Its state before any text, [L, S, 1, H].
-        ngram: Trigrams of the training text.
+        trigrams: Trigrams of the training text.
         weights: Weights of the sources, [TYPED, len(FEATURES)]; by default BEGIN.
-        recent: Whether to adapt to the text being typed.
+        adapts: Whether to adapt to the text being typed.
         earlier: Words typed before that text, the oldest first.
     """
 
@@ -133,22 +128,20 @@ class Completer:
         engine: Engine,
         tokenizer: Tokenizer,
         start: Array,
-        ngram: Trigrams,
+        trigrams: Trigrams,
         weights: Weights | None = None,
-        recent: bool = True,
+        adapts: bool = True,
         earlier: Iterable[str] = (),
     ) -> None:
         self._weights = BEGIN if weights is None else weights
-        self._network = WordSearch(engine, tokenizer, start, BEAM, LEARNING_RATE if recent else 0)
-        self._ngram = ngram
-        self._counts = ngram.word_counts
-        self._before: str | None = None
-        self._trigrams = ngram.unigram
-        self._recent = RecencyCache(earlier) if recent else None
+        given = Given(engine, tokenizer, start, trigrams, adapts, earlier)
+        self._network = NetworkSource(given)
+        self._sources = [source(given) for source in SOURCES]
         self._answers: dict[Hashable, Any] = {}  # to recent questions, the oldest first
         self._updates = 0
-        curly = sum(OTHER_APOSTROPHE["'"] in token for token in ngram.tokens)
-        self._apostrophe = "'" if 2 * curly <= sum("'" in t for t in ngram.tokens) + curly else "’"
+        curly = sum(OTHER_APOSTROPHE["'"] in token for token in trigrams.tokens)
+        straight = sum("'" in token for token in trigrams.tokens)
+        self._apostrophe = "'" if curly <= straight else "’"
         self._typed, self._window_start = "", 0
 
     def complete(
@@ -269,8 +262,7 @@ class Completer:
     def knows(self, word: str) -> bool:
         """Return whether a word occurs in the training text, or was typed before."""
         word = self._apostrophes(word)
-        recent = self._recent is not None and self._recent.share(word) > 0
-        return recent or self._ngram.id(word) is not None
+        return any(source.knows(word) for source in self._sources)
 
     def read_ahead(self, typed: str) -> Iterator[None]:
         """Read a text before anything is asked about it, one block for each item yielded.
@@ -285,14 +277,14 @@ class Completer:
         if text not in options.texts:
             return None
         word = self._apostrophes(partial_word(typed) + text)
-        network, trigrams = np.exp(options.features[options.texts.index(text), :2]).tolist()
-        known = self._ngram.id(word)
+        row = options.features[options.texts.index(text)]
+        trigrams, recent = self._source(TrigramSource), self._source(RecencySource)
         return Reasons(
-            network,
-            trigrams,
-            0 if known is None else int(self._ngram.counts[known]),
-            self._recent.count(word) if self._recent else 0,
-            self._recent.count(word, earlier=True) if self._recent else 0,
+            network=float(np.exp(row[FEATURES.index("network")])),
+            trigrams=float(np.exp(row[FEATURES.index("trigrams")])),
+            trained=trigrams.count(word),
+            recent=recent.count(word),
+            earlier=recent.count(word, earlier=True),
         )
 
     def _ranked(
@@ -319,34 +311,39 @@ class Completer:
         return options._replace(texts=texts)
 
     def _options(self, typed: str, k: int) -> Options:
-        partial = partial_word(typed)
+        asked = Typed(typed, partial_word(typed))
+        partial = asked.partial
         if len(partial) == LONGEST_WORD:  # words are no longer than this
-            others = self._features(partial, [], {}, 1.0)
+            others = np.array([[name in OTHER for name in FEATURES]], np.float32)
             return Options([None], others, np.zeros(1, np.float32), len(partial))
-        before = typed[: len(typed) - len(partial)]
-        if before != self._before:
-            self._before, self._trigrams = before, self._ngram.after(before)
-        if self._recent:
-            self._recent.read(before)
-        suggested = self._suggested(partial)
+        texts = self._seen(asked)
         lower = partial.lower()
         other_case = lower != partial and len(lower) == len(partial)
-        if other_case and not suggested and self._suggested(lower):
-            options = self._options(before + lower, k)
+        if other_case and not texts and self._seen(Typed(asked.before + lower, lower)):
+            options = self._options(asked.before + lower, k)
             if partial.isupper() and len(partial) > 1:
                 capitals = [text and text.upper() for text in options.texts]
                 return options._replace(texts=capitals)
             return options
-        network = self._network.search(typed, partial, suggested, k)
+        texts += self._network.candidates(asked, texts, k)
         room = LONGEST_OFFERED - len(partial)
-        texts = [t for t in dict.fromkeys([*suggested, *network]) if 0 < len(t) <= room]
+        texts = [text for text in dict.fromkeys(texts) if 0 < len(text) <= room]
         if partial:
             texts.append("")
-        whole = self._ngram.id(partial)
-        mass = float(self._trigrams[self._ngram.starting_with(partial)].sum())
-        mass += 0 if whole is None else float(self._trigrams[whole])
-        features = self._features(partial, texts, network, max(SMALLEST, mass))
-        return Options([*texts, None], features, self._repeated(partial, texts, mass), len(partial))
+        columns = [self._network.features(asked, texts)]
+        columns += [source.features(asked, texts) for source in self._sources]
+        other = np.zeros((len(texts) + 1, len(OTHER)), np.float32)
+        other[-1] = 1
+        recent, mass = self._source(RecencySource), self._source(TrigramSource).mass(partial)
+        repeated = recent.repeated(asked, texts, mass)
+        return Options([*texts, None], np.hstack([*columns, other]), repeated, len(partial))
+
+    def _seen(self, asked: Typed) -> list[str]:
+        """Return the candidates of all sources but the network."""
+        return [text for source in self._sources for text in source.candidates(asked)]
+
+    def _source(self, kind: type[S]) -> S:
+        return next(source for source in self._sources if isinstance(source, kind))
 
     def _window(self, text: str) -> str:
         """Return the end of a text, from a start that seldom moves, so that little is reread."""
@@ -363,48 +360,6 @@ class Completer:
         """Replace apostrophes by the training text's kind, or back by the other kind."""
         trained, other = self._apostrophe, OTHER_APOSTROPHE[self._apostrophe]
         return text.replace(trained, other) if back else text.replace(other, trained)
-
-    def _suggested(self, partial: str) -> list[str]:
-        """Return completions of the partial word from the training text and recent words."""
-        some = self._ngram.starting_with(partial)
-        ids = [*best(self._trigrams[some], WORD_CANDIDATES if partial else NEXT_WORD_CANDIDATES)]
-        ids += [*best(self._counts[some], FREQUENT_CANDIDATES)] if partial else []
-        words = [self._ngram.tokens[some.start + i] for i in ids]
-        words += self._recent.starting_with(partial, RECENT_CANDIDATES) if self._recent else []
-        return [word[len(partial) :] for word in dict.fromkeys(words)]
-
-    def _features(
-        self, partial: str, texts: list[str], network: dict[str, float], mass: float
-    ) -> Array:
-        """Return the features of each text and of all others, [len(texts) + 1, len(FEATURES)]."""
-        features = np.zeros((len(texts) + 1, len(FEATURES)), np.float32)
-        for row, text in zip(features, texts, strict=False):
-            word = partial + text
-            row[0] = network.get(text, 0.0)
-            i = self._ngram.id(word)
-            if i is not None:
-                row[1:3] = self._trigrams[i] / mass, self._ngram.counts[i]
-            if self._recent:
-                row[3:5] = self._recent.share(word), self._recent.share_after_last(word)
-        features[-1, :2] = 1 - features[:-1, :2].sum(axis=0)
-        features[:, :2] = np.log(np.maximum(features[:, :2], TINY))
-        features[:-1, 2] = np.log(features[:-1, 2] + 0.5)
-        features[:, 3:5] = np.log1p(features[:, 3:5] / UNSEEN)
-        features[-1, 5] = 1
-        return features
-
-    def _repeated(self, partial: str, texts: list[str], mass: float) -> Array:
-        """Return the probability that each text is typed as a repetition, [len(texts) + 1].
-
-        The fewer other words begin with the partial word, the more likely is a repetition.
-        """
-        p = np.zeros(len(texts) + 1, np.float32)
-        recent = self._recent.mass(partial) if self._recent else 0.0
-        if self._recent and recent:
-            others = mass + NEW_WORD * NEW_LETTER ** len(partial)
-            share = REPETITION / (REPETITION * recent + (1 - REPETITION) * others)
-            p[:-1] = [share * self._recent.share(partial + text) for text in texts]
-        return p
 
 
 def ranked(
@@ -427,13 +382,6 @@ def ranked(
 
 def _unlikely(completion: Completion) -> float:
     return -completion.p
-
-
-def best(p: Array, k: int) -> NDArray[np.intp]:
-    """Return the indices of the `k` largest numbers above 0, the largest first."""
-    some = np.sort(np.argpartition(-p, k)[:k]) if len(p) > k else np.arange(len(p))
-    some = some[np.argsort(-p[some], kind="stable")]
-    return some[p[some] > 0]
 
 
 def worth_showing(

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Array, Floats
+from charrnn.suggestions.network_source import NetworkSource
+from charrnn.suggestions.recency_source import RecencySource
+from charrnn.suggestions.source import SuggestionSource
+from charrnn.suggestions.trigram_source import TrigramSource
 
-FEATURES = (  # of a candidate, in the order of their columns
-    "network",  # log-probability under the network
-    "trigrams",  # log-probability under the trigrams
-    "count",  # logarithm of the number of occurrences in the training text
-    "recent",  # logarithm of the share of the recent words
-    "followed",  # logarithm of the share of the words that followed the last word
-    "other",  # 1 for the row that stands for all words that are not candidates
-)
+# The sources besides the network, which every model has.
+SOURCES: tuple[type[SuggestionSource], ...] = (TrigramSource, RecencySource)
+# The weights of a constant for all words that are not candidates; their feature is 1.
+OTHER = {"other": (-1.0, -0.9, -0.7, 0.3)}
 TYPED = 4  # sets of weights: for 0, 1, 2, and 3 or more letters typed (not tuned)
 PRIOR = 20.0  # strength of the Gaussian prior, in pseudo-observations (not tuned)
 NEWTON_STEPS = 10  # maximum steps of Newton's method
@@ -27,15 +27,14 @@ HALVINGS = 10  # maximum halvings of a step that does not improve the fit
 
 Weights = Floats  # [TYPED, len(FEATURES)]
 
-# The default weights: fitted on tinyshakespeare for a network trained for ten minutes.
-BEGIN: Weights = np.array(
-    [
-        [0.65, 0.30, -0.25, 0.30, 0.10, -1.0],
-        [0.60, 0.30, -0.25, 0.25, 0.05, -0.9],
-        [0.55, 0.30, -0.25, 0.25, 0.00, -0.7],
-        [0.50, 0.15, -0.10, 0.20, 0.00, 0.3],
-    ]
-)
+# The default weights were fitted on tinyshakespeare for a network trained for ten minutes.
+_DEFAULTS = {
+    name: weights
+    for row in (NetworkSource.FEATURES, *(source.FEATURES for source in SOURCES), OTHER)
+    for name, weights in row.items()
+}
+FEATURES = tuple(_DEFAULTS)  # of a candidate, in the order of their columns
+BEGIN: Weights = np.array([*_DEFAULTS.values()]).T
 
 
 def by_name(weights: Weights) -> dict[str, list[float]]:

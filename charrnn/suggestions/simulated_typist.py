@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from charrnn.arrays import Array
-from charrnn.suggestions.completer import Completion, best, ranked, worth_showing
+from charrnn.suggestions.completer import Completion, ranked, worth_showing
 from charrnn.suggestions.passed_over import Dismissals
+from charrnn.suggestions.trigram_source import best
 from charrnn.suggestions.trigrams import Trigrams
 from charrnn.text.words import LONGEST_WORD, WORD, partial_word
 

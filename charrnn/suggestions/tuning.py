@@ -9,10 +9,11 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.arrays import Floats
-from charrnn.suggestions.completer import TINY, Completer, Completion, Options, ranked
+from charrnn.suggestions.completer import Completer, Completion, Options, ranked
 from charrnn.suggestions.mixture import FEATURES, Choice, Weights, fit
 from charrnn.suggestions.passed_over import Dismissals
 from charrnn.suggestions.simulated_typist import Typist, completable, type_word
+from charrnn.suggestions.source import TINY
 from charrnn.text.words import is_unspaced
 
 MIN_WORDS = 100  # fewer words give no estimate of the keystrokes saved (not tuned)

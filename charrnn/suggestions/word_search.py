@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from copy import copy
 from dataclasses import dataclass, field
+from typing import Self
 
 import numpy as np
 
@@ -112,7 +113,7 @@ class WordSearch:
         self._ends_word = np.flatnonzero(~inside)
         self._spaced = np.array([i for i, token in enumerate(tokens) if token[0] == " "], int)
 
-    def fork(self) -> "WordSearch":
+    def fork(self) -> Self:
         """Return a search that looks ahead of the text last read, without adapting further."""
         other = copy(self)
         other._network = self._network.fork()

@@ -74,7 +74,7 @@ def main() -> None:
     reliability(model.completer(), text, len(ends))
     print(f"keys saved in the second half, {SHOWN} suggestions")
     for name, completer in (
-        ("nothing remembered", model.completer(recent=False)),
+        ("nothing remembered", model.completer(adapts=False)),
         ("this half", model.completer()),
         (
             "learned from the first half",

@@ -14,7 +14,7 @@ from charrnn.arrays import Array
 from charrnn.config import ModelConfig
 from charrnn.network.cells import tensor_shapes
 from charrnn.network.engine import Engine, log_softmax
-from charrnn.suggestions import completer
+from charrnn.suggestions import completer, network_source
 from charrnn.suggestions.adaptive_network import LESSON_TOKENS, AdaptiveNetwork
 from charrnn.suggestions.completer import (
     PHRASE_LONGEST,
@@ -105,7 +105,7 @@ def test_char_model_ranks_whole_words(
 ) -> None:
     """With a wide beam, a character model's completions are the most likely words."""
     tokenizer = CharTokenizer([*"ab .\n"])
-    monkeypatch.setattr(completer, "BEAM", 4000)
+    monkeypatch.setattr(network_source, "BEAM", 4000)
     monkeypatch.setattr(completer, "MIN_SPACE", 0)
     suggest, engine = suggesting(tokenizer, seed)
     words = ["".join(w) for n in (1, 2, 3, 4) for w in itertools.product("ab", repeat=n)]

@@ -1,0 +1,41 @@
+"""The network as a source of suggestions: words that no text contains, and odds for all others."""
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from charrnn.arrays import Array
+from charrnn.suggestions.source import TINY, Given, Typed
+from charrnn.suggestions.word_search import WordSearch
+
+BEAM = 8  # hypotheses that the network pursues in parallel (not tuned)
+LEARNING_RATE = 0.01  # learning rate of the output layer on the typed text (not tuned)
+
+
+class NetworkSource(WordSearch):
+    """Finds words by beam search, and computes the probability of the other sources' words.
+
+    It meets SuggestionSource but for its candidates, which depend on theirs.
+    """
+
+    FEATURES: ClassVar[Mapping[str, Sequence[float]]] = {
+        "network": (0.65, 0.60, 0.55, 0.50)  # log-probability
+    }
+
+    def __init__(self, given: Given) -> None:
+        rate = LEARNING_RATE if given.adapts else 0
+        super().__init__(given.engine, given.tokenizer, given.start, BEAM, rate)
+        self._found: dict[str, float] = {}
+
+    def candidates(self, typed: Typed, others: Sequence[str], k: int) -> list[str]:
+        """Return at least the `k` most likely insertions, and those of the others that can be."""
+        self._found = self.search(typed.text, typed.partial, others, k)
+        return [*self._found]
+
+    def features(self, typed: Typed, texts: Sequence[str]) -> Array:
+        """See SuggestionSource."""
+        del typed  # the probabilities are those found for it
+        p = np.array([self._found.get(text, 0.0) for text in texts] + [0], np.float32)
+        p[-1] = 1 - p.sum()
+        return np.log(np.maximum(p, TINY))[:, None]
