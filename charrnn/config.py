@@ -1,28 +1,25 @@
-"""Configurations of a model, a training run and a sampler, validated on construction."""
+"""Configurations of a model, a training run and a sampler, validated on construction.
 
+Each field is declared once, with its range and the help of its option on the command line: a new
+field of TrainingConfig, SamplingConfig or StopConfig is a new option.
+"""
+
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from charrnn.errors import UsageError
 
-MOST_THREADS = 1024  # maximum threads: more than a step can use, few enough to start (not tuned)
-# Largest values allowed: far beyond use, and small enough that nothing overflows (not tuned).
-MOST = {
-    "vocab_size": 1_500_000,
-    "layers": 1000,
-    "hidden": 2**17,
-    "embedding": 2**17,
-    "bptt": 2**20,
-    "batch": 2**20,
-    "lr": 100,
-    "clip": 1e9,
-    "seconds": 1e9,
-    "epochs": 1e9,
-    "steps": 10**12,
-    "patience": 10**9,
-}
+# Panels of the help, in the order in which they are shown.
+RUN, NETWORK = "The run", "The network"
+REGULARISATION, UPDATES = "Regularisation", "Updates of the weights"
+WRITE, STOP, SAMPLE = "What to write", "Where to stop", "How to sample"
+READING, OUTPUT = "What is read", "Output"
+PANELS = (RUN, NETWORK, REGULARISATION, UPDATES, WRITE, STOP, SAMPLE, READING, OUTPUT)
+
+LENGTH = 500  # characters of a text, where nothing else says where to end (not tuned)
 CellName = Literal["lstm", "gru", "rnn", "rnn-relu"]  # keys of network.cells.CELLS
 # Least probability of a suggestion that is shown, by the name of the setting (not tuned).
 DIAL = {"quiet": 0.7, "normal": 0.4, "eager": 0.0}
@@ -43,120 +40,197 @@ def require(condition: bool, message: str, *fields: str) -> None:
         raise UsageError(message, fields=fields)
 
 
+class Range(NamedTuple):
+    """The values that a field may have, besides None.
+
+    The largest ones are far beyond use, and small enough that nothing overflows (not tuned).
+
+    Attributes:
+        low: smallest value.
+        high: largest value.
+        above: whether `low` itself is excluded.
+        under: whether `high` itself is excluded.
+        unit: unit of the values, for messages.
+    """
+
+    low: float
+    high: float = math.inf
+    above: bool = False
+    under: bool = False
+    unit: str = ""
+
+    def __contains__(self, value: object) -> bool:
+        if not isinstance(value, int | float) or not self.low <= value <= self.high:
+            return False
+        return not (self.above and value == self.low) and not (self.under and value == self.high)
+
+    def __str__(self) -> str:
+        low, high = f"{self.low:g}", f"{self.high:,}{self.unit}"
+        if self.high == math.inf:
+            return f"above {low}" if self.above else f"{low} or more"
+        if not self.above and not self.under:
+            return f"from {low} to {high}"
+        return f"{'above' if self.above else 'at least'} {low} and " + (
+            f"under {high}" if self.under else f"at most {high}"
+        )
+
+
+def setting(
+    default: Any,
+    allowed: Range | None = None,
+    text: str | None = None,
+    panel: str | None = None,
+    *,
+    shown: str | Literal[True] | None = None,
+    metavar: str | None = None,
+    values: Any = None,
+) -> Any:
+    """Return a dataclass field.
+
+    Args:
+        default: its default value.
+        allowed: its range; None if it has none.
+        text: help of its option; None if it has no option, or the command declares it.
+        panel: panel of the help that shows the option.
+        shown: what the help shows as the default; True stands for `default`.
+        metavar: what the help shows as the value.
+        values: Literal type of the values that its option takes.
+    """
+    told = {
+        "range": allowed,
+        "help": text,
+        "panel": panel,
+        "shown": str(default) if shown is True else shown,
+        "metavar": metavar,
+        "values": values,
+    }
+    return dataclasses.field(default=default, metadata=told)
+
+
+def _require_ranges(config: Any) -> None:
+    """Raise an error unless every field of a configuration is None or in its range."""
+    for field in dataclasses.fields(config):
+        value, allowed = getattr(config, field.name), field.metadata.get("range")
+        if allowed and value is not None:
+            require(value in allowed, f"{field.name} must be {allowed}", field.name)
+
+
 @dataclass(frozen=True, slots=True)
 class ModelConfig:
     """The shape of a network.
 
     Attributes:
         vocab_size: tokens in the vocabulary, V.
-        cell: recurrent cell, a CellName.
-        layers: stacked recurrent layers, L.
-        hidden: units in each layer, H.
-        embedding: size of a token embedding, E.
-        tied: whether the output layer uses the embedding matrix as its weights (Press & Wolf 2017,
-            arXiv:1608.05859); requires E = H.
 
     Raises:
         UsageError: a value is out of range.
     """
 
-    vocab_size: int
-    cell: str = "lstm"
-    layers: int = 1
-    hidden: int = 256
-    embedding: int = 64
-    tied: bool = False
+    vocab_size: int = setting(dataclasses.MISSING, Range(1, 1_500_000))
+    cell: str = setting("lstm", None, "Recurrent cell.", NETWORK, shown=True, values=CellName)
+    layers: int = setting(1, Range(1, 1000), "Recurrent layers.", NETWORK, shown=True)
+    hidden: int = setting(256, Range(1, 2**17), "Units in each layer.", NETWORK)
+    embedding: int = setting(64, Range(1, 2**17), "Size of the token embeddings.", NETWORK)
+    # Press & Wolf 2017, arXiv:1608.05859; requires that embedding and hidden are equal.
+    tied: bool = setting(
+        False, None, "Use the token embedding as the output layer's weights.", NETWORK
+    )
 
     def __post_init__(self) -> None:
         cells = get_args(CellName)
         require(self.cell in cells, f"no cell named {self.cell!r}; use one of {', '.join(cells)}")
         for name in ("vocab_size", "layers", "hidden", "embedding"):
-            size = getattr(self, name)
-            allowed = type(size) is int and 1 <= size <= MOST[name]
-            require(allowed, f"{name} must be a whole number from 1 to {MOST[name]:,}", name)
+            whole = type(getattr(self, name)) is int
+            require(whole, f"{name} must be a whole number", name)
+        _require_ranges(self)
         same = self.embedding == self.hidden
         fields = ("tied", "embedding", "hidden")
         require(same or not self.tied, "tied needs embedding to be as large as hidden", *fields)
 
 
+SHARE = Range(0, 1, under=True)
+LEARNING_RATE = Range(0, 100, above=True)
+
+
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a network is trained.
-
-    Attributes:
-        bptt: tokens per window of truncated backpropagation through time, T.
-        batch: text streams trained in parallel, B.
-        lr: peak learning rate of the recurrent layers' matrices (see training/optimizer.py).
-        clip: maximum global gradient norm; larger gradients are scaled down to it.
-        dropout: share of each layer's outputs zeroed in training.
-        input_dropout: share of the elements of the token embeddings zeroed in training.
-        embedding_dropout: share of the vocabulary whose embeddings are zeroed for a window in
-            training (Gal & Ghahramani 2016, arXiv:1512.05287).
-        weight_drop: share of the recurrent weights zeroed for a window in training (Merity et al.
-            2018, arXiv:1708.02182).
-        variational: whether dropout and input dropout keep one mask for a whole window (Gal &
-            Ghahramani 2016).
-        weight_decay: decoupled weight decay of the recurrent layers' matrices, scaled by the
-            learning rate.
-        val: share of the text held out for validation.
-        seconds: time budget in seconds, start-up included; None for no limit.
-        epochs: maximum epochs over the training part; None for no limit.
-        steps: maximum optimizer steps; None for no limit.
-        patience: stop after this many validations in a row without improvement; None never stops.
-        seed: seed of every random choice.
-        threads: CPU threads per step; None uses the number measured to be fastest, which may change
-            during training. Only a fixed number gives the same weights bit for bit.
+    """How a network is trained; None is no limit.
 
     Raises:
         UsageError: a value is out of range, or neither seconds, epochs nor steps is given.
     """
 
-    bptt: int = 64
-    batch: int = 32
-    lr: float = 0.03
-    clip: float = 1.0
-    dropout: float = 0.0
-    input_dropout: float = 0.0
-    embedding_dropout: float = 0.0
-    weight_drop: float = 0.0
-    variational: bool = False
-    weight_decay: float = 0.0
-    val: float = 0.1
-    seconds: float | None = None
-    epochs: float | None = None
-    steps: int | None = None
-    patience: int | None = None
-    seed: int = 0
-    threads: int | None = None
+    # The time budget, start-up included.
+    seconds: float | None = setting(None, Range(0, 10**9, above=True, unit=" seconds"))
+    epochs: float | None = setting(
+        None, Range(0, 10**9, above=True), "Maximum number of epochs.", RUN
+    )
+    steps: int | None = setting(None, Range(1, 10**12), "Maximum number of updates.", RUN)
+    patience: int | None = setting(
+        None, Range(1, 10**9), "Stop after this many validations in a row without improvement.", RUN
+    )
+    val: float = setting(0.1, SHARE, "Share of the text held out for validation.", RUN)
+    seed: int = setting(0, Range(0, 2**63 - 1), "Seed of every random choice.", RUN)
+    threads: int | None = setting(
+        None,
+        Range(1, 1024),  # few enough to start, and more than a step can use (not tuned)
+        "Processor threads; a fixed number makes training exactly repeatable.",
+        RUN,
+        shown="measured while training",
+    )
+    dropout: float = setting(
+        0.0, SHARE, "Share of each layer's outputs dropped in training.", REGULARISATION
+    )
+    input_dropout: float = setting(
+        0.0, SHARE, "Share of the embeddings' values dropped in training.", REGULARISATION
+    )
+    # Gal & Ghahramani 2016, arXiv:1512.05287; chosen anew for each window.
+    embedding_dropout: float = setting(
+        0.0,
+        SHARE,
+        "Share of the vocabulary whose embeddings are dropped in training.",
+        REGULARISATION,
+    )
+    # Merity et al. 2018, arXiv:1708.02182; chosen anew for each window.
+    weight_drop: float = setting(
+        0.0, SHARE, "Share of the recurrent weights dropped in training.", REGULARISATION
+    )
+    # Gal & Ghahramani 2016.
+    variational: bool = setting(
+        False, None, "Keep each dropout mask for a whole window of text.", REGULARISATION
+    )
+    weight_decay: float = setting(
+        0.0,
+        None,
+        "Weight decay of the recurrent matrices (decoupled, scaled by the learning rate).",
+        REGULARISATION,
+    )
+    # Of the recurrent layers' matrices; see training/optimizer.py.
+    lr: float = setting(0.03, LEARNING_RATE, "Peak learning rate.", UPDATES)
+    batch: int = setting(
+        32, Range(1, 2**20), "Batch size: text streams trained in parallel.", UPDATES
+    )
+    bptt: int = setting(
+        64, Range(1, 2**20), "Tokens that the gradient is propagated back through.", UPDATES
+    )
+    clip: float = setting(
+        1.0, Range(0, 10**9, above=True), "Clip the gradient to this norm.", UPDATES
+    )
 
     def __post_init__(self) -> None:
-        for name in ("bptt", "batch"):
-            allowed = 1 <= getattr(self, name) <= MOST[name]
-            require(allowed, f"{name} must be from 1 to {MOST[name]:,}", name)
-        for name in ("dropout", "input_dropout", "embedding_dropout", "weight_drop"):
-            share = getattr(self, name)
-            require(0 <= share < 1, f"{name} must be at least 0 and under 1", name)
+        _require_ranges(self)
         require(
             self.weight_decay >= 0 and self.weight_decay * self.lr < 1,
             "weight_decay must be at least 0 and under 1 / lr, for example 0.1",
             "weight_decay",
             "lr",
         )
-        require(0 <= self.val < 1, "val must be at least 0 and under 1, for example 0.1", "val")
-        for name in ("lr", "clip", "seconds", "epochs", "steps", "patience"):
-            value = getattr(self, name)
-            unit = " seconds" if name == "seconds" else ""
-            require(
-                value is None or 0 < value <= MOST[name],
-                f"{name} must be above 0 and at most {MOST[name]:,.0f}{unit}",
-                name,
-            )
         limits = ("seconds", "epochs", "steps")
         limited = any(getattr(self, name) is not None for name in limits)
         require(limited, "give seconds, epochs or steps", *limits)
-        require(0 <= self.seed < 2**63, "seed must be from 0 to 2^63-1", "seed")
-        known = self.threads is None or 1 <= self.threads <= MOST_THREADS
-        require(known, f"threads must be from 1 to {MOST_THREADS}", "threads")
+
+
+P = Range(0, 1, above=True)
 
 
 @dataclass(frozen=True)
@@ -169,60 +243,56 @@ class SamplingConfig:
         temperature: divisor of the logits; 0 always picks the likeliest token. A temperature below
             1 does not prolong runs of one token, such as spaces (see filters.runs_end), nor favour
             invented words (see charrnn.generation.spelling).
-        top_k: sample from this many of the likeliest tokens.
-        top_p: sample from the smallest set of tokens whose probability reaches this value.
-        min_p: drop tokens whose probability is below this share of the likeliest token's.
-        typical_p: sample from the tokens closest to the expected surprisal, as many as reach this
-            probability.
-        mirostat: target for the mean surprisal, in bits per token.
-        mirostat_rate: correction rate of mirostat, as a share of each deviation.
-        repetition_penalty: factor that makes tokens of the window less likely, for example 1.2.
-        frequency_penalty: nats subtracted for each occurrence of a token in the window.
-        penalty_window: tokens that the two penalties look back.
-        no_repeat_ngram: length in tokens of the n-grams that may not occur twice.
         bias: nats added to a text's log-probability wherever it may start; -inf bans the text.
-        known_words: whether a word model writes only words of its vocabulary.
 
     Raises:
         UsageError: a value is out of range.
     """
 
-    temperature: float = 0.8
-    top_k: int | None = None
-    top_p: float | None = None
-    min_p: float | None = None
-    typical_p: float | None = None
-    mirostat: float | None = None
-    mirostat_rate: float = 0.1
-    repetition_penalty: float | None = None
-    frequency_penalty: float | None = None
-    penalty_window: int = 64
-    no_repeat_ngram: int | None = None
+    temperature: float = setting(0.8, Range(0, math.inf, under=True))
+    top_k: int | None = setting(None, Range(1), "Sample from this many likeliest tokens.", SAMPLE)
+    top_p: float | None = setting(
+        None, P, "Sample from the likeliest tokens that reach this probability.", SAMPLE
+    )
+    min_p: float | None = setting(
+        None,
+        Range(0, 1),
+        "Drop tokens below this share of the highest probability.",
+        SAMPLE,
+    )
+    typical_p: float | None = setting(
+        None,
+        P,
+        "Sample from the tokens closest to the expected surprisal that reach this probability.",
+        SAMPLE,
+    )
+    mirostat: float | None = setting(
+        None, Range(0.01, 100), "Keep the mean surprisal at this many bits a token.", SAMPLE
+    )
+    # A share of each deviation from the target.
+    mirostat_rate: float = setting(0.1, P, "How fast mirostat adapts, up to 1.", SAMPLE, shown=True)
+    repetition_penalty: float | None = setting(
+        None, Range(0.01, 100), "Above 1 makes recent tokens less likely.", SAMPLE
+    )
+    frequency_penalty: float | None = setting(
+        None,
+        Range(-100, 100),
+        "Subtract this many nats for each recent occurrence of a token.",
+        SAMPLE,
+    )
+    penalty_window: int = setting(
+        64, Range(1, 16_384), "Tokens that count as recent.", SAMPLE, shown=True
+    )
+    no_repeat_ngram: int | None = setting(
+        None, Range(1), "Never write the same N tokens in a row twice.", SAMPLE, metavar="N"
+    )
     bias: Mapping[str, float] | None = None
-    known_words: bool = False
+    known_words: bool = setting(
+        False, None, "Write only words of the vocabulary (word models).", SAMPLE
+    )
 
     def __post_init__(self) -> None:
-        require(0 <= self.temperature < math.inf, "temperature must be 0 or more", "temperature")
-        for name in ("top_k", "no_repeat_ngram"):
-            count = getattr(self, name)
-            require(count is None or count >= 1, f"{name} must be 1 or more", name)
-        window = 1 <= self.penalty_window <= 16_384
-        require(window, "penalty_window must be from 1 to 16384", "penalty_window")
-        for name in ("top_p", "typical_p"):
-            p = getattr(self, name)
-            require(p is None or 0 < p <= 1, f"{name} must be above 0 and at most 1", name)
-        share = self.min_p is None or 0 <= self.min_p <= 1
-        require(share, "min_p must be from 0 to 1", "min_p")
-        for name, low, high in (
-            ("mirostat", 0.01, 100),
-            ("repetition_penalty", 0.01, 100),
-            ("frequency_penalty", -100, 100),
-        ):
-            value = getattr(self, name)
-            allowed = value is None or low <= value <= high
-            require(allowed, f"{name} must be from {low} to {high}", name)
-        rate = 0 < self.mirostat_rate <= 1
-        require(rate, "mirostat_rate must be above 0 and at most 1", "mirostat_rate")
+        _require_ranges(self)
         for text, nats in (self.bias or {}).items():
             require(text != "", "bias needs some text", "bias")
             allowed = nats <= 1000 and not -math.inf < nats < -1000
@@ -235,10 +305,7 @@ class StopConfig:
 
     Attributes:
         chars: maximum characters; the last token is finished.
-        tokens: maximum tokens.
-        words: words after which to stop.
         lines: lines after which to stop, not counting blank ones.
-        sentences: sentences after which to stop.
         stop: strings to stop before.
         seconds: maximum seconds.
         item: character that ends an item of the corpus, to stop before; "" for none.
@@ -247,26 +314,19 @@ class StopConfig:
         UsageError: a value is out of range.
     """
 
-    chars: int | None = None
-    tokens: int | None = None
-    words: int | None = None
-    lines: int | None = None
-    sentences: int | None = None
+    chars: int | None = setting(None, Range(0))
+    words: int | None = setting(None, Range(1), "Words to write.", STOP)
+    sentences: int | None = setting(None, Range(1), "Sentences to write.", STOP)
+    lines: int | None = setting(None, Range(1), "Lines to write.", STOP)
+    tokens: int | None = setting(None, Range(0), "Tokens to write.", STOP)
+    seconds: float | None = setting(None, Range(0, math.inf, above=True, under=True))
     stop: Sequence[str] = ()
-    seconds: float | None = None
     item: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("chars", "tokens"):
-            count = getattr(self, name)
-            require(count is None or count >= 0, f"{name} must be 0 or more", name)
-        for name in ("words", "lines", "sentences"):
-            count = getattr(self, name)
-            require(count is None or count >= 1, f"{name} must be 1 or more", name)
+        _require_ranges(self)
         texts = not isinstance(self.stop, str) and all(self.stop)
         require(texts, "stop needs texts, not empty", "stop")
-        allowed = self.seconds is None or 0 < self.seconds < math.inf
-        require(allowed, "seconds must be above 0", "seconds")
 
 
 def dial(value: str) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from charrnn import runs
 from charrnn.arrays import Array
-from charrnn.config import SamplingConfig, StopConfig, require
+from charrnn.config import LENGTH, SamplingConfig, StopConfig, require
 from charrnn.errors import ModelFileError
 from charrnn.generation.batch import generate
 from charrnn.generation.sample import Part, Sample
@@ -65,7 +65,7 @@ class Model:
     def generate(
         self,
         seed: str = "",
-        length: int = 500,
+        length: int = LENGTH,
         *,
         stop: Sequence[str] = (),
         random_seed: int | None = None,

@@ -1,21 +1,20 @@
 """charrnn generate: continue seeds, or fill a template."""
 
+import dataclasses
 import math
 import os
 import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from itertools import chain, tee
-from typing import TYPE_CHECKING, Annotated, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import typer
 from typer import Option
 
 from charrnn.cli.options import (
-    OUTPUT,
     Debug,
     Encoding,
     Json,
@@ -24,7 +23,9 @@ from charrnn.cli.options import (
     given,
     say_which,
     seconds,
+    with_options,
 )
+from charrnn.config import LENGTH, OUTPUT, SAMPLE, STOP, WRITE, SamplingConfig, StopConfig
 from charrnn.display.console import Ui
 from charrnn.display.format import printable, to_json
 from charrnn.errors import TextError, UsageError
@@ -34,15 +35,11 @@ if TYPE_CHECKING:
     from charrnn.model import Model
     from charrnn.text.copy_index import Items, WordRuns
 
-LENGTH = 500  # characters, where nothing else says where to end
 LONGEST = 10_000  # characters, where another rule may never be met
 BEST_OF = 16  # candidates for each gap of a template
-# Panels of the help.
-WRITE = "What to write"
-STOP = "Where to stop"
-SAMPLE = "How to sample"
 
 
+@with_options(StopConfig, SamplingConfig)
 def generate(
     seed: Annotated[
         str | None,
@@ -106,17 +103,11 @@ def generate(
         Option(
             "-n",
             "--length",
-            min=0,
             help="Characters to write.",
             show_default=str(LENGTH),
             rich_help_panel=STOP,
         ),
     ] = None,
-    words: Annotated[int | None, Option(help="Words to write.", rich_help_panel=STOP)] = None,
-    sentences: Annotated[
-        int | None, Option(help="Sentences to write.", rich_help_panel=STOP)
-    ] = None,
-    lines: Annotated[int | None, Option(help="Lines to write.", rich_help_panel=STOP)] = None,
     stop: Annotated[
         list[str] | None,
         Option(metavar="TEXT", help="End before this text; may be repeated.", rich_help_panel=STOP),
@@ -124,9 +115,6 @@ def generate(
     time: Annotated[
         str | None,
         Option(metavar="TIME", help="Time to write for: 10s, 1m30s, 1:30.", rich_help_panel=STOP),
-    ] = None,
-    tokens: Annotated[
-        int | None, Option(min=0, help="Tokens to write.", rich_help_panel=STOP)
     ] = None,
     temperature: Annotated[
         str | None,
@@ -140,73 +128,6 @@ def generate(
             rich_help_panel=SAMPLE,
         ),
     ] = None,
-    top_k: Annotated[
-        int | None,
-        Option(help="Sample from this many likeliest tokens.", rich_help_panel=SAMPLE),
-    ] = None,
-    top_p: Annotated[
-        float | None,
-        Option(
-            help="Sample from the likeliest tokens that reach this probability.",
-            rich_help_panel=SAMPLE,
-        ),
-    ] = None,
-    min_p: Annotated[
-        float | None,
-        Option(
-            help="Drop tokens below this share of the likeliest one's probability.",
-            rich_help_panel=SAMPLE,
-        ),
-    ] = None,
-    typical_p: Annotated[
-        float | None,
-        Option(
-            help="Sample from the tokens closest to the expected surprisal that reach this "
-            "probability.",
-            rich_help_panel=SAMPLE,
-        ),
-    ] = None,
-    mirostat: Annotated[
-        float | None,
-        Option(help="Keep the mean surprisal at this many bits a token.", rich_help_panel=SAMPLE),
-    ] = None,
-    mirostat_rate: Annotated[
-        float | None,
-        Option(
-            help="How fast mirostat adapts, up to 1.", show_default="0.1", rich_help_panel=SAMPLE
-        ),
-    ] = None,
-    repetition_penalty: Annotated[
-        float | None,
-        Option(help="Above 1 makes recent tokens less likely.", rich_help_panel=SAMPLE),
-    ] = None,
-    frequency_penalty: Annotated[
-        float | None,
-        Option(
-            help="Subtract this many nats for each recent occurrence of a token.",
-            rich_help_panel=SAMPLE,
-        ),
-    ] = None,
-    penalty_window: Annotated[
-        int | None,
-        Option(help="Tokens that count as recent.", show_default="64", rich_help_panel=SAMPLE),
-    ] = None,
-    no_repeat_ngram: Annotated[
-        int | None,
-        Option(
-            metavar="N",
-            help="Never write the same N tokens in a row twice.",
-            rich_help_panel=SAMPLE,
-        ),
-    ] = None,
-    known_words: Annotated[
-        bool,
-        Option(
-            "--known-words",
-            help="Write only words of the vocabulary (word models).",
-            rich_help_panel=SAMPLE,
-        ),
-    ] = False,
     ban: Annotated[
         list[str] | None,
         Option(metavar="TEXT", help="Never write this; may be repeated.", rich_help_panel=SAMPLE),
@@ -258,6 +179,7 @@ def generate(
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
+    **fields: Any,
 ) -> None:
     """Continue a seed text, or write texts from the beginning.
 
@@ -266,26 +188,22 @@ def generate(
     """
     import charrnn
     from charrnn import runs
-    from charrnn.config import SamplingConfig, StopConfig
     from charrnn.generation.sample import Sample, in_order
     from charrnn.model import new_random_seed
     from charrnn.text import blocks
 
     meant = blocks.unescape if escapes else str
+    ends = {field.name for field in dataclasses.fields(StopConfig)}
     rules = given(
-        chars=length, tokens=tokens, words=words, lines=lines, sentences=sentences,
-        stop=[meant(s) for s in stop] if stop else None,
+        chars=length,
+        stop=[meant(text) for text in stop] if stop else None,
         seconds=None if time is None else seconds(time),
-    )  # fmt: skip
-    sampling = SamplingConfig(
-        **given(
-            top_k=top_k, top_p=top_p, min_p=min_p, typical_p=typical_p,
-            mirostat=mirostat, mirostat_rate=mirostat_rate, repetition_penalty=repetition_penalty,
-            frequency_penalty=frequency_penalty, penalty_window=penalty_window,
-            no_repeat_ngram=no_repeat_ngram, bias=_biases(bias or [], ban or [], meant) or None,
-            known_words=known_words,
-        )
-    )  # fmt: skip
+        **{name: value for name, value in fields.items() if name in ends},
+    )
+    stopping = StopConfig(**rules)
+    biases = _biases(bias or [], ban or [], meant) or None
+    controls = {name: value for name, value in fields.items() if name not in ends}
+    sampling = SamplingConfig(**given(bias=biases, **controls))
     if template is not None and (seed is not None or file is not None or rules):
         raise UsageError(
             "--template cannot be combined with SEED, --file or a length option",
@@ -299,13 +217,15 @@ def generate(
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
     items = loaded.kind == "lines"
     if not rules.keys() & {"chars", "tokens", "seconds"}:
-        rules["chars"] = LONGEST if rules or loaded.kind != "text" else LENGTH
+        chars = LONGEST if rules or loaded.kind != "text" else LENGTH
+        stopping = dataclasses.replace(stopping, chars=chars)
+    lines = stopping.lines
     if items and lines is not None and lines > 1:
         ui.warn(
             f"each text of this model is a single line, so --lines {lines} has no effect; "
             f"-N {lines} writes {lines} lines"
         )
-    samplings = [replace(sampling, temperature=t) for t in _temperatures(temperature)]
+    samplings = [dataclasses.replace(sampling, temperature=t) for t in _temperatures(temperature)]
     known = partial(_known, model=loaded, unknown=unknown, ui=ui)
     seeds = [*map(known, seeds)]
     # Made as they are written, and put in order as they come: there may be millions.
@@ -323,7 +243,7 @@ def generate(
         pieces = [piece._replace(fixed=known(piece.fixed)) for piece in parse(meant(template))]
         parts = loaded.fill(pieces, wanted, tries, random_seed, scored, avoid_copying)
     else:
-        parts = loaded.write(wanted, StopConfig(**rules), random_seed, scored, avoid_copying)
+        parts = loaded.write(wanted, stopping, random_seed, scored, avoid_copying)
     parts = in_order(parts, in_turn)
     parts = chain([next(parts)], parts)  # what cannot be begun does not empty the output file
     index = (loaded.items if items else loaded.word_runs) if novelty else None

@@ -1,12 +1,16 @@
 """Options that several commands share, and what they mean."""
 
+import dataclasses
 import re
 import sys
+from collections.abc import Callable
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 import typer
 
+from charrnn.config import OUTPUT, PANELS, READING
 from charrnn.display.console import Ui
 from charrnn.errors import UsageError
 
@@ -41,10 +45,6 @@ UNITS = re.compile(
 )
 PLAIN = re.compile(_NUMBER)
 CLOCK = re.compile(r"(?:([0-9]+):(?=[0-5]?[0-9]:))?([0-9]+):([0-5]?[0-9](?:\.[0-9]+)?)")
-
-# Panels of the help.
-READING = "What is read"
-OUTPUT = "Output"
 
 
 def run_names(incomplete: str) -> list[str]:
@@ -170,6 +170,64 @@ OPTIONS = {
     "seconds": "--time",
     "seed": "--random-seed",
 }
+CHOSEN = {"tied", "variational"}  # true or false, and chosen automatically if not given
+
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def with_options(*configs: type) -> Callable[[Command], Command]:
+    """Return a decorator that gives a command an option for each field that has help.
+
+    The command receives their values as keyword arguments, None where one is not given. Its
+    options are shown in the order of config.PANELS.
+
+    Args:
+        configs: dataclasses of charrnn.config.
+    """
+    added = [
+        _option(field, get_type_hints(config)[field.name])
+        for config in configs
+        for field in dataclasses.fields(config)
+        if field.metadata.get("help")
+    ]
+
+    def decorate(command: Command) -> Command:
+        own = [p for p in signature(command).parameters.values() if p.kind != p.VAR_KEYWORD]
+        parameters = sorted([*own, *added], key=_panel)
+        command.__signature__ = signature(command).replace(parameters=parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        return command
+
+    return decorate
+
+
+def _option(field: "dataclasses.Field[Any]", kind: Any) -> Parameter:
+    """Return the option of a field of a configuration, whose type is `kind`."""
+    told = field.metadata
+    kind = told["values"] or kind
+    name = OPTIONS.get(field.name, "--" + field.name.replace("_", "-"))
+    if field.name in CHOSEN:
+        name += f"/--no-{field.name}"
+    info = typer.Option(
+        name,
+        help=told["help"],
+        show_default=told["shown"] or False,
+        metavar=told["metavar"],
+        rich_help_panel=told["panel"],
+    )
+    return Parameter(
+        field.name,
+        Parameter.POSITIONAL_OR_KEYWORD,
+        default=None,
+        annotation=Annotated[kind | None, info],
+    )
+
+
+def _panel(parameter: Parameter) -> int:
+    """Return the place of an option's panel in the help; arguments and what has none are first."""
+    panel = getattr(get_args(parameter.annotation)[-1], "rich_help_panel", None)
+    return PANELS.index(panel) + 1 if panel in PANELS else 0
 
 
 def named(error: UsageError) -> str:

@@ -4,14 +4,12 @@ import sys
 from collections.abc import Iterable
 from contextlib import closing, nullcontext
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Option
 
 from charrnn.cli.options import (
-    OUTPUT,
-    READING,
     Debug,
     Delimiter,
     Encoding,
@@ -25,8 +23,9 @@ from charrnn.cli.options import (
     given,
     run_names,
     seconds,
+    with_options,
 )
-from charrnn.config import CellName
+from charrnn.config import OUTPUT, READING, RUN, ModelConfig, TrainingConfig
 from charrnn.display.console import Ui, devnull, write_json
 from charrnn.errors import UsageError
 
@@ -38,16 +37,13 @@ if TYPE_CHECKING:
     from charrnn.training.tensorboard import Board
 
 SHAPE = {"cell", "hidden", "layers", "embedding", "tied"}  # fields of ModelConfig to choose
-# Panels of the help.
-RUN = "The run"
-NETWORK = "The network"
-REGULARISATION = "Regularisation"
-UPDATES = "Updates of the weights"
+LIMITS = {"seconds", "epochs", "steps", "patience", "threads"}  # what --resume can change
 MANY_EPOCHS = 40  # beyond it more time gains less than more text (not tuned)
 LONGER = 4  # times the time that a training took, to suggest next
 BEGAN = monotonic()  # the time to spend counts from here
 
 
+@with_options(ModelConfig, TrainingConfig)
 def train(
     texts: Annotated[
         list[str] | None,
@@ -83,6 +79,10 @@ def train(
             rich_help_panel=RUN,
         ),
     ] = None,
+    vocab_size: Annotated[
+        int | None,
+        Option(help="Maximum number of tokens in the vocabulary.", rich_help_panel=RUN),
+    ] = None,
     resume: Annotated[
         bool, Option("--resume", help="Continue a run.", rich_help_panel=RUN)
     ] = False,
@@ -108,118 +108,9 @@ def train(
             rich_help_panel=RUN,
         ),
     ] = None,
-    epochs: Annotated[
-        float | None, Option(help="Maximum number of epochs.", rich_help_panel=RUN)
-    ] = None,
-    steps: Annotated[
-        int | None, Option(help="Maximum number of updates.", rich_help_panel=RUN)
-    ] = None,
-    patience: Annotated[
-        int | None,
-        Option(
-            help="Stop after this many validations in a row without improvement.",
-            rich_help_panel=RUN,
-        ),
-    ] = None,
-    val: Annotated[
-        float | None, Option(help="Share of the text held out for validation.", rich_help_panel=RUN)
-    ] = None,
-    random_seed: Annotated[
-        int | None, Option(help="Seed of every random choice.", rich_help_panel=RUN)
-    ] = None,
-    threads: Annotated[
-        int | None,
-        Option(
-            help="Processor threads; a fixed number makes training exactly repeatable.",
-            show_default="measured while training",
-            rich_help_panel=RUN,
-        ),
-    ] = None,
     device: Annotated[
         Literal["auto", "cpu", "cuda"], Option(help="Where to train.", rich_help_panel=RUN)
     ] = "auto",
-    cell: Annotated[
-        CellName | None,
-        Option(help="Recurrent cell.", show_default="lstm", rich_help_panel=NETWORK),
-    ] = None,
-    hidden: Annotated[
-        int | None, Option(help="Units in each layer.", rich_help_panel=NETWORK)
-    ] = None,
-    layers: Annotated[
-        int | None, Option(help="Recurrent layers.", show_default="1", rich_help_panel=NETWORK)
-    ] = None,
-    embed: Annotated[
-        int | None, Option(help="Size of the token embeddings.", rich_help_panel=NETWORK)
-    ] = None,
-    tied: Annotated[
-        bool | None,
-        Option(
-            "--tied/--no-tied",
-            help="Use the token embedding as the output layer's weights.",
-            rich_help_panel=NETWORK,
-        ),
-    ] = None,
-    vocab_size: Annotated[
-        int | None,
-        Option(help="Maximum number of tokens in the vocabulary.", rich_help_panel=NETWORK),
-    ] = None,
-    dropout: Annotated[
-        float | None,
-        Option(
-            help="Share of each layer's outputs dropped in training.",
-            rich_help_panel=REGULARISATION,
-        ),
-    ] = None,
-    input_dropout: Annotated[
-        float | None,
-        Option(
-            help="Share of the embeddings' values dropped in training.",
-            rich_help_panel=REGULARISATION,
-        ),
-    ] = None,
-    embedding_dropout: Annotated[
-        float | None,
-        Option(
-            help="Share of the vocabulary whose embeddings are dropped in training.",
-            rich_help_panel=REGULARISATION,
-        ),
-    ] = None,
-    weight_drop: Annotated[
-        float | None,
-        Option(
-            help="Share of the recurrent weights dropped in training.",
-            rich_help_panel=REGULARISATION,
-        ),
-    ] = None,
-    variational: Annotated[
-        bool | None,
-        Option(
-            "--variational/--no-variational",
-            help="Keep each dropout mask for a whole window of --bptt tokens.",
-            rich_help_panel=REGULARISATION,
-        ),
-    ] = None,
-    weight_decay: Annotated[
-        float | None,
-        Option(
-            help="Weight decay of the recurrent matrices (decoupled, scaled by the learning rate).",
-            rich_help_panel=REGULARISATION,
-        ),
-    ] = None,
-    lr: Annotated[float | None, Option(help="Peak learning rate.", rich_help_panel=UPDATES)] = None,
-    batch: Annotated[
-        int | None,
-        Option(help="Batch size: text streams trained in parallel.", rich_help_panel=UPDATES),
-    ] = None,
-    bptt: Annotated[
-        int | None,
-        Option(
-            help="Tokens that the gradient is propagated back through.", rich_help_panel=UPDATES
-        ),
-    ] = None,
-    clip: Annotated[
-        float | None, Option(help="Clip the gradient to this norm.", rich_help_panel=UPDATES)
-    ] = None,
     lines: Annotated[
         bool,
         Option(
@@ -264,25 +155,15 @@ def train(
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
+    **fields: Any,
 ) -> None:
     """Train a model on a text; write it, a log and samples to a run folder.
 
     Options you omit are chosen from the size of the text and the time budget.
     """
-    limits = given(
-        seconds=None if time is None else seconds(time),
-        epochs=epochs,
-        steps=steps,
-        patience=patience,
-        threads=threads,
-    )
-    fixed = given(
-        cell=cell, hidden=hidden, layers=layers, embedding=embed, tied=tied, dropout=dropout,
-        input_dropout=input_dropout, embedding_dropout=embedding_dropout,
-        weight_drop=weight_drop, variational=variational, weight_decay=weight_decay,
-        bptt=bptt, batch=batch,
-        lr=lr, clip=clip, val=val, seed=random_seed,
-    )  # fmt: skip
+    chosen = given(seconds=None if time is None else seconds(time), **fields)
+    limits = {name: value for name, value in chosen.items() if name in LIMITS}
+    fixed = {name: value for name, value in chosen.items() if name not in LIMITS}
     in_documents = documents or split_on is not None
     kind = "lines" if lines else "documents" if in_documents else None
     read = given(
@@ -290,7 +171,7 @@ def train(
         header=None if header else False, split_on=split_on,
         normalise=None if normalise else False,
     )  # fmt: skip
-    chosen = bool(level or vocab_size)
+    tokens = bool(level or vocab_size)
     _refuse(
         (
             lines and in_documents,
@@ -298,12 +179,12 @@ def train(
             "give one of them",
         ),
         (
-            resume and bool(fixed or chosen or parent or read),
+            resume and bool(fixed or tokens or parent or read),
             "with --resume, only --time, --epochs, --steps, --patience and --threads can change",
             "start a new run for anything else",
         ),
         (
-            parent is not None and bool(chosen or fixed.keys() & SHAPE),
+            parent is not None and bool(tokens or fixed.keys() & SHAPE),
             "with --from, the level, the vocabulary and the network are those of that run",
             "leave out --level, --vocab-size, --cell, --hidden, --layers, --embed and --tied",
         ),

@@ -61,7 +61,7 @@ def test_no_command(tmp_path: Path) -> None:
         (["--nope"], "--nope"),
         (["train", "--nope"], "--nope"),
         (["generate", "-n", "many"], "many"),
-        (["generate", "-n", "-1"], "-1"),
+        (["generate", "-n", "-1"], "--length must be 0 or more"),
         (["complete", "-k", "0"], "0"),
         (["eval"], "TEXT"),
         (["info", "one", "two"], "two"),

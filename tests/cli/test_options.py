@@ -1,9 +1,13 @@
 """What values of options mean."""
 
+import dataclasses
+
 import pytest
 
-from charrnn.cli.options import named, seconds
+from charrnn.cli.options import OPTIONS, named, seconds
+from charrnn.config import ModelConfig, SamplingConfig, StopConfig, TrainingConfig
 from charrnn.errors import UsageError
+from tests.cli.conftest import Call
 
 
 @pytest.mark.parametrize(
@@ -44,3 +48,21 @@ def test_no_time(text: str) -> None:
 def test_named(message: str, fields: list[str], told: str) -> None:
     """The command line names options where Python names fields."""
     assert named(UsageError(message, fields=fields)) == told
+
+
+@pytest.mark.parametrize("config", [ModelConfig, TrainingConfig, SamplingConfig, StopConfig])
+def test_every_setting_is_an_option(call: Call, config: type) -> None:
+    """A field with help is an option of its command, which refuses what is out of its range."""
+    command = {ModelConfig: "train", TrainingConfig: "train"}.get(config, "generate")
+    shown = call(command, "-h").out
+    for field in dataclasses.fields(config):
+        if not field.metadata.get("help"):
+            continue
+        option = OPTIONS.get(field.name, "--" + field.name.replace("_", "-"))
+        assert f"{option} " in shown
+        if allowed := field.metadata["range"]:
+            beyond = allowed.low - 1
+            text = ("x.txt",) if command == "train" else ()
+            result = call(command, *text, option, int(beyond))
+            assert result.code == 2
+            assert option in result.error

@@ -11,6 +11,7 @@ from charrnn.text.words import partial_word
 from charrnn.tokenizer import WordTokenizer
 from tests.models import CORPUS, random_model
 
+
 @pytest.fixture
 def given() -> Given:
     model = random_model(WordTokenizer.train(CORPUS))
