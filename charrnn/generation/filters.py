@@ -6,7 +6,7 @@ To add a control: a function, a field of SamplingConfig and a row in FILTERS.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -17,6 +17,8 @@ from charrnn.errors import ModelFileError
 from charrnn.generation.spelling import Spelling
 from charrnn.network.engine import log_softmax
 from charrnn.tokenizer import Joints
+
+MEMORY = 16_384  # newest tokens among which no_repeat_ngram looks for repeats (not tuned)
 
 
 def bias(logits: Array, added: Array) -> Array:
@@ -304,21 +306,40 @@ class Context:
         return self.past[:, -self.window :]
 
 
+class Filter(NamedTuple):
+    """A row of FILTERS.
+
+    Attributes:
+        apply: returns the filtered logits, [B, V], from logits, the control's value and a Context.
+        history: number of past tokens that it needs, or the field of SamplingConfig that says it.
+        drops: whether it leaves unlikely tokens out.
+    """
+
+    apply: Callable[[Array, Any, Context], Array]
+    history: int | str = 0
+    drops: bool = False
+
+
 # The filters by their field of SamplingConfig, in the order of application; None skips one.
-FILTERS: dict[str, Callable[[Array, Any, Context], Array]] = {
-    "bias": lambda logits, _, context: bias(logits, context.bias),
-    "known_words": lambda logits, joints, at: known_words(logits, joints, np.array(at.last)),
-    "repetition_penalty": lambda logits, x, at: repetition_penalty(logits, at.recent, x),
-    "frequency_penalty": lambda logits, x, at: frequency_penalty(logits, at.recent, x),
-    "no_repeat_ngram": lambda logits, n, at: no_repeat_ngram(logits, at.past, n),
-    "temperature": lambda logits, t, at: _temperature(logits, t, at),
-    "top_k": lambda logits, k, _: top_k(logits, k),
-    "typical_p": lambda logits, p, _: typical_p(logits, p),
-    "top_p": lambda logits, p, _: top_p(logits, p),
-    "min_p": lambda logits, p, _: min_p(logits, p),
-    "mirostat": lambda logits, _, at: mirostat(logits, at.limit),
+FILTERS = {
+    "bias": Filter(lambda logits, _, context: bias(logits, context.bias)),
+    "known_words": Filter(lambda logits, x, at: known_words(logits, x, np.array(at.last))),
+    "repetition_penalty": Filter(
+        lambda logits, x, at: repetition_penalty(logits, at.recent, x), history="penalty_window"
+    ),
+    "frequency_penalty": Filter(
+        lambda logits, x, at: frequency_penalty(logits, at.recent, x), history="penalty_window"
+    ),
+    "no_repeat_ngram": Filter(
+        lambda logits, n, at: no_repeat_ngram(logits, at.past, n), history=MEMORY
+    ),
+    "temperature": Filter(lambda logits, t, at: _temperature(logits, t, at)),
+    "top_k": Filter(lambda logits, k, _: top_k(logits, k), drops=True),
+    "typical_p": Filter(lambda logits, p, _: typical_p(logits, p), drops=True),
+    "top_p": Filter(lambda logits, p, _: top_p(logits, p), drops=True),
+    "min_p": Filter(lambda logits, p, _: min_p(logits, p), drops=True),
+    "mirostat": Filter(lambda logits, _, at: mirostat(logits, at.limit), drops=True),
 }
-LIMITS = ("top_k", "typical_p", "top_p", "min_p", "mirostat")  # filters that drop tokens
 
 
 def _temperature(logits: Array, t: float, context: Context) -> Array:

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 from charrnn.arrays import LN2, Array, Ids, Mask
 from charrnn.config import SamplingConfig
 from charrnn.errors import UsageError
-from charrnn.generation.filters import FILTERS, LIMITS, Context
+from charrnn.generation.filters import FILTERS, Context
 from charrnn.generation.spelling import Spelling
 from charrnn.network.engine import log_softmax
 from charrnn.tokenizer import Joints
 
-MEMORY = 16_384  # newest tokens among which no_repeat_ngram looks for repeats (not tuned)
 SPARE = 512  # tokens kept beyond the window, so that some can be taken back (not tuned)
 AHEAD = 256  # random numbers generated at once for each stream (not tuned)
 RUN = 16  # equal tokens in a row from which on `filters.runs_end` applies (not tuned)
@@ -46,14 +45,14 @@ class Sampler:
                 "known_words needs a model of words", "train one at level word", ["known_words"]
             )
         values["known_words"] = joints if config.known_words else None
-        self._filters = [(FILTERS[n], value) for n, value in values.items() if value is not None]
+        rows = {name: FILTERS[name] for name, value in values.items() if value is not None}
+        self._filters = [(row.apply, values[name]) for name, row in rows.items()]
         self._config = config
         self._rngs = list(rngs)
         self._uniform = np.empty((len(rngs), AHEAD))
         self._used = AHEAD
-        penalised = config.repetition_penalty is not None or config.frequency_penalty is not None
-        looked_at = config.penalty_window if penalised else 0
-        self._depth = max(looked_at, MEMORY if config.no_repeat_ngram is not None else 0)
+        histories = [row.history for row in rows.values()]
+        self._depth = max(n if isinstance(n, int) else getattr(config, n) for n in histories)
         # New ids are appended; when the array is full, its second half moves to the front.
         self._kept = self._depth + SPARE if self._depth else 0
         self._ids = np.full((len(rngs), 2 * self._kept), -1, np.int32)
@@ -64,7 +63,7 @@ class Sampler:
             window=config.penalty_window,
             limit=np.full(len(rngs), 2 * (config.mirostat or 0.0), np.float32),
         )
-        limited = any(getattr(config, name) is not None for name in LIMITS)
+        limited = any(row.drops for row in rows.values())
         if joints and not config.known_words and (config.temperature < 1 or limited):
             last = [int(past[-1]) if len(past) else -1 for past in pasts]
             self._context.spelling = Spelling(joints, config.temperature, limited, last)
@@ -100,8 +99,8 @@ class Sampler:
         if self._depth:
             context.past = self._ids[:, self._end - self._depth : self._end]
         unlimited = logits
-        for keep, value in self._filters:
-            unlimited, logits = logits, keep(logits, value, context)
+        for apply, value in self._filters:
+            unlimited, logits = logits, apply(logits, value, context)
         # Since `temperature`, no logit is above 0.
         reached = np.add.accumulate(np.exp(logits), axis=-1, dtype=np.float64)
         target = self._next_uniform() * reached[:, -1]

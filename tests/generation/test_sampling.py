@@ -16,7 +16,7 @@ from charrnn.arrays import Array, Ids
 from charrnn.config import SamplingConfig
 from charrnn.errors import ModelFileError
 from charrnn.generation import filters, sampling
-from charrnn.generation.filters import FILTERS, Context
+from charrnn.generation.filters import FILTERS, MEMORY, Context
 from charrnn.generation.sampling import Sampler
 from tests.strategies import logits as logits_of_rows
 
@@ -26,6 +26,12 @@ NEAR = 1e-4  # and surprises
 ANY_LOGITS = logits_of_rows()
 BATCHES = settings(max_examples=25)  # of some rows each
 Row = list[float]
+
+
+def remember(monkeypatch: pytest.MonkeyPatch, tokens: int) -> None:
+    """Let no_repeat_ngram look back at so many tokens."""
+    row = FILTERS["no_repeat_ngram"]._replace(history=tokens)
+    monkeypatch.setitem(FILTERS, "no_repeat_ngram", row)
 
 
 def probabilities(row: Sequence[float]) -> Row:
@@ -232,9 +238,9 @@ def test_window(window: int) -> None:
     context = Context(
         np.zeros(4, np.float32), padded([past], 6), window, np.zeros(1, np.float32), NO_RUN[:1]
     )
-    kept = FILTERS["repetition_penalty"](logits, 1.5, context)
+    kept = FILTERS["repetition_penalty"].apply(logits, 1.5, context)
     assert agrees(kept, logits, lambda _, row: plain_repetition_penalty(row, past[-window:], 1.5))
-    kept = FILTERS["frequency_penalty"](logits, 1.5, context)
+    kept = FILTERS["frequency_penalty"].apply(logits, 1.5, context)
     assert agrees(kept, logits, lambda _, row: plain_frequency_penalty(row, past[-window:], 1.5))
 
 
@@ -433,7 +439,7 @@ def test_every_filter(case: tuple[Array, Context]) -> None:
     inputs = (logits, context.bias, context.past, context.limit, context.run)
     before = [array.copy() for array in inputs]
     for name, value, greedy in FILTER_VALUES:
-        kept = FILTERS[name](logits, value, context)
+        kept = FILTERS[name].apply(logits, value, context)
         assert all(map(np.array_equal, inputs, before)), name
         assert kept.shape == logits.shape, name
         assert kept.dtype == np.float32, name
@@ -450,7 +456,7 @@ def test_rows_are_independent(case: tuple[Array, Context]) -> None:
     logits, context = case
     assert context.run is not None
     for name, value, _ in FILTER_VALUES:
-        kept = FILTERS[name](logits, value, context)
+        kept = FILTERS[name].apply(logits, value, context)
         for b in range(len(logits)):
             row = slice(b, b + 1)
             alone = Context(
@@ -460,7 +466,7 @@ def test_rows_are_independent(case: tuple[Array, Context]) -> None:
                 context.limit[row],
                 context.run[row],
             )
-            assert np.array_equal(FILTERS[name](logits[row], value, alone), kept[row]), name
+            assert np.array_equal(FILTERS[name].apply(logits[row], value, alone), kept[row]), name
 
 
 def test_filters_are_the_configuration() -> None:
@@ -553,7 +559,7 @@ CONFIGS = [
 @pytest.mark.parametrize("config", CONFIGS, ids=name)
 def test_frequencies(config: SamplingConfig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Tokens are sampled as often as their probability after all filters says."""
-    monkeypatch.setattr(sampling, "MEMORY", len(PAST))  # of so many texts
+    remember(monkeypatch, len(PAST))  # of so many texts
     rng = np.random.default_rng(0)
     sampler = Sampler(config, [rng] * DRAWS, [np.array(PAST)] * DRAWS)
     ids = sampler.sample(np.tile(LOGITS, (DRAWS, 1)), BIAS)
@@ -600,7 +606,7 @@ class TestRuns:
         logits = np.log([[0.1, 0.8, 0.1]]).astype(np.float32)
         zero = np.zeros(1, np.float32)
         context = Context(zero, NO_RUN[None], 1, zero, np.zeros(1, np.int32))
-        kept = FILTERS["temperature"](logits, t, context)
+        kept = FILTERS["temperature"].apply(logits, t, context)
         assert np.array_equal(kept, filters.temperature(logits, t))
 
     def test_nothing_else(self) -> None:
@@ -652,7 +658,7 @@ def test_a_text_does_not_depend_on_its_batch(
     config: SamplingConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A text draws the same alone, beside others, and after others were dropped."""
-    monkeypatch.setattr(sampling, "MEMORY", 40)
+    remember(monkeypatch, 40)
     steps, size = 320, 30
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 2, (steps, 4, size)).astype(np.float32)
@@ -844,7 +850,7 @@ def test_memory(
     dropping = data.draw(st.integers(0, steps))
     kept = [True, *(data.draw(st.booleans()) for _ in texts[1:])][::-1]
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(sampling, "MEMORY", memory)
+        remember(monkeypatch, memory)
         sampler = new_sampler(config, range(len(texts)), texts)
     rng = np.random.default_rng(seed)
     for t in range(steps):
@@ -866,7 +872,7 @@ def test_taking_back(
     """Tokens that are taken back are forgotten, in their own stream only."""
     config, memory, texts = case
     with pytest.MonkeyPatch.context() as monkeypatch:
-        monkeypatch.setattr(sampling, "MEMORY", memory)
+        remember(monkeypatch, memory)
         sampler = new_sampler(config, range(len(texts)), texts)
     begun = len(texts[0])
     rng = np.random.default_rng(seed)
@@ -897,7 +903,7 @@ def test_window_of_what_was_drawn() -> None:
     assert draw(new_sampler(config, pasts=[[0, 1, 7, 0]]), logits, 4) == [2, 1, 3, 0]
 
 
-@pytest.mark.parametrize(("length", "drawn"), [(sampling.MEMORY, 2), (sampling.MEMORY + 1, 0)])
+@pytest.mark.parametrize(("length", "drawn"), [(MEMORY, 2), (MEMORY + 1, 0)])
 def test_long_memory(length: int, drawn: int) -> None:
     """An n-gram may be repeated once its first token is more than MEMORY tokens ago."""
     past = [0, 0, 1] + [2] * (length - 4) + [0]  # (0, 0) and (0, 1) occurred
