@@ -88,10 +88,7 @@ class _Group:
         return self.sampler.held or [0] * len(self.streams)
 
     def sample(self, logits: Array) -> NDArray[np.intp]:
-        """Return the next token of each stream, [B]; changes `logits`, [B, V]."""
-        for row, stream in enumerate(self.streams):
-            if stream.draft and not stream.held:
-                logits[row, stream.draft.banned] = -np.inf
+        """Return the next token of each stream, [B], from logits [B, V]."""
         if self._bias.constant:
             return self.sampler.sample(logits, self._bias.anywhere)
         bias = np.stack([self._bias.after(stream.tail) for stream in self.streams])
@@ -159,7 +156,9 @@ class _Batch:
         ]
         state = np.concatenate([stream.seed.state for stream in streams], axis=2)
         self._states = Streams(engine, state)
-        self._beginning = any(stream.seed.cannot_follow.any() for stream in streams)
+        self._beginning = True
+        transitions = tokenizer.transitions
+        self._impossible = None if transitions is None else transitions < 0
         self._spelling = np.zeros(len(streams), np.int8)  # states of tokenizer.transitions, [B]
         self._groups = [
             _Group(
@@ -210,18 +209,13 @@ class _Batch:
 
     def _advance(self, steps: int, scored: bool) -> list[tuple[list[int], Array | None]]:
         """Return the tokens settled in each stream by some steps, and their surprisal (nats)."""
-        engine, states, unknown = self._engine, self._states, self._tokenizer.unknown_id
-        transitions = self._tokenizer.transitions
-        impossible = None if transitions is None else transitions < 0
+        engine, states, transitions = self._engine, self._states, self._tokenizer.transitions
         settled: list[list[Sampled]] = [[] for _ in self._streams()]
         ids_tb, costs_tb = [], []
         for _ in range(steps):
             logits = engine.logits(states.state)
             logp = log_softmax(logits) if scored else None
-            logits[:, unknown] = -np.inf
-            self._begin(logits)
-            if impossible is not None:
-                logits[impossible[self._spelling]] = -np.inf
+            self._mask(logits)
             ids = self._sample(logits)
             if transitions is not None:
                 self._spelling = transitions[self._spelling, ids]
@@ -269,15 +263,15 @@ class _Batch:
                 yield settled
                 row += 1
 
-    def _begin(self, logits: Array) -> None:
-        """Ban tokens that cannot follow the seed, until a stream's first token is settled."""
-        if not self._beginning:
-            return
+    def _mask(self, logits: Array) -> None:
+        """Ban what cannot come next in each stream, in place."""
+        logits[:, self._tokenizer.unknown_id] = -np.inf
+        if self._impossible is not None:
+            logits[self._impossible[self._spelling]] = -np.inf
+        if self._beginning or self._takes_back:
+            for stream, row in zip(self._streams(), logits, strict=True):
+                stream.mask(row)
         self._beginning = False
-        for row, stream in enumerate(self._streams()):
-            if not (stream.begun or stream.unsettled):
-                logits[row, stream.seed.cannot_follow] = -np.inf
-                self._beginning = self._takes_back
 
     def _sample(self, logits: Array) -> NDArray[np.intp]:
         if len(self._groups) == 1:

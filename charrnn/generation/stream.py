@@ -53,6 +53,13 @@ class Stream:
         self._nats = np.zeros(0, np.float32)  # surprisal of the characters that `ending` holds back
         self._partial = np.zeros(0, np.float32)  # surprisal of tokens of an incomplete character
 
+    def mask(self, logits: Array) -> None:
+        """Ban the tokens that cannot come next, in place; `logits` are [V]."""
+        if not (self.begun or self.unsettled):
+            logits[self.seed.cannot_follow] = -np.inf
+        if self.draft and not self.held:
+            logits[self.draft.banned] = -np.inf
+
     @property
     def tail(self) -> str:
         """Return the end of the text that the next token's bias depends on, as spelled."""
