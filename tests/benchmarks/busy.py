@@ -9,7 +9,7 @@ as many as there are cores, in turns. Then it generates with one and with all Op
 or all the time.
 
 The table goes to standard output and to tests/benchmarks/figures/busy.md.
-TEXT may also stand in CHARRNN_DATA.
+CHARRNN_DATA can name TEXT instead.
 """
 
 import argparse
@@ -24,9 +24,10 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.figures import write
+from tests.benchmarks.figures import parse, tell, write
 
 CHARRNN = [sys.executable, "-m", "charrnn"]
 UNITS = 384
@@ -149,24 +150,23 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=15.0, help="Of each phase.")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--minute", action="store_true")
-    options = parser.parse_args()
-    if not options.text:
-        print("skipped: name a text, or set CHARRNN_DATA")
-        return
+    options = parse(parser, "text")
     cores = str(os.cpu_count())
     modes = {"chosen": [], "1 thread": ["--threads", "1"], f"{cores} threads": ["--threads", cores]}
     found: dict[str, list[tuple[float, float, float, float]]] = {mode: [] for mode in modes}
     for _ in range(options.rounds):
         for mode, extra in modes.items():
             found[mode].append(phases(options.text, options.seconds, extra))
+            rates = ", ".join(f"{rate:.1f}" for rate in found[mode][-1][:3])
+            tell(f"{mode}: {rates} updates a second, quiet, busy and quiet again")
     medians = {
         mode: [statistics.median(column) for column in zip(*rows, strict=True)]
         for mode, rows in found.items()
     }
     one = medians["1 thread"][0]
     lines = [
-        f"Training 1 x {UNITS} units, updates a second, medians of {options.rounds} rounds; "
-        f"in brackets as a share of one thread on the quiet machine:",
+        f"Training 1 x {UNITS} units on {Path(options.text).name}, updates a second, medians of "
+        f"{options.rounds} rounds; in brackets as a share of one thread on the quiet machine:",
         "",
         f"| threads | quiet | one core taken | quiet again | back to {RECOVERED:.0%} after |",
         "| --- | --- | --- | --- | --- |",
@@ -193,7 +193,7 @@ def main() -> None:
                         runs = [generation(model, threads) for _ in range(5)]
                     first, rate = (statistics.median(column) for column in zip(*runs, strict=True))
                     cells += [f"{first:.2f} s", f"{rate:,.0f}"]
-                lines.append(f"| {layers} x {units} | {name} | {' | '.join(cells)} |")
+                lines.append(tell(f"| {layers} x {units} | {name} | {' | '.join(cells)} |"))
     if options.minute:
         lines += [
             "",
@@ -204,8 +204,8 @@ def main() -> None:
         ]
         for name, begin, end in (("none", 0, 0), ("20 to 40 s", 20, 40), ("0 to 60 s", 0, 60)):
             done = minute(options.text, begin, end)
-            lines.append(f"| {name} | {done['steps']:,} | {done['val_nats']:.3f} |")
-    write("busy", f"python -m tests.benchmarks.busy TEXT --rounds {options.rounds}", lines)
+            lines.append(tell(f"| {name} | {done['steps']:,} | {done['val_nats']:.3f} |"))
+    write("busy", lines)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """Whether what `train` chooses by itself is close to the best of its neighbours.
 
-    python tests/benchmarks/choices.py TEXT... [--times 60s 5m] [--results FILE]
+    python -m tests.benchmarks.choices TEXT... [--times 60s 5m] [--results FILE]
 
-For each text and time: the network, dropout and batch that training/choices.py chooses, and six
+For each text and time: the network, dropout and batch that training/recipe.py chooses, and six
 alternatives. First the speeds are measured in turns, on a machine that should be quiet; then each
 is trained for the steps that fit the time at its speed, so that a busy moment costs patience, not
 fairness, and scored on the last 10 % of the text. What FILE (JSON lines) holds already is not run
-again. Texts may also stand in CHARRNN_DATA.
+again. CHARRNN_DATA can name the texts instead.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -30,6 +31,7 @@ from charrnn.text.split import Parts
 from charrnn.training.corpus import Corpus
 from charrnn.training.recipe import choose, speed
 from charrnn.training.trainer import Trainer
+from tests.benchmarks.figures import parse, tell, write
 
 SIZES = [64, 96, 128, 192, 256, 384, 512, 640]
 DROPOUTS = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
@@ -38,6 +40,7 @@ START_SECONDS = 2.0  # until the first step
 TRAINING_SHARE = 0.93  # of the time; the rest is validation and samples
 ROUNDS, STEPS = 6, 8  # to measure the speed
 VAL = 0.1
+ABOVE = "the choice is above the best by"
 
 Options = dict[str, Any]
 Shape = tuple[int, int, int]  # layers, hidden, batch
@@ -132,10 +135,7 @@ def main() -> None:
     parser.add_argument("texts", nargs="*", default=os.environ.get("CHARRNN_DATA", "").split())
     parser.add_argument("--times", nargs="+", default=["60s", "5m"])
     parser.add_argument("--results", type=Path, help="Keep results here, and begin with them.")
-    options = parser.parse_args()
-    if not options.texts:
-        print("skipped: name a text, or set CHARRNN_DATA")
-        return
+    options = parse(parser, "texts")
     results = Results(options.results)
     cells = []
     for path in options.texts:
@@ -149,19 +149,33 @@ def main() -> None:
     measured = results.get(["steps a second", shapes], partial(speeds, corpus, shapes))
     rates = dict(zip(shapes, measured, strict=True))
     for (layers, hidden, batch), rate in rates.items():
-        print(f"{layers} x {hidden}, batch {batch}: {rate:.1f} steps/s")
+        tell(f"{layers} x {hidden}, batch size {batch}: {rate:.1f} steps/s")
+    tables = {budget: defaultdict[str, dict[str, str]](dict) for budget in options.times}
     for path, size, budget, tried in cells:
-        print(f"\n{Path(path).name}, {size:,} characters, {budget}")
-        losses = {}
+        table, losses = tables[budget], {}
+        table["characters to train on"][path] = f"{size:,}"
         for name, other in tried:
             steps = (seconds(budget) - START_SECONDS) * TRAINING_SHARE * rates[shape_of(other)]
             key = [Path(path).name, budget, other]
             losses[name] = results.get(key, partial(loss, path, other, steps))
             shape = f"{other['layers']} x {other['hidden']}, dropout {other['dropout']}"
-            beside = f"batch {other['batch']}"
-            print(f"  {name:<18} {shape:<22} {beside:<9} {losses[name]:.4f} nats/char", flush=True)
-        worse = losses["chosen"] / min(losses.values()) - 1
-        print(f"  the choice is {worse:.1%} above the best")
+            cell = f"{losses[name]:.4f}: {shape}, batch size {other['batch']}"
+            table[name][path] = cell
+            tell(f"{Path(path).name}, {budget}, {name}: {cell}")
+        above = table.pop(ABOVE, {})  # the last row, whatever rows a text adds
+        table[ABOVE] = above | {path: f"{losses['chosen'] / min(losses.values()) - 1:.1%}"}
+    lines = []
+    for budget, table in tables.items():
+        lines += [
+            f"Held-out nats per character after {budget}:",
+            "",
+            f"| | {' | '.join(Path(path).stem for path in options.texts)} |",
+            "| --- " * (1 + len(options.texts)) + "|",
+        ]
+        for name, row in table.items():
+            lines.append(f"| {name} | {' | '.join(row.get(path, '') for path in options.texts)} |")
+        lines.append("")
+    write("choices", lines[:-1])
 
 
 if __name__ == "__main__":

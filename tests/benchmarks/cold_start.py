@@ -1,6 +1,6 @@
-"""From the command to the first character: `charrnn generate` beside the same through torch.
+"""Time from the command to the first character: `charrnn generate` against the same in torch.
 
-    python tests/benchmarks/cold_start.py [--runs 11]
+    python -m tests.benchmarks.cold_start [--runs 11]
 
 Both read the same model file (2 x 256 LSTM, 62 characters), feed the same seed and print one
 character; the clock stops when it arrives. The torch program is what a script on torch.nn does.
@@ -21,6 +21,7 @@ from charrnn.config import ModelConfig
 from charrnn.network.cells import tensor_shapes
 from charrnn.network.model_file import ModelFile, save
 from charrnn.tokenizer import CharTokenizer
+from tests.benchmarks.figures import parse, tell, write
 
 SEED = "The fox"
 LAYERS, HIDDEN, EMBEDDING = 2, 256, 64
@@ -65,9 +66,9 @@ def first_character(command: list[str], skip: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=11)
-    runs = parser.parse_args().runs
+    runs = parse(parser).runs
     tokenizer = CharTokenizer(sorted(set("\n !',-.:;?" + string.ascii_letters)))
     config = ModelConfig(tokenizer.vocab_size, "lstm", LAYERS, HIDDEN, EMBEDDING)
     rng = np.random.default_rng(0)
@@ -91,13 +92,16 @@ def main() -> None:
         for _ in range(runs + 1):  # in turn, so that a drift of the machine falls on all
             for name, (command, skip) in commands.items():
                 seconds[name].append(first_character(command, skip))
+                tell(f"{name}: {seconds[name][-1]:.3f} s")
     ours = seconds["charrnn generate"][1:]
-    print(f"{'to the first character':<26} {'median s':>9} {'min':>6} {'max':>6} {'ratio':>6}")
+    lines = ["| to the first character | median | min | max | ratio |", "| --- " * 5 + "|"]
     for name, values in seconds.items():
         counted = values[1:]  # the first fills the disk cache
         ratio = median(value / own for value, own in zip(counted, ours, strict=True))
         low, high = min(counted), max(counted)
-        print(f"{name:<26} {median(counted):9.3f} {low:6.3f} {high:6.3f} {ratio:6.2f}")
+        figures = f"{median(counted):.3f} s | {low:.3f} s | {high:.3f} s | {ratio:.2f}"
+        lines.append(f"| {name} | {figures} |")
+    write("cold_start", lines)
 
 
 if __name__ == "__main__":

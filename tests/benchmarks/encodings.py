@@ -10,6 +10,7 @@ and charset-normalizer, where that is installed.
 The confidence under which charrnn does not believe chardet is chosen by the last two lines.
 """
 
+import argparse
 import importlib
 import io
 import random
@@ -20,7 +21,7 @@ import chardet
 
 from charrnn.errors import TextError
 from charrnn.text.encodings import GUESSED, decode, unnoted
-from tests.benchmarks.figures import write
+from tests.benchmarks.figures import parse, tell, write
 
 LENGTHS = (40, 100, 400)  # bytes
 STORIES = Path(__file__).parent / "languages.txt"
@@ -130,11 +131,12 @@ def confidence(data: bytes) -> float:
 
 
 def main() -> None:
+    parse(argparse.ArgumentParser(description=__doc__.splitlines()[0]))
     readers: dict[str, Reader] = {"charrnn": by_charrnn, "chardet": by_chardet}
     if other := by_charset_normalizer():
         readers["charset-normalizer"] = other
     else:
-        print("charset-normalizer is not installed: its columns are left out\n")
+        tell("charset-normalizer is not installed: its columns are left out")
     columns = [(reader, length) for reader in readers for length in LENGTHS]
     found: dict[tuple[str, str, int], tuple[int, int]] = {}
     for encoding in ENCODINGS:
@@ -171,7 +173,7 @@ def main() -> None:
         f"chardet's confidence: at least {min(told):.3f} in texts of 100 bytes,",
         f"at most {max(map(confidence, noise)):.3f} in {len(noise)} texts of random bytes.",
     ]
-    write("encodings", "python -m tests.benchmarks.encodings", lines)
+    write("encodings", lines)
 
 
 if __name__ == "__main__":

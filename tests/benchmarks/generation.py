@@ -1,16 +1,16 @@
-"""Tokens a second, beside the same network sampled through torch's modules.
+"""Tokens generated per second, against the same network sampled through torch's modules.
 
-    python tests/benchmarks/generation.py [--seconds 1] [--only 512]
+    python -m tests.benchmarks.generation [--seconds 1] [--only 512]
 
 For each network of random weights and for 1, 8 and 64 texts at once: charrnn's whole way from seed
 to text (`Model.write`), and a loop as scripts on torch have it: nn.LSTM or nn.GRU for one step,
-softmax, torch.multinomial. Both draw at temperature 0.8, in turns; the best of some rounds counts.
+softmax, torch.multinomial. Both sample at temperature 0.8, in turns; the best of 5 rounds counts.
 
-`products`, `gates` and `drawing` are the shares of charrnn's time that the matrix products, the
-cells' other work and the sampler take when nothing else is done. For one text the products read all
-weights for each token: `limit` is these bytes a second as a share of what this machine reads from
-memory (over 100 % where the weights stay in the cache). For several it is the products' operations
-as a share of the matrix rate.
+For 1 and 64 texts, "parts" are the shares of charrnn's time that the matrix products, the cells'
+other work and the sampler take when nothing else is done. For one text the products read all
+weights for each token: "limit" is these bytes per second as a share of what this machine reads from
+memory (over 100 % where the weights stay in the cache). For 64 it is the rate of the products'
+operations as a share of that of large matrix products.
 """
 
 import argparse
@@ -32,10 +32,12 @@ from charrnn.network.cells import CELLS, parameter_count, tensor_shapes
 from charrnn.network.engine import multiply
 from charrnn.network.model_file import ModelFile
 from charrnn.tokenizer import CharTokenizer, Tokenizer, WordTokenizer
+from tests.benchmarks.figures import parse, tell, write
 
 CHARACTERS = string.ascii_letters + " \n.,;:!?'-"
 SHAPES = [(2, 128), (2, 256), (2, 512), (3, 512)]
 STREAMS = [1, 8, 64]
+WITH_PARTS = [1, 64]
 WORDS = [10_000, 50_000]
 EMBEDDING = 64
 ROUNDS = 5
@@ -78,7 +80,7 @@ class Plain:
         return drawn
 
 
-def write(model: Model, streams: int, count: int) -> None:
+def generate(model: Model, streams: int, count: int) -> None:
     samples = [Sample("a", SamplingConfig(temperature=0.8), (0, i)) for i in range(streams)]
     for _ in model.write(samples, StopConfig(tokens=count), 0):
         pass
@@ -146,17 +148,19 @@ def matrix_rate(size: int = 1024) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=1.0, help="For each figure.")
     parser.add_argument("--only", default="", help="Networks whose name holds this.")
-    options = parser.parse_args()
+    options = parse(parser)
     memory, arithmetic = read_rate(), matrix_rate()
-    print(
+    lines = [
         f"{torch.get_num_threads()} threads; memory {memory / 1e9:.0f} GB/s, "
-        f"matrix products {arithmetic / 1e9:.0f} GFLOP/s\n\n"
-        f"{'network':<26} {'texts':>5}  {'torch':>9}  {'charrnn':>9}  {'ratio':>6}  "
-        f"{'products':>8}  {'gates':>5}  {'drawing':>7}  {'limit':>6}"
-    )
+        f"matrix products {arithmetic / 1e9:.0f} GFLOP/s; tokens per second:",
+        "",
+        "| network | 1 text: torch | charrnn | ratio | parts | limit | 8 texts: torch | charrnn "
+        "| ratio | 64 texts: torch | charrnn | ratio | parts | limit |",
+        "| --- " * 14 + "|",
+    ]
     networks = [(cell, layers, hidden, 0) for cell in ("lstm", "gru") for layers, hidden in SHAPES]
     networks += [("lstm", 2, 512, count) for count in WORDS]
     for cell, layers, hidden, count in networks:
@@ -166,11 +170,12 @@ def main() -> None:
         tokenizer = WordTokenizer(words(count)) if count else CharTokenizer(CHARACTERS)
         config = ModelConfig(tokenizer.vocab_size, cell, layers, hidden, EMBEDDING)
         model = model_of(config, tokenizer)
+        row = f"| {name} |"
         for streams in STREAMS:
             runs: list[Callable[[int], object]] = [
                 Plain(config, streams).write,
-                partial(write, model, streams),
-                *parts(model, streams),
+                partial(generate, model, streams),
+                *(parts(model, streams) if streams in WITH_PARTS else []),
             ]
             counts = [steps_in(run, options.seconds / ROUNDS) for run in runs]
             rounds = [[*map(settled, runs, counts)] for _ in range(ROUNDS)]
@@ -182,12 +187,14 @@ def main() -> None:
                 if streams == 1
                 else (2 * weights * streams / ours / arithmetic)
             )
-            print(
-                f"{name:<26} {streams:5}  {streams / plain:9,.0f}  {streams / ours:9,.0f}  "
-                f"{plain / ours:6.1f}  {shares[0] / ours:8.0%}  {shares[1] / ours:5.0%}  "
-                f"{shares[2] / ours:7.0%}  {limit:6.0%}",
-                flush=True,
-            )
+            cells = f" {streams / plain:,.0f} | {streams / ours:,.0f} | {plain / ours:.1f} |"
+            if shares:
+                each = " / ".join(f"{100 * share / ours:.0f}" for share in shares)
+                cells += f" {each} % | {limit:.0%} |"
+            row += cells
+            tell(f"{name}, {streams} at once:{cells}")
+        lines.append(row)
+    write("generation", lines)
 
 
 if __name__ == "__main__":

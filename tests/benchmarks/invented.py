@@ -1,12 +1,14 @@
 """How many words a word model invents at each temperature, and under each way to narrow a draw.
 
-    python -m tests.benchmarks.invented MODEL TEXT [--characters 20000]
+    python -m tests.benchmarks.invented MODEL TEXT [--characters 40000]
 
 A word is a run of letters; it is invented if the text that the model was trained on does not hold
 it in any case. The text is best a novel, and the model one of its words trained for 90 s.
+CHARRNN_DATA can name TEXT instead.
 """
 
 import argparse
+import os
 import re
 import time
 from collections import Counter
@@ -17,7 +19,7 @@ from typing import Any
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.generation.sample import Sample
 from charrnn.model import load
-from tests.benchmarks.figures import write
+from tests.benchmarks.figures import parse, tell, write
 
 LETTERS = re.compile(r"[^\W\d_]+")
 STREAMS = 64
@@ -38,13 +40,18 @@ def words(text: str) -> list[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model")
-    parser.add_argument("text", type=Path)
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("text", nargs="?", default=os.environ.get("CHARRNN_DATA"))
     parser.add_argument("--characters", type=int, default=40_000, help="in all, at each setting")
-    options = parser.parse_args()
-    known = Counter(words(options.text.read_text(encoding="utf-8")))
+    options = parse(parser, "model", "text")
+    known = Counter(words(Path(options.text).read_text(encoding="utf-8")))
     model = load(options.model)
-    lines = ["| drawn with | words | invented | characters/s | such as |", "|---|---|---|---|---|"]
+    lines = [
+        f"Words that are not in {Path(options.text).name}:",
+        "",
+        "| drawn with | words | invented | characters/s | such as |",
+        "|---|---|---|---|---|",
+    ]
     for control in CONTROLS:
         sampling = SamplingConfig(**control)
         samples = [Sample("The ", sampling, (i,)) for i in range(STREAMS)]
@@ -57,13 +64,14 @@ def main() -> None:
         found = [word for text in texts.values() for word in words(text)[:-1]]
         invented = [word for word in found if word not in known]
         examples = " ".join(dict.fromkeys(invented))
-        lines.append(
+        row = (
             f"| {', '.join(f'{name} {value:g}' for name, value in control.items())} "
             f"| {len(found):,} | {len(invented) / len(found):.2%} "
             f"| {sum(map(len, texts.values())) / seconds:,.0f} "
             f"| {shorten(examples, 40, placeholder=' ...')} |"
         )
-    write("invented", "python -m tests.benchmarks.invented MODEL TEXT", lines)
+        lines.append(tell(row))
+    write("invented", lines)
 
 
 if __name__ == "__main__":

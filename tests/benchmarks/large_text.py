@@ -1,13 +1,13 @@
-"""Texts larger than memory: how much of it they take, and how long until the first step.
+"""Texts larger than memory: the memory that training takes, and the time until it has begun.
 
-    python tests/benchmarks/large_text.py [--megabytes 1 1000] [--level char] [--kind text]
+    python -m tests.benchmarks.large_text [--megabytes 1 1000] [--level char] [--kind text ...]
 
-For each size a text is made, in a temporary folder, of words of corpora/fables.txt in random order
-with a number now and then, and `charrnn train` runs on it for some steps; then again, when the
-tokens are in the cache. Lines have 12 words, documents, which are records of JSON Lines, 160.
-Memory is what a process has for itself (RssAnon, of Linux alone), at its highest: pages of mapped
-files, which the system takes back when it needs them, are not counted. That of the smallest text
-is torch, the network and its optimizer.
+For each kind and size a text is made, in a temporary folder, of words of corpora/fables.txt in
+random order with a number now and then, and `charrnn train` runs on it for some steps; then again,
+when the tokens are in the cache. Lines have 12 words, documents, which are records of JSON Lines,
+160. Memory is what a process has for itself (RssAnon, of Linux alone), at its highest in both runs:
+pages of mapped files, which the system takes back when it needs them, are not counted. That of the
+smallest text is torch, the network and its optimizer.
 """
 
 import argparse
@@ -18,11 +18,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import product
 from pathlib import Path
 
 from charrnn.text.blocks import chunks
 from charrnn.tokenizer import CharTokenizer
 from charrnn.training.token_file import CHUNK
+from tests.benchmarks.figures import parse, tell, write
 
 WORDS = Path(__file__).parents[2] / "corpora" / "fables.txt"
 BLOCK = 10_000  # words
@@ -37,7 +39,7 @@ STEPS = 20
 EVERY = 0.02  # seconds between two looks at a process
 
 
-def write(path: Path, size: int, kind: str) -> None:
+def make(path: Path, size: int, kind: str) -> None:
     """Make a text of about `size` bytes."""
     line = LINES[kind]
     rng = random.Random(size)
@@ -87,20 +89,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--megabytes", type=int, nargs="+", default=[1, 1000])
     parser.add_argument("--level", default="char")
-    parser.add_argument("--kind", choices=LINES, default="text")
-    options = parser.parse_args()
-    print(f"characters to ids, one stream: {encoding_rate():.0f} MB/s\n")
-    print("| text | memory | seconds in all | from the cache: memory | seconds |")
-    print("| --- | --- | --- | --- | --- |")
-    for size in options.megabytes:
+    parser.add_argument("--kind", choices=LINES, nargs="+", default=[*LINES])
+    options = parse(parser)
+    lines = [
+        f"{STEPS} training steps; encoding running text as characters: {encoding_rate():.0f} MB/s",
+        "",
+        "| text | memory | first time | cached |",
+        "| --- " * 4 + "|",
+    ]
+    for kind, size in product(options.kind, options.megabytes):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            write(folder / "text.txt", size * 10**6, options.kind)
+            make(folder / "text.txt", size * 10**6, kind)
             command = [sys.executable, "-m", "charrnn", "train", "text.txt", "-q"]
-            command += ["--level", options.level, *OPTIONS[options.kind]]
+            command += ["--level", options.level, *OPTIONS[kind]]
             command += ["--steps", str(STEPS), "--hidden", "256"]
-            figures = [f"{x:.0f}" for _ in range(2) for x in peak(command, folder)]
-        print(f"| {size:,} MB | {' | '.join(figures)} |", flush=True)
+            (first, seconds), (again, cached) = peak(command, folder), peak(command, folder)
+        figures = f"{max(first, again):.0f} MB | {seconds:.0f} s | {cached:.0f} s"
+        lines.append(tell(f"| {kind}, {size:,} MB | {figures} |"))
+    write("large_text", lines)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What each level reaches in the same time.
+"""Held-out loss of each tokenizer level in the same time.
 
-    python tests/benchmarks/levels.py TEXT... [--time 60s] [--levels char word bpe byte]
+    python -m tests.benchmarks.levels TEXT... [--time 60s] [--levels char word bpe byte]
 
 `charrnn train TEXT --level ... --time ...` one after another: bits per character of the last 10 %
-of each text. Texts may also stand in CHARRNN_DATA.
+of each text. CHARRNN_DATA can name the texts instead.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from charrnn.tokenizer import TOKENIZERS
+from tests.benchmarks.figures import parse, tell, write
 
 
 def train(path: str, level: str, budget: str) -> float:
@@ -31,17 +32,15 @@ def main() -> None:
     parser.add_argument("texts", nargs="*", default=os.environ.get("CHARRNN_DATA", "").split())
     parser.add_argument("--time", default="60s")
     parser.add_argument("--levels", nargs="+", default=[*TOKENIZERS])
-    options = parser.parse_args()
-    if not options.texts:
-        print("skipped: name a text, or set CHARRNN_DATA")
-        return
-    print(f"| level | {' | '.join(Path(text).name for text in options.texts)} |")
-    print("| --- |" + " --- |" * len(options.texts))
+    options = parse(parser, "texts")
+    lines = [
+        f"| level | {' | '.join(Path(text).stem for text in options.texts)} |",
+        "| --- " * (1 + len(options.texts)) + "|",
+    ]
     for level in options.levels:
-        print(f"| {level} |", end="", flush=True)
-        for text in options.texts:
-            print(f" {train(text, level, options.time):.3f} |", end="", flush=True)
-        print()
+        losses = (f"{train(text, level, options.time):.3f}" for text in options.texts)
+        lines.append(tell(f"| {level} | {' | '.join(losses)} |"))
+    write("levels", lines)
 
 
 if __name__ == "__main__":

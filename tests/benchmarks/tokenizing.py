@@ -1,19 +1,20 @@
-"""MB/s of encoding a text at each level, beside the tokenizers library alone on the same chunks.
+"""Encoding speed of each level, against the tokenizers library alone on the same chunks.
 
-    python tests/benchmarks/tokenizing.py TEXT
+    python -m tests.benchmarks.tokenizing TEXT
 
-The text is named, or is what $CHARRNN_DATA names. Each figure is the best of five turns, all levels
-taking turns. MB are those of the text as UTF-8.
+Each figure is the best of five turns, all levels taking turns. MB are those of the text as UTF-8.
+CHARRNN_DATA can name TEXT instead.
 """
 
+import argparse
 import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from charrnn.text.blocks import chunks
 from charrnn.tokenizer import TOKENIZERS, PieceTokenizer
+from tests.benchmarks.figures import parse, tell, write
 
 TURNS = 5
 
@@ -24,8 +25,11 @@ def seconds(run: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def main(path: str) -> None:
-    text = Path(path).read_text(encoding="utf-8")
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("text", nargs="?", default=os.environ.get("CHARRNN_DATA"))
+    path = Path(parse(parser, "text").text)
+    text = path.read_text(encoding="utf-8")
     size = len(text.encode()) / 1e6
     pieces = [*chunks([text])]
     runs: dict[str, Callable[[], object]] = {}
@@ -41,16 +45,19 @@ def main(path: str) -> None:
     for _ in range(TURNS):
         for name, run in runs.items():
             best[name] = min(best[name], seconds(run))
-    print(f"{path}: {size:.1f} MB, {os.cpu_count()} cores\n\nlevel      MB/s   library  share")
+            tell(f"{name}: {size / best[name]:.1f} MB/s")
+    lines = [
+        f"{path.name}, {size:.1f} MB:",
+        "",
+        "| level | MB/s | ratio to `encode_batch` of the tokenizers library |",
+        "| --- | --- | --- |",
+    ]
     for level in TOKENIZERS:
-        line = f"{level:<6}{size / best[level]:9.1f}"
         alone = best.get(f"{level}, library")
-        print(line + (f"{size / alone:10.1f}{alone / best[level]:7.0%}" if alone else ""))
+        ratio = f"{alone / best[level]:.1f}" if alone else ""
+        lines.append(f"| {level} | {size / best[level]:.1f} | {ratio} |")
+    write("tokenizing", lines)
 
 
 if __name__ == "__main__":
-    named = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("CHARRNN_DATA")
-    if named:
-        main(named)
-    else:
-        print("skipped: name a text, or set CHARRNN_DATA", file=sys.stderr)
+    main()

@@ -1,6 +1,6 @@
 """How much is learned per minute, and how much of the machine is used for it.
 
-    python tests/benchmarks/training.py TEXT [--times 10s 60s 5m 20m] [--runs DIR]
+    python -m tests.benchmarks.training TEXT [--times 10s 60s 5m 20m] [--runs DIR]
 
 For each time, `charrnn train TEXT --time ...` with everything else left out: the loss on the last
 10 % of the text against seconds from the command's start. Beside it, in the same run, a plain torch
@@ -8,7 +8,7 @@ loop of the same shape, batch and windows: nn.LSTM, torch.optim.Adam at 0.002 (c
 clipping, no validation until its time is over. charrnn's tokens a second are those of the whole
 training, validations included; the share of the machine counts the network's matrix products, not
 the optimizer's.
-TEXT may also stand in CHARRNN_DATA.
+CHARRNN_DATA can name TEXT instead.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from charrnn.text.split import Parts
 from charrnn.training.corpus import Corpus
 from charrnn.training.network import Network
 from charrnn.training.validation import evaluate
+from tests.benchmarks.figures import parse, tell, write
 
 PLAIN_LR = 2e-3
 VAL = 0.1
@@ -113,17 +114,17 @@ def main() -> None:
     parser.add_argument("text", nargs="?", default=os.environ.get("CHARRNN_DATA"))
     parser.add_argument("--times", nargs="+", default=["10s", "60s", "5m", "20m"])
     parser.add_argument("--runs", type=Path, help="Keep the run folders here, for charrnn plot.")
-    options = parser.parse_args()
-    if not options.text:
-        print("skipped: name a text, or set CHARRNN_DATA")
-        return
+    options = parse(parser, "text")
     corpus = Corpus.prepare(Parts.of([Source([options.text]).read()], VAL))
     rate = matrix_rate()
-    print(
+    lines = [
         f"{Path(options.text).name}, last {VAL:.0%} held out, {torch.get_num_threads()} threads, "
-    )
-    print(f"torch {torch.__version__}; float32 matrix products {rate / 1e9:.0f} GFLOP/s\n")
-    print("time   units  dropout  nats/char  bits/char  tokens/s  of limit | plain loop: nats/char")
+        f"torch {torch.__version__}; float32 matrix products {rate / 1e9:.0f} GFLOP/s:",
+        "",
+        "| time | network, dropout | nats/char | bits/char | tokens/s | limit "
+        "| baseline: nats/char | tokens/s | limit |",
+        "| --- " * 9 + "|",
+    ]
     with tempfile.TemporaryDirectory() as folder:
         runs = options.runs or Path(folder)
         for budget in options.times:
@@ -134,15 +135,16 @@ def main() -> None:
             share = speed * operations(ModelConfig(**model)) / rate
             plain_speed, plain_nats = plain(corpus, start, seconds(budget))
             plain_share = plain_speed * operations(ModelConfig(**model)) / rate
-            print(
-                f"{budget:<5}  {model['layers']} x {model['hidden']:<3}  {training['dropout']:<6}  "
-                f"{done['val_nats']:9.4f}  {done['val_bpc']:9.3f}  {speed:8,.0f}  {share:8.0%} | "
-                f"{plain_nats:9.4f}  {plain_speed:8,.0f} tokens/s  {plain_share:.0%}",
-                flush=True,
+            row = (
+                f"| {budget} | {model['layers']} x {model['hidden']}, {training['dropout']:g} "
+                f"| {done['val_nats']:.3f} | {done['val_bpc']:.3f} | {speed:,.0f} | {share:.0%} "
+                f"| {plain_nats:.3f} | {plain_speed:,.0f} | {plain_share:.0%} |"
             )
+            lines.append(tell(row))
             for event in events:
                 if event["event"] == "validation":
-                    print(f"    {event['seconds']:7.1f} s  {event['val_nats']:.4f}")
+                    tell(f"    {event['seconds']:7.1f} s  {event['val_nats']:.4f}")
+    write("training", lines)
 
 
 if __name__ == "__main__":

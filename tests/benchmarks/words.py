@@ -1,15 +1,15 @@
-"""Words beside PyTorch's own example of a word language model, in equal time.
+"""Perplexity of words, against PyTorch's own example of a word language model, in equal time.
 
-    python tests/benchmarks/words.py TEXT [--times 60s]
+    python -m tests.benchmarks.words TEXT [--times 60s]
 
-What `charrnn train TEXT --level word --time ...` does, reading and validations counted, beside the
-settings of github.com/pytorch/examples/tree/main/word_language_model, made anew of torch's modules:
-an LSTM of 2 x 200 units and vectors of 200, dropout 0.2, 20 places, windows of 35, SGD at 20, a
-quarter of that after each pass that validation does not find better, clipping at 0.25. Only its
-updates are counted. Both have the same vocabulary and tokens, and are scored in the same way on
-the last 10 % of the text: the perplexity is that of these tokens. Of the example it is the better
-of the last weights and those of the best validation.
-TEXT may also stand in CHARRNN_DATA.
+What `charrnn train TEXT --level word --time ...` does, timed with reading and validation, against
+the settings of github.com/pytorch/examples/tree/main/word_language_model, rebuilt from torch's
+modules: an LSTM of 2 x 200 units, embeddings of 200, dropout 0.2, batch size 20, windows of 35,
+and SGD at a learning rate of 20, divided by 4 after each epoch that does not improve the validation
+loss, with gradients clipped at 0.25. Only its updates are timed. Both have the same vocabulary and
+tokens, and are scored in the same way on the last 10 % of the text: perplexity per token. The
+example's score is the better of its last weights and those of the best validation.
+CHARRNN_DATA can name TEXT instead.
 """
 
 import argparse
@@ -32,6 +32,7 @@ from charrnn.training.clock import Clock
 from charrnn.training.corpus import Corpus
 from charrnn.training.network import Network
 from charrnn.training.validation import evaluate
+from tests.benchmarks.figures import parse, tell, write
 
 UNITS, LAYERS, DROPOUT = 200, 2, 0.2
 BATCH, BPTT = 20, 35
@@ -71,7 +72,7 @@ def score(network: Example, corpus: Corpus) -> float:
 
 
 def charrnn(path: str, budget: float) -> tuple[Corpus, float, float]:
-    """The text as it was read; passes over it, and nats per token of the held-out part."""
+    """The text as it was read; epochs, and nats per token of the held-out part."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         options = {"seconds": budget}
@@ -84,12 +85,12 @@ def charrnn(path: str, budget: float) -> tuple[Corpus, float, float]:
 
 
 def example(corpus: Corpus, budget: float) -> tuple[float, float]:
-    """Passes over the text, and nats per token of the held-out part."""
+    """Epochs, and nats per token of the held-out part."""
     torch.manual_seed(SEED)
     network = Example(corpus.tokenizer.vocab_size)
     length = len(corpus.train) // BATCH
     columns = corpus.train[: BATCH * length].view(BATCH, length).T.long()
-    best, lr, spent, passes = math.inf, LR, 0.0, 0.0
+    best, lr, spent, epochs = math.inf, LR, 0.0, 0.0
     while True:
         zeros = torch.zeros(LAYERS, BATCH, UNITS)
         state = (zeros, zeros)
@@ -106,9 +107,9 @@ def example(corpus: Corpus, budget: float) -> tuple[float, float]:
                     if parameter.grad is not None:
                         parameter.add_(parameter.grad, alpha=-lr)
             if spent + time.perf_counter() - began >= budget:
-                return passes + position / length, min(best, score(network, corpus))
+                return epochs + position / length, min(best, score(network, corpus))
         spent += time.perf_counter() - began
-        passes += 1
+        epochs += 1
         if (nats := score(network, corpus)) < best:
             best = nats
         else:
@@ -119,23 +120,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("text", nargs="?", default=os.environ.get("CHARRNN_DATA"))
     parser.add_argument("--times", nargs="+", default=["60s"])
-    options = parser.parse_args()
-    if not options.text:
-        print("skipped: name a text, or set CHARRNN_DATA")
-        return
-    print(Path(options.text).name)
+    options = parse(parser, "text")
+    rows = {"charrnn": "| charrnn |", "example": "| word_language_model |"}
     for budget in options.times:
         corpus, *ours = charrnn(options.text, seconds(budget))
         theirs = example(corpus, seconds(budget))
-        print(
-            f"\n{budget}: {len(corpus.train):,} words to train on, {len(corpus.val):,} held out, "
-            f"{corpus.tokenizer.vocab_size:,} in the vocabulary"
-        )
-        print("| | passes | perplexity | bits/char |")
-        print("| --- | --- | --- | --- |")
-        for name, (passes, nats) in (("charrnn", ours), ("PyTorch's example", theirs)):
+        for name, (epochs, nats) in (("charrnn", ours), ("example", theirs)):
             bits = corpus.nats_per_char(nats) / math.log(2)
-            print(f"| {name} | {passes:.1f} | {math.exp(nats):.1f} | {bits:.3f} |", flush=True)
+            tell(f"{name}, {budget}: {epochs:.1f} epochs, {bits:.3f} bits/char")
+            rows[name] += f" {math.exp(nats):.1f} |"
+    lines = [
+        f"{Path(options.text).name}, {len(corpus.train):,} tokens to train on, "
+        f"{len(corpus.val):,} held out, {corpus.tokenizer.vocab_size:,} in the vocabulary:",
+        "",
+        f"| | {' | '.join(f'after {budget}' for budget in options.times)} |",
+        "| --- " * (1 + len(options.times)) + "|",
+        *rows.values(),
+    ]
+    write("words", lines)
 
 
 if __name__ == "__main__":
