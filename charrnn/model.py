@@ -44,19 +44,19 @@ class Model:
         self.file = file
         self.engine = Engine(file.config, file.weights)
         # A text starts as a paragraph of the corpus does, after the separator of paragraphs.
-        opening = file.tokenizer.encode(file.training.get("opening", ""))
+        opening = file.tokenizer.encode(file.trained.opening)
         self._start = self.engine.read(file.tokenizer.known(opening), self.engine.zero_state())
         self._completer: Completer | None = None
 
     @property
     def kind(self) -> str:
         """Kind of corpus the model was trained on, a key of blocks.KINDS."""
-        return str(self.file.training.get("shape", "text"))
+        return self.file.trained.kind
 
     @property
     def normalised(self) -> bool:
         """Whether the corpus, and so every seed, is normalised (see charrnn.text.normalisation)."""
-        return self.file.training.get("normalised") is True
+        return self.file.trained.normalised
 
     def as_read(self, text: str) -> str:
         """Return a text normalised as the corpus was."""

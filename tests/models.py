@@ -6,7 +6,7 @@ from charrnn.config import ModelConfig, StopConfig
 from charrnn.generation.sample import Sample
 from charrnn.model import Model
 from charrnn.network.cells import tensor_shapes
-from charrnn.network.model_file import ModelFile
+from charrnn.network.model_file import ModelFile, Trained
 from charrnn.suggestions.completer import Completer, Completion
 from charrnn.suggestions.passed_over import Dismissals
 from charrnn.suggestions.trigrams import Trigrams
@@ -49,12 +49,15 @@ def random_model(
     cell: str = "lstm",
     *,
     opening: str = "\n",
+    kind: str = "text",
     favourite: str | int | None = None,
     by: float = 1000,
 ) -> Model:
     """A model of random weights.
 
     Args:
+        kind: the corpus kind,
+        opening: text that it starts from,
         favourite: a token, or its id, that it finds likelier than it would,
         by: so many nats; by default it always is the likeliest.
     """
@@ -72,7 +75,7 @@ def random_model(
         favourite = tokenizer.tokens.index(favourite)
     if favourite is not None:
         weights["output_bias"][favourite] += by
-    return Model(ModelFile(config, tokenizer, weights, {"opening": opening}))
+    return Model(ModelFile(config, tokenizer, weights, Trained(kind, opening)))
 
 
 def texts_of(

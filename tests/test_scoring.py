@@ -26,7 +26,7 @@ def plain_score(model: Model, text: str) -> Score:
     """Token by token, in float64 where it can be."""
     engine, tokenizer = model.engine, model.file.tokenizer
     state = engine.zero_state()
-    for token in tokenizer.encode(model.file.training["opening"]).tolist():
+    for token in tokenizer.encode(model.file.trained.opening).tolist():
         state = engine.step(np.array([token]), state)
     ids = tokenizer.encode(text).tolist()
     nats, correct = 0.0, 0

@@ -39,7 +39,7 @@ def info(
         "parameters": parameter_count(found.config),
     }
     # A file may claim anything of its training, but not what it is.
-    facts |= {name: value for name, value in found.training.items() if name not in facts}
+    facts |= {name: value for name, value in found.trained.to_json().items() if name not in facts}
     if json_lines:
         write_json(facts)
         return

@@ -20,7 +20,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from numpy.typing import NDArray
 
@@ -74,6 +74,48 @@ TRAINED: dict[str, Any] = kinds_of(TrainingConfig) | {
 
 
 @dataclass(frozen=True, slots=True)
+class Trained:
+    """How a model was trained.
+
+    Attributes:
+        kind: the corpus kind, a key of KINDS.
+        opening: text that generation starts from.
+        normalised: whether the text, and so every seed, is normalised (charrnn.text.normalisation).
+        facts: what else `info` tells.
+    """
+
+    kind: str = "text"
+    opening: str = ""
+    normalised: bool = False
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_json(cls, values: Any) -> Self:
+        """Return what `to_json` returned, checked.
+
+        Raises:
+            UsageError: a value is out of range.
+            ValueError: a value is of another type, or cannot be.
+        """
+        if not isinstance(values, dict):
+            raise ValueError("it does not say how it was trained")
+        check_types(values, TRAINED)
+        facts = dict(values)
+        kind, opening = facts.pop("shape", "text"), facts.pop("opening", "")
+        if kind not in KINDS:
+            raise ValueError("its shape is not a known kind of corpus")
+        if len(opening) > LONGEST_OPENING:
+            raise ValueError("its opening is longer than any")
+        code_points(opening)
+        return cls(kind, opening, facts.pop("normalised", False) is True, facts)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON object in the metadata, where the kind is called shape."""
+        load_bearing = {"shape": self.kind, "opening": self.opening, "normalised": self.normalised}
+        return {**self.facts, **load_bearing}
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFile:
     """The content of a model file.
 
@@ -81,8 +123,7 @@ class ModelFile:
         config: the network's shape.
         tokenizer: text to ids and back.
         weights: float32 arrays with the names and shapes of cells.tensor_shapes.
-        training: how the model was trained, for `info`. "opening" is the text that generation
-            starts from, "shape" the kind of corpus, a key of KINDS.
+        trained: how the model was trained.
         word_runs: index of the runs of words in the training text; None in older files.
         ngram: tensors of the trigram model of the training text, unchecked; empty in older files.
         mixture: weights of the sources of suggestions by name, unknown names included; None if
@@ -93,7 +134,7 @@ class ModelFile:
     config: ModelConfig
     tokenizer: Tokenizer
     weights: Mapping[str, Array]
-    training: dict[str, Any]
+    trained: Trained = Trained()
     word_runs: WordRuns | None = None
     ngram: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     mixture: Mapping[str, Sequence[float]] | None = None
@@ -110,7 +151,7 @@ def save(path: Path, model: ModelFile) -> None:
         "format": FORMAT,
         "model": asdict(model.config),
         "tokenizer": model.tokenizer.to_json(),
-        "training": model.training,
+        "training": model.trained.to_json(),
     }
     tensors: dict[str, NDArray[Any]] = dict(model.weights)
     for name, index in ((WORD_RUNS, model.word_runs), (ITEMS, model.items)):
@@ -169,7 +210,7 @@ def _read(path: Path, file: Any) -> ModelFile:
         config,
         tokenizer,
         {name: _weight(file, name, shape) for name, shape in shapes.items()},
-        _training(description.get("training")),
+        Trained.from_json(description.get("training")),
         _index(file, WORD_RUNS, runs, WordRuns) if WORD_RUNS in names else None,
         _ngram(file, beside),
         _mixture(description["mixture"]) if "mixture" in description else None,
@@ -215,19 +256,6 @@ def _weight(file: Any, name: str, shape: tuple[int, ...]) -> Array:
     if not (weight.max() <= MOST_WEIGHT and weight.min() >= -MOST_WEIGHT):  # also refuses NaN
         raise ValueError(f"tensor {name} has values that are too large or not numbers")
     return weight
-
-
-def _training(values: Any) -> dict[str, Any]:
-    if not isinstance(values, dict):
-        raise ValueError("it does not say how it was trained")
-    check_types(values, TRAINED)
-    if values.get("shape", "text") not in KINDS:
-        raise ValueError("its shape is not a known kind of corpus")
-    opening = values.get("opening", "")
-    if len(opening) > LONGEST_OPENING:
-        raise ValueError("its opening is longer than any")
-    code_points(opening)
-    return values
 
 
 def _ngram(file: Any, names: set[str]) -> dict[str, NDArray[Any]]:

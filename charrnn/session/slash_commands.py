@@ -134,8 +134,8 @@ def _model(session: Session, argument: str) -> str:
         path = runs.find(argument)
         session.use(load(path), argument)
         session.evidence = Evidence.find(path)
-    training = session.suggester.model.file.training
-    return f"trained on {', '.join(training.get('texts', [])) or 'an unknown text'}"
+    texts = session.suggester.model.file.trained.facts.get("texts", [])
+    return f"trained on {', '.join(texts) or 'an unknown text'}"
 
 
 def _save(session: Session, argument: str) -> str:

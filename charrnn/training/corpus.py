@@ -1,17 +1,14 @@
 """The corpus: a tokenized text, split into a training part and a held-out part."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Self
 
-from numpy.typing import NDArray
 from torch import Tensor
 
 from charrnn.arrays import bits
 from charrnn.errors import TextError
-from charrnn.text.blocks import KINDS
 from charrnn.text.cache import Build, Made, cached, in_memory
-from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.encodings import Note, unnoted
 from charrnn.text.split import Parts
 from charrnn.tokenizer import ESCAPE_NATS, CharTokenizer, Tokenizer
@@ -21,7 +18,6 @@ SHORTEST = 64  # minimum length of the training part, in tokens; not tuned
 IN_MEMORY = 1 << 26  # characters from which a text's tokens are kept in a file; not tuned
 SAMPLE = 1 << 24  # maximum characters to learn a vocabulary and trigrams from; not tuned
 LAYOUT = 3  # version of the token file; part of its key, so that older files are never read
-OPENINGS = ("\n\n", "\n", " ")  # paragraph, line and word breaks, in order of preference
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +32,11 @@ class Corpus:
         val_chars: number of characters in the held-out part.
         val_bytes: number of bytes in the held-out part, as UTF-8.
         escape_nats: total cost of spelling the held-out characters outside the vocabulary, nats.
-        opening: text after which a paragraph or item starts; generation without a seed begins
-            there.
         fingerprint: hash of the whole text.
         kind: the corpus kind, a key of KINDS.
         train_ends: index after the last token of each training document, int64 [D]; None unless
             the corpus consists of documents.
         val_ends: the same for the held-out documents.
-        word_runs: index of the word runs in the training part, for the model file.
-        ngram: trigrams of the training part as `Trigrams.tensors` returns them, for the model file.
-        items: index of the training lines, for the model file; None unless the corpus consists of
-            lines.
-        held_out: beginning of the held-out text, to tune suggestions on.
         old: corpus of the run that is fine-tuned, with only the end of its training part.
     """
 
@@ -58,15 +47,10 @@ class Corpus:
     val_chars: int
     val_bytes: int
     escape_nats: float
-    opening: str
     fingerprint: str
     kind: str = "text"
     train_ends: Tensor | None = None
     val_ends: Tensor | None = None
-    word_runs: WordRuns | None = None
-    ngram: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    items: Items | None = None
-    held_out: str = ""
     old: "Corpus | None" = None
 
     @classmethod
@@ -117,7 +101,6 @@ class Corpus:
             val_chars=len(parts.val),
             val_bytes=val.bytes,
             escape_nats=val.escapes * ESCAPE_NATS,
-            opening=KINDS[parts.kind] or next((o for o in OPENINGS if o in sample), ""),
             fingerprint=parts.fingerprint,
             kind=parts.kind,
             train_ends=train.ends if documents else None,

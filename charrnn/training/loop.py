@@ -217,7 +217,7 @@ class _Loop:
         run.save(trainer, val)  # before tuning, which may be interrupted
         with self._at_once():
             model = Model(run.model_file(trainer))
-            held_out, seconds = trainer.corpus.held_out, budget.tuning_seconds
+            held_out, seconds = run.extras.held_out, budget.tuning_seconds
             tuned = final_report.tune(model, held_out, trainer.tokens, seconds, self._clock)
             run.mixture = by_name(tuned.weights)
         budget.tick()

@@ -1,12 +1,11 @@
 """Prepares a training: a new one from a text, or one that is resumed."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any
 
-import numpy as np
 import torch
 
 from charrnn import tokenizer
@@ -16,27 +15,22 @@ from charrnn.errors import RunError, TextError, UsageError
 from charrnn.files import is_missing, quoted
 from charrnn.network.model_file import config_from
 from charrnn.runs import RESUME_NAME
-from charrnn.suggestions.trigrams import Trigrams
 from charrnn.text.advice import advice
-from charrnn.text.blocks import lines, told
-from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.encodings import Note, unnoted
 from charrnn.text.source import Source, comes_once
 from charrnn.text.split import Parts
 from charrnn.tokenizer import TOKENIZERS, Tokenizer
 from charrnn.training import checkpoint, fine_tuning, recipe
-from charrnn.training.corpus import SAMPLE, Corpus, kept
+from charrnn.training.corpus import SAMPLE, Corpus
+from charrnn.training.extras import ModelExtras
 from charrnn.training.fine_tuning import Origin
 from charrnn.training.recipe import FINE_TUNING_LR, LIMITS, SHAPE, choose
 from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer
 
 MAX_VOCAB_SIZE = 1_000_000  # maximum of --vocab-size
-HELD_OUT = 100_000  # characters kept to tune suggestions on, more than are ever typed
-LINES = 1 << 20  # characters of held-out lines that those are sampled from; not tuned
 
 Setup = tuple[Trainer, Run]  # a training and the run that it is saved to
-AnyIndex = TypeVar("AnyIndex", WordRuns, Items)
 
 
 def begin(
@@ -79,14 +73,12 @@ def begin(
         level, tokenize = old_model.tokenizer.level, old_model.tokenizer.extended
         shape = {name: getattr(old_model.config, name) for name in SHAPE}
         options = {"lr": FINE_TUNING_LR} | options | shape
-        source = replace(
-            source, normalise=source.normalise and old_model.training.get("normalised") is True
-        )
+        source = replace(source, normalise=source.normalise and old_model.trained.normalised)
     if level == "byte":
         source = replace(source, normalise=False)
     # Options are checked before a long text is read, from which the final choices follow.
     _, training = _configure(level, 10**6, 100, options, 1.0)
-    corpus = _prepare(source, training, tokenize, note, advise=True)
+    corpus, extras = _prepare(source, training, tokenize, note, advise=True)
     if origin:
         corpus = replace(corpus, old=origin.held_out(corpus.tokenizer))
     speed = recipe.speed() if where.type == "cpu" else None
@@ -97,7 +89,7 @@ def begin(
     if parent:
         fine_tuning.take_over(trainer.network, corpus.tokenizer, old_model)
         trainer.remember()
-    run = Run(path, source, origin)
+    run = Run(path, source, extras, origin)
     run.speed = speed
     run.command = recipe.command(source, level, vocab_size, parent, model, training)
     return trainer, run
@@ -144,7 +136,7 @@ def resume(
                 f"{text} is a pipe or a device, which may not give the text again",
                 f"give the text anew: charrnn train TEXT --resume -m {quoted(path)}",
             )
-    corpus = _prepare(source, config, lambda _: known, note)
+    corpus, extras = _prepare(source, config, lambda _: known, note)
     if corpus.fingerprint != fingerprint:
         raise RunError(
             f"the text is not the one that {path} was trained on",
@@ -161,7 +153,7 @@ def resume(
             f"{path} is finished: {trainer.step:,} steps in {trainer.progress.seconds:.0f} s",
             "give a larger --time, --epochs or --steps to go on",
         )
-    return trainer, Run(path, source, origin)
+    return trainer, Run(path, source, extras, origin)
 
 
 def _prepare(
@@ -170,7 +162,7 @@ def _prepare(
     tokenize: Callable[[str], Tokenizer],
     note: Note,
     advise: bool = False,
-) -> Corpus:
+) -> tuple[Corpus, ModelExtras]:
     """Read, split, tokenize and index a text; `advise` notes hints about unsuitable options."""
     with source.kept(note) as blocks:
         parts = Parts.of(blocks, training.val, source.kind, training.seed, note)
@@ -178,34 +170,7 @@ def _prepare(
         for hint in advice(source, parts, sample, training.val) if advise else ():
             note(f"hint: {hint}")
         corpus = Corpus.prepare(parts, tokenize, note, sample)
-        indexed = told(parts.train, note, "indexing")
-        is_lines = parts.kind == "lines"
-        return replace(
-            corpus,
-            word_runs=_index(WordRuns, indexed, parts),
-            items=_index(Items, lines(parts.train), parts) if is_lines else None,
-            ngram=Trigrams.build(sample).tensors(),
-            held_out=_shuffled_lines(parts) if is_lines else parts.val.beginning(HELD_OUT),
-        )
-
-
-def _index(kind: type[AnyIndex], texts: Iterable[str], parts: Parts) -> AnyIndex:
-    """Return an index of these texts of the training part; that of a large text is cached."""
-
-    def build(file: BinaryIO) -> dict[str, Any]:
-        index = kind.build(texts)
-        file.write(index.bits.data)
-        return {"every": index.every}
-
-    bits, values = kept(parts, build, kind.__name__)
-    return kind(bits, **values)
-
-
-def _shuffled_lines(parts: Parts) -> str:
-    """Sample held-out lines from the whole part, because neighbouring lines may be alike."""
-    found = [*lines(parts.val.sample(LINES))]
-    np.random.default_rng(parts.seed).shuffle(found)
-    return "".join(f"{line}\n" for line in found)[:HELD_OUT]
+        return corpus, ModelExtras.of(parts, sample, note)
 
 
 def _configure(

@@ -4,16 +4,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from charrnn import __version__, events
 from charrnn.errors import RunError
 from charrnn.events import Event
 from charrnn.files import append, spelled
 from charrnn.network import model_file
-from charrnn.network.model_file import ModelFile
+from charrnn.network.model_file import ModelFile, Trained
 from charrnn.runs import LOG_NAME, MODEL_NAME, RESUME_NAME, SAMPLES_NAME
 from charrnn.text.source import Source
 from charrnn.training import checkpoint
+from charrnn.training.extras import ModelExtras
 from charrnn.training.fine_tuning import Origin
 from charrnn.training.trainer import Trainer
 
@@ -26,6 +28,7 @@ class Run:
     Args:
         path: the folder, which exists.
         source: the training text, saved so that a resume need not name it.
+        extras: parts of its model files that are computed once.
         origin: the run that is fine-tuned, if any.
 
     Attributes:
@@ -34,9 +37,12 @@ class Run:
         mixture: tuned weights of the suggestion sources by name, for model files; None until tuned.
     """
 
-    def __init__(self, path: Path, source: Source, origin: Origin | None = None) -> None:
+    def __init__(
+        self, path: Path, source: Source, extras: ModelExtras, origin: Origin | None = None
+    ) -> None:
         self.path = path
         self.source = source.absolute()
+        self.extras = extras
         self.origin = origin
         self.speed: float | None = None
         self.command: str | None = None
@@ -130,25 +136,30 @@ class Run:
             config=trainer.network.config,
             tokenizer=trainer.corpus.tokenizer,
             weights=trainer.weights(best),
-            training={
-                "version": __version__,
-                "texts": [spelled(Path(path).name) for path in self.source.paths],
-                "from": self.origin and spelled(self.origin.model),
-                "shape": trainer.corpus.kind,
-                "normalised": self.source.normalise,
-                "opening": trainer.corpus.opening,
-                "train_chars": trainer.corpus.train_chars,
-                "val_chars": trainer.corpus.val_chars,
-                "val_nats": score,
-                "val_bpb": None if score is None else trainer.corpus.bits_per_byte(score),
-                "step": trainer.step,
-                "tokens": trainer.tokens,
-                "epoch": trainer.epoch,
-                "seconds_spent": trainer.progress.seconds,
-            }
-            | asdict(trainer.config),
-            word_runs=trainer.corpus.word_runs,
-            ngram=trainer.corpus.ngram,
+            trained=Trained(
+                kind=trainer.corpus.kind,
+                opening=self.extras.opening,
+                normalised=self.source.normalise,
+                facts=self._facts(trainer, score),
+            ),
+            word_runs=self.extras.word_runs,
+            ngram=self.extras.ngram,
             mixture=self.mixture,
-            items=trainer.corpus.items,
+            items=self.extras.items,
         )
+
+    def _facts(self, trainer: Trainer, score: float | None) -> dict[str, Any]:
+        """Return how the model was trained; `score` is its loss, nats per character."""
+        return {
+            "version": __version__,
+            "texts": [spelled(Path(path).name) for path in self.source.paths],
+            "from": self.origin and spelled(self.origin.model),
+            "train_chars": trainer.corpus.train_chars,
+            "val_chars": trainer.corpus.val_chars,
+            "val_nats": score,
+            "val_bpb": None if score is None else trainer.corpus.bits_per_byte(score),
+            "step": trainer.step,
+            "tokens": trainer.tokens,
+            "epoch": trainer.epoch,
+            "seconds_spent": trainer.progress.seconds,
+        } | asdict(trainer.config)

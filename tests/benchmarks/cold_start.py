@@ -77,7 +77,7 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "model.safetensors")
-        save(path, ModelFile(config, tokenizer, weights, {}))
+        save(path, ModelFile(config, tokenizer, weights))
         model = str(path)
         commands = {
             "charrnn generate": (

@@ -30,7 +30,7 @@ from charrnn.generation.sampling import Sampler
 from charrnn.model import Model
 from charrnn.network.cells import CELLS, parameter_count, tensor_shapes
 from charrnn.network.engine import multiply
-from charrnn.network.model_file import ModelFile
+from charrnn.network.model_file import ModelFile, Trained
 from charrnn.tokenizer import CharTokenizer, Tokenizer, WordTokenizer
 from tests.benchmarks.figures import parse, tell, write
 
@@ -55,7 +55,7 @@ def model_of(config: ModelConfig, tokenizer: Tokenizer) -> Model:
     weights = {
         n: rng.normal(0, 0.1, s).astype(np.float32) for n, s in tensor_shapes(config).items()
     }
-    return Model(ModelFile(config, tokenizer, weights, {"opening": "\n"}))
+    return Model(ModelFile(config, tokenizer, weights, Trained(opening="\n")))
 
 
 class Plain:

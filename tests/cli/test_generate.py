@@ -705,7 +705,7 @@ def test_threads(tmp_path: Path, cell: str) -> None:
     weights = {
         n: rng.normal(0, 0.05, s).astype(np.float32) for n, s in tensor_shapes(config).items()
     }
-    save(tmp_path / "model.safetensors", ModelFile(config, tokenizer, weights, {}))
+    save(tmp_path / "model.safetensors", ModelFile(config, tokenizer, weights))
     options = ("The", "-n", 400, "-N", 2, "-m", "model.safetensors", "--random-seed", 1)
     one, *others = (
         charrnn_command(

@@ -222,7 +222,7 @@ class TestElsewhere:
         (tmp_path / "text.txt").write_bytes(corpus.read_bytes())
         assert call("train", "text.txt", *SMALL).code == 0
         run = tmp_path / "runs" / "text"
-        assert charrnn.load(run).file.training["texts"] == ["text.txt"]
+        assert charrnn.load(run).file.trained.facts["texts"] == ["text.txt"]
         assert str(tmp_path).encode() not in (run / "model.safetensors").read_bytes()
         assert str(tmp_path) not in (run / "log.jsonl").read_text(encoding="utf-8")
         (tmp_path / "below").mkdir()

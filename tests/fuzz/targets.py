@@ -73,7 +73,7 @@ def use_model(rng: Random, path: Path) -> None:
     text = "".join(model.generate(typed, 6, random_seed=1, temperature=temperature))
     write_text(text)
     complete(model.completer(), typed)
-    write_text(f"trained on {', '.join(model.file.training.get('texts', []))}")
+    write_text(f"trained on {', '.join(model.file.trained.facts.get('texts', []))}")
 
 
 def complete(completer: Completer, typed: str) -> None:
@@ -95,7 +95,7 @@ def models(folder: Path) -> list[bytes]:
     files = []
     ngram = Trigrams.build(LONGER).tensors()
     training = {
-        "version": "1", "texts": ["a.txt"], "from": None, "shape": "lines", "train_chars": 900,
+        "version": "1", "texts": ["a.txt"], "from": None, "train_chars": 900,
         "val_chars": 100, "val_nats": 1.5, "val_bpb": 2.0, "step": 7, "tokens": 900, "epoch": 1.5,
         "seconds_spent": 3.5, "lr": 0.03, "batch": 4, "patience": None,
     }  # fmt: skip
@@ -104,7 +104,7 @@ def models(folder: Path) -> list[bytes]:
             whole = random_model(TOKENIZERS[level].train(LONGER), cell).file
             whole = replace(
                 whole,
-                training=whole.training | training,
+                trained=replace(whole.trained, kind="lines", facts=training),
                 ngram=ngram,
                 mixture=by_name(BEGIN),
                 word_runs=WordRuns.build([LONGER]),
@@ -121,6 +121,7 @@ def damage_tensors(key: str, rng: Random, data: bytes) -> bytes:
 
 def resumes(folder: Path) -> list[bytes]:
     """The files of runs that were stopped, whose text stands beside them."""
+    from charrnn.training.extras import ModelExtras
     from charrnn.training.fine_tuning import Origin
     from charrnn.training.run import Run
     from tests.training.small import TEXT, finish, trainer
@@ -130,7 +131,7 @@ def resumes(folder: Path) -> list[bytes]:
     files = []
     for origin in (None, Origin(str(folder / MODEL_NAME), Source([str(path)]), 0.1, 0, "0")):
         training = trainer(steps=12, layers=1)
-        run = Run(folder, Source([str(path)]), origin)
+        run = Run(folder, Source([str(path)]), ModelExtras(), origin)
         finish(training, run, stop_at=8)
         files.append((folder / RESUME_NAME).read_bytes())
     return files

@@ -43,24 +43,21 @@ class TestItems:
         """A line does not end before it has begun, however likely its end is; nor as a space."""
         tokenizer = TOKENIZERS[level].train(CORPUS)
         (end,) = tokenizer.encode("\n").tolist()
-        lines = random_model(tokenizer, favourite=end)
-        lines.file.training["shape"] = "lines"
+        lines = random_model(tokenizer, kind="lines", favourite=end)
         written = texts_of(lines, [Sample(seed, key=(0, i)) for i in range(40)], StopConfig())
         assert all(text.strip() for text in written)
         assert texts_of(lines, [Sample("The fox")], StopConfig()) == [""]
 
     def test_nothing_but_ends(self) -> None:
         """A model that knows nothing but the end of a line writes a blank one."""
-        model = random_model(CharTokenizer(["\n"]))
-        model.file.training["shape"] = "lines"
+        model = random_model(CharTokenizer(["\n"]), kind="lines")
         assert texts_of(model, [Sample("")], StopConfig()) == [""]
 
     def test_no_document_is_empty(self) -> None:
         """A document does not end before it has begun, but may begin with a space."""
         tokenizer = CharTokenizer.train(CORPUS + END)
         (end,) = tokenizer.encode(END).tolist()
-        model = random_model(tokenizer, favourite=end)
-        model.file.training["shape"] = "documents"
+        model = random_model(tokenizer, kind="documents", favourite=end)
         samples = [Sample("", key=(0, i)) for i in range(300)]
         written = texts_of(model, samples, StopConfig())
         assert all(written)

@@ -60,7 +60,7 @@ def description(file: ModelFile) -> dict[str, Any]:
         "format": 1,
         "model": asdict(file.config),
         "tokenizer": file.tokenizer.to_json(),
-        "training": dict(file.training),
+        "training": file.trained.to_json(),
     }
 
 
@@ -98,7 +98,7 @@ class TestRoundTrip:
         save(tmp_path / MODEL_NAME, before)
         after = load(tmp_path / MODEL_NAME)
         assert after.config == before.config
-        assert after.training == before.training
+        assert after.trained == before.trained
         assert after.tokenizer.level == level
         assert after.tokenizer.tokens == before.tokenizer.tokens
         assert {*after.weights} == {*before.weights}
@@ -151,7 +151,7 @@ class TestRoundTrip:
         save(tmp_path / MODEL_NAME, before)
         after = load(tmp_path / MODEL_NAME)
         assert after.tokenizer.tokens == before.tokenizer.tokens
-        assert after.training == before.training
+        assert after.trained == before.trained
 
 
 class TestDamaged:

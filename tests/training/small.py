@@ -13,6 +13,7 @@ from charrnn.text.source import Source
 from charrnn.text.split import Parts
 from charrnn.training.clock import Clock
 from charrnn.training.corpus import Corpus
+from charrnn.training.extras import ModelExtras, opening
 from charrnn.training.loop import train
 from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer
@@ -40,9 +41,9 @@ def trainer(
     return Trainer(network, config, corpus, CPU)
 
 
-def run_in(folder: Path) -> Run:
+def run_in(folder: Path, kind: str = "text") -> Run:
     """Return a run that is saved to the folder, which is created if it is missing."""
-    return Run(made(folder), Source(["text.txt"]))
+    return Run(made(folder), Source(["text.txt"]), ModelExtras(opening(kind, TEXT)))
 
 
 def made(folder: str | Path) -> Path:

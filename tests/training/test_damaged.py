@@ -15,6 +15,7 @@ from charrnn.runs import RESUME_KEY, RESUME_NAME
 from charrnn.suggestions.explanation import Evidence
 from charrnn.text.source import Source
 from charrnn.training import prepare
+from charrnn.training.extras import ModelExtras
 from charrnn.training.fine_tuning import Origin
 from charrnn.training.run import Run
 from tests.training.small import TEXT, finish, trainer
@@ -31,7 +32,8 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
     text.write_text(TEXT, encoding="utf-8")
     source = Source([str(text)])
     training = trainer(steps=12, layers=1)
-    finish(training, Run(folder, source, Origin("old", source, 0.1, 0, "0")), stop_at=4)
+    origin = Origin("old", source, 0.1, 0, "0")
+    finish(training, Run(folder, source, ModelExtras(), origin), stop_at=4)
     return folder, (folder / RESUME_NAME).read_bytes()
 
 

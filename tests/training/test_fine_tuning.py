@@ -79,7 +79,7 @@ def test_both_texts_are_scored() -> None:
     assert after.new_nats is not None
     assert after.old_nats is not None
     assert after.new_nats < before.new_nats - 1
-    assert load(run.path).file.training["from"] == str(Path("runs/old/model.safetensors"))
+    assert load(run.path).file.trained.facts["from"] == str(Path("runs/old/model.safetensors"))
 
 
 @pytest.mark.usefixtures("old")

@@ -193,6 +193,6 @@ def test_killed_at_any_moment(tmp_path: Path) -> None:
             tensors, values = checkpoint.load(state)
             assert values["step"] >= told
             model = model_file.load(tmp_path / "model.safetensors")
-            assert model.training["step"] >= told
+            assert model.trained.facts["step"] >= told
             trainer(steps=10**6).restore(tensors, values)
     assert told

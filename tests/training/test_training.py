@@ -110,7 +110,7 @@ def test_the_best_model_is_kept(tmp_path: Path) -> None:
         assert np.array_equal(weight, training.best[name].numpy())
     final = training.final_score()
     assert final
-    assert saved.file.training["val_nats"] == pytest.approx(final.nats)
+    assert saved.file.trained.facts["val_nats"] == pytest.approx(final.nats)
 
 
 def test_the_average() -> None:
@@ -145,7 +145,7 @@ def test_scores_agree(tmp_path: Path) -> None:
 def test_document_scores_agree(tmp_path: Path) -> None:
     """Each held-out document is scored as the model scores it alone."""
     training = trainer(text=DOCUMENTS, layers=1, steps=100, kind="documents")
-    done = finish(training, run_in(tmp_path / "run"))[-1]
+    done = finish(training, run_in(tmp_path / "run", "documents"))[-1]
     assert isinstance(done, Done)
     held_out = "".join(Parts.of([DOCUMENTS], 0.1, "documents").val)
     model = load(tmp_path / "run")
