@@ -20,6 +20,7 @@ READING, OUTPUT = "What is read", "Output"
 PANELS = (RUN, NETWORK, REGULARISATION, UPDATES, WRITE, STOP, SAMPLE, READING, OUTPUT)
 
 LENGTH = 500  # characters of a text, where nothing else says where to end (not tuned)
+LevelName = Literal["char", "word", "bpe", "byte"]  # keys of tokenizer.TOKENIZERS
 CellName = Literal["lstm", "gru", "rnn", "rnn-relu"]  # keys of network.cells.CELLS
 # Least probability of a suggestion that is shown, by the name of the setting (not tuned).
 DIAL = {"quiet": 0.7, "normal": 0.4, "eager": 0.0}

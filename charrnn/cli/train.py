@@ -25,7 +25,7 @@ from charrnn.cli.options import (
     seconds,
     with_options,
 )
-from charrnn.config import OUTPUT, READING, RUN, ModelConfig, TrainingConfig
+from charrnn.config import OUTPUT, READING, RUN, LevelName, ModelConfig, TrainingConfig
 from charrnn.display.console import Ui, devnull, write_json
 from charrnn.errors import UsageError
 
@@ -72,7 +72,7 @@ def train(
         ),
     ] = None,
     level: Annotated[
-        Literal["char", "word", "bpe", "byte"] | None,
+        LevelName | None,
         Option(
             help="What a token is: a character, a word, a subword or a byte.",
             show_default="char",

@@ -11,7 +11,7 @@ import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +65,7 @@ class Tokenizer(ABC):
     Attributes:
         level: name of the level, a key of TOKENIZERS.
         whole_words: whether a word of the vocabulary is always one token.
+        units: what its tokens are like, on which the automatic choices of training depend.
         transitions: an automaton of the valid token sequences, int8 [S, V]: the state after each
             token in each state, -1 if the token is invalid there. It starts in state 0. None if
             every sequence is valid.
@@ -76,6 +77,7 @@ class Tokenizer(ABC):
 
     level: ClassVar[str]
     whole_words: ClassVar[bool] = False
+    units: ClassVar[Literal["characters", "subwords", "words"]] = "characters"
     transitions: NDArray[np.int8] | None = None
     joints: Joints | None = None
 

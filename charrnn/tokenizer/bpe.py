@@ -25,6 +25,7 @@ class BpeTokenizer(PieceTokenizer):
     """
 
     level = "bpe"
+    units = "subwords"
 
     def __init__(self, tokens: Sequence[str], merges: Sequence[tuple[str, str]] = ()) -> None:
         self._merges = [*merges]

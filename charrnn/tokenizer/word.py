@@ -29,6 +29,7 @@ class WordTokenizer(PieceTokenizer):
 
     level = "word"
     whole_words = True
+    units = "words"
 
     @classmethod
     def train(cls, text: str, vocab_size: int | None = None) -> Self:

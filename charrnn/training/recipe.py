@@ -15,6 +15,7 @@ from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.files import quoted
 from charrnn.network.cells import tensor_shapes
 from charrnn.text.source import Source
+from charrnn.tokenizer import TOKENIZERS
 from charrnn.training.sampled_softmax import SAMPLED_FROM, sample_size
 
 LIMITS = {"seconds", "epochs", "steps"}  # fields of TrainingConfig that say when to stop
@@ -150,9 +151,7 @@ def choose(
 
 def _kind(level: str, vocab_size: int) -> str:
     """Return the kind of tokens, a key of REGULARISATION; longer tokens overfit sooner."""
-    if level == "word" or vocab_size >= SAMPLED_FROM:
-        return "words"
-    return "subwords" if level == "bpe" else "characters"
+    return "words" if vocab_size >= SAMPLED_FROM else TOKENIZERS[level].units
 
 
 def _hidden(tokens: int, seconds: float) -> int:

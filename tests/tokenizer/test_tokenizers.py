@@ -2,12 +2,14 @@
 
 import json
 import random
+from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from charrnn.config import LevelName
 from charrnn.errors import TextError, UsageError
 from charrnn.text import blocks
 from charrnn.text.blocks import code_points
@@ -444,3 +446,8 @@ class TestExtended:
     def test_nothing_new(self, trained: Tokenizer) -> None:
         """The text that a vocabulary was made from adds nothing to it."""
         assert trained.extended(SEEN).tokens == trained.tokens
+
+
+def test_table() -> None:
+    """The levels of the command line are those of the table."""
+    assert {*TOKENIZERS} == {*get_args(LevelName)}
