@@ -356,15 +356,15 @@ class TestMixture:
     @pytest.mark.parametrize("value", [1e300, -1e7, float("nan"), True])
     def test_absurd_mixture(self, load_bytes: Load, file: ModelFile, value: Any) -> None:
         """Weights of suggestions of an absurd size, or that are no numbers, are refused."""
-        weights = BEGIN.tolist()
+        weights = [[0.5] * len(OLD_SOURCES) for _ in range(4)]
         weights[0][0] = value  # as in format 1
         refused(load_bytes, forged(file, description(file) | {"mixture": weights}))
 
     def test_old_and_new_sources(self, load_bytes: Load, file: ModelFile) -> None:
         """Format 1 had rows; an unknown source is ignored, a missing one has its default."""
-        rows = (BEGIN + 0.5).tolist()
+        rows = [[column + row / 10 for column in range(len(OLD_SOURCES))] for row in range(4)]
         old = load_bytes(forged(file, description(file) | {"format": 1, "mixture": rows}))
-        np.testing.assert_array_equal(from_names(old.mixture or {}), BEGIN + 0.5)
+        assert old.mixture == dict(zip(OLD_SOURCES, map(list, zip(*rows)), strict=True))
         named = {"network": [1.0, 2.0, 3.0, 4.0], "crystal ball": [9.0] * 4}
         new = load_bytes(forged(file, description(file) | {"mixture": named}))
         weights = from_names(new.mixture or {})

@@ -33,7 +33,7 @@ def test_probabilities() -> None:
 def test_fit() -> None:
     """The weights that many choices were sampled from are recovered; the others stay."""
     true = BEGIN.copy()
-    true[2] = [1.0, -0.5, 0.5, 0.0, 0.3, -0.4]
+    true[2] = np.resize([1.0, -0.5, 0.5, 0.0, 0.3, -0.4], len(FEATURES))
     found = fit(choices(true, 20_000, typed=2))
     np.testing.assert_allclose(found[2], true[2], atol=0.05)
     np.testing.assert_array_equal(found[[0, 1, 3]], BEGIN[[0, 1, 3]])
