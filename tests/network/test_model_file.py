@@ -18,7 +18,7 @@ import charrnn
 from charrnn.errors import ModelFileError
 from charrnn.model import Model
 from charrnn.network.cells import CELLS, tensor_shapes
-from charrnn.network.model_file import NGRAM_TYPES, ModelFile, load, save
+from charrnn.network.model_file import NGRAM_TYPES, OLD_SOURCES, ModelFile, load, save
 from charrnn.runs import MODEL_NAME
 from charrnn.suggestions.mixture import BEGIN, by_name, from_names
 from charrnn.suggestions.trigrams import Trigrams
@@ -364,7 +364,9 @@ class TestMixture:
         """Format 1 had rows; an unknown source is ignored, a missing one has its default."""
         rows = [[column + row / 10 for column in range(len(OLD_SOURCES))] for row in range(4)]
         old = load_bytes(forged(file, description(file) | {"format": 1, "mixture": rows}))
-        assert old.mixture == dict(zip(OLD_SOURCES, map(list, zip(*rows)), strict=True))
+        assert old.mixture == dict(
+            zip(OLD_SOURCES, map(list, zip(*rows, strict=True)), strict=True)
+        )
         named = {"network": [1.0, 2.0, 3.0, 4.0], "crystal ball": [9.0] * 4}
         new = load_bytes(forged(file, description(file) | {"mixture": named}))
         weights = from_names(new.mixture or {})
