@@ -1,0 +1,123 @@
+"""Which level, how long and which temperature, for several kinds of text.
+
+    python -m tests.benchmarks.kinds TEXT... [--lines TEXT...] [--times 60s 3m] [--levels char word]
+
+First table: bits per character of the held-out part after each time, at each level; bpe for the
+first time only. Second table: text generated at several temperatures by the best of these models
+of each text. Of running text, the share of words that the text does not have, and of runs of four
+words that are repeated, beside the share in as much of the text itself. Of --lines, the share of
+lines that the text does not have, and of lines that are repeated.
+CHARRNN_DATA can name the texts instead.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Hashable, Sequence
+from pathlib import Path
+
+from charrnn import load
+from charrnn.config import SamplingConfig, StopConfig
+from charrnn.generation.sample import Sample
+from charrnn.model import Model
+from tests.benchmarks.figures import parse, tell, write
+from tests.benchmarks.invented import words
+
+TEMPERATURES = (0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.2)
+TEXTS = 40
+CHARACTERS = 1000  # of each text
+RUN = 4  # words
+
+
+def train(path: str, options: Sequence[str], folder: Path) -> float:
+    """Bits per character of the held-out part."""
+    command = [sys.executable, "-m", "charrnn", "train", path, "-q", "--json", "-o", str(folder)]
+    result = subprocess.run([*command, *options], stdout=subprocess.PIPE, check=True)
+    return float(json.loads(result.stdout.splitlines()[-1])["val_bpc"])
+
+
+def repeated(parts: Sequence[Hashable]) -> float:
+    """The share of parts that occurred before."""
+    return 1 - len({*parts}) / max(1, len(parts))
+
+
+def runs(text: str) -> list[tuple[str, ...]]:
+    found = words(text)
+    return [tuple(found[i : i + RUN]) for i in range(len(found) - RUN + 1)]
+
+
+def generated(model: Model, temperature: float) -> list[str]:
+    """Texts, or as many characters of lines."""
+    sampling = SamplingConfig(temperature=temperature)
+    count = TEXTS if model.kind == "text" else 1000
+    samples = [Sample("", sampling, (i,)) for i in range(count)]
+    texts = dict.fromkeys(samples, "")
+    for part in model.write(samples, StopConfig(chars=CHARACTERS), 0):
+        texts[part.sample] += part.text
+    return [*texts.values()]
+
+
+def temperatures(model: Model, text: str) -> list[str]:
+    """A cell for each temperature, and one for the text itself."""
+    if model.kind == "lines":
+        known = {*text.splitlines()}
+        cells = []
+        for temperature in TEMPERATURES:
+            lines = generated(model, temperature)
+            new = sum(line not in known for line in lines) / len(lines)
+            cells.append(f"{new:.0%}, {repeated(lines):.1%}")
+        return [*cells, f"0%, {repeated(text.splitlines()[:1000]):.1%}"]
+    have = {*words(text)}
+    cells = []
+    for temperature in TEMPERATURES:
+        texts = generated(model, temperature)
+        found = [word for each in texts for word in words(each)[:-1]]
+        new = sum(word not in have for word in found) / max(1, len(found))
+        cells.append(f"{new:.1%}, {repeated([run for each in texts for run in runs(each)]):.1%}")
+    return [*cells, f"0%, {repeated(runs(text[: TEXTS * CHARACTERS])):.1%}"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("texts", nargs="*", default=os.environ.get("CHARRNN_DATA", "").split())
+    parser.add_argument("--lines", nargs="*", default=[])
+    parser.add_argument("--times", nargs="+", default=["60s", "3m"])
+    parser.add_argument("--levels", nargs="+", default=["char", "word"])
+    options = parse(parser, "texts")
+    levels = [(time, level) for time in options.times for level in options.levels]
+    levels.insert(len(options.levels), (options.times[0], "bpe"))
+    rows, drawn = [], []
+    with tempfile.TemporaryDirectory() as folder:
+        for path in [*options.texts, *options.lines]:
+            losses = {}
+            for time, level in levels:
+                asked = ["--time", time, "--level", level]
+                asked += ["--lines"] if path in options.lines else []
+                run = Path(folder, f"{Path(path).stem}-{level}-{time}")
+                losses[run] = train(path, asked, run)
+            text = Path(path).read_text(encoding="utf-8")
+            cells = " | ".join(f"{loss:.3f}" for loss in losses.values())
+            rows.append(tell(f"| {Path(path).stem} | {len(text):,} | {cells} |"))
+            best = min(losses, key=lambda run: losses[run])
+            level = best.name.split("-")[1]
+            cells = " | ".join(temperatures(load(best), text))
+            drawn.append(tell(f"| {Path(path).stem} | {level} | {cells} |"))
+    lines = [
+        f"| text | characters | {' | '.join(f'{level}, {time}' for time, level in levels)} |",
+        "| --- " * (2 + len(levels)) + "|",
+        *rows,
+        "",
+        f"New and repeated at a temperature of {', '.join(map(str, TEMPERATURES))}:",
+        "",
+        f"| text | level | {' | '.join(map(str, TEMPERATURES))} | the text |",
+        "| --- " * (3 + len(TEMPERATURES)) + "|",
+        *drawn,
+    ]
+    write("kinds", lines)
+
+
+if __name__ == "__main__":
+    main()
