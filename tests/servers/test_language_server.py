@@ -1,9 +1,6 @@
-"""The language server, message by message."""
+"""Suggestions as an editor asks for them."""
 
-import json
-import os
 import threading
-from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from typing import Any
 from unittest.mock import patch
@@ -12,91 +9,11 @@ import pytest
 
 from charrnn.model import Model
 from charrnn.network.engine import Engine
-from charrnn.servers import jsonrpc
 from charrnn.servers.language_server import KEPT, Server
 from charrnn.suggestions.completer import Completer, Completion
 from charrnn.tokenizer import TOKENIZERS
 from tests.models import random_model
-
-URI = "file:///notes.txt"
-Json = dict[str, Any]
-
-
-class Editor:
-    """Speaks with a server over pipes.
-
-    Args:
-        least: probability under which the server suggests nothing.
-        capabilities: what the editor says that it can do.
-    """
-
-    def __init__(self, model: Model, least: float = 0.0, **capabilities: Any) -> None:
-        incoming, write = os.pipe()
-        read, outgoing = os.pipe()
-        self._write, self._read = os.fdopen(write, "wb"), os.fdopen(read, "rb")
-        self._answers = map(json.loads, jsonrpc.bodies(self._read))
-        self._ids = iter(range(1, 1000))
-        self.code: int | None = None
-
-        def run() -> None:
-            with open(incoming, "rb") as source, open(outgoing, "wb") as output:
-                self.code = Server(model, 5, least, output).run(source)
-
-        self._thread = threading.Thread(target=run)
-        self._thread.start()
-        self.hello = self.greet(capabilities)
-
-    def greet(self, capabilities: Json) -> Json:
-        return self.ask("initialize", capabilities=capabilities)
-
-    def write(self, data: bytes) -> None:
-        self._write.write(data)
-        self._write.flush()
-
-    def tell(self, method: str, **params: Any) -> None:
-        self.write(jsonrpc.message(method=method, params=params))
-
-    def send(self, method: str, **params: Any) -> int:
-        """Send a request and do not wait."""
-        name = next(self._ids)
-        self.write(jsonrpc.message(id=name, method=method, params=params))
-        return name
-
-    def answer(self) -> Json:
-        answer: Json = next(self._answers)
-        return answer
-
-    def ask(self, method: str, **params: Any) -> Json:
-        name = self.send(method, **params)
-        answer = self.answer()
-        assert answer["id"] == name
-        return answer
-
-    def open(self, text: str, uri: str = URI) -> None:
-        self.tell("textDocument/didOpen", textDocument={"uri": uri, "text": text})
-
-    def at(self, kind: str, line: int, character: int, uri: str = URI) -> list[Json]:
-        """Return the suggestions at a position; `kind` is completion or inlineCompletion."""
-        position = {"line": line, "character": character}
-        answer = self.ask(f"textDocument/{kind}", textDocument={"uri": uri}, position=position)
-        items: list[Json] = answer["result"]["items"]
-        return items
-
-    def close(self) -> None:
-        self._write.close()
-        self._thread.join()
-        self._read.close()
-
-
-@pytest.fixture
-def model() -> Model:
-    return random_model(TOKENIZERS["char"].train("The cat sat on the mat. " * 9))
-
-
-@pytest.fixture
-def editor(model: Model) -> Iterator[Editor]:
-    with closing(Editor(model)) as editor:
-        yield editor
+from tests.servers.editor import URI, Editor, Json
 
 
 def suggesting(*texts: str, p: float = 0.2) -> Any:
@@ -126,108 +43,6 @@ def test_encoding(model: Model, offered: list[str], chosen: str) -> None:
         with suggesting("at"):
             (item,) = editor.at("completion", 0, column)
         assert item["textEdit"]["range"]["start"]["character"] == column - 1
-
-
-@pytest.mark.parametrize(
-    ("sent", "code"),
-    [
-        (b"{", jsonrpc.PARSE_ERROR),
-        (b"\xff", jsonrpc.PARSE_ERROR),
-        (b"[" * 100_000, jsonrpc.PARSE_ERROR),
-        (b"[]", jsonrpc.INVALID_REQUEST),
-        (b"7", jsonrpc.INVALID_REQUEST),
-        (b'{"id": 7, "method": 7}', jsonrpc.INVALID_REQUEST),
-        (b'{"id": [], "method": "shutdown"}', jsonrpc.INVALID_REQUEST),
-    ],
-)
-def test_broken_messages(editor: Editor, sent: bytes, code: int) -> None:
-    """An invalid request gets an error, and the server continues."""
-    editor.write(b"Content-Type: x\r\ncontent-length: %d\r\n\r\n%b" % (len(sent), sent))
-    answer = editor.answer()
-    assert (answer["id"], answer["error"]["code"]) == (None, code)
-    assert editor.ask("shutdown")["result"] is None
-
-
-@pytest.mark.parametrize(
-    "params",
-    [
-        {},
-        {"textDocument": {"uri": URI}},
-        {"textDocument": {"uri": URI}, "position": {"line": "0", "character": 0}},
-        {"textDocument": {"uri": URI}, "position": {"line": -1, "character": 0}},
-        {"textDocument": URI, "position": {"line": 0, "character": 0}},
-        {"textDocument": {"uri": "file:///other"}, "position": {"line": 0, "character": 0}},
-    ],
-)
-@pytest.mark.parametrize("kind", ["completion", "inlineCompletion"])
-def test_wrong_parameters(editor: Editor, kind: str, params: Json) -> None:
-    """They are answered with an error that has the request's id."""
-    editor.open("The cat")
-    answer = editor.ask(f"textDocument/{kind}", **params)
-    assert answer["error"]["code"] == jsonrpc.INVALID_PARAMS
-
-
-def test_order_of_life(model: Model) -> None:
-    """Requests before initialize, after shutdown, or unknown ones get an error."""
-    with closing(Editor(model)) as editor:
-        assert editor.ask("workspace/symbol")["error"]["code"] == jsonrpc.METHOD_NOT_FOUND
-        assert editor.ask("initialize")["error"]["code"] == jsonrpc.INVALID_REQUEST
-        for method in ("$/setTrace", "textDocument/didChange", "$/cancelRequest", "initialized"):
-            editor.tell(method)  # a notification has no answer
-        editor.ask("shutdown")
-        assert editor.ask("textDocument/completion")["error"]["code"] == jsonrpc.INVALID_REQUEST
-        editor.tell("exit")
-    assert editor.code == 0
-    with patch.object(Editor, "greet"), closing(Editor(model)) as editor:
-        assert editor.ask("textDocument/completion")["error"]["code"] == jsonrpc.NOT_INITIALIZED
-        assert editor.ask("initialize")["error"]["code"] == jsonrpc.INVALID_PARAMS
-
-
-def test_end_without_shutdown(model: Model) -> None:
-    """An editor that is suddenly gone is no success."""
-    with closing(Editor(model)) as editor:
-        editor.tell("exit")
-    assert editor.code == 1
-    with closing(Editor(model)) as editor:
-        editor.write(b"Content-Length: 99\r\n\r\n{")
-    assert editor.code == 1
-
-
-def test_failure(editor: Editor) -> None:
-    """An internal error is sent with the request's id, and the server continues."""
-    editor.open("The c")
-    with patch.object(Completer, "complete", side_effect=RuntimeError("broken")):
-        here = {"textDocument": {"uri": URI}, "position": {"line": 0, "character": 5}}
-        answer = editor.ask("textDocument/completion", **here)
-    assert answer["error"]["code"] == jsonrpc.INTERNAL_ERROR
-    assert "RuntimeError: broken" in answer["error"]["message"]
-    assert editor.ask("shutdown")["result"] is None
-
-
-def test_cancelled(editor: Editor, capfd: pytest.CaptureFixture[str]) -> None:
-    """A request that waits is dropped when it is cancelled; of the others each is answered."""
-    editor.open("The c")
-    here = {"textDocument": {"uri": URI}, "position": {"line": 0, "character": 5}}
-    busy, free = threading.Event(), threading.Event()
-
-    def complete(*_: Any, **__: Any) -> list[Completion]:
-        busy.set()
-        free.wait(60)
-        return [Completion("at", 0.5)]
-
-    with patch.object(Completer, "complete", complete):
-        first = editor.send("textDocument/completion", **here)
-        busy.wait(60)
-        second, third = (editor.send("textDocument/completion", **here) for _ in range(2))
-        editor.tell("$/cancelRequest", id=second)
-        editor.tell("$/cancelRequest", id=first)  # too late
-        editor.tell("$/cancelRequest", id=99)
-        dropped = editor.answer()
-        free.set()
-        done = [editor.answer() for _ in range(2)]
-    assert (dropped["id"], dropped["error"]["code"]) == (second, jsonrpc.CANCELLED)
-    assert [answer["id"] for answer in done if "result" in answer] == [first, third]
-    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])

@@ -1,9 +1,6 @@
-"""Training: exact resumes, the plan, the weights that are kept."""
+"""The training of a network, step by step."""
 
-import json
 import math
-import random
-import time
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +13,15 @@ from torch import Tensor
 
 from charrnn import load
 from charrnn.config import ModelConfig
-from charrnn.errors import CharrnnError, RunError, TextError, UsageError
-from charrnn.events import Done, Overfit, Stop, Validation
+from charrnn.events import Done, Validation
 from charrnn.network.cells import CELLS
 from charrnn.text.blocks import END
-from charrnn.text.source import Source
 from charrnn.text.split import Parts
-from charrnn.training import checkpoint, prepare
-from charrnn.training.clock import Clock
-from charrnn.training.corpus import Corpus
+from charrnn.training import checkpoint
 from charrnn.training.network import Network
-from charrnn.training.time_budget import TimeBudget
 from charrnn.training.trainer import AVERAGED, Trainer
 from charrnn.training.validation import evaluate, evaluate_documents
-from tests.training.small import DOCUMENTS, TEXT, finish, made, run_in, trainer
+from tests.training.small import DOCUMENTS, TEXT, finish, run_in, trainer
 
 
 def everything(training: Trainer) -> dict[str, Tensor]:
@@ -180,81 +172,6 @@ def test_a_sample_of_documents() -> None:
     assert evaluate_documents(network, ids, ends, 6000).mean == pytest.approx(whole, rel=0.15)
 
 
-def test_unseen_characters_are_charged() -> None:
-    """A held-out character out of vocabulary adds its escape cost to the loss."""
-    plain = Corpus.prepare(Parts.of([TEXT], 0.1))
-    strange = Corpus.prepare(Parts.of([TEXT[:-1] + "§"], 0.1))
-    assert plain.escape_nats == 0
-    assert strange.nats_per_char(1.0) == pytest.approx(1 + math.log(0x110000) / strange.val_chars)
-    assert "§" not in strange.tokenizer.tokens
-
-
-@pytest.mark.slow
-def test_patience(tmp_path: Path) -> None:
-    """With patience, a run that gets no better stops early and reports it."""
-    training = trainer(layers=1, steps=4000, lr=0.1, patience=2)
-    events = finish(training, run_in(tmp_path / "run"))
-    assert training.step < 4000
-    assert any(isinstance(event, Stop) for event in events)
-    assert isinstance(events[-1], Done)
-
-
-@pytest.mark.slow
-def test_overfitting_is_reported_once(tmp_path: Path) -> None:
-    """Overfitting to noise gives one hint, which names the best step; other texts give none."""
-    noise = "".join(random.Random(0).choices("abcdefgh", k=1500))
-    training = trainer(text=noise, layers=1, steps=1500, dropout=0.0)
-    hints = [e for e in finish(training, run_in(tmp_path / "noise")) if isinstance(e, Overfit)]
-    assert len(hints) == 1
-    assert hints[0].best_step == training.keeper.kept.step < hints[0].step
-    assert hints[0].best_nats == training.keeper.kept.val < hints[0].val_nats
-    plain = trainer(layers=1, steps=200)
-    assert not any(isinstance(e, Overfit) for e in finish(plain, run_in(tmp_path / "plain")))
-
-
-def test_nothing_held_out(tmp_path: Path) -> None:
-    """With --val 0 all of the text is trained on; the model is the last average, not scored."""
-    training = trainer(val=0.0)
-    done = finish(training, run_in(tmp_path / "run"))[-1]
-    assert isinstance(done, Done)
-    assert done.val_nats is None
-    saved = load(tmp_path / "run")
-    assert np.array_equal(saved.file.weights["output"], training.average["output"])
-
-
-def test_the_log_is_complete(tmp_path: Path) -> None:
-    """Each event is a JSON object with its name."""
-    events = [event.to_json() for event in finish(trainer(), run_in(tmp_path / "run"))]
-    assert [events[0]["event"], events[-1]["event"]] == ["start", "done"]
-    assert {"validation", "sample", "save"} <= {event["event"] for event in events}
-    json.dumps(events, allow_nan=False)
-
-
-@pytest.mark.slow
-def test_a_time_is_kept(tmp_path: Path) -> None:
-    """Given a time budget, training plans steps that fit it and ends after them."""
-    training = trainer(text=TEXT * 3, steps=None, seconds=3.0)
-    events = finish(training, run_in(tmp_path / "run"))
-    assert events[-1].to_json()["steps"] == training.progress.steps < 10**6
-    assert [event.to_json()["event"] for event in events].count("plan") >= 1
-
-
-def test_the_budget_counts_earlier_time() -> None:
-    """A resumed run has only the rest of its budget, and time before the first step counts too."""
-    training = trainer(steps=None, seconds=100.0)
-    training.progress.seconds = 60.0
-    clock = Clock(time.monotonic() - 30)
-    budget = TimeBudget(training, clock)
-    for _ in range(20):
-        began = clock()
-        training.update()
-        budget.step(clock() - began)
-    assert budget.known
-    assert budget.plan()
-    assert 90 <= training.progress.seconds < 100
-    assert 0 < budget.seconds_left < 11
-
-
 @pytest.mark.parametrize("count", [1, 5, 300, 2000, 5001])
 def test_evaluate_equals_one_stream(count: int) -> None:
     """Scoring passages in parallel nearly equals one stream, and counts each token once."""
@@ -278,57 +195,3 @@ def test_a_sample_stands_for_the_whole() -> None:
     whole = evaluate(network, ids[:1], ids).mean
     assert evaluate(network, ids[:1], ids, 6000).mean == pytest.approx(whole, rel=0.15)
     assert evaluate(network, ids[:1], ids, 10**9).mean == whole
-
-
-@pytest.mark.parametrize("level", ["char", "word"])
-def test_begin_and_resume(level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run begun from a file resumes from its folder alone, with its own options."""
-    monkeypatch.chdir(tmp_path)
-    Path("book.txt").write_text(TEXT * 2, encoding="utf-8")
-    options = {"steps": 12, "hidden": 16, "seed": 3}
-    training, run = prepare.begin(Source(["book.txt"]), made("run"), "cpu", level, options)
-    finish(training, run, stop_at=6)
-    again, run = prepare.resume([], Path("run"), "cpu", {})
-    assert again.step == 6
-    assert again.config == training.config
-    patient, _ = prepare.resume([], Path("run"), "cpu", {"patience": 9})
-    assert (patient.progress.steps, patient.config.patience) == (12, 9)
-    finish(again, run)
-    with pytest.raises(UsageError):
-        prepare.resume([], Path("run"), "cpu", {})
-    more, run = prepare.resume([], Path("run"), "cpu", {"steps": 20})
-    finish(more, run)
-    assert more.step == 20
-    Path("book.txt").write_text(TEXT, encoding="utf-8")
-    with pytest.raises(RunError, match="not the one"):
-        prepare.resume([], Path("run"), "cpu", {"steps": 30})
-
-
-def test_a_damaged_state_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A resume file that was truncated or overwritten is an error in one line."""
-    monkeypatch.chdir(tmp_path)
-    Path("book.txt").write_text(TEXT, encoding="utf-8")
-    training, run = prepare.begin(
-        Source(["book.txt"]), made("run"), "cpu", "char", {"steps": 9, "hidden": 8}
-    )
-    finish(training, run, stop_at=4)
-    whole = (run.path / "resume.safetensors").read_bytes()
-    rng = random.Random(0)
-    for _ in range(40):
-        damaged = bytearray(whole[: rng.choice([len(whole), rng.randrange(len(whole))])])
-        if len(damaged) == len(whole):
-            damaged[8 + rng.randrange(2000)] ^= 1 << rng.randrange(8)
-        (run.path / "resume.safetensors").write_bytes(damaged)
-        message = ""
-        try:
-            prepare.resume([], run.path, "cpu", {})
-        except CharrnnError as error:
-            message = str(error)
-        assert "\n" not in message
-
-
-@pytest.mark.parametrize("text", ["", "x", "too short a text"])
-def test_too_little_text(text: str) -> None:
-    """A text that is too short to train on is refused."""
-    with pytest.raises(TextError):
-        Corpus.prepare(Parts.of([text], 0.1))
