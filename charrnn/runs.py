@@ -12,7 +12,7 @@ from charrnn.errors import CharrnnError, ModelFileError, RunError, UsageError
 from charrnn.files import check_regular, is_missing, lock, quoted, tidy
 
 RUNS = Path("runs")  # folder of all runs
-VARIABLE = "CHARRNN_MODEL"  # environment variable that names the model to use by default
+MODEL_VARIABLE = "CHARRNN_MODEL"  # environment variable that names the model to use by default
 MODEL_NAME = "model.safetensors"  # the best model so far
 RESUME_NAME = "resume.safetensors"  # everything that training needs to continue exactly
 RESUME_KEY = "charrnn-resume"  # key of the JSON in the metadata of RESUME_NAME
@@ -23,7 +23,7 @@ PLOT_NAME = "plot.html"  # page with the learning curve
 # Prefixes of the names of all files that charrnn writes to a run folder; the last is TensorBoard's.
 OWN = (MODEL_NAME, RESUME_NAME, LOG_NAME, SAMPLES_NAME, PLOT_NAME, "events.out.tfevents.")
 
-LISTED = 5  # maximum runs that an error lists (not tuned)
+MAX_RUNS = 5  # maximum runs that an error lists (not tuned)
 
 Chosen = Callable[[Path, int], None]  # called with a run folder and the number of runs
 
@@ -43,7 +43,7 @@ def find(named: str | None = None, name: str = MODEL_NAME, chosen: Chosen | None
         RunError: the log named does not exist; the error lists runs that have one.
         OSError: runs/ cannot be read.
     """
-    meant = named or os.environ.get(VARIABLE)
+    meant = named or os.environ.get(MODEL_VARIABLE)
     if not meant:
         if path := _newest(name, chosen=chosen):
             return path
@@ -61,7 +61,7 @@ def find(named: str | None = None, name: str = MODEL_NAME, chosen: Chosen | None
     elif path.name != name or not os.path.isdir(path.parent):
         if is_missing(path):
             kind = ModelFileError if name == MODEL_NAME else RunError
-            origin = "" if named else f", which ${VARIABLE} names,"
+            origin = "" if named else f", which ${MODEL_VARIABLE} names,"
             raise kind(f"{path}{origin} does not exist", _instead(path, name))
         return path
     if is_missing(path):
@@ -189,8 +189,8 @@ def _instead(path: Path, name: str) -> str:
     if near:
         return f"did you mean {' or '.join(map(quoted, near))}?"
     if names:
-        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-        return f"{RUNS}/ holds {', '.join(map(quoted, names[:LISTED]))}{more}"
+        more = f" and {len(names) - MAX_RUNS} more" if len(names) > MAX_RUNS else ""
+        return f"{RUNS}/ holds {', '.join(map(quoted, names[:MAX_RUNS]))}{more}"
     return "train one with charrnn train TEXT"
 
 

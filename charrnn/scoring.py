@@ -13,9 +13,9 @@ from charrnn.text.blocks import chunks
 from charrnn.tokenizer import ESCAPE_NATS, Tokenizer
 from charrnn.tokenizer.base import spread
 
-STREAMS = 32  # maximum streams into which a long text is cut, read in parallel (not tuned)
-CONTEXT = 512  # tokens read before each stream, to warm up its state (not tuned)
-BLOCK = 1 << 20  # characters of a text in memory at a time (not tuned)
+MAX_STREAMS = 32  # maximum streams into which a long text is cut, read in parallel (not tuned)
+WARM_UP_TOKENS = 512  # tokens read before each stream, to warm up its state (not tuned)
+BLOCK_CHARS = 1 << 20  # characters of a text in memory at a time (not tuned)
 
 Tell = Callable[[float], None]  # called with the number of characters scored since the last call
 
@@ -86,7 +86,7 @@ def score(
     """
     total = Score()
     inside_word = False
-    for block in chunks(text, BLOCK):
+    for block in chunks(text, BLOCK_CHARS):
         ids = tokenizer.encode(block)
         (nats,), correct, states = _read(engine, [tokenizer.known(ids)], state, len(block), tell)
         state = states[:, :, -1:]
@@ -155,7 +155,7 @@ def _spans(lengths: Iterable[int]) -> list[_Span]:
     """Cut texts, given their lengths in tokens, into spans, longest first; a short text is one."""
     spans = []
     for text, length in enumerate(lengths):
-        streams = max(1, min(STREAMS, length // (4 * CONTEXT)))
+        streams = max(1, min(MAX_STREAMS, length // (4 * WARM_UP_TOKENS)))
         starts = range(0, length, max(1, -(-length // streams)))
         spans += [_Span(text, start, min(start + starts.step, length)) for start in starts]
     return sorted(spans, key=lambda span: span.length, reverse=True)
@@ -205,11 +205,11 @@ def _read(
 def _before(engine: Engine, texts: Sequence[Ids], spans: Sequence[_Span], start: Array) -> Array:
     """Return the states before some spans, [L, S, spans, H].
 
-    At the start of a text the state is `start`; within a text, CONTEXT tokens warm it up.
+    At the start of a text the state is `start`; within a text, WARM_UP_TOKENS tokens warm it up.
     """
     states = np.repeat(start, len(spans), axis=2)
     if later := [row for row, span in enumerate(spans) if span.start]:
-        contexts = [texts[spans[row].text][: spans[row].start][-CONTEXT:] for row in later]
+        contexts = [texts[spans[row].text][: spans[row].start][-WARM_UP_TOKENS:] for row in later]
         within = engine.zero_state(len(later))
         for ids in np.stack(contexts, axis=1):
             within = engine.step(ids, within)

@@ -16,8 +16,8 @@ from charrnn.session.terminal import prefers_vi, unechoed
 if TYPE_CHECKING:
     from charrnn.suggestions.completer import Completion
 
-KEYS = ("id", "typed", "k")  # of an object that is read with --json-in
-MOST = 1000  # completions that it can ask for
+JSON_KEYS = ("id", "typed", "k")  # of an object that is read with --json-in
+MAX_COMPLETIONS = 1000  # completions that it can ask for
 
 
 def complete(
@@ -113,7 +113,7 @@ def complete(
 def _answer(
     lines: Iterable[str], likely: "Callable[[str, int], list[Completion]]", count: int
 ) -> None:
-    """Answer each line, a JSON object with KEYS, with an object: completions, or an error.
+    """Answer each line, a JSON object with JSON_KEYS, with an object: completions, or an error.
 
     Raises:
         CharrnnError: some lines were answered with an error.
@@ -128,12 +128,12 @@ def _answer(
             question = _question(line)
             answer |= {key: question[key] for key in ("id",) if key in question}
             typed, k = question.get("typed"), question.get("k", count)
-            if unknown := question.keys() - KEYS:
-                raise UsageError(f"unknown key {min(unknown)!r}", f"use {', '.join(KEYS)}")
+            if unknown := question.keys() - JSON_KEYS:
+                raise UsageError(f"unknown key {min(unknown)!r}", f"use {', '.join(JSON_KEYS)}")
             if not isinstance(typed, str):
                 raise UsageError('"typed" must be a string')
-            if type(k) is not int or not 1 <= k <= MOST:
-                raise UsageError(f'"k" must be a whole number from 1 to {MOST:,}')
+            if type(k) is not int or not 1 <= k <= MAX_COMPLETIONS:
+                raise UsageError(f'"k" must be a whole number from 1 to {MAX_COMPLETIONS:,}')
             answer |= _record(typed, likely(whole(typed), k))
         except CharrnnError as error:
             failed += 1

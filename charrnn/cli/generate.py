@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from charrnn.model import Model
     from charrnn.text.copy_index import Items, WordRuns
 
-LONGEST = 10_000  # characters, where another rule may never be met
+MAX_CHARS = 10_000  # characters, where another rule may never be met
 BEST_OF = 16  # candidates for each gap of a template
 
 
@@ -217,7 +217,7 @@ def generate(
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
     items = loaded.kind == "lines"
     if not rules.keys() & {"chars", "tokens", "seconds"}:
-        chars = LONGEST if rules or loaded.kind != "text" else LENGTH
+        chars = MAX_CHARS if rules or loaded.kind != "text" else LENGTH
         stopping = dataclasses.replace(stopping, chars=chars)
     lines = stopping.lines
     if items and lines is not None and lines > 1:

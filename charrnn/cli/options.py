@@ -39,7 +39,7 @@ def _unescaped(text: str | None) -> str | None:
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 # Times as they are written: 1h30m, 5 min; 90 (seconds); 1:30 and 1:30:00. What "1h30" means is not
 # guessed.
-UNITS = re.compile(
+WITH_UNITS = re.compile(
     rf"(?:{_NUMBER}\s*d(?:ays?)?)?\s*(?:{_NUMBER}\s*h(?:(?:ou)?rs?)?)?\s*"
     rf"(?:{_NUMBER}\s*m(?:in(?:ute)?s?)?)?\s*(?:{_NUMBER}\s*s(?:ec(?:ond)?s?)?)?"
 )
@@ -264,7 +264,7 @@ def seconds(text: str) -> float:
     if clock := CLOCK.fullmatch(plain):
         hours, minutes, rest = clock.groups()
         return 3600 * float(hours or 0) + 60 * float(minutes) + float(rest)
-    units = UNITS.fullmatch(f"{plain}s" if PLAIN.fullmatch(plain) else plain)
+    units = WITH_UNITS.fullmatch(f"{plain}s" if PLAIN.fullmatch(plain) else plain)
     if not units or not plain:
         raise UsageError(f"--time {text!r} is not a time", "write for example 60s, 5m or 1h30m")
     found = zip(units.groups(), (86400, 3600, 60, 1), strict=True)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from charrnn.model import Model
     from charrnn.text.source import Source
 
-BATCH = 64  # lines scored side by side,
+LINES_AT_ONCE = 64  # lines scored side by side,
 BATCH_CHARS = 1 << 17  # or fewer, as soon as they have so many characters
 Record = dict[str, Any]  # what is printed of a line, record or file
 
@@ -171,7 +171,7 @@ def _batches(units: Iterable[tuple[Record, str]]) -> Iterator[list[tuple[Record,
             if text:
                 batch.append((head, text))
                 chars += len(text)
-            if len(batch) == BATCH or chars >= BATCH_CHARS:
+            if len(batch) == LINES_AT_ONCE or chars >= BATCH_CHARS:
                 yield batch
                 batch, chars = [], 0
     except TextError:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from charrnn.training.tensorboard import Board
 
 SHAPE = {"cell", "hidden", "layers", "embedding", "tied"}  # fields of ModelConfig to choose
-LIMITS = {"seconds", "epochs", "steps", "patience", "threads"}  # what --resume can change
+RESUMABLE = {"seconds", "epochs", "steps", "patience", "threads"}  # what --resume can change
 MANY_EPOCHS = 40  # beyond it more time gains less than more text (not tuned)
 LONGER = 4  # times the time that a training took, to suggest next
 BEGAN = monotonic()  # the time to spend counts from here
@@ -162,8 +162,8 @@ def train(
     Options you omit are chosen from the size of the text and the time budget.
     """
     chosen = given(seconds=None if time is None else seconds(time), **fields)
-    limits = {name: value for name, value in chosen.items() if name in LIMITS}
-    fixed = {name: value for name, value in chosen.items() if name not in LIMITS}
+    limits = {name: value for name, value in chosen.items() if name in RESUMABLE}
+    fixed = {name: value for name, value in chosen.items() if name not in RESUMABLE}
     in_documents = documents or split_on is not None
     kind = "lines" if lines else "documents" if in_documents else None
     read = given(

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-LONGEST = 1000  # maximum characters of an error or warning (not tuned)
+MAX_MESSAGE = 1000  # maximum characters of an error or warning (not tuned)
 ENDS = 600, 300  # characters shown from the start and the end of a longer one (not tuned)
 # Characters that control a terminal or reverse text: all control characters but tab and line feed,
 # separators of lines and paragraphs, changes of direction, surrogates and noncharacters.
@@ -32,7 +32,7 @@ def in_one_line(message: str) -> str:
     """Return a message without line breaks; the middle of a very long one is cut out."""
     line = " ".join(message.split())
     first, last = ENDS
-    return line if len(line) <= LONGEST else f"{line[:first]} ... {line[-last:]}"
+    return line if len(line) <= MAX_MESSAGE else f"{line[:first]} ... {line[-last:]}"
 
 
 def to_json(value: Any) -> str:

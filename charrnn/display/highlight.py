@@ -11,7 +11,7 @@ from charrnn.display.format import printable
 
 # Minimum bits per character of each background colour (xterm's, light to red; not tuned).
 COLOURS = {0.0: None, 1.0: 230, 2.0: 223, 4.0: 216, 6.0: 209, 9.0: 203}
-LIMITS = np.array([*COLOURS])[1:] * LN2  # the same in nats
+LIMIT_NATS = np.array([*COLOURS])[1:] * LN2  # the same in nats
 
 
 def coloured(stream: TextIO) -> bool:
@@ -30,7 +30,7 @@ def shade(text: str, nats: Array) -> str:
         text: the text; its control characters are shown as dots.
         nats: surprisal of each character, [len(text)].
     """
-    levels = np.searchsorted(LIMITS, nats, side="right").tolist()
+    levels = np.searchsorted(LIMIT_NATS, nats, side="right").tolist()
     colours = [*COLOURS.values()]
     shaded = ""
     for level, run in groupby(zip(levels, printable(text), strict=True), key=lambda pair: pair[0]):

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 from charrnn.arrays import Array
-from charrnn.text.copy_index import WORDS, WordRuns, hash_words
+from charrnn.text.copy_index import RUN_WORDS, WordRuns, hash_words
 from charrnn.tokenizer import Tokenizer
 
 MOST_BANS = 16  # maximum tokens banned at one position; then the copy is allowed (not tuned)
-LONGEST = 200  # maximum characters held back; a longer run is not a word (not tuned)
+MAX_HELD = 200  # maximum characters held back; a longer run is not a word (not tuned)
 SEED_CHARS = 1000  # characters at the seed's end in which its last words are found (not tuned)
 
 
@@ -39,7 +39,7 @@ class Guard:
 
     def __init__(self, index: WordRuns, seed: str) -> None:
         self._index = index
-        self._last = deque(hash_words(seed[-SEED_CHARS:]), WORDS - 1)
+        self._last = deque(hash_words(seed[-SEED_CHARS:]), RUN_WORDS - 1)
 
     def check(self, text: str, forgive: bool) -> tuple[int, int | None]:
         """Check the complete words of a text: those that something else follows.
@@ -107,7 +107,7 @@ class Draft:
         texts = [*map(self._tokenizer.decoder(), self.tokens)]
         text = "".join(texts)
         end, copy = self._guard.check(text, forgive=len(self._bans) >= self._most_bans)
-        if copy is None and len(text) > LONGEST:
+        if copy is None and len(text) > MAX_HELD:
             end = len(text)
         ends = [*accumulate(map(len, texts))]  # a partial character is not settled yet
         settled = max((i for i, e in enumerate(ends, 1) if e <= end and texts[i - 1]), default=0)

@@ -21,9 +21,9 @@ from charrnn.network.engine import Engine, Streams, log_softmax
 from charrnn.text.copy_index import WordRuns
 from charrnn.tokenizer import Joints, Tokenizer
 
-BATCH = 64  # maximum streams in a batch (not tuned)
+BATCH_SIZE = 64  # maximum streams in a batch (not tuned)
 BIASES = 8  # bias tables cached, as building one visits the whole vocabulary (not tuned)
-BLOCK = 32  # maximum tokens sampled before their text is shown (not tuned)
+BLOCK_TOKENS = 32  # maximum tokens sampled before their text is shown (not tuned)
 BLOCK_SECONDS = 0.05  # target time of a block, so that a slow model's text flows (not tuned)
 
 
@@ -37,13 +37,13 @@ def generate(
     scored: bool = False,
     avoid: WordRuns | None = None,
 ) -> Iterator[Part]:
-    """Write samples in batches of BATCH; a sample's text does not depend on the others.
+    """Write samples in batches of BATCH_SIZE; a sample's text does not depend on the others.
 
     Args:
         engine: the network.
         tokenizer: the model's tokenizer.
         start: hidden state before a seed, [L, S, 1, H].
-        samples: samples to write, consumed BATCH at a time; their progress is noted in them.
+        samples: samples to write, consumed BATCH_SIZE at a time; their progress is noted in them.
         stop: where each sample ends; its time limit holds for all samples together.
         random_seed: with a sample's key, selects its random numbers.
         scored: whether to compute surprisal.
@@ -58,7 +58,7 @@ def generate(
     """
     deadline = math.inf if stop.seconds is None else time.monotonic() + stop.seconds
     rest = iter(samples)
-    while some := [*islice(rest, BATCH)]:
+    while some := [*islice(rest, BATCH_SIZE)]:
         batch = _Batch(engine, tokenizer, start, some, stop, random_seed, avoid)
         yield from batch.write(deadline, scored)
 
@@ -189,7 +189,7 @@ class _Batch:
                 yield from (stream.interrupt(scored) for stream in self._streams())
                 return
             faster = min(2.0, BLOCK_SECONDS / max(1e-6, time.monotonic() - began))
-            steps = max(1, min(BLOCK, int(steps * faster)))
+            steps = max(1, min(BLOCK_TOKENS, int(steps * faster)))
 
     def _spelled(self, ids: list[int]) -> int:
         """Return the state of tokenizer.transitions after tokens that start with a character."""
@@ -205,7 +205,7 @@ class _Batch:
         """Return the maximum number of steps until the streams' text has to be looked at."""
         if any(group.looks_back for group in self._groups):
             return 1
-        return int(min(BLOCK, max(stream.ending.room for stream in self._streams())))
+        return int(min(BLOCK_TOKENS, max(stream.ending.room for stream in self._streams())))
 
     def _advance(self, steps: int, scored: bool) -> list[tuple[list[int], Array | None]]:
         """Return the tokens settled in each stream by some steps, and their surprisal (nats)."""

@@ -18,7 +18,7 @@ from charrnn.generation.spelling import Spelling
 from charrnn.network.engine import log_softmax
 from charrnn.tokenizer import Joints
 
-MEMORY = 16_384  # newest tokens among which no_repeat_ngram looks for repeats (not tuned)
+NGRAM_HISTORY = 16_384  # newest tokens among which no_repeat_ngram looks for repeats (not tuned)
 
 
 def bias(logits: Array, added: Array) -> Array:
@@ -331,7 +331,7 @@ FILTERS = {
         lambda logits, x, at: frequency_penalty(logits, at.recent, x), history="penalty_window"
     ),
     "no_repeat_ngram": Filter(
-        lambda logits, n, at: no_repeat_ngram(logits, at.past, n), history=MEMORY
+        lambda logits, n, at: no_repeat_ngram(logits, at.past, n), history=NGRAM_HISTORY
     ),
     "temperature": Filter(lambda logits, t, at: _temperature(logits, t, at)),
     "top_k": Filter(lambda logits, k, _: top_k(logits, k), drops=True),

@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 from charrnn.arrays import Array, Floats, Mask
 from charrnn.tokenizer import Joints
 
-LONGEST = 40  # maximum tokens held back for one word (the pretokenizer's maximum in letters)
-MOST = 8  # maximum rejections at one position, to bound the time (not tuned)
+MAX_WORD_TOKENS = 40  # tokens held back for one word; in letters it is the pretokenizer's maximum
+MAX_REJECTIONS = 8  # maximum rejections at one position, to bound the time (not tuned)
 ROUNDING = 1e-4  # tolerance of float32 sums, in nats (not tuned)
 NEGLIGIBLE = 1e-3  # ignored odds of continuing a word against the likeliest token (not tuned)
-FAR = 30.0  # maximum nats the largest logit may fall before a shift restores it (not tuned)
+MAX_FALL = 30.0  # maximum nats the largest logit may fall before a shift restores it (not tuned)
 SMALL = 1e-12  # sums below this are recomputed, as terms may have underflowed (not tuned)
 
 
@@ -163,7 +163,7 @@ class Spelling:
                 less = max(0.0, as_one - end)  # rounding alone could make it negative
                 for run in self._runs:
                     tempered[row, run] -= less
-                if less > FAR:
+                if less > MAX_FALL:
                     tempered[row] -= tempered[row].max()
         return tempered
 
@@ -197,7 +197,7 @@ class Spelling:
                 word.tokens, word.last = 0, word.before
                 self.held[row] = -1
                 continue
-            if word.tokens and not ended and word.tokens < LONGEST:
+            if word.tokens and not ended and word.tokens < MAX_WORD_TOKENS:
                 word.tokens += 1
                 word.last = token
             elif (word.tokens and not ended) or not self._open[token]:
@@ -219,7 +219,7 @@ class Spelling:
         word.logp += self._log_end(row) if token is None else self._log(row, token)
         word.logp -= total
         likely = word.weight >= word.least and word.logp >= word.floor - ROUNDING
-        return likely or len(word.tried) >= MOST
+        return likely or len(word.tried) >= MAX_REJECTIONS
 
     def _bound(self, word: _Word, row: int, narrowed: Array, reached: Floats, u: float) -> None:
         """Find how likely a word that begins with this token must be for acceptance."""

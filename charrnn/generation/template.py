@@ -11,9 +11,9 @@ from charrnn.errors import UsageError
 from charrnn.generation.sample import Part, Sample
 
 # The rule of StopConfig that ends each kind of gap.
-KINDS = {"word": "words", "sentence": "sentences", "line": "lines", "char": "chars"}
-MOST = 1000  # maximum characters of a gap, unless it is given in characters (not tuned)
-MARKS = ".!?…,;:"  # marks after a gap that replace those at the end of its text
+GAP_KINDS = {"word": "words", "sentence": "sentences", "line": "lines", "char": "chars"}
+MAX_GAP = 1000  # maximum characters of a gap, unless it is given in characters (not tuned)
+REPLACING_MARKS = ".!?…,;:"  # marks after a gap that replace those at the end of its text
 
 
 class Piece(NamedTuple):
@@ -44,13 +44,13 @@ def parse(template: str) -> list[Piece]:
 
 
 def _gap(name: str, count: str) -> StopConfig:
-    rule = KINDS.get(name.removesuffix("s"))
+    rule = GAP_KINDS.get(name.removesuffix("s"))
     if rule is None or not re.fullmatch("[1-9][0-9]{0,3}|", count):
         raise UsageError(
             f"--template: {{{name}{':' if count else ''}{count}}} is not a gap",
             "write {word}, {sentence}, {line} or {words:3}, {chars:20} and so on",
         )
-    limits: dict[str, Any] = {"chars": MOST, rule: int(count or 1)}
+    limits: dict[str, Any] = {"chars": MAX_GAP, rule: int(count or 1)}
     return StopConfig(**limits)
 
 
@@ -115,7 +115,11 @@ def _fill(
 
 def _fitting(written: str, gap: StopConfig, after: str) -> str:
     """Return a gap's text, without marks at its end where the template has a mark after it."""
-    return written.rstrip(MARKS) if gap.sentences and after[:1] in tuple(MARKS) else written
+    return (
+        written.rstrip(REPLACING_MARKS)
+        if gap.sentences and after[:1] in tuple(REPLACING_MARKS)
+        else written
+    )
 
 
 def _best(writer: Writer, before: str, written: list[str], after: str) -> str:

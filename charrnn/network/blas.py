@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-VARIABLE = "OPENBLAS_NUM_THREADS"  # environment variable that OpenBLAS reads when it loads
+THREADS_VARIABLE = "OPENBLAS_NUM_THREADS"  # environment variable that OpenBLAS reads when it loads
 # Weights of a matrix above which all cores are faster for any number of streams, and weights above
 # which they are for MANY streams (measured on two cores; see tests/benchmarks/busy.py).
 LARGE = 4_000_000
@@ -24,8 +24,8 @@ _started_with_one = False
 def start_with_one() -> None:
     """Make OpenBLAS start with one thread, unless the user set a number; before NumPy loads."""
     global _started_with_one
-    if VARIABLE not in os.environ:
-        os.environ[VARIABLE] = "1"
+    if THREADS_VARIABLE not in os.environ:
+        os.environ[THREADS_VARIABLE] = "1"
         _started_with_one = True
 
 
@@ -40,7 +40,7 @@ def threads(streams: int, weights: int) -> Iterator[None]:
         weights: weights of the largest matrix.
     """
     pays = weights >= LARGE or (streams >= MANY and weights >= MEDIUM)
-    if not pays and os.environ.get(VARIABLE) == "1":
+    if not pays and os.environ.get(THREADS_VARIABLE) == "1":
         yield
         return
     before = [(library, library.get_num_threads()) for library in _libraries()]
@@ -55,7 +55,7 @@ def threads(streams: int, weights: int) -> Iterator[None]:
 
 def _most() -> int:
     """Return the maximum number of threads: the user's number, else one per core."""
-    told = os.environ.get(VARIABLE, "")
+    told = os.environ.get(THREADS_VARIABLE, "")
     if told.isdecimal() and not _started_with_one:
         return max(1, int(told))
     return os.cpu_count() or 1

@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 # Number of code units of a character, by the protocol's name of the encoding.
-UNITS: dict[str, Callable[[str], int]] = {
+ENCODINGS: dict[str, Callable[[str], int]] = {
     "utf-8": lambda character: len(character.encode(errors="surrogatepass")),
     "utf-16": lambda character: 1 + (character > "\uffff"),
     "utf-32": lambda _: 1,
@@ -36,13 +36,13 @@ class Document:
 
     Args:
         text: the whole text.
-        encoding: a key of UNITS.
+        encoding: a key of ENCODINGS.
     """
 
     def __init__(self, text: str, encoding: str) -> None:
         self._lines = _lines(text)
         self._starts = [0]  # characters before each of the first lines, as far as known
-        self._units = UNITS[encoding]
+        self._units = ENCODINGS[encoding]
 
     @property
     def end(self) -> Position:

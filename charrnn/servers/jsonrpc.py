@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
-LENGTH = re.compile(rb"content-length:\s*(\d+)\s*", re.IGNORECASE)
+CONTENT_LENGTH = re.compile(rb"content-length:\s*(\d+)\s*", re.IGNORECASE)
 # Error codes, from the specifications of JSON-RPC and of the language server protocol.
 PARSE_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND = -32700, -32600, -32601
 INVALID_PARAMS, INTERNAL_ERROR = -32602, -32603
@@ -16,7 +16,7 @@ def bodies(stream: BinaryIO) -> Iterator[bytes]:
     """Yield message bodies until the stream ends; a header without a length is skipped."""
     length = None
     while header := stream.readline():
-        if found := LENGTH.fullmatch(header):
+        if found := CONTENT_LENGTH.fullmatch(header):
             length = int(found[1])
         elif not header.strip() and length is not None:
             body = stream.read(length)

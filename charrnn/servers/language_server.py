@@ -18,12 +18,12 @@ from charrnn import __version__
 from charrnn.display.console import devnull
 from charrnn.model import Model
 from charrnn.servers import jsonrpc
-from charrnn.servers.document import UNITS, Document, Position
+from charrnn.servers.document import ENCODINGS, Document, Position
 from charrnn.suggestions.completer import SHOWN_FROM, worth_showing
 from charrnn.text.blocks import whole
 from charrnn.text.words import CLOSING, WORD, is_unspaced, partial_word
 
-LISTED = 0.25  # share of the dial's probability needed in a list, which disturbs less (not tuned)
+LISTED_SHARE = 0.25  # a list, which disturbs less, needs this share of the dial (not tuned)
 KEPT = 4  # maximum documents whose states are kept, tens of megabytes each (not tuned)
 FOLLOWING = 20  # maximum characters after the cursor that suggestions must fit (not tuned)
 # Characters after which a word may begin; for letters, editors request suggestions by themselves.
@@ -195,7 +195,7 @@ class Server:
             raise Refusal(jsonrpc.INVALID_REQUEST, "the server is already initialized")
         match params:
             case {"capabilities": {"general": {"positionEncodings": [*encodings]}}}:
-                known = [encoding for encoding in encodings if encoding in [*UNITS]]
+                known = [encoding for encoding in encodings if encoding in [*ENCODINGS]]
                 self._encoding = known[0] if known else self._encoding
             case {"capabilities": {}}:
                 pass
@@ -297,7 +297,7 @@ class Server:
         items: list[Json] = []
         for word in model.extend(typed, self._count, cursor.following):
             text = partial + word.text
-            if word.p < max(SHOWN_FROM, LISTED * self._least) or text == present:
+            if word.p < max(SHOWN_FROM, LISTED_SHARE * self._least) or text == present:
                 continue
             items.append(
                 {

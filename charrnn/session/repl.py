@@ -33,7 +33,7 @@ from charrnn.suggestions.typing_history import Learned
 from charrnn.text.words import partial_word
 
 ESCAPE_SECONDS = 0.1  # silence after which Esc is a key, not the start of a sequence (not tuned)
-NOTHING = "no suggestion here"
+NO_SUGGESTION = "no suggestion here"
 # Signals that end the session; on Windows an event loop cannot wait for any.
 ENDINGS = (signal.SIGTERM, signal.SIGHUP) if os.name == "posix" else ()
 EDITORS = ("editor", "nano", "vi")  # tried if neither $VISUAL nor $EDITOR names one
@@ -225,7 +225,7 @@ class Session:
 
     def explain(self) -> None:
         """Print why the suggestion is shown."""
-        text, reply = get_app().current_buffer.document.text_before_cursor, NOTHING
+        text, reply = get_app().current_buffer.document.text_before_cursor, NO_SUGGESTION
         if is_suggested() and (completion := self.suggester.chosen(text)):
             typed = self.suggester.before + text
             reply = why(self.suggester.model.reasons, self.evidence, typed, completion)

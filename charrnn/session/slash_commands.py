@@ -20,7 +20,7 @@ from charrnn.suggestions.typing_history import Learned
 
 # A slash and letters, followed by a space or the end of the text.
 COMMAND = re.compile(r"/[A-Za-z]*(?= |\Z)")
-KEYS = {  # the keys of the session, and their help
+KEY_HELP = {  # the keys of the session, and their help
     "→ End Ctrl-E": "accept the whole suggestion",
     "Tab Ctrl-→ Alt-F": "accept its next word (with --tab cycle, Tab shows the next suggestion)",
     "Shift-Tab Alt-]": "show the next suggestion (Alt-[: the previous one)",
@@ -86,7 +86,7 @@ def call(session: Session, text: str) -> str:
         EOFError: the command ends the session.
     """
     name, _, argument = text.strip().partition(" ")
-    command = COMMANDS.get(name.lower())
+    command = SLASH_COMMANDS.get(name.lower())
     if not command:
         raise UsageError(f"there is no command {name}", "see /help; // begins a text")
     return command.call(session, argument.strip())
@@ -100,7 +100,7 @@ def in_words(least: float) -> str:
 def complete(text: str) -> tuple[str, list[str]]:
     """Return the text that continues a command, and the choices if there are several."""
     begun, space, last = text.rpartition(" ")
-    choices = ARGUMENTS.get(begun, []) if space else [*COMMANDS]
+    choices = ARGUMENTS.get(begun, []) if space else [*SLASH_COMMANDS]
     if begun == "/save":
         choices = [str(path) for path in Path(last).parent.glob("*") if str(path).startswith(last)]
     if begun == "/model":
@@ -112,7 +112,7 @@ def complete(text: str) -> tuple[str, list[str]]:
 
 
 def _help(_session: Session, _argument: str) -> str:
-    lines = KEYS | {f"{name} {some.usage}": some.help for name, some in COMMANDS.items()}
+    lines = KEY_HELP | {f"{name} {some.usage}": some.help for name, some in SLASH_COMMANDS.items()}
     width = max(map(len, lines)) + 2
     return "\n".join(f"{name:{width}}{help}" for name, help in lines.items())
 
@@ -191,7 +191,7 @@ class Command(NamedTuple):
 
 
 # The commands by name.
-COMMANDS = {
+SLASH_COMMANDS = {
     "/help": Command("", "list keys and commands", _help),
     "/set": Command("dial|count [X]", "set the dial (quiet ... eager, 0 to 1) or the count", _set),
     "/model": Command("[RUN]", "show the training text, or switch to another model", _model),

@@ -10,7 +10,7 @@ from charrnn.errors import TextError, UsageError
 from charrnn.files import append, replacing
 from charrnn.text.blocks import whole
 
-CONTEXT = 4000  # maximum characters at the file's end that are context (not tuned)
+CONTEXT_CHARS = 4000  # maximum characters at the file's end that are context (not tuned)
 # Line breaks other than a line feed.
 BREAKS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 
@@ -78,12 +78,12 @@ class Transcript:
 
 
 def _end(path: Path) -> str:
-    """Return the last CONTEXT characters of a file; "" if it cannot be read, such as a pipe."""
+    """Return the last CONTEXT_CHARS characters of a file; "" for a pipe or the like."""
     if not path.is_file():
         return ""
     with suppress(OSError), open(path, "rb") as file:
-        file.seek(max(0, path.stat().st_size - 4 * CONTEXT))
-        return clean(file.read().decode(errors="replace"))[-CONTEXT:]
+        file.seek(max(0, path.stat().st_size - 4 * CONTEXT_CHARS))
+        return clean(file.read().decode(errors="replace"))[-CONTEXT_CHARS:]
     return ""
 
 

@@ -22,7 +22,7 @@ CACHED_PREDICTIONS = 4  # states whose predictions are kept: a word's start, its
 LESSON_TOKENS = 32  # tokens per update of the output layer (not tuned)
 STREAMS = 16  # parallel streams in which a long text is read (not tuned)
 STREAM_TOKENS = 128  # tokens that each stream reads in a round (not tuned)
-WARM_UP = 64  # tokens that a stream reads before its own, to build up its state (not tuned)
+WARM_UP_TOKENS = 64  # tokens that a stream reads before its own, to build up its state (not tuned)
 ROUND = STREAMS * STREAM_TOKENS  # tokens between checkpoints
 MAX_CHECKPOINTS = 16  # maximum number of checkpoints kept (not tuned)
 CHECKPOINT_BYTES = 1 << 26  # maximum memory of the checkpoints' output layers (not tuned)
@@ -171,11 +171,11 @@ class AdaptiveNetwork:
         """Read the last ROUND tokens of a text, the rest of which has been read, as streams.
 
         This is many times faster than token by token. All streams but the first remember nothing
-        from before their WARM_UP.
+        from before their WARM_UP_TOKENS.
         """
         starts = len(ids) - np.arange(STREAMS, 0, -1) * STREAM_TOKENS
         streams = Streams(self._original, np.repeat(self._start.state, STREAMS, axis=2))
-        for back in range(WARM_UP, 0, -1):
+        for back in range(WARM_UP_TOKENS, 0, -1):
             streams.step(ids[np.maximum(0, starts - back)])
         streams.put(0, self._states[-1][:, :, 0])
         outputs = np.empty((STREAM_TOKENS, STREAMS, self._original.config.hidden), np.float32)

@@ -16,7 +16,7 @@ from charrnn.text.source import Source
 from charrnn.text.split import Fingerprint
 from charrnn.text.words import LETTER, MARKS, UNSPACED, WORD, partial_word
 
-LINES = 3  # maximum number of lines shown
+MAX_LINES = 3  # maximum number of lines shown
 WIDTH = 70  # maximum length of a line shown in characters
 CONTEXT_WORDS = 3  # maximum number of words before the suggested one that are searched with it
 SEARCHED_CHARS = 1 << 25  # the first characters of the training text that are searched (not tuned)
@@ -100,7 +100,7 @@ class Evidence:
             word: The word.
 
         Returns:
-            At most LINES lines, shortened; and the words that they share, with a count.
+            At most MAX_LINES lines, shortened; and the words that they share, with a count.
         """
         words = [match[0] for match in WORD.finditer(before[-200:])]
         if before[-1:] == "\n":
@@ -114,7 +114,7 @@ class Evidence:
             count = 0
             for match in re.finditer(rf"{pattern}(?!{LETTER}|[{MARKS}])", self.text):
                 count += 1
-                if len(lines) < LINES:
+                if len(lines) < MAX_LINES:
                     lines[self._around(*match.span())] = None
             if count:
                 return [*lines], f"{' '.join(shared)!r} {_times(count)}"

@@ -10,7 +10,7 @@ from charrnn.suggestions.source import TINY, Given, Typed
 from charrnn.suggestions.word_search import WordSearch
 
 BEAM = 8  # hypotheses that the network pursues in parallel (not tuned)
-LEARNING_RATE = 0.01  # learning rate of the output layer on the typed text (not tuned)
+ADAPTING_RATE = 0.01  # learning rate of the output layer on the typed text (not tuned)
 
 
 class NetworkSource(WordSearch):
@@ -24,7 +24,7 @@ class NetworkSource(WordSearch):
     }
 
     def __init__(self, given: Given) -> None:
-        rate = LEARNING_RATE if given.adapts else 0
+        rate = ADAPTING_RATE if given.adapts else 0
         super().__init__(given.engine, given.tokenizer, given.start, BEAM, rate)
         self._found: dict[str, float] = {}
 

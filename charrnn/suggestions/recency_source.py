@@ -9,7 +9,7 @@ from charrnn.arrays import Array
 from charrnn.suggestions.recency_cache import RecencyCache
 from charrnn.suggestions.source import Given, Typed
 
-WORDS = 8  # candidates (not tuned)
+CANDIDATES = 8  # candidates (not tuned)
 UNSEEN = 1e-4, 1e-3  # shares of recent words, and of followers, that count as zero (not tuned)
 REPETITION = 0.07  # prior probability that a word is merely repeated (not tuned)
 NEW_WORD = 1e-3  # prior probability of a word that no source knows (not tuned)
@@ -32,7 +32,7 @@ class RecencySource:
         """See SuggestionSource."""
         if self._adapts:
             self._cache.read(typed.before)
-        words = self._cache.starting_with(typed.partial, WORDS)
+        words = self._cache.starting_with(typed.partial, CANDIDATES)
         return [word[len(typed.partial) :] for word in words]
 
     def features(self, typed: Typed, texts: Sequence[str]) -> Array:

@@ -14,7 +14,7 @@ MAX_WORD = 24  # maximum length of a word in characters; a longer one may be a k
 LINE = 400  # characters searched before a position in a text (not tuned)
 # Matches white-space-separated chunks that are not words: addresses, paths, anything with a digit,
 # command-line options such as -ptiger, and name-value pairs such as anna:tiger.
-CHUNK = re.compile(r"[@\d\\/_=]|://|www\.|^-+\w|\w:\w", re.IGNORECASE)
+SECRET_CHUNK = re.compile(r"[@\d\\/_=]|://|www\.|^-+\w|\w:\w", re.IGNORECASE)
 # Matches words for a password, after which the secret may follow directly. In scripts without
 # spaces, and in languages with compounds (German, Nordic), they may be part of a longer word.
 ALONE = re.compile(
@@ -62,7 +62,7 @@ def public_words(text: str, start: int = 0) -> Iterator[re.Match[str]]:
         announced = _announces_secret(line[0])
         begin = first + line.start()
         for chunk in re.finditer(r"\S+", line[0]):
-            if CHUNK.search(chunk[0]):
+            if SECRET_CHUNK.search(chunk[0]):
                 continue
             for word in WORD.finditer(text, begin + chunk.start(), begin + chunk.end()):
                 here = word.start() - begin

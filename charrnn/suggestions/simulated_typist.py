@@ -22,7 +22,7 @@ from charrnn.suggestions.trigrams import Trigrams
 from charrnn.text.words import LONGEST_WORD, WORD, partial_word
 
 COUNTS = (1, 3, 5)  # numbers of suggestions shown that are compared
-DIAL = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # minimum probabilities that are compared
+DIAL_STEPS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # that are compared
 CANDIDATES = 64  # candidates of a WordList, before dismissed ones are demoted (not tuned)
 
 # A function of the typed text, the maximum number of completions, and the dismissals.
@@ -118,7 +118,7 @@ class Keystrokes:
         words: Words typed so far.
         typists: Typists by the number of suggestions shown.
         repeated: The same, where dismissed suggestions are shown again.
-        dials: Typists who are shown one suggestion, at the minimum probabilities of DIAL.
+        dials: Typists who are shown one suggestion, at the minimum probabilities of DIAL_STEPS.
         unseen_chars: Characters in words outside the vocabulary.
         oracle: Upper bound: keystrokes saved by an oracle that needs one key per word.
         known_oracle: Keystrokes saved by an oracle that completes only words of the vocabulary.
@@ -131,7 +131,7 @@ class Keystrokes:
     repeated: dict[int, Typist] = field(
         default_factory=lambda: {n: Typist(n, dismissals=None) for n in COUNTS}
     )
-    dials: list[Typist] = field(default_factory=lambda: [Typist(1, least) for least in DIAL])
+    dials: list[Typist] = field(default_factory=lambda: [Typist(1, least) for least in DIAL_STEPS])
     unseen_chars: int = 0
     oracle: int = 0
     known_oracle: int = 0

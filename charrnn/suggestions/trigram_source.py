@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from charrnn.arrays import Array
 from charrnn.suggestions.source import TINY, Given, Typed
 
-NEXT_WORDS = 12  # candidates before a word's first letter (not tuned)
-WORDS = 8  # candidates within a word (not tuned)
-FREQUENT = 4  # candidates within a word that are merely frequent, whatever the context (not tuned)
+NEXT_WORD_CANDIDATES = 12  # candidates before a word's first letter (not tuned)
+WORD_CANDIDATES = 8  # candidates within a word (not tuned)
+FREQUENT_CANDIDATES = 4  # frequent ones within a word, whatever the context (not tuned)
 SMALLEST = 1e-30  # lower bound of a divisor
 
 
@@ -34,8 +34,8 @@ class TrigramSource:
         if typed.before != self._before:
             self._before, self._p = typed.before, self._trigrams.after(typed.before)
         some = self._trigrams.starting_with(typed.partial)
-        ids = [*best(self._p[some], WORDS if typed.partial else NEXT_WORDS)]
-        ids += [*best(self._counts[some], FREQUENT)] if typed.partial else []
+        ids = [*best(self._p[some], WORD_CANDIDATES if typed.partial else NEXT_WORD_CANDIDATES)]
+        ids += [*best(self._counts[some], FREQUENT_CANDIDATES)] if typed.partial else []
         return [self._trigrams.tokens[some.start + i][len(typed.partial) :] for i in ids]
 
     def features(self, typed: Typed, texts: Sequence[str]) -> Array:

@@ -20,13 +20,13 @@ MAX_WORDS = 20_000  # maximum number of words kept (not tuned)
 BUSY_SECONDS = 5.0  # maximum wait for another session that uses the file
 FILE = "learned.sqlite"  # default name of the file
 PRIVATE = 0o600  # file mode: readable and writable by the owner only
-OTHERS = 0o077  # permission bits of everybody but the owner
+NOT_OWNER = 0o077  # permission bits of everybody but the owner
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS typed (place INTEGER PRIMARY KEY AUTOINCREMENT, word TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS typed_word ON typed (word);
 CREATE TABLE IF NOT EXISTS paused (since INTEGER);
 """
-NO_WORD = re.compile(r"[\0-\x20\x7f-\xa0]")  # matches white space and control characters
+NOT_STORED = re.compile(r"[\0-\x20\x7f-\xa0]")  # matches white space and control characters
 
 
 def _checked(word: object) -> str:
@@ -35,7 +35,7 @@ def _checked(word: object) -> str:
     Raises:
         sqlite3.DatabaseError: It cannot be a word.
     """
-    if isinstance(word, str) and not NO_WORD.search(word):
+    if isinstance(word, str) and not NOT_STORED.search(word):
         return word
     raise sqlite3.DatabaseError("it is damaged")
 
@@ -59,7 +59,7 @@ class Learned:
             os.close(os.open(path, os.O_CREAT | os.O_RDWR, PRIVATE))
             with self._connection() as connection:
                 connection.executescript(SCHEMA)
-            if stat.S_IMODE(path.stat().st_mode) & OTHERS:  # because of a copy or a wide umask
+            if stat.S_IMODE(path.stat().st_mode) & NOT_OWNER:  # because of a copy or a wide umask
                 path.chmod(PRIVATE)
 
     @classmethod

@@ -23,7 +23,7 @@ from charrnn.files import UNFINISHED, replacing
 
 HEADER = 4096  # bytes; a page, so that the data are aligned
 DAY = 86_400.0  # seconds
-UNUSED = 30 * DAY  # seconds without use after which a file is removed (not tuned)
+UNUSED_SECONDS = 30 * DAY  # seconds without use after which a file is removed (not tuned)
 ABANDONED = DAY  # seconds after which an unfinished file of a killed process is removed (not tuned)
 
 Build = Callable[[BinaryIO], dict[str, Any]]  # writes the data, returns JSON values about them
@@ -102,5 +102,5 @@ def _tidy(folder: Path) -> None:
     for path in folder.iterdir():
         with suppress(OSError):
             age = time.time() - path.stat().st_mtime
-            if age > (ABANDONED if path.suffix == UNFINISHED else UNUSED):
+            if age > (ABANDONED if path.suffix == UNFINISHED else UNUSED_SECONDS):
                 path.unlink()

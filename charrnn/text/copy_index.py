@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from charrnn.arrays import Mask
 from charrnn.text.blocks import chunks, code_points
 
-WORDS = 8  # words in a run (not tuned)
+RUN_WORDS = 8  # words in a run (not tuned)
 BITS = 16  # bits of the filter per hash; with PROBES, a false-positive rate of 0.06 %
 PROBES = 8  # bits set for each hash
-CHUNK = 1 << 17  # characters hashed at a time (not tuned)
-MOST = 1 << 18  # maximum hashes indexed, which take 512 KiB (not tuned)
+CHUNK_CHARS = 1 << 17  # characters hashed at a time (not tuned)
+MAX_HASHES = 1 << 18  # maximum hashes indexed, which take 512 KiB (not tuned)
 FACTOR = 0x9E3779B97F4A7C15  # base of the polynomial hash: 2^64 / golden ratio, odd so invertible
 OTHER, LETTER, MARK, JOINER, WORD_ALONE = range(5)  # classes of characters, see `_kind`
 INVERSE = pow(FACTOR, -1, 1 << 64)  # inverse of FACTOR modulo 2^64
@@ -50,7 +50,7 @@ class Index:
         for hashes in found:
             parts.append(_every(hashes, every))
             count += len(parts[-1])
-            while count > MOST:
+            while count > MAX_HASHES:
                 every *= 2
                 parts = [_every(_distinct(parts), every)]
                 count = len(parts[0])
@@ -87,8 +87,8 @@ class WordRuns(Index):
     @staticmethod
     def _runs(blocks: Iterable[str]) -> Iterator[Hashes]:
         words = np.zeros(0, np.uint64)
-        for hashes in map(hash_words, chunks(blocks, CHUNK)):
-            words = np.concatenate([words[-WORDS + 1 :], hashes])
+        for hashes in map(hash_words, chunks(blocks, CHUNK_CHARS)):
+            words = np.concatenate([words[-RUN_WORDS + 1 :], hashes])
             yield _hash_runs(words)
 
     def novelty(self, text: str) -> float | None:
@@ -96,7 +96,7 @@ class WordRuns(Index):
         return self.new(np.concatenate([np.zeros(0, np.uint64), *self._runs([text])]))
 
     def copied(self, words: Hashes) -> bool:
-        """Return whether WORDS words, given as hashes, are an indexed run."""
+        """Return whether RUN_WORDS words, given as hashes, are an indexed run."""
         return bool(self.holds(_hash_runs(words)).any())
 
 
@@ -109,7 +109,7 @@ class Items(Index):
     def build(cls, items: Iterable[str]) -> Self:
         """Build the index of some items."""
         rest = iter(items)
-        return cls.of(map(_hash_items, iter(lambda: [*islice(rest, CHUNK)], [])))
+        return cls.of(map(_hash_items, iter(lambda: [*islice(rest, CHUNK_CHARS)], [])))
 
     def novelty(self, items: Sequence[str]) -> float | None:
         """Return the share of items that are not in the index; None if `every` selects none."""
@@ -166,7 +166,7 @@ def hash_words(text: str) -> Hashes:
 @cache
 def _powers(base: int) -> Hashes:
     """Return base^0, base^1, ... modulo 2^64, enough for the characters of a chunk."""
-    factors = np.full(2 * CHUNK, base, np.uint64)
+    factors = np.full(2 * CHUNK_CHARS, base, np.uint64)
     factors[0] = 1
     return np.multiply.accumulate(factors)
 
@@ -181,10 +181,10 @@ def _hash_items(items: Iterable[str]) -> Hashes:
 
 
 def _hash_runs(words: Hashes) -> Hashes:
-    """Return a hash of each WORDS consecutive words."""
-    count = max(0, len(words) - WORDS + 1)
+    """Return a hash of each RUN_WORDS consecutive words."""
+    count = max(0, len(words) - RUN_WORDS + 1)
     runs = np.zeros(count, np.uint64)
-    for i in range(WORDS):
+    for i in range(RUN_WORDS):
         runs = runs * np.uint64(FACTOR) + words[i : i + count]
     return _mix(runs)
 

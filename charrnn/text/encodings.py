@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 
 from charrnn.errors import TextError
 
-BLOCK = 1 << 20  # bytes read at a time (not tuned)
+READ_BYTES = 1 << 20  # bytes read at a time (not tuned)
 FIRST = 16  # bytes at the start of a file that show whether it is compressed
 # Encodings by byte order mark; UTF-32 first, because its mark starts with that of UTF-16.
 BOMS = {
@@ -49,7 +49,7 @@ WESTERN = "cp1252"  # fallback for a text in Latin letters with little evidence
 # Least confidence of the detector: 100 bytes of text had 0.090 and more, random bytes up to 0.054
 # (tests/benchmarks/encodings.py).
 CONFIDENCE = 0.06
-UNUSED = re.compile(r"[\x80-\x9f]")  # control characters of ISO 8859
+C1_CONTROLS = re.compile(r"[\x80-\x9f]")  # control characters of ISO 8859
 FOREIGN = re.compile(r"[\u0370-\u1dff]+")  # letters of scripts from Greek to Thai and beyond
 MIXED = re.compile(r"[A-Za-z][\u0370-\u1dff]|[\u0370-\u1dff][A-Za-z]")  # those beside Latin letters
 # A capital after a small letter, as in a word that was decoded wrongly.
@@ -241,7 +241,7 @@ def _read_as(data: bytes, encoding: str) -> str | None:
         text = codecs.getincrementaldecoder(encoding)().decode(data)
     except UnicodeDecodeError:
         return None
-    return None if UNUSED.search(text) else text
+    return None if C1_CONTROLS.search(text) else text
 
 
 def _blocks(file: BinaryIO, name: str) -> Iterator[bytes]:
@@ -251,7 +251,7 @@ def _blocks(file: BinaryIO, name: str) -> Iterator[bytes]:
     kind = next((kind for kind, pattern in COMPRESSED.items() if pattern.match(start)), "")
     unpacked, damage = _unpacked(kind, whole)
     try:
-        while data := unpacked.read(BLOCK):
+        while data := unpacked.read(READ_BYTES):
             yield data
     except EOFError:
         raise TextError(f"{name} ends before the end of its {kind} data", "copy it again") from None

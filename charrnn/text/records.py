@@ -19,8 +19,8 @@ DELIMITERS = {".csv": ",", ".tsv": "\t"}  # delimiters of tables by file suffix
 JSON_LINES = (".jsonl", ".ndjson")  # file suffixes
 WHITE = re.compile(rf"[ \t\n\r{MARK}]*")  # white space of JSON, and byte order marks
 DECODER = json.JSONDecoder()
-LONGEST = 1 << 25  # maximum characters of a record or quoted cell (not tuned)
-LISTED = 20  # maximum names of fields or columns in a message (not tuned)
+MAX_RECORD = 1 << 25  # maximum characters of a record or quoted cell (not tuned)
+MAX_NAMES = 20  # maximum names of fields or columns in a message (not tuned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,14 +239,14 @@ class _Json:
         """Read the value that starts here.
 
         Raises:
-            ValueError: there is no valid value, or it is longer than LONGEST.
+            ValueError: there is no valid value, or it is longer than MAX_RECORD.
             RecursionError: the value is nested too deeply.
         """
         while True:
             try:
                 value, stop = DECODER.raw_decode(self._text, self._place)
             except ValueError:
-                if len(self._text) - self._place > LONGEST or not self._more():
+                if len(self._text) - self._place > MAX_RECORD or not self._more():
                     raise
                 continue
             # A number may continue in the next block.
@@ -310,7 +310,7 @@ def _rows(lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str]
     if delimiter == "\t":
         yield from ((number, line.split("\t")) for number, line in enumerate(lines, 1) if line)
         return
-    csv.field_size_limit(LONGEST)
+    csv.field_size_limit(MAX_RECORD)
     again: deque[str] = deque()  # lines to read again after a broken row
     row: list[str] = []  # lines of the current row
 
@@ -342,5 +342,5 @@ def _rows(lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str]
 
 def _listed(names: Iterable[str]) -> str:
     names = iter(names)
-    shown = ", ".join(map(repr, islice(names, LISTED))) or "none"
+    shown = ", ".join(map(repr, islice(names, MAX_NAMES))) or "none"
     return f"{shown} ..." if next(names, None) is not None else shown

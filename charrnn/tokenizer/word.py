@@ -15,7 +15,7 @@ from charrnn.tokenizer.pretokenizer import RARE, UNSPACED, PieceTokenizer, learn
 if TYPE_CHECKING:
     import tokenizers
 
-MAX_WORDS = 20_000  # default vocabulary size, characters included (not tuned)
+VOCABULARY_SIZE = 20_000  # default vocabulary size, characters included (not tuned)
 MAX_UNSPACED = 12  # maximum characters of a word in a script without spaces (not tuned)
 
 
@@ -38,7 +38,7 @@ class WordTokenizer(PieceTokenizer):
 
         characters = common_characters(text, vocab_size)
         counter = cls._cutting(models.WordLevel(unk_token=UNKNOWN))
-        room = (vocab_size or MAX_WORDS) - 1
+        room = (vocab_size or VOCABULARY_SIZE) - 1
         trainer = trainers.WordLevelTrainer(
             vocab_size=room, min_frequency=RARE, show_progress=False
         )

@@ -16,7 +16,7 @@ from charrnn.training.corpus import kept
 
 OPENINGS = ("\n\n", "\n", " ")  # paragraph, line and word breaks, in order of preference
 HELD_OUT = 100_000  # characters kept to tune suggestions on, more than are ever typed
-LINES = 1 << 20  # characters of held-out lines that those are sampled from; not tuned
+LINE_CHARS = 1 << 20  # characters of held-out lines that those are sampled from; not tuned
 
 AnyIndex = TypeVar("AnyIndex", WordRuns, Items)
 
@@ -84,6 +84,6 @@ def _index(kind: type[AnyIndex], texts: Iterable[str], parts: Parts) -> AnyIndex
 
 def _shuffled_lines(parts: Parts) -> str:
     """Sample held-out lines from the whole part, because neighbouring lines may be alike."""
-    found = [*lines(parts.val.sample(LINES))]
+    found = [*lines(parts.val.sample(LINE_CHARS))]
     np.random.default_rng(parts.seed).shuffle(found)
     return "".join(f"{line}\n" for line in found)[:HELD_OUT]

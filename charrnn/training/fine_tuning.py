@@ -19,7 +19,7 @@ from charrnn.tokenizer import Tokenizer
 from charrnn.training import checkpoint
 from charrnn.training.corpus import Corpus
 from charrnn.training.network import Network
-from charrnn.training.validation import CONTEXT
+from charrnn.training.validation import WARM_UP_TOKENS
 
 VOCABULARY_TENSORS = ("embedding", "output", "output_bias")  # tensors with a row for each token
 
@@ -85,7 +85,7 @@ class Origin:
             return None
         if corpus.fingerprint != self.fingerprint:
             return None
-        return replace(corpus, train=corpus.train[-CONTEXT:].clone())
+        return replace(corpus, train=corpus.train[-WARM_UP_TOKENS:].clone())
 
 
 def find(run: str) -> tuple[Origin, ModelFile]:

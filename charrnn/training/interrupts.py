@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Self
 
-END = ("SIGINT", "SIGTERM", "SIGHUP")  # signals that end a training; Windows lacks the last one
+END_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # end a training; Windows lacks the last one
 
 
 class SecondInterrupt(KeyboardInterrupt):
@@ -17,8 +17,8 @@ class SecondInterrupt(KeyboardInterrupt):
 class Interrupts:
     """Handles signals as a context manager; a signal that was ignored before stays ignored.
 
-    The first signal of END raises KeyboardInterrupt at once, except within `held`: there it waits
-    until the loop calls `seen`. A second one always raises SecondInterrupt at once.
+    The first signal of END_SIGNALS raises KeyboardInterrupt at once, except within `held`: there
+    it waits until the loop calls `seen`. A second one always raises SecondInterrupt at once.
 
     Args:
         on_wait: called when a signal has to wait.
@@ -40,7 +40,7 @@ class Interrupts:
         self._before: dict[int, signal._HANDLER] = {}
 
     def __enter__(self) -> Self:
-        for name in END:
+        for name in END_SIGNALS:
             self._handle(name, self._end)
         self._handle("SIGTSTP", self._stop)
         self._handle("SIGCONT", self._go_on)
@@ -58,7 +58,7 @@ class Interrupts:
             self._before[number] = signal.signal(number, handler)
 
     def seen(self) -> bool:
-        """Return whether a signal of END has come."""
+        """Return whether a signal of END_SIGNALS has come."""
         return self._seen
 
     @contextmanager

@@ -20,10 +20,10 @@ from charrnn.training.interrupts import SecondInterrupt
 from charrnn.training.run import Run
 from charrnn.training.threads import ThreadChooser
 from charrnn.training.time_budget import TimeBudget
-from charrnn.training.trainer import FAR, Trainer
+from charrnn.training.trainer import UNPLANNED_STEPS, Trainer
 from charrnn.training.validation import tokens_read
 
-TELL_SECONDS = 1.0  # minimum time between two Step events; not tuned
+STEP_EVENT_SECONDS = 1.0  # minimum time between two Step events; not tuned
 SAVE_SECONDS = 60.0  # minimum time between two saves; not tuned
 SAVE_SHARE = 0.02  # maximum share of the time spent on saving; not tuned
 SAMPLE_SECONDS = 5.0  # minimum time between two samples, which follow validations; not tuned
@@ -138,7 +138,7 @@ class _Loop:
     def _tell(self, norm: float, now: float) -> Iterator[Event]:
         """Report the progress about once a second, and a new plan if there is one."""
         self._largest_norm = max(self._largest_norm, norm)
-        if now - self._told >= TELL_SECONDS:
+        if now - self._told >= STEP_EVENT_SECONDS:
             self._told = now
             if self._budget.plan():
                 yield _plan(self._trainer, self._budget)
@@ -287,7 +287,7 @@ def _plan(trainer: Trainer, budget: TimeBudget) -> events.Plan:
 
 def _step(trainer: Trainer, budget: TimeBudget, largest_norm: float) -> events.Step:
     progress = trainer.progress
-    known, planned = budget.known, progress.steps < FAR
+    known, planned = budget.known, progress.steps < UNPLANNED_STEPS
     return events.Step(
         step=progress.step,
         steps=progress.steps if planned else None,

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 SAMPLED_FROM = 2048  # vocabulary size from which the loss is sampled; not tuned
-OTHERS = 512  # tokens sampled for each batch besides its own; not tuned
+SAMPLED_TOKENS = 512  # tokens sampled for each batch besides its own; not tuned
 
 
 def sample_size(vocab_size: int, tokens: int) -> int:
@@ -16,7 +16,7 @@ def sample_size(vocab_size: int, tokens: int) -> int:
         tokens: number of tokens in the batch.
     """
     # In text, about every other token of a batch repeats an earlier one.
-    return vocab_size if vocab_size < SAMPLED_FROM else OTHERS + tokens // 2
+    return vocab_size if vocab_size < SAMPLED_FROM else SAMPLED_TOKENS + tokens // 2
 
 
 class SampledSoftmax:
@@ -34,7 +34,7 @@ class SampledSoftmax:
 
     def __init__(self, counts: Tensor, tokens: int) -> None:
         share = counts.double() / counts.sum()
-        missed = (1 - share) ** tokens * (1 - 1 / len(counts)) ** OTHERS
+        missed = (1 - share) ** tokens * (1 - 1 / len(counts)) ** SAMPLED_TOKENS
         self._log_included = torch.log1p(-missed).float()
 
     def loss(
@@ -49,7 +49,7 @@ class SampledSoftmax:
             generator: samples the other tokens; on the device of `targets`.
         """
         size, device = layer.out_features, targets.device
-        others = torch.randint(size, (OTHERS,), generator=generator, device=device)
+        others = torch.randint(size, (SAMPLED_TOKENS,), generator=generator, device=device)
         sample = torch.unique(torch.cat((targets, others)))
         included = self._log_included.to(device)[sample]
         logits = F.linear(outputs, layer.weight[sample], layer.bias[sample] - included)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from statistics import median
 
 # None of these is tuned; tests/training/test_threads.py bounds what they cost.
-WARM_UP = 2  # first steps that are not timed, because they allocate memory
+UNTIMED_STEPS = 2  # first steps that are not timed, because they allocate memory
 TRIAL = 3  # steps of a trial; its first step alone can reject a slower number
 RECENT = 8  # number of recent steps whose median is compared with a trial
 FASTER = 0.92  # maximum relative step time at which more threads are kept
@@ -40,7 +40,7 @@ class ThreadChooser:
         self.count = most
         self._most = most
         self._apply = apply
-        self._warm_up = WARM_UP
+        self._warm_up = UNTIMED_STEPS
         self._recent: deque[float] = deque(maxlen=RECENT)  # step times with `count`
         self._usual = 0.0  # step time when `count` was last found best
         self._trial: list[float] = []  # step times with `_tried`

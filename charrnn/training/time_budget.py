@@ -6,7 +6,7 @@ from charrnn.training.clock import Clock
 from charrnn.training.trainer import Trainer
 
 PROBE_STEPS = 8  # steps to warm up, and steps timed before the throughput is known; not tuned
-MEMORY = 2.0  # minimum time constant of the throughput's moving average, seconds; not tuned
+AVERAGING_SECONDS = 2.0  # minimum time constant of the throughput's average; not tuned
 MEMORY_SHARE = 0.08  # that time constant as a share of the time left; smooths long plans; not tuned
 TUNING_SHARE = 0.04  # maximum share of the budget spent on tuning the suggestions; not tuned
 TUNING_SECONDS = 10.0  # maximum time spent on tuning the suggestions, seconds; not tuned
@@ -52,7 +52,7 @@ class TimeBudget:
             return
         self._stepping += seconds
         limit = self._trainer.config.seconds or 0.0
-        decay = math.exp(-seconds / max(MEMORY, MEMORY_SHARE * (limit - spent)))
+        decay = math.exp(-seconds / max(AVERAGING_SECONDS, MEMORY_SHARE * (limit - spent)))
         self._recent_steps = self._recent_steps * decay + 1
         self._recent_seconds = self._recent_seconds * decay + seconds
 

@@ -16,7 +16,7 @@ from charrnn.text.split import Fingerprint, Part, Parts
 from charrnn.tokenizer import Tokenizer
 from charrnn.training.shuffling import shuffled
 
-CHUNK = 1 << 20  # characters encoded at once; not tuned
+CHUNK_CHARS = 1 << 20  # characters encoded at once; not tuned
 END_BYTES = 8  # bytes of an int64, to which the document ends are aligned
 
 
@@ -72,7 +72,7 @@ def write(file: BinaryIO, parts: Parts, tokenizer: Tokenizer, note: Note) -> dic
             count["escapes"] += int((ids >= tokenizer.vocab_size).sum())
             return tokenizer.known(ids).astype(dtype)
 
-        blocks = map(encoded, chunks(told(passed.follow(part), note, doing), CHUNK))
+        blocks = map(encoded, chunks(told(passed.follow(part), note, doing), CHUNK_CHARS))
         for ids in shuffled(blocks, line_end, random) if parts.kind == "lines" else blocks:
             file.write(ids.data)
         lengths.append(passed.characters - sum(lengths))

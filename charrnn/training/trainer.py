@@ -28,7 +28,7 @@ VALIDATION_TOKENS = 1024  # minimum tokens of a validation; not tuned
 FINAL_SHARE = 0.3  # tokens of the final score per token trained: a tenth of the training's time
 FINAL_TOKENS = 1_000_000  # maximum tokens of the final score; not tuned
 FINE_TUNING_TOKENS = 1 << 16  # tokens of each text scored before and after fine-tuning; not tuned
-FAR = 10**9  # planned steps while the time that a step takes is unknown
+UNPLANNED_STEPS = 10**9  # planned steps while the time that a step takes is unknown
 AVERAGED = 8  # eta of the weights' average, which covers about the last ninth of the steps
 DECAY = 0.02  # weight of the newest value in the running averages of loss and clipping; not tuned
 
@@ -70,7 +70,7 @@ class Progress:
     """
 
     step: int = _scalar(0, (int, 0, MOST_STEPS))
-    steps: int = _scalar(FAR, (int, 0, MOST_STEPS))
+    steps: int = _scalar(UNPLANNED_STEPS, (int, 0, MOST_STEPS))
     rate: float = _scalar(0.0, (float, 0, 1e300))
     skipped: int = _scalar(0, (int, 0, MOST_STEPS))
     seconds: float = _scalar(0.0, (float, 0, 1e300))
@@ -145,7 +145,9 @@ class Trainer:
         by_epochs = training.epochs and math.ceil(training.epochs * self.steps_per_epoch)
         limits = [limit for limit in (by_epochs, training.steps) if limit]
         self.limit = min(limits) if limits else None
-        self.progress.steps = self.limit or FAR  # fewer, once a plan fits them to the time
+        self.progress.steps = (
+            self.limit or UNPLANNED_STEPS
+        )  # fewer, once a plan fits them to the time
         self.average: dict[str, Tensor] = {}
         self.remember()
 

@@ -10,12 +10,12 @@ from torch import Tensor
 from charrnn.training.batching import IGNORED, Windows
 from charrnn.training.network import Network, State
 
-STREAMS = 64  # maximum number of passages scored in parallel; not tuned
+MAX_PASSAGES = 64  # maximum number of passages scored in parallel; not tuned
 PASSAGE = 32  # minimum tokens scored in a passage; not tuned
-CONTEXT = 128  # tokens read before each passage and not scored; not tuned
+WARM_UP_TOKENS = 128  # tokens read before each passage and not scored; not tuned
 LOGITS = 1 << 22  # maximum number of logits in memory at once; not tuned
 BLOCKS = 64  # maximum number of blocks whose losses are kept apart; not tuned
-BLOCK = 16  # minimum tokens in a block; not tuned
+MIN_BLOCK = 16  # minimum tokens in a block; not tuned
 FEW = 8  # number of blocks below which a standard error is too uncertain; not tuned
 
 
@@ -36,7 +36,7 @@ class Losses(NamedTuple):
     @classmethod
     def of(cls, nats: Tensor) -> Self:
         """Sum the losses of at least one token, in the order of the text, nats [N]."""
-        count = max(1, min(BLOCKS, len(nats) // BLOCK))
+        count = max(1, min(BLOCKS, len(nats) // MIN_BLOCK))
         block = torch.arange(len(nats)) * count // len(nats)
         sums = torch.zeros(count, dtype=torch.float64).index_add(0, block, nats.double())
         return cls(sums, torch.bincount(block, minlength=count).double())
@@ -76,11 +76,11 @@ class Losses(NamedTuple):
 
 def tokens_read(tokens: int) -> int:
     """Return how many tokens `evaluate` reads, with their context, to score `tokens` of them."""
-    return tokens + _streams(tokens) * CONTEXT
+    return tokens + _streams(tokens) * WARM_UP_TOKENS
 
 
 def _streams(tokens: int) -> int:
-    return max(1, min(STREAMS, tokens // PASSAGE))
+    return max(1, min(MAX_PASSAGES, tokens // PASSAGE))
 
 
 @torch.no_grad()
@@ -97,7 +97,7 @@ def evaluate(network: Network, before: Tensor, ids: Tensor, tokens: int | None =
     tokens = min(tokens or len(ids), len(ids))
     streams = _streams(tokens)
     apart, length = -(-len(ids) // streams), -(-tokens // streams)
-    before = before[-CONTEXT:]
+    before = before[-WARM_UP_TOKENS:]
     first = apart * torch.arange(streams)
 
     def text(at: Tensor) -> Tensor:
@@ -113,8 +113,8 @@ def evaluate(network: Network, before: Tensor, ids: Tensor, tokens: int | None =
     was_training = network.training
     network.eval()
     parts = []
-    window = max(1, min(CONTEXT, LOGITS // (streams * network.config.vocab_size)))
-    _, state = network.read(inputs(-CONTEXT, 0), state)
+    window = max(1, min(WARM_UP_TOKENS, LOGITS // (streams * network.config.vocab_size)))
+    _, state = network.read(inputs(-WARM_UP_TOKENS, 0), state)
     for start in range(0, length, window):
         stop = min(start + window, length)
         logits, state = network(inputs(start, stop), state)
@@ -139,10 +139,12 @@ def evaluate_documents(
         tokens: approximate number of tokens to predict, in evenly spaced passages; all by default.
     """
     device = network.output.weight.device
-    windows = Windows(ids, ends, CONTEXT)
+    windows = Windows(ids, ends, WARM_UP_TOKENS)
     share = min(1.0, (tokens or len(ids)) / len(ids))
     count = max(1, round(share * len(windows)))
-    streams = max(1, min(STREAMS, count, LOGITS // (CONTEXT * network.config.vocab_size)))
+    streams = max(
+        1, min(MAX_PASSAGES, count, LOGITS // (WARM_UP_TOKENS * network.config.vocab_size))
+    )
     apart, length = -(-len(windows) // streams), -(-count // streams)
     first = apart * torch.arange(streams)
     state = network.zero_state(streams)

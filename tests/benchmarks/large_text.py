@@ -23,7 +23,7 @@ from pathlib import Path
 
 from charrnn.text.blocks import chunks
 from charrnn.tokenizer import CharTokenizer
-from charrnn.training.token_file import CHUNK
+from charrnn.training.token_file import CHUNK_CHARS
 from tests.benchmarks.figures import parse, tell, write
 
 WORDS = Path(__file__).parents[2] / "corpora" / "fables.txt"
@@ -79,7 +79,7 @@ def encoding_rate(tries: int = 5) -> float:
     best = 0.0
     for _ in range(tries):
         began = time.perf_counter()
-        for chunk in chunks([text], CHUNK):
+        for chunk in chunks([text], CHUNK_CHARS):
             tokenizer.encode(chunk)
         best = max(best, len(text.encode()) / 1e6 / (time.perf_counter() - began))
     return best

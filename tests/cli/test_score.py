@@ -52,7 +52,7 @@ def test_line_that_is_too_long(
 ) -> None:
     """A line that is too long for memory is an error with its number; by file it is scored."""
     monkeypatch.setattr("charrnn.text.source.LONGEST_LINE", 1000)
-    monkeypatch.setattr("charrnn.text.encodings.BLOCK", 100)
+    monkeypatch.setattr("charrnn.text.encodings.READ_BYTES", 100)
     (tmp_path / "a.txt").write_text("The fox\n" + "slept " * 200)
     result = call("score", "a.txt", "-m", trained.run)
     assert result.code == 1

@@ -14,7 +14,7 @@ from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import TextError, UsageError
 from charrnn.generation import batch as generate_module
 from charrnn.generation import seed as seed_module
-from charrnn.generation.batch import BATCH
+from charrnn.generation.batch import BATCH_SIZE
 from charrnn.generation.sample import Part, Sample, in_order
 from charrnn.generation.text_bias import TextBias
 from charrnn.model import Model
@@ -329,7 +329,7 @@ class TestBias:
         biases: list[dict[str, float]] = [{"f": 1.0}, {"f": 1.0}, {"x": -math.inf}]
         samples = [
             Sample("", SamplingConfig(temperature=1 + i % 2, bias=biases[i % 3]), (i, 0))
-            for i in range(2 * BATCH)
+            for i in range(2 * BATCH_SIZE)
         ]
         with patch.object(generate_module, "TextBias", wraps=TextBias) as made:
             generate_module._bias.cache_clear()
@@ -387,12 +387,12 @@ class TestSideBySide:
     @pytest.mark.slow
     def test_more_than_a_batch(self, model: Model) -> None:
         """Samples of several batches have the same text as alone."""
-        samples = self.samples(BATCH + 6)
+        samples = self.samples(BATCH_SIZE + 6)
         together = texts_of(model, samples, StopConfig(chars=40))
         assert [sample.why for sample in samples] == ["length"] * len(samples)
-        for i in (0, 1, BATCH - 1, BATCH, BATCH + 5):
+        for i in (0, 1, BATCH_SIZE - 1, BATCH_SIZE, BATCH_SIZE + 5):
             assert texts_of(model, [self.samples(i + 1)[i]], StopConfig(chars=40)) == [together[i]]
-        backwards = self.samples(BATCH + 6)[::-1]
+        backwards = self.samples(BATCH_SIZE + 6)[::-1]
         assert texts_of(model, backwards, StopConfig(chars=40)) == together[::-1]
 
     def test_keys(self, model: Model) -> None:
@@ -445,10 +445,10 @@ class TestInOrder:
         wanted, turns = itertools.tee(samples)
         parts = in_order(model.write(wanted, StopConfig(chars=3), 0), turns)
         ended = (part.sample for part in parts if part.last)
-        assert [sample.key for sample in itertools.islice(ended, BATCH + 2)] == [
-            (i,) for i in range(BATCH + 2)
+        assert [sample.key for sample in itertools.islice(ended, BATCH_SIZE + 2)] == [
+            (i,) for i in range(BATCH_SIZE + 2)
         ]
-        assert next(taken) == 2 * BATCH
+        assert next(taken) == 2 * BATCH_SIZE
 
 
 class TestNoted:
@@ -507,7 +507,7 @@ class TestNoted:
 
 class TestTime:
     @pytest.mark.parametrize("scored", [False, True])
-    @pytest.mark.parametrize("count", [1, 3, BATCH + 3])
+    @pytest.mark.parametrize("count", [1, 3, BATCH_SIZE + 3])
     def test_over(self, char_model: Model, count: int, scored: bool) -> None:
         """When time is up, every sample ends with what was sampled."""
         samples = [Sample("The", SamplingConfig(1), (i,)) for i in range(count)]

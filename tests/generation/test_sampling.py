@@ -14,7 +14,7 @@ from charrnn.arrays import Array
 from charrnn.config import SamplingConfig
 from charrnn.errors import ModelFileError
 from charrnn.generation import filters, sampling
-from charrnn.generation.filters import FILTERS, MEMORY, Context
+from charrnn.generation.filters import FILTERS, NGRAM_HISTORY, Context
 from charrnn.generation.sampling import Sampler
 from tests.generation.plain import (
     ANY_LOGITS,
@@ -446,9 +446,9 @@ def test_window_of_what_was_drawn() -> None:
     assert draw(new_sampler(config, pasts=[[0, 1, 7, 0]]), logits, 4) == [2, 1, 3, 0]
 
 
-@pytest.mark.parametrize(("length", "drawn"), [(MEMORY, 2), (MEMORY + 1, 0)])
+@pytest.mark.parametrize(("length", "drawn"), [(NGRAM_HISTORY, 2), (NGRAM_HISTORY + 1, 0)])
 def test_long_memory(length: int, drawn: int) -> None:
-    """An n-gram may be repeated once its first token is more than MEMORY tokens ago."""
+    """An n-gram may be repeated once its first token is more than NGRAM_HISTORY tokens ago."""
     past = [0, 0, 1] + [2] * (length - 4) + [0]  # (0, 0) and (0, 1) occurred
     sampler = new_sampler(SamplingConfig(0.0, no_repeat_ngram=2), pasts=[past])
     assert draw(sampler, np.array([2, 1, 0], np.float32), 1) == [drawn]

@@ -11,7 +11,7 @@ from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import UsageError
 from charrnn.generation.sample import Sample
 from charrnn.generation.sampling import Sampler
-from charrnn.generation.spelling import LONGEST, MOST
+from charrnn.generation.spelling import MAX_REJECTIONS, MAX_WORD_TOKENS
 from charrnn.model import Model
 from charrnn.network.engine import Streams
 from charrnn.tokenizer import TOKENIZERS, Joints, WordTokenizer
@@ -178,8 +178,8 @@ class TestTexts:
     def test_a_word_without_end(self) -> None:
         """A word that is longer than any is written as it comes."""
         model = random_model(WordTokenizer.train(CORPUS), favourite="x")
-        (text,) = texts_of(model, [Sample("The,")], StopConfig(chars=3 * LONGEST))
-        assert text == "x" * (3 * LONGEST)
+        (text,) = texts_of(model, [Sample("The,")], StopConfig(chars=3 * MAX_WORD_TOKENS))
+        assert text == "x" * (3 * MAX_WORD_TOKENS)
 
     def test_few_steps_are_lost(self, spelling: Model, monkeypatch: pytest.MonkeyPatch) -> None:
         """At one position few words are rejected, however low the temperature."""
@@ -194,7 +194,7 @@ class TestTexts:
         monkeypatch.setattr(Streams, "step", counted)
         sample = Sample("The", SamplingConfig(0.05))
         texts_of(spelling, [sample], StopConfig(tokens=100))
-        assert steps < 100 * 3 * MOST
+        assert steps < 100 * 3 * MAX_REJECTIONS
 
 
 class TestKnownWords:

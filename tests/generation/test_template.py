@@ -12,7 +12,7 @@ from charrnn.config import SamplingConfig, StopConfig
 from charrnn.errors import UsageError
 from charrnn.generation.sample import Part, Sample
 from charrnn.generation.stopping import is_abbreviated
-from charrnn.generation.template import MOST, Piece, parse
+from charrnn.generation.template import MAX_GAP, Piece, parse
 from charrnn.model import Model
 from charrnn.text.words import WORD
 from tests.strategies import texts
@@ -41,19 +41,19 @@ class TestParse:
         [
             ("", []),
             ("no gap", [Piece("no gap", None)]),
-            ("{word}", [Piece("", StopConfig(MOST, words=1))]),
-            ("a {words:3}b", [Piece("a ", StopConfig(MOST, words=3)), Piece("b", None)]),
-            ("{sentence}", [Piece("", StopConfig(MOST, sentences=1))]),
-            ("{sentences:2}", [Piece("", StopConfig(MOST, sentences=2))]),
-            ("{line}", [Piece("", StopConfig(MOST, lines=1))]),
-            ("{lines:12}", [Piece("", StopConfig(MOST, lines=12))]),
+            ("{word}", [Piece("", StopConfig(MAX_GAP, words=1))]),
+            ("a {words:3}b", [Piece("a ", StopConfig(MAX_GAP, words=3)), Piece("b", None)]),
+            ("{sentence}", [Piece("", StopConfig(MAX_GAP, sentences=1))]),
+            ("{sentences:2}", [Piece("", StopConfig(MAX_GAP, sentences=2))]),
+            ("{line}", [Piece("", StopConfig(MAX_GAP, lines=1))]),
+            ("{lines:12}", [Piece("", StopConfig(MAX_GAP, lines=12))]),
             ("{char}", [Piece("", StopConfig(1))]),
             ("{chars:2000}", [Piece("", StopConfig(2000))]),
-            ("{word}{word}", [Piece("", StopConfig(MOST, words=1))] * 2),
+            ("{word}{word}", [Piece("", StopConfig(MAX_GAP, words=1))] * 2),
         ],
     )
     def test_pieces(self, template: str, pieces: list[Piece]) -> None:
-        """Fixed texts and gaps, each with its count; a gap ends at last after MOST characters."""
+        """Fixed texts and gaps, each with its count; a gap has at most MAX_GAP characters."""
         assert parse(template) == pieces
 
     @given(s=texts)
@@ -98,7 +98,7 @@ class TestGaps:
     def test_sentences(self, model: Model, random_seed: int) -> None:
         """A gap of a sentence ends with its mark and quotes."""
         text = gap_of(model, "Once. ", "{sentence}", " Then", random_seed)
-        assert re.search(r"[.!?]+[\"'’)]*$", text) or len(text) >= MOST
+        assert re.search(r"[.!?]+[\"'’)]*$", text) or len(text) >= MAX_GAP
         ends = [end.start() for end in re.finditer(r"[.!?][\"'’)]*\s", text)]
         assert all(text[end] == "." and is_abbreviated(text[:end]) for end in ends)
 
@@ -107,12 +107,12 @@ class TestGaps:
         """A gap of a line holds no line break; of two, one that parts them."""
         assert "\n" not in gap_of(model, "Once ", "{line}", "\nThen", random_seed)
         text = gap_of(model, "Once ", "{lines:2}", "\nThen", random_seed)
-        assert len(text) >= MOST or [bool(line.strip()) for line in text.split("\n")][-1]
+        assert len(text) >= MAX_GAP or [bool(line.strip()) for line in text.split("\n")][-1]
         assert len([line for line in text.split("\n")[1:] if line.strip()]) <= 1
 
     @pytest.mark.parametrize("count", [1, 7, 1200])
     def test_chars(self, char_model: Model, count: int) -> None:
-        """A gap of characters has as many, more than MOST too."""
+        """A gap of characters has as many, more than MAX_GAP too."""
         assert len(gap_of(char_model, "Once ", f"{{chars:{count}}}", " Then", 0)) == count
 
     @pytest.mark.slow

@@ -24,7 +24,7 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
 
     told: list[int] = []
     library = Library()
-    monkeypatch.delenv(blas.VARIABLE, raising=False)
+    monkeypatch.delenv(blas.THREADS_VARIABLE, raising=False)
     monkeypatch.setattr(blas, "_libraries", lambda: [library])
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
     yield told
@@ -44,12 +44,12 @@ def test_threads(streams: int, weights: int, threads: int, counts: list[int]) ->
 
 def test_the_user_decides(counts: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     """OPENBLAS_NUM_THREADS bounds them; one thread stays one."""
-    monkeypatch.setenv(blas.VARIABLE, "3")
+    monkeypatch.setenv(blas.THREADS_VARIABLE, "3")
     blas.start_with_one()
-    assert os.environ[blas.VARIABLE] == "3"
+    assert os.environ[blas.THREADS_VARIABLE] == "3"
     with blas.threads(64, 10**7):
         assert counts == [3]
     counts.clear()
-    monkeypatch.setenv(blas.VARIABLE, "1")
+    monkeypatch.setenv(blas.THREADS_VARIABLE, "1")
     with blas.threads(1, 0):
         assert not counts

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.servers.document import STEP, UNITS, Document, Position
+from charrnn.servers.document import ENCODINGS, STEP, Document, Position
 
 # All at which str.splitlines splits, and characters of one to four bytes and of two UTF-16 units.
 SPLITS = "\n\r\v\f\x1c\x1d\x1e\x85\u2028\u2029"
@@ -54,7 +54,7 @@ def test_lines_end_as_the_protocol_has_it(character: str) -> None:
 @given(
     TEXTS,
     st.lists(st.tuples(*[st.integers(0, 5)] * 4, TEXTS), max_size=5),
-    st.sampled_from([*UNITS]),
+    st.sampled_from([*ENCODINGS]),
 )
 def test_changes(text: str, changes: list[tuple[int, int, int, int, str]], encoding: str) -> None:
     """After any changes the document equals the editor's text."""
@@ -68,7 +68,7 @@ def test_changes(text: str, changes: list[tuple[int, int, int, int, str]], encod
         assert [document.line(i) for i in range(document.end.line + 1)] == lines_of(text)
 
 
-@given(TEXTS, st.integers(0, 5), st.integers(0, 30), st.sampled_from([*UNITS]))
+@given(TEXTS, st.integers(0, 5), st.integers(0, 30), st.sampled_from([*ENCODINGS]))
 def test_positions(text: str, line: int, units: int, encoding: str) -> None:
     """Positions count code units; one outside the text is moved to its border."""
     document = Document(text, encoding)

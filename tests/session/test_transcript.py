@@ -7,7 +7,7 @@ from hypothesis import given
 
 from charrnn.display.format import CONTROL
 from charrnn.errors import UsageError
-from charrnn.session.transcript import CONTEXT, Transcript, Unsent, clean
+from charrnn.session.transcript import CONTEXT_CHARS, Transcript, Unsent, clean
 from tests.strategies import LONE_SURROGATES, texts
 
 
@@ -29,7 +29,9 @@ class TestTranscript:
         """Of a large file the end counts as typed before, cut anywhere in its bytes."""
         path = tmp_path / "notes.txt"
         path.write_text("é漢" * 100_000 + "end")
-        assert Transcript(str(path)).earlier == ("é漢" * CONTEXT)[3 - CONTEXT :] + "end\n"
+        assert (
+            Transcript(str(path)).earlier == ("é漢" * CONTEXT_CHARS)[3 - CONTEXT_CHARS :] + "end\n"
+        )
 
     def test_no_file(self) -> None:
         """Standard output is where the session itself is shown."""

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from charrnn.errors import RunError
-from charrnn.text.cache import ABANDONED, UNUSED, Made, cached, in_memory
+from charrnn.text.cache import ABANDONED, UNUSED_SECONDS, Made, cached, in_memory
 from tests.cli.shell import ENVIRONMENT
 
 DATA = bytes(range(256)) * 40
@@ -115,7 +115,11 @@ def test_no_folder(folder: Path) -> None:
 def test_old_files_go(folder: Path) -> None:
     """What was not used for long, and what a killed process left, is removed; the rest is kept."""
     folder.mkdir(parents=True)
-    for name, age in (("old", UNUSED), ("used", ABANDONED), ("left.12ab34cd.tmp", ABANDONED)):
+    for name, age in (
+        ("old", UNUSED_SECONDS),
+        ("used", ABANDONED),
+        ("left.12ab34cd.tmp", ABANDONED),
+    ):
         (folder / name).touch()
         os.utime(folder / name, times=(time.time() - age - 60,) * 2)
     (folder / "begun.56ef7890.tmp").touch()
@@ -134,7 +138,7 @@ def test_use_keeps_a_file(folder: Path) -> None:
     cached(build, "another")
     assert not path.exists()
     cached(build)
-    os.utime(path, times=(time.time() - UNUSED + 60,) * 2)
+    os.utime(path, times=(time.time() - UNUSED_SECONDS + 60,) * 2)
     cached(build)
     assert path.stat().st_mtime > time.time() - 60
 

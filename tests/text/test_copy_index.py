@@ -52,8 +52,8 @@ class TestIndex:
 
     def test_long_text(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The index of a long text stays small and estimates the share."""
-        monkeypatch.setattr(copy_index, "MOST", 500)
-        monkeypatch.setattr(copy_index, "CHUNK", 1000)
+        monkeypatch.setattr(copy_index, "MAX_HASHES", 500)
+        monkeypatch.setattr(copy_index, "CHUNK_CHARS", 1000)
         text = numbered(0, 10_000)
         index = WordRuns.build([text])
         assert len(index.bits) <= 2 * 500
@@ -88,8 +88,8 @@ class TestItems:
 
     def test_long_list(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The index of a long list stays small and estimates the share."""
-        monkeypatch.setattr(copy_index, "MOST", 500)
-        monkeypatch.setattr(copy_index, "CHUNK", 300)
+        monkeypatch.setattr(copy_index, "MAX_HASHES", 500)
+        monkeypatch.setattr(copy_index, "CHUNK_CHARS", 300)
         names = [f"name {i}" for i in range(10_000)]
         index = Items.build(names)
         assert len(index.bits) <= 2 * 500

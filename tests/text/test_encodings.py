@@ -27,7 +27,7 @@ from tests.strategies import texts
 @contextmanager
 def blocks_of(size: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encodings, "BLOCK", size)
+        patch.setattr(encodings, "READ_BYTES", size)
         yield
 
 
@@ -158,10 +158,10 @@ class TestText:
 
     def test_invalid_byte_in_the_second_block(self) -> None:
         """In a file longer than a block, an invalid byte is told as its place in the file."""
-        valid = "line é\n".encode() * (encodings.BLOCK // 8 + 10_000)
-        assert len(valid) > encodings.BLOCK
+        valid = "line é\n".encode() * (encodings.READ_BYTES // 8 + 10_000)
+        assert len(valid) > encodings.READ_BYTES
         error = error_of(valid + b"caf\xe9 x")
-        line = encodings.BLOCK // 8 + 10_001
+        line = encodings.READ_BYTES // 8 + 10_001
         assert f"byte 0xe9 at offset {len(valid) + 3} (line {line})" in str(error)
         assert "--encoding" in error.hint
 
@@ -222,7 +222,7 @@ PAGES = {
 
 
 class TestGuess:
-    @pytest.mark.parametrize("block", [1000, encodings.BLOCK])
+    @pytest.mark.parametrize("block", [1000, encodings.READ_BYTES])
     @pytest.mark.parametrize("encoding", PAGES)
     def test_pages(self, encoding: str, block: int) -> None:
         """A text in another encoding is read all the same, and the guess told with its remedy."""
@@ -378,4 +378,4 @@ class TestCompressed:
         packed = PACK[kind](b"a" * 20_000_000)
         assert len(packed) < 30_000
         blocks = decode(io.BytesIO(packed), "bomb", None, "strict", unnoted)
-        assert max(len(block) for block in blocks) <= encodings.BLOCK
+        assert max(len(block) for block in blocks) <= encodings.READ_BYTES

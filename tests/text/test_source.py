@@ -38,7 +38,7 @@ def write(tmp_path_factory: pytest.TempPathFactory) -> Write:
 @contextmanager
 def blocks_of(size: int) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(encodings, "BLOCK", size)
+        patch.setattr(encodings, "READ_BYTES", size)
         yield
 
 

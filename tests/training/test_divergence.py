@@ -156,7 +156,7 @@ def test_a_rollback_survives_a_resume(tmp_path: Path) -> None:
 
 def test_exploding_gradients_are_logged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The log shows the largest norm before clipping and the share of updates clipped."""
-    monkeypatch.setattr("charrnn.training.loop.TELL_SECONDS", 0.0)
+    monkeypatch.setattr("charrnn.training.loop.STEP_EVENT_SECONDS", 0.0)
     training = trainer(steps=30, clip=1e-6)
     steps = [e.to_json() for e in finish(training, run_in(tmp_path)) if type(e).__name__ == "Step"]
     assert all(step["norm"] > 1e-6 for step in steps)

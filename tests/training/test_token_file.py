@@ -27,8 +27,8 @@ OPTIONS: dict[str, Any] = {"hidden": 16, "bptt": 16, "batch": 4, "steps": 12}
 def text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A text that is read and encoded in many blocks."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("charrnn.text.encodings.BLOCK", 1000)
-    monkeypatch.setattr(token_file, "CHUNK", 700)
+    monkeypatch.setattr("charrnn.text.encodings.READ_BYTES", 1000)
+    monkeypatch.setattr(token_file, "CHUNK_CHARS", 700)
     (tmp_path / "text.txt").write_text(TEXT * 4 + "§", encoding="utf-8")
     return tmp_path / "text.txt"
 

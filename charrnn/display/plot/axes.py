@@ -11,7 +11,7 @@ from charrnn.display.plot.log import Log, Values, largest
 
 DAY = 86400.0  # seconds
 # Seconds in each unit of time, and its label.
-UNITS = ((DAY, " d"), (3600.0, " h"), (60.0, " min"))
+TIME_UNITS = ((DAY, " d"), (3600.0, " h"), (60.0, " min"))
 # Distances between ticks of a time axis, in seconds.
 TIMES = (2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, DAY)
 
@@ -57,7 +57,7 @@ def even_axis(low: float, high: float, count: int = 5, time: bool = False) -> Ax
     if time:
         if rough > 1:
             step = next((t for t in TIMES if t >= rough), DAY * _round_up(rough / DAY))
-        unit, suffix = next(((unit, name) for unit, name in UNITS if step >= unit), (1.0, " s"))
+        unit, suffix = next((row for row in TIME_UNITS if step >= row[0]), (1.0, " s"))
     within = range(math.ceil(low / step - 0.01), math.floor(high / step + 0.01) + 1)
     ticks = [(i * step, _brief(i * step / unit) + suffix) for i in within]
     return Axis(low, high, ticks, unit=unit, suffix=suffix)
