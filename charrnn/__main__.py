@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 
-INTERRUPTED = 130  # exit code of a command that Ctrl-C ended, as shells count it
+INTERRUPTED = 130  # exit code of a command ended by Ctrl-C, as in shells
 
 
 def run() -> None:

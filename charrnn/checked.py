@@ -7,9 +7,9 @@ from dataclasses import fields
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args
 
-MOST_VALUES = 5_000_000  # maximum values in a JSON text; a million subwords make three million
-INTEGER_BOUND = 2**63  # exclusive bound on the size of an integer, that of a signed 64-bit one
-FLOAT_BOUND = 1e300  # exclusive bound on the size of a float, short of overflow (not tuned)
+MOST_VALUES = 5_000_000  # values in a JSON text at most; a million subwords need 3 million
+INTEGER_BOUND = 2**63  # exclusive bound on the magnitude of an integer: signed 64 bits
+FLOAT_BOUND = 1e300  # exclusive bound on the magnitude of a float, below overflow (not tuned)
 T = TypeVar("T")
 
 
@@ -43,7 +43,7 @@ def _finite(text: str) -> float:
 
 
 def is_of(value: Any, kind: Any) -> bool:
-    """Return whether a JSON value has a type.
+    """Return whether a JSON value has the given type.
 
     Args:
         value: the value.
@@ -82,7 +82,7 @@ def check_types(values: dict[str, Any], kinds: dict[str, Any]) -> None:
 
 
 def made(kind: type[T], values: Any) -> T:
-    """Build a dataclass from JSON values.
+    """Make an instance of a dataclass from JSON values.
 
     Args:
         kind: the dataclass; its fields have types that `is_of` knows.

@@ -44,7 +44,7 @@ def require(condition: bool, message: str, *fields: str) -> None:
 class Range(NamedTuple):
     """The values that a field may have, besides None.
 
-    The largest ones are far beyond use, and small enough that nothing overflows (not tuned).
+    The upper bounds are far beyond practical use, but cannot overflow (not tuned).
 
     Attributes:
         low: smallest value.
@@ -146,7 +146,7 @@ class ModelConfig:
         _require_ranges(self)
         same = self.embedding == self.hidden
         fields = ("tied", "embedding", "hidden")
-        require(same or not self.tied, "tied needs embedding to be as large as hidden", *fields)
+        require(same or not self.tied, "with tied, embedding must be as large as hidden", *fields)
 
 
 SHARE = Range(0, 1, under=True)
@@ -155,7 +155,7 @@ LEARNING_RATE = Range(0, 100, above=True)
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """How a network is trained; None is no limit.
+    """How a network is trained; None stands for no limit.
 
     Raises:
         UsageError: a value is out of range, or neither seconds, epochs nor steps is given.
@@ -174,10 +174,10 @@ class TrainingConfig:
     seed: int = setting(0, Range(0, 2**63 - 1), "Seed of every random choice.", RUN)
     threads: int | None = setting(
         None,
-        Range(1, 1024),  # few enough to start, and more than a step can use (not tuned)
+        Range(1, 1024),  # more threads than a step can use, and few enough to start (not tuned)
         "Processor threads; a fixed number makes training exactly repeatable.",
         RUN,
-        shown="measured while training",
+        shown="adapted while training",
     )
     dropout: float = setting(
         0.0, SHARE, "Share of each layer's outputs dropped in training.", REGULARISATION
@@ -185,7 +185,7 @@ class TrainingConfig:
     input_dropout: float = setting(
         0.0, SHARE, "Share of the embeddings' values dropped in training.", REGULARISATION
     )
-    # Gal & Ghahramani 2016, arXiv:1512.05287; chosen anew for each window.
+    # Gal & Ghahramani 2016, arXiv:1512.05287; one mask for each window.
     embedding_dropout: float = setting(
         0.0,
         SHARE,
@@ -251,9 +251,9 @@ class SamplingConfig:
     """
 
     temperature: float = setting(0.8, Range(0, math.inf, under=True))
-    top_k: int | None = setting(None, Range(1), "Sample from this many likeliest tokens.", SAMPLE)
+    top_k: int | None = setting(None, Range(1), "Sample from the N likeliest tokens.", SAMPLE)
     top_p: float | None = setting(
-        None, P, "Sample from the likeliest tokens that reach this probability.", SAMPLE
+        None, P, "Sample from the likeliest tokens that sum to this probability.", SAMPLE
     )
     min_p: float | None = setting(
         None,
@@ -264,13 +264,13 @@ class SamplingConfig:
     typical_p: float | None = setting(
         None,
         P,
-        "Sample from the tokens closest to the expected surprisal that reach this probability.",
+        "Sample from the tokens closest to the expected surprisal, up to this total probability.",
         SAMPLE,
     )
     mirostat: float | None = setting(
         None, Range(0.01, 100), "Keep the mean surprisal at this many bits a token.", SAMPLE
     )
-    # A share of each deviation from the target.
+    # The share of each deviation from the target that is corrected.
     mirostat_rate: float = setting(0.1, P, "How fast mirostat adapts, up to 1.", SAMPLE, shown=True)
     repetition_penalty: float | None = setting(
         None, Range(0.01, 100), "Above 1 makes recent tokens less likely.", SAMPLE
@@ -327,7 +327,7 @@ class StopConfig:
     def __post_init__(self) -> None:
         _require_ranges(self)
         texts = not isinstance(self.stop, str) and all(self.stop)
-        require(texts, "stop needs texts, not empty", "stop")
+        require(texts, "stop texts must not be empty", "stop")
 
 
 def dial(value: str) -> float:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 # Class name of a panic in a Rust extension: a BaseException that no module exports.
 PANIC = "PanicException"
-# Wording that tells memory exhaustion in messages of torch and the dynamic loader.
+# Wording of memory exhaustion in messages of torch and the dynamic loader.
 OUT_OF_MEMORY = re.compile(r"memory|bad_alloc|allocator|failed to map segment", re.IGNORECASE)
 
 

@@ -1,6 +1,6 @@
 """Events of a training run: shown as progress, kept in log.jsonl, printed with --json.
 
-Losses are in nats per character, so that they compare across levels. `step` counts optimizer steps
+Losses are in nats per character, comparable across tokenizers. `step` counts optimizer steps
 from the start of the run; `seconds` is the training time so far.
 """
 
@@ -160,7 +160,7 @@ class FineTuning(Event):
     new_nats: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields under the name "transfer", which is part of the contract."""
+        """Return the fields under the name "transfer", which the JSON format fixes."""
         return Event.to_json(self) | {"event": "transfer"}
 
 
@@ -189,7 +189,7 @@ class Unsaved(Event):
 
 @dataclass(frozen=True, slots=True)
 class Stop(Event):
-    """Training ended early because of `why`: an interrupt, or no more patience."""
+    """Training ended early because of `why`: an interrupt or early stopping."""
 
     step: int
     why: str
@@ -205,11 +205,11 @@ class Done(Event):
         val_bpb: that loss in bits per byte of UTF-8.
         val_part: share of the held-out text that was scored, evenly spread.
         tokens: tokens trained on.
-        keys_saved: share of keystrokes that three suggestions save a simulated typist of held-out
-            text; None if too few words were typed.
+        keys_saved: share of keystrokes that three suggestions save, simulated on held-out text;
+            None if too few words were typed.
         keys_saved_by_trigrams: that share with the trigram baseline alone.
-        new_items: share of generated lines that are not in the training text; None unless lines
-            are items.
+        new_items: share of generated lines that are not in the training text; None unless the
+            corpus consists of lines.
         val_error: standard error of `val_nats`; None if too little was scored to tell.
         best_step: step of the best model.
         words_typed: words that the simulated typist typed.

@@ -25,7 +25,7 @@ UNFINISHED = ".tmp"  # suffix of a file that is still being written
 MOST_HEADER = 1 << 26  # maximum bytes of a safetensors header; a million subwords take half of it
 MOST_STRINGS = 50_000  # maximum strings in that header; a thousand layers take 20,000
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)  # a JSON string, quotes included
-LOCKED_BYTE = 2**31 - 2  # offset locked on Windows: its largest, beyond the end of any file here
+LOCKED_BYTE = 2**31 - 2  # offset locked on Windows: the largest, beyond the end of any file
 
 
 @contextmanager
@@ -146,7 +146,7 @@ def lock(file: BinaryIO) -> bool:
         file: the file, open for writing.
 
     Returns:
-        False if another process holds the lock, else True, also on a file system without locks.
+        False if another process holds the lock, else True, even on a file system without locks.
     """
     try:
         if sys.platform == "win32":
@@ -206,9 +206,9 @@ def open_tensors(path: Path) -> Iterator[Any]:
     The header's size is checked first, since the library needs many times that much memory.
 
     Raises:
-        OSError: the file cannot be opened, for the true reason (the library always says that it
-            does not exist).
-        ValueError: the file is damaged, also if that shows only within the block.
+        OSError: the file cannot be opened; gives the true reason (the library says that it is
+            missing).
+        ValueError: the file is damaged, even if that shows only within the block.
     """
     from safetensors import SafetensorError, safe_open
 

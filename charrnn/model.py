@@ -99,7 +99,7 @@ class Model:
     ) -> Iterator[Part]:
         """Generate several texts in parallel; see charrnn.generation.batch.generate.
 
-        A model of lines or documents ends each text at the end of its item at the latest.
+        A model of lines or documents ends each text with its item at the latest.
 
         Args:
             samples: the texts to generate; their seeds and biases are normalised in place.
@@ -199,7 +199,7 @@ class Model:
         return self._typing.complete(self.as_read(typed), k, None, self.as_read(after), False)
 
     def read_ahead(self, typed: str) -> Iterator[None]:
-        """Read a text ahead of a call of `complete`, a part for each item of the iterator.
+        """Read a text before `complete` is called, one part per item yielded.
 
         After any other call the iterator must not be used further.
         """
@@ -226,7 +226,7 @@ class Model:
         return self._completer
 
     def remember(self, words: Sequence[str]) -> None:
-        """Count words that were typed earlier, oldest first, as recently typed."""
+        """Treat words typed earlier, oldest first, as recently typed."""
         self._completer = self.completer(earlier=[*map(self.as_read, words)])
 
     def completer(self, adapts: bool = True, earlier: Sequence[str] = ()) -> "Completer":
@@ -305,7 +305,7 @@ class Model:
 def _known(index: T | None) -> T:
     if index is None:
         raise ModelFileError(
-            "the model file has no index of its training text", "train it again with this charrnn"
+            "the model file has no index of its training text", "train it again with this version"
         )
     return index
 

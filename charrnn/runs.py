@@ -171,7 +171,7 @@ def _is_ours(path: Path) -> bool:
             start = file.read(9)
     except OSError:
         return True
-    return b"{" in (start[:1], start[8:])  # a log starts so; a model after the 8 bytes of a size
+    return b"{" in (start[:1], start[8:])  # start of a log, and of a model after an 8-byte size
 
 
 def _instead(path: Path, name: str) -> str:
@@ -295,7 +295,7 @@ class Claim:
                 f"cannot use {path} as a run folder: {error.strerror or error}",
                 "choose another folder with -o",
             ) from None
-        # A log without a link was removed by a process that released its claim just now.
+        # An unlinked log was removed by a process that just released its claim.
         if not lock(log) or not os.fstat(log.fileno()).st_nlink:
             log.close()
             return None

@@ -32,7 +32,7 @@ class Score:
         chars: characters of the text.
         words: words, separated by white space.
         tokens: tokens of the model.
-        correct: tokens that the model predicted with its likeliest token.
+        correct: tokens that were the model's likeliest prediction.
         nats: negative log-probability of the text.
         bytes: bytes of the text in UTF-8.
     """
@@ -176,7 +176,7 @@ def _read(
     Returns:
         Three values: for each text the negative log-probabilities (nats) of its tokens, float32
         [N]; the number of tokens predicted correctly; the states at the ends of the spans, longest
-        span first, [L, S, spans, H]. The last state of a single text is that at its end.
+        span first, [L, S, spans, H]. For a single text, the last is its final state.
     """
     spans = _spans(map(len, texts))
     lengths = np.array([span.length for span in spans], int)

@@ -92,7 +92,7 @@ class TestShort:
     ) -> None:
         """A character model's score does not depend on how much text is held in memory."""
         expected = char_model.score(CORPUS)
-        monkeypatch.setattr(score_module, "BLOCK", block)
+        monkeypatch.setattr(score_module, "BLOCK_CHARS", block)
         score = char_model.score(CORPUS)
         assert (counts(score), score.correct) == (counts(expected), expected.correct)
         assert score.nats == pytest.approx(expected.nats, rel=1e-6)
@@ -139,7 +139,7 @@ class TestLong:
         self, model: Model, words: int, streams: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """A long text, read at many places at once, costs within 1% of reading it plainly."""
-        monkeypatch.setattr(score_module, "STREAMS", streams)
+        monkeypatch.setattr(score_module, "MAX_STREAMS", streams)
         text = sentences(words)
         score, plain = model.score(text), plain_score(model, text)
         assert counts(score) == counts(plain)
@@ -171,7 +171,7 @@ class TestLong:
         text = sentences(3000)[: 4096 + extra] + " "
         assert len(text) == 4097 + extra
         end = "The crow sat"
-        monkeypatch.setattr(score_module, "BLOCK", len(text) - 1)
+        monkeypatch.setattr(score_module, "BLOCK_CHARS", len(text) - 1)
         cost = char_model.score(text + end).nats - char_model.score(text).nats
         whole = plain_score(char_model, text + end).nats - plain_score(char_model, text).nats
         assert cost == pytest.approx(whole, abs=0.01)
@@ -180,7 +180,7 @@ class TestLong:
         """A word cut by a block is one word, wherever the cut falls."""
         text = "one  two\nthree\t four-and-five\u3000six \n"
         for block in range(1, len(text) + 1):
-            monkeypatch.setattr(score_module, "BLOCK", block)
+            monkeypatch.setattr(score_module, "BLOCK_CHARS", block)
             assert char_model.score(text).words == 5, f"blocks of {block}"
 
 
@@ -235,7 +235,7 @@ class TestSurprises:
 
     def test_long_text(self, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
         """A long text is read at many places at once, as it is to be scored, beside short ones."""
-        monkeypatch.setattr(score_module, "CONTEXT", 64)
+        monkeypatch.setattr(score_module, "WARM_UP_TOKENS", 64)
         text = sentences(2500)
         with patch.object(Engine, "step", autospec=True, side_effect=Engine.step) as step:
             short, long, other = model.surprisal(["The fox", text, "猫 crow"])
@@ -274,7 +274,7 @@ class TestTold:
     @pytest.mark.slow
     def test_sum(self, model: Model, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """What is told adds up to the characters of the text."""
-        monkeypatch.setattr(score_module, "BLOCK", 1000)
+        monkeypatch.setattr(score_module, "BLOCK_CHARS", 1000)
         told: list[float] = []
         model.score(text, told.append)
         assert sum(told) == pytest.approx(len(text))

@@ -32,13 +32,13 @@ LESS_MEMORY = (
     "close other programs; --hidden, --batch, --bptt and --vocab-size say what training needs"
 )
 COMPLETING = "_CHARRNN_COMPLETE"  # variable by which a shell asks for completions
-TAKE_TEXT = ("train", "generate", "eval", "score")  # a text, or its name, as an argument
+TAKE_TEXT = ("train", "generate", "eval", "score")  # commands whose argument is a text
 
 app = typer.Typer(
     name="charrnn",
     help="Train a recurrent language model on your own text, generate from it, type with it.",
     context_settings={"help_option_names": ["-h", "--help"]},
-    rich_markup_mode="rich",  # which is loaded for the help alone
+    rich_markup_mode="rich",  # loaded only for the help
 )
 # Each command, and examples at the end of its help.
 COMMANDS: dict[Callable[..., None], str] = {
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     sys.stderr = cast(TextIO, Unbroken(stderr))
     for stream in (sys.stdin, sys.stdout):
-        # Text is UTF-8 whatever the locale, and a wrong byte is no reason to stop listening.
+        # Text is UTF-8 whatever the locale, and an invalid byte does not stop reading.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
@@ -125,8 +125,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         blas.start_with_one()
     meta: dict[str, object] = {}
     try:
-        command = typer.main.get_command(app)  # which takes a while: Ctrl-C may come
-        if COMPLETING in os.environ:  # a shell asks, where Tab was pressed
+        command = typer.main.get_command(app)  # slow: Ctrl-C may come meanwhile
+        if COMPLETING in os.environ:  # a shell asks for completions
             command.main(arguments, "charrnn")
         with command.make_context("charrnn", arguments) as context:
             meta = context.meta
@@ -137,7 +137,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Whoever read our output has had enough, like `| head`. Nothing is left to flush to it.
+        # The reader of our output has closed it, like `| head`; nothing is left to flush.
         devnull(sys.stdout)
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != PANIC:
@@ -156,10 +156,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _dashed(message: str, arguments: Sequence[str]) -> str:
-    """Return how to give a text that begins with a dash, if one may have been read as options.
+    """Return a hint on texts that begin with a dash, if one may have been read as options.
 
-    An option that does not exist may be one, and so may what holds a space, such as "-no way",
-    which is read as -n with a value.
+    An unknown option may be such a text. So may an argument with a space: "-no way" is read as -n
+    with a value.
     """
     from charrnn.files import quoted  # not above: it would slow every command's start
 

@@ -1,4 +1,4 @@
-"""charrnn complete: next words, as one types."""
+"""charrnn complete: next words as you type."""
 
 import json
 import sys
@@ -16,8 +16,8 @@ from charrnn.session.terminal import prefers_vi, unechoed
 if TYPE_CHECKING:
     from charrnn.suggestions.completer import Completion
 
-JSON_KEYS = ("id", "typed", "k")  # of an object that is read with --json-in
-MAX_COMPLETIONS = 1000  # completions that it can ask for
+JSON_KEYS = ("id", "typed", "k")  # keys of an object read with --json-in
+MAX_COMPLETIONS = 1000  # maximum number of completions it can ask for
 
 
 def complete(
@@ -26,7 +26,7 @@ def complete(
     dial: Dial = None,
     output: Annotated[
         str | None,
-        Option("-o", "--output", metavar="FILE", help="Add the lines typed to a file's end."),
+        Option("-o", "--output", metavar="FILE", help="Append the typed lines to a file."),
     ] = None,
     learn: Annotated[
         bool,
@@ -66,7 +66,7 @@ def complete(
     from charrnn import config, runs
 
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty() and not (json_lines or json_in)
-    # On a terminal a wrong suggestion disturbs.
+    # On a terminal, wrong suggestions distract.
     least = config.dial(dial or ("normal" if on_terminal else "eager"))
     ui = Ui(quiet)
     if on_terminal:
@@ -113,7 +113,7 @@ def complete(
 def _answer(
     lines: Iterable[str], likely: "Callable[[str, int], list[Completion]]", count: int
 ) -> None:
-    """Answer each line, a JSON object with JSON_KEYS, with an object: completions, or an error.
+    """Answer each line, a JSON object with JSON_KEYS, by an object: completions or an error.
 
     Raises:
         CharrnnError: some lines were answered with an error.
@@ -153,7 +153,7 @@ def _question(line: str) -> dict[str, Any]:
     """
     try:
         question = json.loads(line)
-        json.dumps(question, allow_nan=False)  # it must be possible to pass its id through
+        json.dumps(question, allow_nan=False)  # its id is passed through as it is
     except (ValueError, RecursionError):
         question = None
     if not isinstance(question, dict):

@@ -66,7 +66,7 @@ def evaluate(
     ui = Ui(quiet)
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
     if split_on is not None and loaded.kind != "documents":
-        raise UsageError("--split-on needs a model of documents", "leave it out")
+        raise UsageError("--split-on needs a document model", "leave it out")
     with Working(ui, "scoring") as work:
         source = Source(
             texts, encoding, errors, glob, field, loaded.kind, delimiter, header, split_on,
@@ -115,7 +115,7 @@ def _type(model: "Model", text: str, ui: Ui) -> dict[str, "Keystrokes"]:
     typists = [type_text(text, extend, ngram.tokens) for extend in suggest.values()]
     typed: dict[str, Keystrokes] = {}
     with Working(ui, "typing", len(text)) as work:
-        # Side by side, so that the time left follows from the share that is done.
+        # In parallel, so that the share done gives the time left.
         for keys in zip(*typists, strict=True):
             typed = dict(zip(suggest, keys, strict=True))
             work.advance(keys[0].chars - work.done)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from charrnn.model import Model
     from charrnn.text.copy_index import Items, WordRuns
 
-MAX_CHARS = 10_000  # characters, where another rule may never be met
+MAX_CHARS = 10_000  # characters, if the other rules may never be met
 BEST_OF = 16  # candidates for each gap of a template
 
 
@@ -51,7 +51,7 @@ def generate(
     file: Annotated[
         str | None,
         Option(
-            "-f", "--file", metavar="FILE", help="Read seeds, one a line.", rich_help_panel=WRITE
+            "-f", "--file", metavar="FILE", help="Read one seed per line.", rich_help_panel=WRITE
         ),
     ] = None,
     samples: Annotated[
@@ -89,7 +89,7 @@ def generate(
         Option(
             "-e",
             "--escapes",
-            help=r"Read \n, \t, \\ and \uXXXX in texts given as options.",
+            help=r"Interpret \n, \t, \\ and \uXXXX in the seed and in options.",
             rich_help_panel=WRITE,
         ),
     ] = False,
@@ -110,7 +110,7 @@ def generate(
     ] = None,
     stop: Annotated[
         list[str] | None,
-        Option(metavar="TEXT", help="End before this text; may be repeated.", rich_help_panel=STOP),
+        Option(metavar="TEXT", help="End before this text; repeat for more.", rich_help_panel=STOP),
     ] = None,
     time: Annotated[
         str | None,
@@ -130,13 +130,13 @@ def generate(
     ] = None,
     ban: Annotated[
         list[str] | None,
-        Option(metavar="TEXT", help="Never write this; may be repeated.", rich_help_panel=SAMPLE),
+        Option(metavar="TEXT", help="Never write this; repeat for more.", rich_help_panel=SAMPLE),
     ] = None,
     bias: Annotated[
         list[str] | None,
         Option(
             metavar="TEXT=NATS",
-            help="Make this likelier, or with -2 less likely; may be repeated.",
+            help="Make this likelier; below 0, less likely; repeat for more.",
             rich_help_panel=SAMPLE,
         ),
     ] = None,
@@ -160,7 +160,7 @@ def generate(
         Option(
             metavar="TEXT",
             help="Line between texts.",
-            show_default="an empty one; with --lines 1 none",
+            show_default="empty; none with --lines 1",
             rich_help_panel=OUTPUT,
         ),
     ] = None,
@@ -181,10 +181,10 @@ def generate(
     debug: Debug = False,
     **fields: Any,
 ) -> None:
-    """Continue a seed text, or write texts from the beginning.
+    """Continue a seed text, or write texts from scratch.
 
-    The text ends at the first of --length, --words, --sentences, --lines,
-    --stop, --time and --tokens that is met.
+    The text ends at the first limit met: --length, --words, --sentences, --lines, --stop, --time or
+    --tokens.
     """
     import charrnn
     from charrnn import runs
@@ -228,7 +228,7 @@ def generate(
     samplings = [dataclasses.replace(sampling, temperature=t) for t in _temperatures(temperature)]
     known = partial(_known, model=loaded, unknown=unknown, ui=ui)
     seeds = [*map(known, seeds)]
-    # Made as they are written, and put in order as they come: there may be millions.
+    # Samples are made and put in order on the fly: there may be millions.
     wanted, in_turn = tee(
         Sample(s, each, (i, j))
         for i, s in enumerate(seeds)
@@ -245,7 +245,7 @@ def generate(
     else:
         parts = loaded.write(wanted, stopping, random_seed, scored, avoid_copying)
     parts = in_order(parts, in_turn)
-    parts = chain([next(parts)], parts)  # what cannot be begun does not empty the output file
+    parts = chain([next(parts)], parts)  # a failed start must not empty the output file
     index = (loaded.items if items else loaded.word_runs) if novelty else None
     with _opened(output) as out:
         if json_lines:
@@ -261,7 +261,7 @@ def generate(
 
 def _print(parts: Iterable["Part"], echo: bool, between: str, highlight: bool, out: TextIO) -> None:
     """Write texts as they come."""
-    # Text to a terminal holds no control characters: a stranger's model might steer it.
+    # A terminal gets no control characters: a stranger's model might abuse them.
     shown = printable if out.isatty() else str
     shade = None
     if highlight:
@@ -294,7 +294,7 @@ def _novelty(parts: Iterable["Part"], index: "WordRuns | Items", ui: Ui) -> Iter
         share = _share_new(index, part.sample, text)
         if runs:
             told = "-" if share is None else f"{share:.1%}"
-            ui.note(f"\nnovelty: {told} of its runs of 8 words are not in the training text")
+            ui.note(f"\nnovelty: {told} of its 8-word sequences are not in the training text")
         elif share is not None:
             new, count = new + share, count + 1
         text = ""
@@ -304,12 +304,12 @@ def _novelty(parts: Iterable["Part"], index: "WordRuns | Items", ui: Ui) -> Iter
 
 
 def _share_new(index: "WordRuns | Items", sample: "Sample", text: str) -> float | None:
-    """Return the share of a text that is new: of its runs of words, or 0 or 1 for a line."""
+    """Return the share of new word runs in a text; for a line, 1 if it is new, else 0."""
     from charrnn.text.copy_index import WordRuns
 
     if isinstance(index, WordRuns):
         return index.novelty(text)
-    if sample.why == "template":  # which may have several lines
+    if sample.why == "template":  # it may have several lines
         return index.novelty([line for line in text.splitlines() if line.strip()])
     line = (sample.seed + text).rpartition("\n")[2]
     return index.novelty([line]) if sample.why == "item" else None
@@ -348,12 +348,12 @@ def _seeds(
     meant: Callable[[str], str],
     ui: Ui,
 ) -> list[str]:
-    """Return the seed of the argument or of a pipe, or the lines of a file."""
+    """Return the seed from the argument or a pipe, or the lines of a file."""
     from charrnn import runs
 
     if file:
         runs.refuse(file, "a file of seeds", "name the model with -m {}")
-    # A word is a seed, even if a folder is called so.
+    # A word is a seed even if it is also the name of a folder.
     if seed and (os.path.dirname(seed) or seed.endswith(".safetensors")):
         runs.refuse(seed, "a seed", "name the model with -m {}")
     if seed is not None and file is not None:
@@ -364,7 +364,7 @@ def _seeds(
         if not piped:
             ui.note(
                 "standard input is not read, because another program reads it too; "
-                "with - it is the seed"
+                "give - to use it as the seed"
             )
     if file is None and not piped:
         return [meant(seed or "")]
@@ -436,10 +436,10 @@ def _is_piped(stream: TextIO | None) -> bool:
 
 
 def _is_shared(stream: TextIO) -> bool:
-    """Return whether others read a pipe or file too, such as the shell whose loop calls us.
+    """Return whether a pipe or file has other readers, such as a shell loop that calls us.
 
-    Then some of a file has been read already; a pipe is our parent's standard input too, which
-    only Linux tells.
+    A shared file has been partly read; a shared pipe is also our parent's standard input, which can
+    be known on Linux only.
     """
     number = stream.fileno()
     try:

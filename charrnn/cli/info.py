@@ -1,4 +1,4 @@
-"""charrnn info: what a model is."""
+"""charrnn info: facts about a model."""
 
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -38,7 +38,7 @@ def info(
         **asdict(found.config),
         "parameters": parameter_count(found.config),
     }
-    # A file may claim anything of its training, but not what it is.
+    # A file may lie about its training, but not about its network.
     facts |= {name: value for name, value in found.trained.to_json().items() if name not in facts}
     if json_lines:
         write_json(facts)

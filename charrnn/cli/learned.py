@@ -23,11 +23,11 @@ def learned(
     """List the words that `complete --learn` has learned, or forget them.
 
     Each line holds a word and how often it was typed, separated by a tab; the
-    most frequent comes first. They are kept in one SQLite file, which is
-    $CHARRNN_LEARNED or lies in the user's data folder.
+    most frequent comes first. They are kept in one SQLite file: $CHARRNN_LEARNED, else one in the
+    user's data folder.
     """
     if sum((bool(forget), clear, off, on)) > 1:
-        raise UsageError("--forget, --clear, --off and --on exclude each other", "give one of them")
+        raise UsageError("--forget, --clear, --off and --on cannot be combined", "give one of them")
     # Not above: it would slow every command's start.
     from charrnn.suggestions.typing_history import Learned
 

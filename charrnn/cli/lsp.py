@@ -14,7 +14,7 @@ def lsp(
     count: Annotated[int, Option("-k", "--count", min=1, help="Completions to offer.")] = 5,
     dial: Dial = None,
     stdio: Annotated[
-        bool, Option("--stdio", help="Accepted, as editors give it: nothing else is spoken.")
+        bool, Option("--stdio", help="Accepted because editors pass it; has no effect.")
     ] = False,
     client: Annotated[
         int | None,

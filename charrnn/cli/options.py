@@ -48,7 +48,7 @@ CLOCK = re.compile(r"(?:([0-9]+):(?=[0-5]?[0-9]:))?([0-9]+):([0-5]?[0-9](?:\.[0-
 
 
 def run_names(incomplete: str) -> list[str]:
-    """Return the runs whose names begin so, for the completion of a shell."""
+    """Return the runs whose names begin with a text, for shell completion."""
     from charrnn import runs  # not above: it would slow every command's start
 
     return [name for name in runs.names() if name.startswith(incomplete)]
@@ -76,7 +76,7 @@ Encoding = Annotated[
     typer.Option(
         metavar="NAME",
         help="Encoding of the text.",
-        show_default="UTF-8, or what it plainly is",
+        show_default="UTF-8, else detected",
         rich_help_panel=READING,
     ),
 ]
@@ -84,7 +84,7 @@ Errors = Annotated[
     Literal["strict", "replace", "skip"] | None,
     typer.Option(
         help="What to do about wrong bytes; strict also stops at a broken record.",
-        show_default="strict, but broken records are skipped",
+        show_default="bytes: strict; broken records: skip",
         rich_help_panel=READING,
     ),
 ]
@@ -111,7 +111,7 @@ Delimiter = Annotated[
     typer.Option(
         metavar="CHAR",
         help=r"Character between the cells of a table, such as ; or \t.",
-        show_default="a comma, in .tsv files a tab",
+        show_default="a comma; a tab in .tsv files",
         callback=_unescaped,
         rich_help_panel=READING,
     ),
@@ -128,9 +128,8 @@ SplitOn = Annotated[
     str | None,
     typer.Option(
         metavar="REGEX",
-        help="Part each file into documents: a line in which this is found begins one; a line that "
-        r"it matches as a whole is left out. For example '^From ', '^%$' or, for blank lines, "
-        r"'^\s*$'.",
+        help="Split each file into documents: each matching line starts one; a line that matches "
+        r"as a whole is left out. For example '^From ', '^%$' or, for blank lines, '^\s*$'.",
         show_default=False,
         rich_help_panel=READING,
     ),
@@ -139,17 +138,17 @@ Dial = Annotated[
     str | None,
     typer.Option(
         metavar="quiet|normal|eager|P",
-        help="What is shown: quiet is what is right four times of five, normal three of five, "
-        "eager whatever is likeliest; or a probability.",
+        help="What to show: quiet, what is right four times in five; normal, three in five; eager, "
+        "any; or a minimum probability.",
         show_default=False,
     ),
 ]
 Json = Annotated[
     bool,
-    typer.Option("--json", help="Print one JSON object a line.", rich_help_panel=OUTPUT),
+    typer.Option("--json", help="Print JSON Lines.", rich_help_panel=OUTPUT),
 ]
 Quiet = Annotated[
-    bool, typer.Option("-q", "--quiet", help="Say nothing but errors.", rich_help_panel=OUTPUT)
+    bool, typer.Option("-q", "--quiet", help="Print errors only.", rich_help_panel=OUTPUT)
 ]
 Debug = Annotated[
     bool,
@@ -162,7 +161,7 @@ Debug = Annotated[
 ]
 
 
-# Options that are not called as the field that they set.
+# Options whose names differ from those of their fields.
 OPTIONS = {
     "bias": "--bias or --ban",
     "chars": "--length",
@@ -225,13 +224,13 @@ def _option(field: "dataclasses.Field[Any]", kind: Any) -> Parameter:
 
 
 def _panel(parameter: Parameter) -> int:
-    """Return the place of an option's panel in the help; arguments and what has none are first."""
+    """Return the position of an option's panel in the help; what has no panel comes first."""
     panel = getattr(get_args(parameter.annotation)[-1], "rich_help_panel", None)
     return PANELS.index(panel) + 1 if panel in PANELS else 0
 
 
 def named(error: UsageError) -> str:
-    """Return what an error says, with the options' names in place of the fields'."""
+    """Return an error's message with option names in place of field names."""
     message = str(error)
     for field in error.fields:
         option = OPTIONS.get(field, "--" + field.replace("_", "-"))
@@ -245,7 +244,7 @@ def given(**options: Any) -> dict[str, Any]:
 
 
 def say_which(ui: Ui) -> "Chosen":
-    """Return what tells on a terminal which of several runs a command uses, for runs.find."""
+    """Return a callback for runs.find that names the chosen run on a terminal."""
 
     def say(run: Path, count: int) -> None:
         if sys.stderr.isatty():

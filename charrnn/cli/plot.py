@@ -48,13 +48,13 @@ def plot(
         ),
     ] = None,
     by: Annotated[
-        Literal["seconds", "tokens", "steps", "passes"], Option(help="What to draw over.")
+        Literal["seconds", "tokens", "steps", "passes"], Option(help="The x-axis.")
     ] = "seconds",
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Draw the loss of runs: a page for a browser, and a small curve here."""
+    """Plot the loss of runs as an HTML page and a small curve in the terminal."""
     from charrnn.display.plot.log import read_logs, summary
     from charrnn.display.plot.page import html
     from charrnn.display.plot.terminal import curve, digit
@@ -86,7 +86,7 @@ def plot(
 
 
 def _prints(characters: str) -> bool:
-    """Return whether the terminal can show these characters; that of Windows always can."""
+    """Return whether the terminal can show some characters; on Windows it always can."""
     try:
         characters.encode("utf-8" if os.name == "nt" else locale.getencoding())
     except UnicodeEncodeError:
@@ -95,7 +95,7 @@ def _prints(characters: str) -> bool:
 
 
 def _show(pieces: "list[Piece]") -> None:
-    """Print, on a terminal in a colour for each run."""
+    """Print the curves, on a terminal with one colour per run."""
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         write_text("".join(text for text, _ in pieces), end="")
         return

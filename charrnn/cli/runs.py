@@ -24,7 +24,7 @@ def runs(
     """List the runs under runs/, the newest first.
 
     "bits/char" is the score on held-out text, lower is better; "keys saved" is the share of
-    keystrokes that three suggestions save in a simulated typing of it.
+    keystrokes that three suggestions save in simulated typing.
     """
     if context.invoked_subcommand:
         return
@@ -79,7 +79,7 @@ def rm(
 
 
 def _row(folder: Path) -> dict[str, Any]:
-    """Return what is known of a run; None for what is not."""
+    """Return the values of a run; None where unknown."""
     from charrnn.checked import parsed
     from charrnn.display.plot.log import Log, read_log
     from charrnn.files import read_metadata, spelled

@@ -1,4 +1,4 @@
-"""charrnn score: how likely a model finds each line, record or file."""
+"""charrnn score: the likelihood of each line, record or file."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from charrnn.text.source import Source
 
 LINES_AT_ONCE = 64  # lines scored side by side,
-BATCH_CHARS = 1 << 17  # or fewer, as soon as they have so many characters
-Record = dict[str, Any]  # what is printed of a line, record or file
+BATCH_CHARS = 1 << 17  # or fewer, once they reach this many characters
+Record = dict[str, Any]  # printed for each line, record or file
 
 
 def score(
@@ -40,7 +40,7 @@ def score(
     model: ModelOption = None,
     by: Annotated[
         Literal["line", "record", "file"] | None,
-        Option(help="What to score, each by itself.", show_default="line, with --field record"),
+        Option(help="What gets one score.", show_default="line; record with --field"),
     ] = None,
     rank: Annotated[
         bool, Option("--rank", help="The likeliest first, by bits per character.")
@@ -76,7 +76,7 @@ def score(
             f"--by {by} cannot be used {'without' if by == 'record' else 'with'} --field"
         )
     if own is not None and by != "record":
-        raise UsageError("--id needs records", "name the field to score with --field")
+        raise UsageError("--id needs records", "choose the field with --field")
     ui = Ui(quiet)
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
     source = Source(
@@ -108,7 +108,7 @@ def score(
 
 
 def _lines(source: "Source", work: Working) -> Iterator[tuple[Record, str]]:
-    """Yield each line, and what tells where it is."""
+    """Yield each line and its location."""
     from charrnn.files import spelled
 
     for path, part in source.by_file():
@@ -160,9 +160,9 @@ def _scored(
 
 
 def _batches(units: Iterable[tuple[Record, str]]) -> Iterator[list[tuple[Record, str]]]:
-    """Yield the texts that are not empty in batches to score side by side.
+    """Yield the non-empty texts in batches to score in parallel.
 
-    What was read before an error is yielded before it is raised.
+    Texts read before an error are still yielded first.
     """
     batch: list[tuple[Record, str]] = []
     chars = 0

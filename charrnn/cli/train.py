@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 SHAPE = {"cell", "hidden", "layers", "embedding", "tied"}  # fields of ModelConfig to choose
 RESUMABLE = {"seconds", "epochs", "steps", "patience", "threads"}  # what --resume can change
-MANY_EPOCHS = 40  # beyond it more time gains less than more text (not tuned)
-LONGER = 4  # times the time that a training took, to suggest next
-BEGAN = monotonic()  # the time to spend counts from here
+MANY_EPOCHS = 40  # beyond it, more text helps more than more time (not tuned)
+LONGER = 4  # factor on the time of the last training, to suggest next
+BEGAN = monotonic()  # the time budget starts here
 
 
 @with_options(ModelConfig, TrainingConfig)
@@ -157,9 +157,9 @@ def train(
     debug: Debug = False,
     **fields: Any,
 ) -> None:
-    """Train a model on a text; write it, a log and samples to a run folder.
+    """Train on a text; write the model, a log and samples to a run folder.
 
-    Options you omit are chosen from the size of the text and the time budget.
+    Options you omit depend on the size of the text and the time budget.
     """
     chosen = given(seconds=None if time is None else seconds(time), **fields)
     limits = {name: value for name, value in chosen.items() if name in RESUMABLE}
@@ -244,7 +244,7 @@ def train(
             from charrnn.training import prepare
             from charrnn.training.loop import train as run_training
 
-            if tensorboard:  # before anything is written: it may be missing
+            if tensorboard:  # before anything is written: TensorBoard may be missing
                 from charrnn.training.tensorboard import Board
 
             if resume:
@@ -273,7 +273,7 @@ def train(
 
 
 def _refuse(*mistakes: tuple[bool, str, str]) -> None:
-    """Raise a UsageError for the first mistake that was made: whether, what is wrong, a hint."""
+    """Raise a UsageError for the first true row of (condition, message, hint)."""
     for made, message, hint in mistakes:
         if made:
             raise UsageError(message, hint)
@@ -295,7 +295,7 @@ def _follow(
     json_lines: bool,
     ui: Ui,
 ) -> bool:
-    """Train, and report each event wherever it is wanted; return whether training was stopped."""
+    """Train, reporting each event to the chosen outputs; return whether training was stopped."""
     from charrnn.events import Stop
     from charrnn.training.interrupts import SecondInterrupt
 
@@ -317,7 +317,7 @@ def _follow(
 
 
 def _for_a_better_model(epochs: float, seconds: float) -> str:
-    """Return what to do next, after a training of so many epochs and seconds."""
+    """Return advice on the next step, given the epochs and seconds trained."""
     if epochs > MANY_EPOCHS:
         return f"the text was read {epochs:.0f} times: for a better model, add text"
     minutes = max(1, round(LONGER * seconds / 60))
@@ -325,7 +325,7 @@ def _for_a_better_model(epochs: float, seconds: float) -> str:
 
 
 def _print(event: "Event") -> bool:
-    """Print an event as JSON; whether anyone still reads. Training goes on if not."""
+    """Print an event as JSON; return whether anyone still reads the output."""
     try:
         write_json(event.to_json())
     except OSError:

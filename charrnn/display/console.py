@@ -2,7 +2,7 @@
 
 A text, a file name or a model may come from a stranger, so no command prints by itself. Messages go
 through `Ui`, data through `write_text` and `write_json`; none of them writes a character that
-controls a terminal. (Only `generate` writes text unchanged, to anything but a terminal.)
+controls a terminal. (`generate` alone writes text unchanged, unless to a terminal.)
 """
 
 import os
@@ -43,12 +43,12 @@ class Ui:
         # A character outside the terminal's encoding becomes a question mark, not a traceback.
         encoding = sys.stderr.encoding or "utf-8"
         shown = printable(message).encode(encoding, "replace").decode(encoding)
-        # Written at once, as another thread may print or end the command meanwhile.
+        # In one write, as another thread may print or end the command meanwhile.
         print(f"{shown}\n", end="", file=sys.stderr, flush=True)
 
 
 class Unbroken:
-    """A stream such as standard error, whose write errors are ignored.
+    """A wrapper that ignores the write errors of a stream.
 
     A closed terminal, a pipe without a reader or a full disk must not end a command whose results
     go elsewhere.

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
 BARS = "▁▂▃▄▅▆▇█"  # heights of a sparkline, from the lowest
-LINE_SECONDS = 10.0  # between two lines of progress without a terminal (not tuned)
+LINE_SECONDS = 10.0  # seconds between lines of progress without a terminal (not tuned)
 
 
 class Progress:
@@ -67,7 +67,7 @@ class Progress:
             self._live = None
 
     def interrupted(self) -> None:
-        """Say that the end takes a moment; called by a signal handler."""
+        """Say that stopping takes a moment; called by a signal handler."""
         if not self._ui.quiet:
             write_raw("\nfinishing this step and saving; Ctrl-C again stops at once\n")
 
@@ -108,7 +108,7 @@ class Progress:
             self._live.update(self._picture(), refresh=True)
 
     def _line(self, line: str) -> None:
-        """Print a line that the live display has no need of."""
+        """Print a line, unless there is a live display."""
         if not self._live:
             self._ui.note(line)
 
@@ -257,7 +257,7 @@ def threads_line(event: Threads) -> str:
 
 
 def fine_tuning_line(event: FineTuning) -> str:
-    """Return how well a network predicts the text it was trained on before, and the new one."""
+    """Return a line with the losses on the old training text and on the new one."""
     old, new = (
         "not scored" if nats is None else f"{nats:.4f} nats = {bits(nats):.3f} bits/char"
         for nats in (event.old_nats, event.new_nats)

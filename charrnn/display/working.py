@@ -7,9 +7,9 @@ from typing import Self
 from charrnn.display.console import Ui
 from charrnn.display.format import duration
 
-REWRITE_SECONDS = 0.5  # between two updates of the line on a terminal (not tuned)
-LINE_SECONDS = 10.0  # between two lines elsewhere (not tuned)
-FIRST_SECONDS = 2.0  # before the first line, if the work will take LINE_SECONDS (not tuned)
+REWRITE_SECONDS = 0.5  # seconds between updates of the line on a terminal (not tuned)
+LINE_SECONDS = 10.0  # seconds between lines elsewhere (not tuned)
+FIRST_SECONDS = 2.0  # seconds to the first line, if the work takes LINE_SECONDS (not tuned)
 
 
 class Working:

@@ -42,7 +42,7 @@ class Guard:
         self._last = deque(hash_words(seed[-SEED_CHARS:]), RUN_WORDS - 1)
 
     def check(self, text: str, forgive: bool) -> tuple[int, int | None]:
-        """Check the complete words of a text: those that something else follows.
+        """Check the complete words of a text: those followed by something.
 
         Args:
             text: the text after the last word that was accepted.
@@ -85,7 +85,7 @@ class Draft:
         self._tokens: list[Sampled] = []
         self._most_bans = most_bans
         self._bans: set[int] = set()
-        self._position = 0  # number of tokens in the draft before those that are banned
+        self._position = 0  # number of draft tokens before the banned ones
 
     @property
     def tokens(self) -> list[int]:

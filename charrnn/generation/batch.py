@@ -130,7 +130,7 @@ class _Batch:
         self._tokenizer = tokenizer
         wanted = [(sample.seed, _key(sample.sampling)) for sample in samples]
         biases = {key: _bias(tokenizer, key) for _, key in wanted}
-        # The seed's partial word is read at once where its tokens may be banned or taken back.
+        # The seed's partial word is read now if its tokens may be banned or taken back.
         seeds = {
             (seed, key): read(
                 seed,
@@ -192,7 +192,7 @@ class _Batch:
             steps = max(1, min(BLOCK_TOKENS, int(steps * faster)))
 
     def _spelled(self, ids: list[int]) -> int:
-        """Return the state of tokenizer.transitions after tokens that start with a character."""
+        """Return the state of tokenizer.transitions after tokens that begin a character."""
         transitions = self._tokenizer.transitions
         if transitions is None:
             return 0
@@ -208,7 +208,7 @@ class _Batch:
         return int(min(BLOCK_TOKENS, max(stream.ending.room for stream in self._streams())))
 
     def _advance(self, steps: int, scored: bool) -> list[tuple[list[int], Array | None]]:
-        """Return the tokens settled in each stream by some steps, and their surprisal (nats)."""
+        """Take some steps; return the tokens settled in each stream and their surprisal (nats)."""
         engine, states, transitions = self._engine, self._states, self._tokenizer.transitions
         settled: list[list[Sampled]] = [[] for _ in self._streams()]
         ids_tb, costs_tb = [], []

@@ -36,7 +36,7 @@ def known_words(logits: Array, joints: Joints, last: NDArray[np.integer]) -> Arr
 
     Args:
         logits: unnormalised log-probabilities (nats), float [B, V]; -inf allowed.
-        joints: where tokens join to words.
+        joints: where tokens form words.
         last: the newest token of each stream, [B]; -1 if there is none.
     """
     within = (last >= 0) & joints.open[last]
@@ -252,7 +252,7 @@ def _where(kept: Mask, logits: Array) -> Array:
 
 
 def _reaching(cost: Array, logits: Array, p: float) -> Mask:
-    """Return the cheapest tokens whose probability reaches p; a tie goes to the lower id."""
+    """Return the tokens of least cost whose probability reaches p; a tie goes to the lower id."""
     ranking = np.argsort(cost, axis=-1, kind="stable")
     ranked = np.take_along_axis(logits, ranking, -1)
     masses = np.exp(ranked - _largest(logits), dtype=np.float64)
@@ -279,7 +279,7 @@ def _unless_empty(logits: Array, narrowed: Array) -> Array:
 
 @dataclass(slots=True)
 class Context:
-    """The state that filters depend on beside the logits.
+    """State that filters depend on besides the logits.
 
     Attributes:
         bias: nats added by the filter `bias`, float [B, V] or [V].
@@ -311,7 +311,7 @@ class Filter(NamedTuple):
 
     Attributes:
         apply: returns the filtered logits, [B, V], from logits, the control's value and a Context.
-        history: number of past tokens that it needs, or the field of SamplingConfig that says it.
+        history: number of past tokens that it needs, or the field of SamplingConfig that sets it.
         drops: whether it leaves unlikely tokens out.
     """
 

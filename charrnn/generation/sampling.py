@@ -16,7 +16,7 @@ from charrnn.tokenizer import Joints
 
 SPARE = 512  # tokens kept beyond the window, so that some can be taken back (not tuned)
 AHEAD = 256  # random numbers generated at once for each stream (not tuned)
-RUN = 16  # equal tokens in a row from which on `filters.runs_end` applies (not tuned)
+RUN = 16  # equal tokens in a row that make `filters.runs_end` apply (not tuned)
 
 
 class Sampler:
@@ -26,7 +26,7 @@ class Sampler:
         config: how tokens are sampled.
         rngs: random number generators, one per stream.
         pasts: token ids that each stream begins with, [N] each.
-        joints: where tokens join to words; None where tokens are not words.
+        joints: where tokens form words; None unless it is a word model.
 
     Raises:
         UsageError: `config` asks for known words, but tokens are not words.
@@ -42,7 +42,7 @@ class Sampler:
         values = {name: getattr(config, name) for name in FILTERS}
         if config.known_words and not joints:
             raise UsageError(
-                "known_words needs a model of words", "train one at level word", ["known_words"]
+                "known_words needs a word model", "train one at level word", ["known_words"]
             )
         values["known_words"] = joints if config.known_words else None
         rows = {name: FILTERS[name] for name, value in values.items() if value is not None}
@@ -90,7 +90,7 @@ class Sampler:
             Token ids, [B].
 
         Raises:
-            ModelFileError: the logits are not finite, as those of damaged weights.
+            ModelFileError: the logits are not finite, as with damaged weights.
         """
         context = self._context
         context.bias = bias
@@ -101,7 +101,7 @@ class Sampler:
         unlimited = logits
         for apply, value in self._filters:
             unlimited, logits = logits, apply(logits, value, context)
-        # Since `temperature`, no logit is above 0.
+        # After `temperature` no logit is above 0.
         reached = np.add.accumulate(np.exp(logits), axis=-1, dtype=np.float64)
         target = self._next_uniform() * reached[:, -1]
         ids: NDArray[np.intp]
@@ -146,7 +146,7 @@ class Sampler:
             row: index of the stream.
             count: number of tokens to forget.
             last: the token before them; -1 if there is none.
-            spelled: whether `held` says so, and the spelling knows already.
+            spelled: whether the spelling itself took them back (see `held`).
         """
         # The length of a run that ended before these tokens is no longer known.
         self._repeated[row] = max(self._repeated[row] - count, int(last >= 0))

@@ -40,7 +40,7 @@ def read(
     bias: TextBias,
     item: str,
 ) -> Seed:
-    """Read a seed, except for an end with which a longer token may start.
+    """Read a seed, except an end that may start a longer token.
 
     Args:
         seed: text to continue.
@@ -48,7 +48,7 @@ def read(
         tokenizer: the model's tokenizer.
         start: hidden state before the seed, [L, S, 1, H].
         in_word: whether the end left unread may be more than white space.
-        bias: the bias of the next token; an end is not left unread for tokens that it bans.
+        bias: the bias of the next token; for tokens that it bans, no end is left unread.
         item: the character that ends an item of the corpus; "" if there are no items.
     """
     end = tokenizer.unfinished(seed)
@@ -58,7 +58,7 @@ def read(
     cannot_follow = np.zeros(tokenizer.vocab_size, bool)
     for token in tokenizer.encode(end).tolist():
         cannot_follow[:] = [not other.startswith(end) for other in tokenizer.tokens]
-        cannot_follow[tokenizer.unknown_id] = True  # which is never sampled
+        cannot_follow[tokenizer.unknown_id] = True  # never sampled
         banned = np.isneginf(bias.after(tokenizer.spelled(seed.removesuffix(end))))
         possible = np.flatnonzero(~(cannot_follow | banned)).tolist()
         if any(tokenizer.tokens[i] != end for i in possible):

@@ -2,13 +2,13 @@
 
 The first token of a spelled word, often a single space, carries the probability of every word that
 begins with it. Temperatures below 1 and limits such as top_k would treat it as one likely word, so
-that more words are invented the lower the temperature. Instead, the tokens of a word are held until
+that lower temperatures would invent more words. Instead, the tokens of a word are held until
 it ends, and the word is then accepted or rejected as a whole:
 
 - At temperature T a word of probability p should be sampled in proportion to p^(1/T). Sampling
-  token by token gives that divided by a product: for each token after the first, the sum of
-  p^(1/T) over all tokens that could stand there. Below T = 1 this product is at most 1, and it is
-  the acceptance probability (rejection sampling), corrected for the alternatives to the first one.
+  token by token gives p^(1/T) divided by a product: for each token after the first, the sum of
+  p^(1/T) over all tokens possible there. Below T = 1 this product is at most 1, and it is
+  the acceptance probability (rejection sampling), corrected for alternatives to the first token.
 - After a truncation such as top_k, a word is accepted if it is at least as likely as the most
   likely token that was left out.
 
@@ -30,7 +30,7 @@ from charrnn.tokenizer import Joints
 MAX_WORD_TOKENS = 40  # tokens held back for one word; in letters it is the pretokenizer's maximum
 MAX_REJECTIONS = 8  # maximum rejections at one position, to bound the time (not tuned)
 ROUNDING = 1e-4  # tolerance of float32 sums, in nats (not tuned)
-NEGLIGIBLE = 1e-3  # ignored odds of continuing a word against the likeliest token (not tuned)
+NEGLIGIBLE = 1e-3  # negligible odds of continuing a word against the likeliest token (not tuned)
 MAX_FALL = 30.0  # maximum nats the largest logit may fall before a shift restores it (not tuned)
 SMALL = 1e-12  # sums below this are recomputed, as terms may have underflowed (not tuned)
 
@@ -44,7 +44,7 @@ class _Word:
         last: the newest token.
         tokens: number of the word's tokens so far; 0 if no word is undecided.
         first: the word's first token.
-        an_end: whether the previous word could have gone on and was decided to end.
+        an_end: whether the previous word could have gone on but was ended.
         tried: first tokens of the words rejected at this position.
         weight: logarithm of the product in the module's docstring.
         least: minimum of `weight` for acceptance.
@@ -68,14 +68,14 @@ class Spelling:
     """Accepts or rejects the words at the ends of B streams.
 
     Args:
-        joints: where tokens join to words.
+        joints: where tokens form words.
         temperature: sampling temperature.
         limited: whether a filter may leave tokens out.
         last: the newest token of each stream, [B]; -1 where there is none.
 
     Attributes:
-        held: number of undecided tokens at the end of each stream, [B]; -1 where the word was just
-            rejected, with the newest token.
+        held: number of undecided tokens at the end of each stream, [B]; -1 where the word and the
+            newest token were just rejected.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Spelling:
         self._open = [*joints.open.tolist(), False]  # the last entry is for a token of -1
         self._goes_on = joints.goes_on
         self._kinds = [kind.astype(np.float32) for kind in (joints.goes_on, ~joints.goes_on)]
-        # A sorted vocabulary has few runs of tokens that go on.
+        # In a sorted vocabulary the tokens that go on form few runs.
         starts = np.flatnonzero(np.diff(joints.goes_on, prepend=~joints.goes_on[:1])).tolist()
         runs = pairwise([*starts, len(joints.goes_on)])
         self._runs = [slice(*run) for run in runs if joints.goes_on[run[0]]]

@@ -128,7 +128,7 @@ class Ending:
             rest = text[match.end() :]
             joins = rest[:1] in JOINERS  # true for an empty rest, too: a joiner may follow
             if joins and len(rest) < 2:
-                # The first character stands for the word: how it continues depends on no more.
+                # The first character suffices: how the word goes on depends on it alone.
                 self._last_word, self._joiner = match[0][0] + rest, len(rest)
                 break
             self._words += 1
@@ -153,7 +153,7 @@ class Ending:
         for match in SENTENCE_END.finditer(text, self._of_seed):
             end = match.end() - before
             if end < 0 or (match[0] == "." and is_abbreviated(text[: match.start()])):
-                continue  # the end was counted before, or a full stop that ends no sentence
+                continue  # already counted, or a full stop that ends no sentence
             self._sentences += 1
             if self._sentences == self._rules.sentences:
                 return end + 1, end, "sentences"
@@ -166,7 +166,7 @@ class Ending:
         return (end + 1, end, "item") if end >= 0 else None
 
     def _maybe_stop(self, text: str) -> int:
-        """Return the length of the longest end of the text with which a stop text begins."""
+        """Return the length of the longest suffix of the text that begins a stop text."""
         return max(
             (
                 n

@@ -20,7 +20,7 @@ class Stream:
         seed: the sample's seed, read.
         tokenizer: the model's tokenizer.
         stop: where the text ends.
-        draft: holds tokens back until their words are no copy; None if copies are allowed.
+        draft: holds back tokens that may become a copy; None if copies are allowed.
 
     Attributes:
         begun: whether a token has been settled.
@@ -62,7 +62,7 @@ class Stream:
 
     @property
     def tail(self) -> str:
-        """Return the end of the text that the next token's bias depends on, as spelled."""
+        """Return the end of the spelled text that the next token's bias depends on."""
         return self._tail + self._spelled(self.unsettled)
 
     @property

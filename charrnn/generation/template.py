@@ -13,7 +13,7 @@ from charrnn.generation.sample import Part, Sample
 # The rule of StopConfig that ends each kind of gap.
 GAP_KINDS = {"word": "words", "sentence": "sentences", "line": "lines", "char": "chars"}
 MAX_GAP = 1000  # maximum characters of a gap, unless it is given in characters (not tuned)
-REPLACING_MARKS = ".!?…,;:"  # marks after a gap that replace those at the end of its text
+REPLACING_MARKS = ".!?…,;:"  # punctuation after a gap that replaces that at its end
 
 
 class Piece(NamedTuple):
@@ -114,7 +114,7 @@ def _fill(
 
 
 def _fitting(written: str, gap: StopConfig, after: str) -> str:
-    """Return a gap's text, without marks at its end where the template has a mark after it."""
+    """Return a gap's text, less its final punctuation if the template has some there."""
     return (
         written.rstrip(REPLACING_MARKS)
         if gap.sentences and after[:1] in tuple(REPLACING_MARKS)

@@ -22,7 +22,7 @@ _started_with_one = False
 
 
 def start_with_one() -> None:
-    """Make OpenBLAS start with one thread, unless the user set a number; before NumPy loads."""
+    """Before NumPy loads, make OpenBLAS start with one thread, unless the user set a number."""
     global _started_with_one
     if THREADS_VARIABLE not in os.environ:
         os.environ[THREADS_VARIABLE] = "1"
@@ -33,11 +33,12 @@ def start_with_one() -> None:
 def threads(streams: int, weights: int) -> Iterator[None]:
     """Set the number of threads that suits a network for the duration of a block.
 
-    The number does not follow the load: the last bit of sums, and so the text, may depend on it.
+    It does not depend on how busy the machine is: it may change the last bit of sums, and so the
+    text.
 
     Args:
         streams: streams in parallel, B.
-        weights: weights of the largest matrix.
+        weights: number of elements of the largest matrix.
     """
     pays = weights >= LARGE or (streams >= MANY and weights >= MEDIUM)
     if not pays and os.environ.get(THREADS_VARIABLE) == "1":

@@ -252,8 +252,7 @@ class _Running:
         self._hidden = state[0]
         batch, width = state.shape[1], layer.recurrent.shape[1]
         if batch <= SINGLE_ROWS:
-            # One product with both matrices that need the output uses both cores, where two of
-            # half the size would use one.
+            # One product with both matrices uses both cores; two products of half the size use one.
             product = np.empty((batch, layer.outgoing.shape[1]), np.float32)
             gates, self.above = np.split(product, [width], axis=1)
             bias = layer.recurrent_bias

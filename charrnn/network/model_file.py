@@ -81,7 +81,7 @@ class Trained:
         kind: the corpus kind, a key of KINDS.
         opening: text that generation starts from.
         normalised: whether the text, and so every seed, is normalised (charrnn.text.normalisation).
-        facts: what else `info` tells.
+        facts: what else `info` shows.
     """
 
     kind: str = "text"
@@ -91,11 +91,11 @@ class Trained:
 
     @classmethod
     def from_json(cls, values: Any) -> Self:
-        """Return what `to_json` returned, checked.
+        """Check and read the JSON object that `to_json` returned.
 
         Raises:
             UsageError: a value is out of range.
-            ValueError: a value is of another type, or cannot be.
+            ValueError: a value has the wrong type or is impossible.
         """
         if not isinstance(values, dict):
             raise ValueError("it does not say how it was trained")
@@ -103,14 +103,14 @@ class Trained:
         facts = dict(values)
         kind, opening = facts.pop("shape", "text"), facts.pop("opening", "")
         if kind not in KINDS:
-            raise ValueError("its shape is not a known kind of corpus")
+            raise ValueError("its corpus is of an unknown kind")
         if len(opening) > LONGEST_OPENING:
-            raise ValueError("its opening is longer than any")
+            raise ValueError("its opening text is too long")
         code_points(opening)
         return cls(kind, opening, facts.pop("normalised", False) is True, facts)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON object in the metadata, where the kind is called shape."""
+        """Return the JSON object for the metadata, in which `kind` is "shape"."""
         load_bearing = {"shape": self.kind, "opening": self.opening, "normalised": self.normalised}
         return {**self.facts, **load_bearing}
 
@@ -204,7 +204,7 @@ def _read(path: Path, file: Any) -> ModelFile:
     shapes, names = tensor_shapes(config), {*file.keys()}
     beside = {name for name in names if name.startswith(NGRAM)}
     if names - beside - {WORD_RUNS, ITEMS} != {*shapes}:
-        raise ValueError("its tensors are not those of its configuration")
+        raise ValueError("its tensors do not match its configuration")
     runs, lines = description.get(WORD_RUNS), description.get(ITEMS)
     return ModelFile(
         config,
@@ -264,7 +264,7 @@ def _ngram(file: Any, names: set[str]) -> dict[str, NDArray[Any]]:
     if not stored:
         return {}
     if {name: tensor.get_dtype() for name, tensor in stored.items()} != NGRAM_TYPES:
-        raise ValueError("its trigrams are not complete, or of another type")
+        raise ValueError("its trigrams are incomplete or of the wrong type")
     shapes = {name: tuple(tensor.get_shape()) for name, tensor in stored.items()}
     fit = shapes["counts"] == shapes["one"]
     for order in ("two", "three"):

@@ -41,7 +41,7 @@ class Document:
 
     def __init__(self, text: str, encoding: str) -> None:
         self._lines = _lines(text)
-        self._starts = [0]  # characters before each of the first lines, as far as known
+        self._starts = [0]  # offsets of the first lines, as far as known
         self._units = ENCODINGS[encoding]
 
     @property
@@ -58,7 +58,7 @@ class Document:
 
         Args:
             line: index of the line.
-            units: code units before the position; within a character, its start is meant.
+            units: code units before the position, rounded down to a whole character.
         """
         if line >= len(self._lines):
             return self.end

@@ -23,7 +23,7 @@ from charrnn.suggestions.completer import SHOWN_FROM, worth_showing
 from charrnn.text.blocks import whole
 from charrnn.text.words import CLOSING, WORD, is_unspaced, partial_word
 
-LISTED_SHARE = 0.25  # a list, which disturbs less, needs this share of the dial (not tuned)
+LISTED_SHARE = 0.25  # a list, which distracts less, needs this share of the dial (not tuned)
 KEPT = 4  # maximum documents whose states are kept, tens of megabytes each (not tuned)
 FOLLOWING = 20  # maximum characters after the cursor that suggestions must fit (not tuned)
 # Characters after which a word may begin; for letters, editors request suggestions by themselves.
@@ -171,7 +171,7 @@ class Server:
                 with suppress(Refusal):  # a notification gets no answer
                     self._notifications.get(method, lambda _: None)(message.get("params"))
             case {"id": _} if "method" not in message:
-                pass  # an answer, though the server sends no requests
+                pass  # a response, though we send no requests
             case _:
                 self._refuse(None, jsonrpc.INVALID_REQUEST, "the message is not a request")
         return True

@@ -80,7 +80,7 @@ class Suggester:
         """Find suggestions for the text before the cursor."""
         text = document.text_before_cursor
         if self.off or self._silent(document.text) or not document.is_cursor_at_the_end_of_line:
-            self._answer = NOTHING  # also as a command may change the model
+            self._answer = NOTHING  # also, a command may change the model
             return
         typed = self.before + text
         phrase, completions = "", []
@@ -123,7 +123,7 @@ class Suggester:
         return self._chosen
 
     def choose(self, text: str, rank: int) -> Suggestion | None:
-        """Choose the suggestion of an index, which wraps around; return what is shown."""
+        """Choose a suggestion by index, which wraps around; return what is shown."""
         completions = self.completions(text)
         if completions:
             self._chosen = rank % len(completions)
@@ -139,7 +139,7 @@ class Suggester:
         self._answer = NOTHING
 
     def resume(self) -> None:
-        """Suggest again after `dismiss`, or if turned off."""
+        """Suggest again after `dismiss` or after being turned off."""
         self._dismissed = None
         self.off = False
 

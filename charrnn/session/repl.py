@@ -113,7 +113,7 @@ class Session:
             TextError: not all of the text could be written; see Transcript.
         """
         if os.environ.get("TERM") == "dumb":
-            self._ui.note("this terminal (TERM=dumb) cannot show suggestions; it only reads lines")
+            self._ui.note("this terminal (TERM=dumb) cannot show suggestions; lines are still read")
         else:
             write_raw("\r\x1b[K")  # erases what was typed too early; the prompt shows it again
         unsent = self._unsent.take()
@@ -198,7 +198,7 @@ class Session:
             buffer.document = Document(clean(text), len(clean(before)))
 
     def ask(self, buffer: Buffer) -> None:
-        """Start looking for suggestions; until then, those that still fit are shown."""
+        """Start looking for suggestions; meanwhile, those that still fit are shown."""
         self.offered = []
         if not self._asking:
             self._asking = True

@@ -56,7 +56,7 @@ class Session(Protocol):
         """Switch to a model."""
 
     def saved(self, chars: int) -> float:
-        """Return the share of keystrokes saved, for a text of so many characters."""
+        """Return the share of keystrokes saved, for a text of this length."""
 
     def ask(self, buffer: Buffer) -> None:
         """Start looking for suggestions."""
@@ -88,7 +88,7 @@ def call(session: Session, text: str) -> str:
     name, _, argument = text.strip().partition(" ")
     command = SLASH_COMMANDS.get(name.lower())
     if not command:
-        raise UsageError(f"there is no command {name}", "see /help; // begins a text")
+        raise UsageError(f"there is no command {name}", "see /help; // begins a text with /")
     return command.call(session, argument.strip())
 
 

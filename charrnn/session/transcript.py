@@ -29,7 +29,7 @@ class Transcript:
     Attributes:
         text: all entries, each with a line feed.
         earlier: the end of the text that the file held before.
-        problem: why not all entries are in the file; "" if they are.
+        problem: why entries are missing from the file; "" if none is.
 
     Raises:
         OSError: the file cannot be written.

@@ -18,7 +18,7 @@ from charrnn.arrays import Array, Ids
 from charrnn.network.engine import Engine, Streams, log_softmax
 
 KEEP = 512  # minimum number of recent states kept, for deletions (not tuned)
-CACHED_PREDICTIONS = 4  # states whose predictions are kept: a word's start, its end, after a space
+CACHED_PREDICTIONS = 4  # predictions kept: at a word's start, at its end, after a space
 LESSON_TOKENS = 32  # tokens per update of the output layer (not tuned)
 STREAMS = 16  # parallel streams in which a long text is read (not tuned)
 STREAM_TOKENS = 128  # tokens that each stream reads in a round (not tuned)
@@ -98,7 +98,7 @@ class AdaptiveNetwork:
         return other
 
     def _go_back(self, ids: Ids) -> None:
-        """Go back to the checkpoint with the longest beginning of a text."""
+        """Go back to the checkpoint of the longest prefix of a text."""
         usable = [checkpoint for checkpoint in self._checkpoints if _begins(ids, checkpoint.ids)]
         last = max(usable, key=lambda checkpoint: len(checkpoint.ids), default=self._start)
         self.engine = last.engine.with_own_output() if self._rate else last.engine
@@ -168,7 +168,7 @@ class AdaptiveNetwork:
         return self._states[-1]
 
     def _read_round(self, ids: Ids) -> None:
-        """Read the last ROUND tokens of a text, the rest of which has been read, as streams.
+        """Read the last ROUND tokens of a text as streams; the rest has been read.
 
         This is many times faster than token by token. All streams but the first remember nothing
         from before their WARM_UP_TOKENS.

@@ -137,7 +137,7 @@ class Completer:
         given = Given(engine, tokenizer, start, trigrams, adapts, earlier)
         self._network = NetworkSource(given)
         self._sources = [source(given) for source in SOURCES]
-        self._answers: dict[Hashable, Any] = {}  # to recent questions, the oldest first
+        self._answers: dict[Hashable, Any] = {}  # answers by question, the oldest first
         self._updates = 0
         curly = sum(OTHER_APOSTROPHE["'"] in token for token in trigrams.tokens)
         straight = sum("'" in token for token in trigrams.tokens)
@@ -226,7 +226,7 @@ class Completer:
         return min((each for each in found if each.p >= least), key=_unlikely, default=None)
 
     def _ahead(self) -> Self:
-        """Return a completer of longer texts than the last one, which does not adapt to them."""
+        """Return a completer for texts beyond the last one; it does not adapt to them."""
         other = copy(self)
         other._network = self._network.fork()
         return other
@@ -239,9 +239,9 @@ class Completer:
             self._updates = updates
 
     def _once(self, question: Hashable, find: Callable[[], T]) -> T:
-        """Return the answer to a question, found anew unless it is among the last KEPT ones.
+        """Return the answer to a question; those to the last KEPT_ANSWERS questions are cached.
 
-        Whoever types along a suggestion asks again what was asked when looking ahead.
+        Typing out a suggestion repeats questions that were asked when looking ahead.
         """
         answer = self._answers.pop(question, None) or find()
         self._answers[question] = answer
@@ -357,7 +357,7 @@ class Completer:
         return text[self._window_start :]
 
     def _apostrophes(self, text: str, back: bool = False) -> str:
-        """Replace apostrophes by the training text's kind, or back by the other kind."""
+        """Convert apostrophes to the training text's kind, or back."""
         trained, other = self._apostrophe, OTHER_APOSTROPHE[self._apostrophe]
         return text.replace(trained, other) if back else text.replace(other, trained)
 

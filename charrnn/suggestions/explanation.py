@@ -1,4 +1,4 @@
-"""Explains a suggestion: what each source says, and lines of the training text that have it."""
+"""Explains a suggestion: what each source says, and lines of the training text that contain it."""
 
 import re
 import threading
@@ -18,10 +18,10 @@ from charrnn.text.words import LETTER, MARKS, UNSPACED, WORD, partial_word
 
 MAX_LINES = 3  # maximum number of lines shown
 WIDTH = 70  # maximum length of a line shown in characters
-CONTEXT_WORDS = 3  # maximum number of words before the suggested one that are searched with it
+CONTEXT_WORDS = 3  # maximum number of preceding words searched with the suggested one
 SEARCHED_CHARS = 1 << 25  # the first characters of the training text that are searched (not tuned)
 WAIT_SECONDS = 1.0  # maximum time that an explanation waits for the training text to be read
-# Matches what is between two words, at most one line break. It is possessive: with backtracking,
+# Matches a gap between words, with at most one line break. It is possessive: with backtracking,
 # long runs of white space would take hours.
 WORD_GAP = rf"[^\w\n{UNSPACED}]*+(?:\n[^\w\n{UNSPACED}]*+)?"
 
@@ -40,7 +40,7 @@ class Evidence:
 
     @classmethod
     def find(cls, model: Path) -> Self:
-        """Return the training text of a model file, as far as its run folder names it."""
+        """Return the training text of a model file, if its run folder names it."""
         values = _resume_values(model.with_name(RESUME_NAME))
         try:
             return cls(Source.from_json(values["source"]), values["fingerprint"])
@@ -93,14 +93,14 @@ class Evidence:
             self._text = "".join(kept)
 
     def lines(self, before: str, word: str) -> tuple[list[str], str]:
-        """Return lines that have a word in the longest context found.
+        """Return lines that contain a word after the longest context found.
 
         Args:
             before: The text before the word.
             word: The word.
 
         Returns:
-            At most MAX_LINES lines, shortened; and the words that they share, with a count.
+            At most MAX_LINES lines, shortened; and the words that they share, with their frequency.
         """
         words = [match[0] for match in WORD.finditer(before[-200:])]
         if before[-1:] == "\n":

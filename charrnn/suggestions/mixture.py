@@ -16,9 +16,9 @@ from charrnn.suggestions.recency_source import RecencySource
 from charrnn.suggestions.source import SuggestionSource
 from charrnn.suggestions.trigram_source import TrigramSource
 
-# The sources besides the network, which every model has.
+# All sources but the network, which is in every model.
 SOURCES: tuple[type[SuggestionSource], ...] = (TrigramSource, RecencySource)
-# The weights of a constant for all words that are not candidates; their feature is 1.
+# The weights of a bias: its feature is 1 for all words that are not candidates.
 OTHER = {"other": (-1.0, -0.9, -0.7, 0.3)}
 TYPED = 4  # sets of weights: for 0, 1, 2, and 3 or more letters typed (not tuned)
 PRIOR = 20.0  # strength of the Gaussian prior, in pseudo-observations (not tuned)

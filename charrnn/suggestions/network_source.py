@@ -1,4 +1,4 @@
-"""The network as a source of suggestions: words that no text contains, and odds for all others."""
+"""The network as a source of suggestions: finds new words, and scores those of all sources."""
 
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
@@ -16,7 +16,7 @@ ADAPTING_RATE = 0.01  # learning rate of the output layer on the typed text (not
 class NetworkSource(WordSearch):
     """Finds words by beam search, and computes the probability of the other sources' words.
 
-    It meets SuggestionSource but for its candidates, which depend on theirs.
+    Like a SuggestionSource, but its candidates depend on those of the others.
     """
 
     FEATURES: ClassVar[Mapping[str, Sequence[float]]] = {
@@ -29,13 +29,13 @@ class NetworkSource(WordSearch):
         self._found: dict[str, float] = {}
 
     def candidates(self, typed: Typed, others: Sequence[str], k: int) -> list[str]:
-        """Return at least the `k` most likely insertions, and those of the others that can be."""
+        """Return at least the `k` most likely insertions, and the possible ones of `others`."""
         self._found = self.search(typed.text, typed.partial, others, k)
         return [*self._found]
 
     def features(self, typed: Typed, texts: Sequence[str]) -> Array:
         """See SuggestionSource."""
-        del typed  # the probabilities are those found for it
+        del typed  # `candidates` found the probabilities
         p = np.array([self._found.get(text, 0.0) for text in texts] + [0], np.float32)
         p[-1] = 1 - p.sum()
         return np.log(np.maximum(p, TINY))[:, None]

@@ -20,12 +20,12 @@ class Dismissals:
     """Tracks which of the suggestions shown for a text the user has dismissed."""
 
     def __init__(self) -> None:
-        # How often the intended word was shown and accepted, and shown and typed out all the same.
-        # Starting from 1 each, it is as likely to be seen as not.
+        # How often the intended word, when shown, was accepted, and how often typed out instead.
+        # Both start at 1, so that seeing it is as likely as not.
         self._accepted = self._overlooked = 1
         self._typed = ""  # the text at the last event
         self._shown: list[str] = []  # what was shown after it
-        self._accepted_text = ""  # what of that was accepted
+        self._accepted_text = ""  # the accepted part of it
         # How often each word was dismissed, by its start in the text and the word.
         self._dismissed: Counter[tuple[int, str]] = Counter()
 
@@ -79,7 +79,7 @@ class Dismissals:
 
 
 def _words(typed: str, texts: Iterable[str]) -> list[tuple[int, str]]:
-    """Return the start and the word that each suggestion makes after the typed text."""
+    """Return the word that each suggestion completes, with its start in the text."""
     partial = partial_word(typed)
     start, after_space = len(typed) - len(partial), len(typed) + 1
     return [

@@ -21,7 +21,7 @@ EARLIER = -2  # stands for the end of a word from before the text, which is neve
 
 
 class _Read(NamedTuple):
-    """A word that was read, with what it takes to forget it.
+    """A word that was read, with what undoes the reading.
 
     Attributes:
         word: The word.
@@ -44,7 +44,7 @@ class RecencyCache:
     def __init__(self, earlier: Iterable[str] = ()) -> None:
         self._text = ""
         self._read: list[_Read] = []
-        # Binary logarithms of weights. New words weigh more, instead of old ones less and less.
+        # Binary logarithms of weights. New words get ever larger weights, and old weights stay.
         self._weights: dict[str, float] = {}
         self._after: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._followed: Counter[str] = Counter()
@@ -112,7 +112,7 @@ class RecencyCache:
         return float(weight) * (1 - 2 ** (-1 / HALF_LIFE))
 
     def count(self, word: str, earlier: bool = False) -> int:
-        """Return the number of a word's occurrences in the text, or if `earlier`, before it."""
+        """Return how often a word occurs in the text, or before it if `earlier`."""
         return sum(read.word == word and (read.end == EARLIER) == earlier for read in self._read)
 
     def share_after_last(self, word: str) -> float:

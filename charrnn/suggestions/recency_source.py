@@ -10,18 +10,18 @@ from charrnn.suggestions.recency_cache import RecencyCache
 from charrnn.suggestions.source import Given, Typed
 
 CANDIDATES = 8  # candidates (not tuned)
-UNSEEN = 1e-4, 1e-3  # shares of recent words, and of followers, that count as zero (not tuned)
-REPETITION = 0.07  # prior probability that a word is merely repeated (not tuned)
+UNSEEN = 1e-4, 1e-3  # shares of recent words and of followers that hardly count (not tuned)
+REPETITION = 0.07  # prior probability that a word is a repetition (not tuned)
 NEW_WORD = 1e-3  # prior probability of a word that no source knows (not tuned)
 NEW_LETTER = 0.05  # probability of each further letter of such a word (not tuned)
 
 
 class RecencySource:
-    """Finds words of the text being typed, and of earlier ones; none if it is not to adapt."""
+    """Finds words of the text being typed and of earlier ones; none without adaptation."""
 
     FEATURES: ClassVar[Mapping[str, Sequence[float]]] = {
         "recent": (0.30, 0.25, 0.25, 0.20),  # logarithm of the share of the recent words
-        "followed": (0.10, 0.05, 0.00, 0.00),  # the same of the words that followed the last word
+        "followed": (0.10, 0.05, 0.00, 0.00),  # the same for words that followed the last word
     }
 
     def __init__(self, given: Given) -> None:
@@ -65,5 +65,5 @@ class RecencySource:
         return self._cache.share(word) > 0
 
     def count(self, word: str, earlier: bool = False) -> int:
-        """Return the number of a word's occurrences in the text, or if `earlier`, before it."""
+        """Return how often a word occurs in the text, or before it if `earlier`."""
         return self._cache.count(word, earlier)

@@ -63,7 +63,7 @@ class Typist:
     right: int = 0
 
     def look(self, typed: str, rest: str, suggest: Suggest) -> bool:
-        """Return whether the suggestions shown after `typed` have `rest`, the end of the word."""
+        """Return whether the suggestions after `typed` contain `rest`, the end of the word."""
         found = suggest(typed, max(COUNTS), self.dismissals)[: self.count]
         if not found or found[0].p < self.least:
             return False
@@ -85,7 +85,7 @@ def type_word(
         text: The text.
         start: Start of the word.
         end: End of the word.
-        typists: Their counts are added to.
+        typists: Their counts are updated.
         suggest: Makes the suggestions.
         seen: Whether the word is in the vocabulary.
     """
@@ -118,7 +118,7 @@ class Keystrokes:
         words: Words typed so far.
         typists: Typists by the number of suggestions shown.
         repeated: The same, where dismissed suggestions are shown again.
-        dials: Typists who are shown one suggestion, at the minimum probabilities of DIAL_STEPS.
+        dials: Typists who are shown one suggestion, one for each minimum probability in DIAL_STEPS.
         unseen_chars: Characters in words outside the vocabulary.
         oracle: Upper bound: keystrokes saved by an oracle that needs one key per word.
         known_oracle: Keystrokes saved by an oracle that completes only words of the vocabulary.
@@ -176,7 +176,7 @@ class Keystrokes:
 
 
 def type_text(text: str, suggest: Suggest, vocabulary: Sequence[str]) -> Iterator[Keystrokes]:
-    """Type a text with suggestions, as all typists at once.
+    """Let all typists type a text with suggestions.
 
     Args:
         text: The text to type.
@@ -184,7 +184,7 @@ def type_text(text: str, suggest: Suggest, vocabulary: Sequence[str]) -> Iterato
         vocabulary: Words seen in training.
 
     Yields:
-        The same object after each word, and once at the end.
+        The same Keystrokes after each word and at the end.
     """
     known = set(vocabulary)
     keys = Keystrokes()

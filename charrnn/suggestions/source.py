@@ -1,4 +1,4 @@
-"""What a source of suggestions offers: candidates, and features of everybody's candidates."""
+"""What a source of suggestions offers: candidates, and features of all sources' candidates."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, NamedTuple, Protocol
@@ -52,8 +52,8 @@ class SuggestionSource(Protocol):
     """A source of words that were seen; a class in mixture.SOURCES, constructed from a Given.
 
     Attributes:
-        FEATURES: Its features' default weights by the features' names, as model files store them:
-            one for each number of letters typed, [mixture.TYPED].
+        FEATURES: Default weights by feature name, as in model files: one for each number of letters
+            typed, [mixture.TYPED].
     """
 
     FEATURES: ClassVar[Mapping[str, Sequence[float]]]
@@ -65,7 +65,7 @@ class SuggestionSource(Protocol):
         ...
 
     def features(self, typed: Typed, texts: Sequence[str]) -> Array:
-        """Return the features of each text, and last those of all other continuations.
+        """Return the features of each text, then those of all other continuations.
 
         Args:
             typed: What was typed, as in the last call of `candidates`.

@@ -21,8 +21,8 @@ from charrnn.text.words import JOINERS, LAST_CODE_POINT, LONGEST_WORD, MARKS, UN
 
 TOKEN = re.compile(rf"{WORD.pattern}|[^\w\s]|_|\n")  # matches one token
 NO_WORD = re.compile(rf"[^\w{UNSPACED}{MARKS}{JOINERS}]")  # matches a character that no word has
-MAX_TOKENS = 65_535  # maximum vocabulary size: ids, and one for all other tokens, fit 16 bits
-MAX_ENTRIES = 400_000  # maximum bigrams, and trigrams; the most frequent are kept (not tuned)
+MAX_TOKENS = 65_535  # maximum vocabulary size: 16 bits hold all ids and one for other tokens
+MAX_ENTRIES = 400_000  # maximum n-grams of each order; the most frequent are kept (not tuned)
 ORDER_NAMES = "two", "three"  # prefixes of the tensors of bigrams and trigrams in model files
 
 Keys = NDArray[np.int64]
@@ -34,7 +34,7 @@ class Order:
 
     Attributes:
         contexts: Keys of the contexts, ascending, int64 [C].
-        starts: Index of the first word after each context, and N, [C + 1].
+        starts: Index of the first word after each context, then N, [C + 1].
         words: Ids of the words, ascending within a context, uint16 [N].
         p: Discounted probabilities of the words, float16 [N].
         mass: Sum of `p` in each context, float64 [C].
@@ -81,7 +81,7 @@ class Order:
 
 
 def _groups(contexts: Keys, counts: Keys) -> tuple[NDArray[np.intp], Keys]:
-    """Return the start of each run of equal contexts, and the end; and the runs' total counts."""
+    """Return where each run of equal contexts starts, the end of the last, and total counts."""
     begins = np.flatnonzero(np.diff(contexts, prepend=-1))
     totals = np.add.reduceat(counts, begins) if len(begins) else counts
     return np.append(begins, len(contexts)), totals
@@ -220,7 +220,7 @@ class Trigrams:
             raise ValueError("its words are not in order")
         words_alone = [token for token, p in zip(tokens, unigram.tolist(), strict=True) if p]
         if NO_WORD.search("".join(words_alone)) or max(map(len, tokens), default=0) > LONGEST_WORD:
-            raise ValueError("some of its words are not words")
+            raise ValueError("some of its words are invalid")
         orders = []
         for name in ORDER_NAMES:
             contexts, lengths, words, p = (
@@ -233,7 +233,7 @@ class Trigrams:
                 and (words < size).all()
                 and ((p >= 0) & (p <= 1)).all()
             ):
-                raise ValueError("its contexts and words do not fit")
+                raise ValueError("its contexts and words do not match")
             keys = contexts[0].astype(np.int64) * (size + 1) + contexts[1]
             if not (np.diff(keys) > 0).all():
                 raise ValueError("its contexts are not in order")
@@ -245,7 +245,7 @@ class Trigrams:
 
 
 def _is_share(p: float) -> bool:
-    """Return whether a sum of rounded probabilities can be one."""
+    """Return whether a sum of rounded probabilities is at most about 1."""
     return 0 <= p <= 1.01
 
 

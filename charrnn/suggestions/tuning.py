@@ -17,7 +17,7 @@ from charrnn.suggestions.source import TINY
 from charrnn.text.words import is_unspaced
 
 MIN_WORDS = 100  # fewer words give no estimate of the keystrokes saved (not tuned)
-WORD_CHARS = 20  # maximum characters typed, per word of the word limit (not tuned)
+WORD_CHARS = 20  # maximum characters typed per word of `most_words` (not tuned)
 SHOWN = 3  # number of suggestions shown to the simulated typist
 
 Rank = Callable[[Options], Floats]  # returns each option's probability; 0 if it is not offered
@@ -29,8 +29,8 @@ class Tuned(NamedTuple):
     Attributes:
         weights: Fitted weights of the sources, [TYPED, len(FEATURES)].
         saved: Share of keystrokes that SHOWN suggestions save; None if there was too little text.
-        saved_by_trigrams: Share of keystrokes that the trigrams alone save; None likewise.
-        words: Number of words typed that can save keystrokes.
+        saved_by_trigrams: The same for the trigrams alone.
+        words: Number of words typed in which suggestions can save keystrokes.
     """
 
     weights: Weights

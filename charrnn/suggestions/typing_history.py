@@ -47,7 +47,7 @@ class Learned:
         path: Path of the file; created if it is missing, with its folder.
 
     Raises:
-        RunError: The file cannot be created or used, or is damaged; so raise all methods.
+        RunError: The file cannot be created or used, or is damaged; from any method.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,7 +64,7 @@ class Learned:
 
     @classmethod
     def of_user(cls) -> Self:
-        """Return the user's own: $CHARRNN_LEARNED, or FILE in the user's data folder.
+        """Return the user's file: $CHARRNN_LEARNED, or FILE in the user's data folder.
 
         Raises:
             RunError: The file cannot be created or used, or is damaged.

@@ -45,7 +45,7 @@ class Hypothesis:
     wanted: tuple[tuple[int, ...], ...] = ()
 
     def is_word(self, within: bool) -> bool:
-        """Return whether the text so far is a word, or if `within` one, part of it."""
+        """Return whether the text so far is a word, or part of one if `within`."""
         if not self.text:
             return True
         begins = within or self.text[0] not in NEVER_FIRST
@@ -57,7 +57,7 @@ class Hypothesis:
         return {path[0] for path in self.wanted if path}
 
     def is_whole(self, parent: "Hypothesis", within: bool) -> bool:
-        """Return whether its last token made it a word, and no longer one is asked for."""
+        """Return whether its last token made it a word and no longer word is wanted."""
         new = bool(self.text or within) and not parent.text
         spelled = new and not self.need and not self.wanted_next
         return spelled and self.is_word(within) and may_end(self.text)
@@ -68,7 +68,7 @@ class _Found:
     """What a search has found so far.
 
     Attributes:
-        mass: Probability of all that spells the unfinished last token.
+        mass: Total probability of spelling the unfinished last token.
         p: Joint probability of that token and each completion; divide by `mass`.
     """
 
@@ -77,7 +77,7 @@ class _Found:
 
 
 def may_end(text: str) -> bool:
-    """Return whether a word, or the rest of one, may end here: not in a joiner or partial byte."""
+    """Return whether a word, or its rest, may end here: not after a joiner or half a character."""
     return not text or not (text[-1] in JOINERS or is_half(text[-1]))
 
 
@@ -108,13 +108,13 @@ class WordSearch:
         self._never_first = np.array([tokens[i][0] in NEVER_FIRST for i in self._inside], bool)
         unspaced = {i: token[0] for i, token in enumerate(tokens) if is_unspaced(token)}
         self._unspaced = np.array([*unspaced], int)
-        # The characters that those tokens begin with, and the index of each token's.
+        # The distinct first characters of those tokens, and each token's index in them.
         self._firsts, self._first_of = np.unique([*unspaced.values()], return_inverse=True)
         self._ends_word = np.flatnonzero(~inside)
         self._spaced = np.array([i for i, token in enumerate(tokens) if token[0] == " "], int)
 
     def fork(self) -> Self:
-        """Return a search that looks ahead of the text last read, without adapting further."""
+        """Return a copy that searches beyond the text last read, without adapting further."""
         other = copy(self)
         other._network = self._network.fork()
         return other
@@ -126,12 +126,12 @@ class WordSearch:
         return self._network.updates
 
     def search(self, typed: str, partial: str, wanted: Iterable[str], k: int) -> dict[str, float]:
-        """Return completions and the probability that the text goes on so and the word then ends.
+        """Return each completion's probability: that it comes next and that the word then ends.
 
         Args:
             typed: All the text so far.
             partial: The partial word at its end; if empty, a word begins.
-            wanted: Completions whose probabilities to compute in any case.
+            wanted: Completions to compute probabilities for in any case.
             k: Number of most likely completions to find; a narrow beam may miss some.
 
         Returns:
@@ -176,7 +176,7 @@ class WordSearch:
         return logp
 
     def read_ahead(self, typed: str) -> Iterator[None]:
-        """Read a text before anything is asked about it, one block for each item yielded."""
+        """Read a text in advance, one block for each item yielded."""
         ids = self._encode(typed)
         yield from self._network.read_ahead(ids)
 
@@ -295,7 +295,7 @@ class WordSearch:
         self, parent: Hypothesis, child: Hypothesis, within: bool, unfinished: str
     ) -> Hypothesis | str | None:
         """Return what becomes of a child: itself to pursue, a word to count, or None to drop."""
-        # Whether its last token begins the word, rather than continuing what others have spelled.
+        # Whether its last token begins the word, rather than continuing earlier tokens.
         begins = parent.need == unfinished if parent.need else not within
         if self._tokenizer.whole_words and begins and child.is_whole(parent, within):
             return child.text
@@ -319,6 +319,6 @@ class WordSearch:
         """Return the ids of the tokens that spell all of `need`, or its beginning."""
         spelling = self._spelling(need)
         if self._tokenizer.whole_words and not is_unspaced(need[-1]) and len(spelling):
-            return spelling  # a word model never spells a word in parts
+            return spelling  # in a word model, a known word is one token
         parts = [self._ids[need[:n]] for n in range(1, len(need)) if need[:n] in self._ids]
         return np.concatenate([spelling, np.array(parts, np.int32)])

@@ -1,4 +1,4 @@
-"""Hints about a text before training: a line for each property that the user hardly intends.
+"""Hints about a text before training: a line for each property that is probably unintended.
 
 Each is a heuristic. The thresholds were tried on the texts in corpora/ and not tuned.
 """
@@ -15,11 +15,11 @@ from charrnn.text.split import Parts
 
 START = 1 << 16  # characters examined at the start of the text
 WHOLE = 1 << 24  # maximum characters of a text that is searched for a licence
-ROWS = 20  # least rows of a table, or lines of a list
+ROWS = 20  # minimum rows of a table, or lines of a list
 NAMES = 8  # maximum names of fields or columns in a hint
-TAGS = 0.05  # least share of the characters of HTML or XML that are tags
+TAGS = 0.05  # minimum share of the characters of HTML or XML in tags
 SHORT = 80  # maximum characters of a title
-TITLES = 0.9  # least share of the lines of a list that start like titles
+TITLES = 0.9  # minimum share of the lines of a list that start like titles
 SENTENCES = 0.3  # maximum share of the lines of a list that contain sentence punctuation
 
 # Markup, the start of a JSON object, sentence punctuation.
@@ -30,7 +30,7 @@ PUNCTUATION = re.compile(r"[.,;!?](?:\s|$)|[。，；！？]")
 LICENCE = re.compile(
     r"\*\*\* ?END OF TH(?:E|IS) PROJECT GUTENBERG(?:(?!\*\*\* ?START OF TH).){0,20000}", re.DOTALL
 )
-# Lines that start a document in files of several: mail (mbox), fortunes, chess games (PGN), tunes
+# Lines that start one of a file's documents: mail (mbox), fortunes, chess games (PGN), tunes
 # (ABC).
 SEPARATORS = ("^From ", "^%$", r"^\[Event ", "^X:")
 BLANK = r"^\s*$"  # the separator suggested where none of those is found
@@ -120,7 +120,7 @@ def _is_list(start: str) -> bool:
 
 
 def _licence(parts: Parts, sample: str) -> Iterator[str]:
-    """Yield a hint if a text contains Project Gutenberg's licence, with its held-out share."""
+    """Yield a hint on Project Gutenberg's licence, with its share of the held-out part."""
     if parts.characters > WHOLE:
         return
     held_out = parts.val.beginning(len(parts.val))

@@ -21,7 +21,7 @@ ESCAPE = re.compile(
     r"\\(?:(?P<simple>[ntr0\\])|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})"
     r"|U(?P<U>[0-9a-fA-F]{8}))"
 )
-SURROGATE = re.compile(r"[\ud800-\udfff]")  # half a character: UTF-16, or a byte (PEP 383)
+SURROGATE = re.compile(r"[\ud800-\udfff]")  # from UTF-16, or for a byte (PEP 383)
 SIMPLE_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\\": "\\"}
 
 

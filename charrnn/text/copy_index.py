@@ -1,8 +1,8 @@
 """Index of the training text, to find what generated text copies: runs of words, or whole items.
 
 The index is a Bloom filter (Bloom 1970) of hashes. No false negatives; false-positive rate below
-0.1 %. To bound its size, only one in so many hashes of a long text is indexed, selected by its
-value, and shares are estimated from those.
+0.1 %. To bound its size, only the hashes of a long text that `every` divides are indexed, and
+shares are estimated from those.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -181,7 +181,7 @@ def _hash_items(items: Iterable[str]) -> Hashes:
 
 
 def _hash_runs(words: Hashes) -> Hashes:
-    """Return a hash of each RUN_WORDS consecutive words."""
+    """Return a hash of each run of RUN_WORDS words."""
     count = max(0, len(words) - RUN_WORDS + 1)
     runs = np.zeros(count, np.uint64)
     for i in range(RUN_WORDS):

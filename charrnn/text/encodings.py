@@ -33,12 +33,13 @@ SUFFIXES = (".gz", ".bz2", ".xz", ".zst")  # suffixes of compressed files
 # Common files that are not text, by how they start.
 NOT_TEXT = {b"PK\x03\x04": "a zip archive, as .docx and .epub files are", b"%PDF-": "a PDF"}
 ERRORS = {"strict": "strict", "replace": "replace", "skip": "ignore"}  # names in Python's codecs
-# Least characters to guess UTF-16 or UTF-32; also least non-ASCII bytes to guess another encoding
+# Minimum characters to guess UTF-16 or UTF-32; also minimum non-ASCII bytes to guess another
+# encoding
 # for a file of more than two blocks (not tuned).
 EVIDENCE = 16
 EVIDENCE_BYTES = 1 << 16  # maximum bytes that the detector examines (not tuned)
-# Encodings that are guessed. Those missing are rarely used and mistaken for others on short texts,
-# or are subsets of one listed. Chosen by tests/benchmarks/encodings.py.
+# Encodings that are guessed. Those omitted are rare and easily confused on short texts, or are
+# subsets of one listed. Chosen by tests/benchmarks/encodings.py.
 GUESSED = (
     "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258",
     "iso8859-1", "iso8859-2", "iso8859-5", "iso8859-6", "iso8859-7", "iso8859-8", "iso8859-9",
@@ -46,12 +47,13 @@ GUESSED = (
     "cp874", "cp932", "euc_jis_2004", "gb18030", "big5hkscs", "cp949",
 )  # fmt: skip
 WESTERN = "cp1252"  # fallback for a text in Latin letters with little evidence
-# Least confidence of the detector: 100 bytes of text had 0.090 and more, random bytes up to 0.054
+# Minimum confidence of the detector: 100 bytes of text scored 0.090 or more, random bytes up to
+# 0.054
 # (tests/benchmarks/encodings.py).
 CONFIDENCE = 0.06
 C1_CONTROLS = re.compile(r"[\x80-\x9f]")  # control characters of ISO 8859
 FOREIGN = re.compile(r"[\u0370-\u1dff]+")  # letters of scripts from Greek to Thai and beyond
-MIXED = re.compile(r"[A-Za-z][\u0370-\u1dff]|[\u0370-\u1dff][A-Za-z]")  # those beside Latin letters
+MIXED = re.compile(r"[A-Za-z][\u0370-\u1dff]|[\u0370-\u1dff][A-Za-z]")  # one next to a Latin letter
 # A capital after a small letter, as in a word that was decoded wrongly.
 CAPITAL_WITHIN = re.compile("[a-z\u00df-\u00ff][\u00c0-\u00deŒŠŽ]")
 WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
@@ -288,7 +290,7 @@ def _unpacked(
 
 
 class _Resumed(io.RawIOBase):
-    """A file with its first bytes, which were already read, put back.
+    """A file whose first bytes, already read, are put back.
 
     After its end the file is not read again: a terminal would wait for another Ctrl-D.
 

@@ -32,7 +32,7 @@ class Layout:
             there is a field named "a.b". In a table without a header, the column's number from 1.
         delimiter: delimiter of a table's cells; None for the one that the file's suffix implies.
         header: whether the first row of a table names the columns.
-        id: field or column that identifies a record, named like `field`; None for none.
+        id: field or column that identifies a record, in the syntax of `field`; or None.
     """
 
     field: str
@@ -147,7 +147,7 @@ def _scalar(record: Any, field: str) -> Any:
 
 
 def _is_valid(text: str) -> bool:
-    """Return whether a text has no lone surrogate, which JSON can escape."""
+    """Return whether a text, unescaped from JSON, has no lone surrogate."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -306,7 +306,7 @@ def _table(
 
 
 def _rows(lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str] | _BrokenError]]:
-    """Yield the line number of each row that is not empty with its cells, or with what is wrong."""
+    """Yield the line number of each non-empty row, with its cells or with what is wrong."""
     if delimiter == "\t":
         yield from ((number, line.split("\t")) for number, line in enumerate(lines, 1) if line)
         return

@@ -34,7 +34,7 @@ GLOBS = ("*.txt", "*.md")  # files read from a folder
 RECORD_GLOBS = ("*.jsonl", "*.ndjson", "*.csv", "*.tsv")  # files of records read from a folder
 WAIT_SECONDS = 1.0  # seconds without input after which a command says that it waits (not tuned)
 KEPT_BLOCK = 1 << 20  # characters read from a temporary file at a time (not tuned)
-LONGEST_LINE = 1 << 22  # maximum characters of a line processed by itself; scoring it takes 340 MB
+LONGEST_LINE = 1 << 22  # maximum characters of a line processed whole; scoring it takes 340 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +369,7 @@ def _unreadable(error: OSError) -> None:
 
 @contextmanager
 def waiting(name: str, note: Callable[[str], None], stream: TextIO | None = None) -> Iterator[None]:
-    """Tell the user that the block waits for input: at once on a terminal, else after WAIT_SECONDS.
+    """Say that the `with` block waits for input: at once on a terminal, else after WAIT_SECONDS.
 
     Args:
         name: what the block waits for.

@@ -29,8 +29,8 @@ class Part:
         blocks: the text, which can be iterated over repeatedly.
         start: index of the first character.
         stop: index after the last character.
-        all: whether the blocks contain this part alone. Text that was added since then is yielded
-            too, so that the change is noticed.
+        all: whether the blocks contain this part alone. Text appended later is yielded too, so that
+            the change is noticed.
     """
 
     blocks: Iterable[str]
@@ -67,7 +67,7 @@ class Part:
 
 
 class Fingerprint:
-    """Fingerprint of a text: the SHA-256 of its UTF-8 bytes, as str().
+    """Fingerprint of a text; str() is the SHA-256 of its UTF-8 bytes.
 
     Attributes:
         characters: characters of the text so far.
@@ -119,8 +119,8 @@ class Parts:
     ) -> Self:
         """Split a text.
 
-        The end of a running text is held out. Of lines and documents whole items are held out, at
-        random; copies of an item stay together, so that none is in both parts. At least one is held
+        The end of a running text is held out. From lines and documents, random items are held out;
+        copies of an item stay together, so that none is in both parts. At least one is held
         out if there are different ones and `val` is above 0.
 
         Args:

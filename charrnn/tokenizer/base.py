@@ -2,9 +2,9 @@
 
 A vocabulary of V tokens has the ids 0 to V-1; the last is the unknown token (unused by bytes). A
 character outside the vocabulary is encoded as an escape, the id V plus its code point, so that
-`decode` restores it. The network sees `known(ids)`, where every escape is V-1, and a score charges
-ESCAPE_NATS for the choice of the character. Spelling it in bytes would cost more: the network never
-saw byte tokens in training and finds each of two to four unlikely.
+`decode` restores it. The network sees `known(ids)`, where every escape is V-1; scores add
+ESCAPE_NATS for the choice of the character. Spelling it in bytes would cost more: without byte
+tokens in training, the network finds all two to four unlikely.
 """
 
 import math
@@ -27,7 +27,7 @@ UNKNOWN = "\x00unknown"  # the unknown token; no level joins NUL with letters, s
 
 
 def common_characters(text: str, vocab_size: int | None = None) -> list[str]:
-    """Return the most frequent characters of a text that fit a vocabulary, by code point."""
+    """Return the most frequent characters that fit a vocabulary, sorted by code point."""
     room = MAX_CHARACTERS if vocab_size is None else min(MAX_CHARACTERS, vocab_size - 1)
     counts: Counter[int] = Counter()
     for chunk in chunks([text], 1 << 20):
@@ -42,7 +42,7 @@ def is_half(character: str) -> bool:
 
 
 class Joints(NamedTuple):
-    """Where tokens join to one word.
+    """Where tokens form one word.
 
     Attributes:
         open: whether a word may continue after a token, bool [V].
@@ -65,11 +65,11 @@ class Tokenizer(ABC):
     Attributes:
         level: name of the level, a key of TOKENIZERS.
         whole_words: whether a word of the vocabulary is always one token.
-        units: what its tokens are like, on which the automatic choices of training depend.
+        units: kind of its tokens, on which the automatic choices of training depend.
         transitions: an automaton of the valid token sequences, int8 [S, V]: the state after each
             token in each state, -1 if the token is invalid there. It starts in state 0. None if
             every sequence is valid.
-        joints: where tokens join to one word; None unless a token is a whole word as a rule.
+        joints: where tokens form one word; None unless most tokens are whole words.
         tokens: the text of each id, the unknown token last.
         vocab_size: number of tokens, V.
         unknown_id: id of the unknown token, V-1.
@@ -139,7 +139,7 @@ class Tokenizer(ABC):
         return lambda i: self.tokens[i] if i < self.vocab_size else chr(i - self.vocab_size)
 
     def spelled(self, text: str) -> str:
-        """Return a text in the spelling of `tokens`, as a concatenation of some of them."""
+        """Return a text as a concatenation of some of `tokens`."""
         return text
 
     def read(self, spelled: str) -> str:

@@ -21,7 +21,7 @@ class BpeTokenizer(PieceTokenizer):
 
     Args:
         tokens: the text of each id, without the unknown token.
-        merges: pairs of tokens that merge to a token, in the order in which they were found.
+        merges: pairs of tokens that are merged, in the order in which they were found.
     """
 
     level = "bpe"
@@ -74,7 +74,7 @@ class BpeTokenizer(PieceTokenizer):
         if not {*tokens}.issuperset(
             t for left, right in merges for t in (left, right, left + right)
         ):
-            raise ValueError("a merge is not of its tokens")
+            raise ValueError("a merge has unknown tokens")
         return cls(tokens, [(left, right) for left, right in merges])
 
     def _model(self, ids: dict[str, int]) -> Any:

@@ -15,7 +15,7 @@ from charrnn.tokenizer.base import Tokenizer
 if TYPE_CHECKING:
     import tokenizers
 
-RARE = 2  # least occurrences of a word or merge that becomes a token (not tuned)
+RARE = 2  # minimum occurrences of a word or merge to become a token (not tuned)
 # Pattern of the tokenizers library for a character of a script without spaces.
 UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 # Pattern for a letter, digit, combining mark or zero-width joiner of other scripts.
@@ -81,7 +81,7 @@ class PieceTokenizer(Tokenizer):
 
     @classmethod
     def _cutting(cls, model: Any) -> "tokenizers.Tokenizer":
-        """Return the library's tokenizer of such pieces."""
+        """Return a tokenizer of the library that cuts by PIECE."""
         # Imported here: a character model starts faster without this library.
         from tokenizers import Regex, Tokenizer, pre_tokenizers
 

@@ -23,8 +23,7 @@ class WordTokenizer(PieceTokenizer):
     """A token is a piece: a word with the space before it, punctuation, or white space.
 
     A word outside the vocabulary is spelled with the longest tokens that match, down to single
-    characters. So is a line of a script without spaces, whose words are the merges of byte pair
-    encoding.
+    characters. So is a run of a script without spaces, whose words come from byte pair encoding.
     """
 
     level = "word"
@@ -49,7 +48,7 @@ class WordTokenizer(PieceTokenizer):
 
     @cached_property
     def joints(self) -> Joints:  # type: ignore[override]
-        """Where tokens join: letters continue a word that ends in letters, and follow a space."""
+        """Where tokens join: one that starts with a letter may follow a letter or a space."""
         known = self.tokens[:-1]
         words = set(known)
         begins = [_is_letter(token[0]) for token in known]
@@ -90,7 +89,7 @@ class WordTokenizer(PieceTokenizer):
         )
 
     def _escape(self, ids: Ids, text: str) -> Ids:
-        """Spell the pieces that the library rejects whole because of one character."""
+        """Spell the pieces that the library rejects because of a single character."""
         offsets = self.encoder.encode(text).offsets
         parts, done = [], 0
         for i in np.flatnonzero(ids == self.unknown_id).tolist():

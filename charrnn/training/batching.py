@@ -138,7 +138,7 @@ class DocumentStreams:
     """Batches from B streams that read documents, reshuffled every epoch.
 
     Each document begins in a window of its own, from a zero state. An epoch is cut into B strips of
-    equally many windows, one a stream; a strip that begins within a document starts from a zero
+    equal length, one per stream; a strip that begins within a document starts from a zero
     state too. `position` is the whole state.
 
     Args:

@@ -19,7 +19,7 @@ from charrnn.runs import RESUME_KEY
 from charrnn.tokenizer import Tokenizer
 
 FORMAT = 4  # version of the layout; a file of another one is refused
-MOST_STEPS = 2**40  # bound on a count of updates that is read from a file; beyond any training
+MOST_STEPS = 2**40  # bound on a number of updates read from a file; no training reaches it
 
 Bounds = tuple[type, float, float]  # type, minimum and maximum of a number in the file
 
@@ -50,7 +50,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             if values.get("format") != FORMAT:
                 raise RunError(
                     f"{path} is of format {values.get('format')!r}, this charrnn resumes {FORMAT}",
-                    "start a new run, or use the charrnn that wrote it",
+                    "start a new run, or use the version it is from",
                 )
             names = file.keys()
             return {name: torch.from_numpy(file.get_tensor(name)) for name in names}, values
@@ -67,7 +67,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 @contextmanager
 def damage(path: Path) -> Iterator[None]:
-    """Report an error in the block, which checks what was read from `path`, as damage to the file.
+    """Report an error in the `with` block, which checks data from `path`, as damage to the file.
 
     Raises:
         RunError: the block found that the file is not what `save` wrote.
@@ -106,7 +106,7 @@ def check_sizes(
     training: TrainingConfig,
     tokenizer: Tokenizer,
 ) -> None:
-    """Check that the configurations fit the tensors, before memory is allocated by them.
+    """Check that the configurations fit the tensors, before they size any allocation.
 
     Raises:
         ValueError: a tensor has another shape, or the vocabulary another size.
@@ -115,7 +115,7 @@ def check_sizes(
     shapes = {f"network.{name}": shape for name, shape in tensor_shapes(network).items()}
     shapes["hidden.0"] = (CELLS[network.cell].states, training.batch, network.hidden)
     if any(tuple(tensors[name].shape) != shape for name, shape in shapes.items()):
-        raise ValueError("its tensors are not those of its configuration")
+        raise ValueError("its tensors do not match its configuration")
     if network.vocab_size != tokenizer.vocab_size:
         raise ValueError("its tokenizer and its network differ in vocabulary size")
 

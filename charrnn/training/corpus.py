@@ -15,7 +15,7 @@ from charrnn.tokenizer import ESCAPE_NATS, CharTokenizer, Tokenizer
 from charrnn.training import token_file
 
 SHORTEST = 64  # minimum length of the training part, in tokens; not tuned
-IN_MEMORY = 1 << 26  # characters from which a text's tokens are kept in a file; not tuned
+IN_MEMORY = 1 << 26  # maximum characters of a text whose tokens stay in memory; not tuned
 SAMPLE = 1 << 24  # maximum characters to learn a vocabulary and trigrams from; not tuned
 LAYOUT = 3  # version of the token file; part of its key, so that older files are never read
 
@@ -77,7 +77,7 @@ class Corpus:
         if parts.characters < 2:
             raise TextError(
                 "the text is a single character" if parts.characters else "the text is empty",
-                "give a text of some thousand characters",
+                "give a text of a few thousand characters",
             )
         if sample is None:
             sample = parts.train.sample(SAMPLE)
@@ -122,7 +122,7 @@ class Corpus:
 
 
 def kept(parts: Parts, build: Build, *key: Any) -> Made:
-    """Return what `build` makes of a text; for a large one, kept in a file under its key and `key`.
+    """Return what `build` makes of a text; for a large one, from a file found by text and `key`.
 
     Raises:
         RunError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""What a model file holds of the training text beside the network, and the text to tune it on."""
+"""What a model file holds of the training text besides the network, and text for tuning."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from charrnn.training.corpus import kept
 
 OPENINGS = ("\n\n", "\n", " ")  # paragraph, line and word breaks, in order of preference
 HELD_OUT = 100_000  # characters kept to tune suggestions on, more than are ever typed
-LINE_CHARS = 1 << 20  # characters of held-out lines that those are sampled from; not tuned
+LINE_CHARS = 1 << 20  # characters of held-out lines to sample HELD_OUT from; not tuned
 
 AnyIndex = TypeVar("AnyIndex", WordRuns, Items)
 
@@ -31,7 +31,8 @@ class ModelExtras:
         word_runs: index of the word runs in the training part.
         ngram: trigrams of the training part as `Trigrams.tensors` returns them.
         items: index of the training lines; None unless the corpus consists of lines.
-        held_out: beginning of the held-out text, to tune suggestions on; not in the file.
+        held_out: beginning of the held-out text, or sampled held-out lines, to tune suggestions on;
+            not in the file.
     """
 
     opening: str = ""

@@ -1,4 +1,4 @@
-"""What a training shows of its model: samples, and at the end tuned suggestions and new items."""
+"""Reports on the model: samples, and at the end tuned suggestions and new items."""
 
 from charrnn.config import StopConfig
 from charrnn.generation.sample import Sample

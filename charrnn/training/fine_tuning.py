@@ -48,7 +48,7 @@ class Origin:
 
     @classmethod
     def from_json(cls, values: Any) -> Self:
-        """Return the origin that `to_json` made JSON of.
+        """Return the origin that `to_json` describes.
 
         Raises:
             ValueError: the JSON does not describe an origin.
@@ -63,7 +63,7 @@ class Origin:
             raise ValueError("it does not say what it was fine-tuned from")
         check_types(values, kinds)
         if not (0 <= values.get("val", 0) < 1 and values.get("seed", 0) >= 0):
-            raise ValueError("it does not say what of its first text was held out")
+            raise ValueError("its held-out part of the first text is missing")
         return cls(**values, source=None if source is None else Source.from_json(source))
 
     def held_out(self, tokenizer: Tokenizer) -> Corpus | None:

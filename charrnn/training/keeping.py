@@ -39,8 +39,8 @@ class Keeper:
 
     Attributes:
         kept: the last candidate that was not worse than `lowest`.
-        lowest: the last candidate that was significantly better than the one before; comparing
-            with it keeps small losses from adding up unnoticed.
+        lowest: the last candidate that was significantly better than the one before; comparing with
+            it reveals small declines that add up.
         reference: losses of `lowest`; None before the first validation.
         last_val: the last validation loss, nats per character.
         since_best: number of validations since the last better one.
@@ -164,7 +164,7 @@ class Keeper:
             nats, tokens = (reference[name] for name in Losses._fields)
             alike = nats.shape == tokens.shape and nats.dtype == tokens.dtype == torch.float64
             if not alike or nats.dim() != 1 or not 1 <= len(nats) <= BLOCKS or (tokens < 1).any():
-                raise ValueError("its losses are not those of a validation")
+                raise ValueError("its validation losses are invalid")
         values = self._completed(values)
         bounds = dict(self.NUMBERS)
         for which in ("best", "lowest"):

@@ -85,7 +85,7 @@ class _Loop:
         self._at_once = at_once
         self._budget = TimeBudget(trainer, clock)
         self._threads: ThreadChooser | None = None
-        self._told = self._save_at = 0.0  # times by the clock, as those that follow
+        self._told = self._save_at = 0.0  # times on the clock, like `_sample_at`
         self._sample_at = -math.inf
         self._largest_norm = 0.0  # since the last Step event
 
@@ -174,7 +174,7 @@ class _Loop:
         return events.Sample(self._trainer.step, text)
 
     def save(self, must: bool = False) -> Iterator[Event]:
-        """Save a finite state; training outlives a full disk unless it `must` be saved now."""
+        """Save a state whose values are finite; a full disk ends training only if `must`."""
         if not self._trainer.sound:
             yield from self._go_back()
         try:

@@ -49,7 +49,7 @@ NO_DROPOUT = Dropout()  # all probabilities are 0
 
 
 class Network(nn.Module):
-    """Embedding, L recurrent layers with dropout before, in and after each, a linear output layer.
+    """Embedding, L recurrent layers with dropout before, in and after each, and a linear output.
 
     Args:
         config: sizes and cell.
@@ -80,7 +80,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def _initialise(self, generator: torch.Generator) -> None:
-        """Make gate matrices orthogonal (Saxe et al. 2013, arXiv:1312.6120), open forget gates."""
+        """Orthogonalise gate matrices (Saxe et al. 2013, arXiv:1312.6120) and open forget gates."""
         hidden, cell = self.config.hidden, CELLS[self.config.cell]
         for name, parameter in self.parameters_by_name().items():
             if name == "embedding" and not self.config.tied:
@@ -99,7 +99,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def expect(self, counts: Tensor) -> None:
-        """Set the output bias to the tokens' log-frequencies, which need not be learned then.
+        """Set the output bias to the tokens' log-frequencies, so that they need not be learned.
 
         Args:
             counts: number of occurrences of each token in the training text, [V].

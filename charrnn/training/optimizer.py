@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from charrnn.training.network import Network
 
 ADAM_SHARE = 0.25  # Adam's learning rate as a share of Muon's; not tuned
-BLOCK_ROWS = 128  # maximum rows orthogonalised together; a third of a whole gate's cost at H = 384
+BLOCK_ROWS = 128  # maximum rows orthogonalised together; costs a third of whole gates at H = 384
 
 Parameters = Mapping[str, nn.Parameter]
 
@@ -104,7 +104,7 @@ class Adam:
 class Optimizer:
     """Muon and Adam under one learning rate, with clipping by global norm.
 
-    Not torch.optim, whose first optimizer imports torch's compiler, which takes a second.
+    Avoids torch.optim: any optimizer there imports torch's compiler, which takes a second.
 
     Args:
         network: the network to train.

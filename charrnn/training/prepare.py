@@ -57,7 +57,7 @@ def begin(
 
     Raises:
         CharrnnError: an option is invalid, the text cannot be read or is too short, or there is no
-            such parent. Nothing has been written then.
+            such parent. Nothing is written.
     """
     require(level in TOKENIZERS, f"no level named {level!r}; use one of {', '.join(TOKENIZERS)}")
     require(
@@ -76,7 +76,7 @@ def begin(
         source = replace(source, normalise=source.normalise and old_model.trained.normalised)
     if level == "byte":
         source = replace(source, normalise=False)
-    # Options are checked before a long text is read, from which the final choices follow.
+    # Options are checked before a long text is read, on which the final choices depend.
     _, training = _configure(level, 10**6, 100, options, 1.0)
     corpus, extras = _prepare(source, training, tokenize, note, advise=True)
     if origin:
@@ -104,7 +104,7 @@ def resume(
         texts: paths of its texts if they have moved; empty for the paths it began with.
         path: the run folder, claimed by charrnn.runs.resumed.
         device: auto, cpu or cuda.
-        limits: fields of TrainingConfig that say when to stop, as far as they change.
+        limits: fields of TrainingConfig that say when to stop, if they change.
         note: see `begin`.
 
     Raises:
@@ -133,7 +133,7 @@ def resume(
             )
         if not texts and comes_once(text):
             raise TextError(
-                f"{text} is a pipe or a device, which may not give the text again",
+                f"{text} is a pipe or a device, which cannot be read again",
                 f"give the text anew: charrnn train TEXT --resume -m {quoted(path)}",
             )
     corpus, extras = _prepare(source, config, lambda _: known, note)
@@ -163,7 +163,7 @@ def _prepare(
     note: Note,
     advise: bool = False,
 ) -> tuple[Corpus, ModelExtras]:
-    """Read, split, tokenize and index a text; `advise` notes hints about unsuitable options."""
+    """Read, split, tokenize and index a text; with `advise`, note hints about the text."""
     with source.kept(note) as blocks:
         parts = Parts.of(blocks, training.val, source.kind, training.seed, note)
         sample = parts.train.sample(SAMPLE)

@@ -22,10 +22,10 @@ LIMITS = {"seconds", "epochs", "steps"}  # fields of TrainingConfig that say whe
 SHAPE = ("cell", "layers", "hidden", "embedding", "tied")  # fields of ModelConfig to choose
 FINE_TUNING_LR = 0.02  # learning rate; 0.03 fits the new text best and forgets the old one most
 SECONDS = 300.0  # time budget if the user sets no limit, seconds
-LONG = 240.0  # time budget from which larger networks and batches pay, seconds
+LONG = 240.0  # minimum time budget for larger networks and batches, seconds
 EPOCHS = 60  # maximum epochs if the user sets no limit; a short text is learned sooner
-# For each kind of token, rows of: maximum epochs (for characters times weights per character of
-# the text), dropout, input dropout, weight drop, weight decay.
+# For each kind of token, rows of: maximum epochs (for characters: epochs * weights / characters),
+# dropout, input dropout, weight drop, weight decay.
 REGULARISATION = {
     "characters": (
         (2, 0.0, 0.0, 0.0, 0.0),
@@ -49,8 +49,8 @@ REGULARISATION = {
         (math.inf, 0.5, 0.5, 0.3, 0.1),
     ),
 }
-DEEP_EPOCHS = 35  # epochs from which a second layer pays for its time, but not for words
-TIED_EPOCHS = 20  # epochs from which a small vocabulary of words gets tied weights
+DEEP_EPOCHS = 35  # minimum epochs for a second layer to pay off; never for words
+TIED_EPOCHS = 20  # minimum epochs for tied weights with a small vocabulary of words
 OPERATIONS = 5e10  # operations per second of training on the reference machine, roughly
 MULTIPLIED = 8.2e10  # operations per second of matrix products on one of its cores
 CORES = 2  # cores of the reference machine
@@ -61,8 +61,8 @@ SIZE = 512  # rows and columns of their matrices
 def speed() -> float:
     """Return how fast this machine multiplies matrices, relative to the reference machine.
 
-    Other programs do not change the result, so that they do not change the choices: one core
-    multiplies, the fastest of PRODUCTS counts, and the ratio is rounded to a power of sqrt(2).
+    Other programs affect neither the result nor the choices: one core multiplies, only the fastest
+    of PRODUCTS is used, and the ratio is rounded to a power of sqrt(2).
     """
     cores = torch.get_num_threads()
     matrix = torch.ones(SIZE, SIZE)
@@ -84,8 +84,8 @@ def choose(
 ) -> dict[str, Any]:
     """Choose the fields of ModelConfig and TrainingConfig that the user has not set.
 
-    The network grows with the text and the time budget; dropout and weight decay grow with the
-    number of epochs that one layer would train, against overfitting.
+    The network grows with the text and the time budget; dropout and weight decay, against
+    overfitting, grow with the epochs that a single layer would get.
 
     Args:
         level: a key of TOKENIZERS.
@@ -130,7 +130,7 @@ def choose(
         shape |= tied
     if epochs >= DEEP_EPOCHS and not words and "layers" not in options:
         shape["layers"] = 2
-    # Less than an epoch leaves text for more streams, given some time.
+    # Below one epoch, unread text can feed more streams, given some time.
     if epochs < 1 and LONG <= seconds < math.inf and "batch" not in options:
         batch *= 2
     overfitting = epochs * multiplied / tokens if kind == "characters" else epochs

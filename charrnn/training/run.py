@@ -96,9 +96,9 @@ class Run:
     def save(self, trainer: Trainer, val_nats: float | None = None) -> None:
         """Write the best model, then the resume file, each atomically.
 
-        In this order a run that counts as finished has its final model. A model that was never
-        validated is not written in the first MODEL_SECONDS: after a few steps it knows nothing, and
-        would replace a good one as the newest.
+        So a run that counts as finished has its final model. A model that was never
+        validated is not written in the first MODEL_SECONDS: after a few steps it knows nothing, but
+        would be taken as the newest model.
 
         Args:
             trainer: the training to save.

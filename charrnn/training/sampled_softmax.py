@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-SAMPLED_FROM = 2048  # vocabulary size from which the loss is sampled; not tuned
+SAMPLED_FROM = 2048  # minimum vocabulary size for a sampled loss; not tuned
 SAMPLED_TOKENS = 512  # tokens sampled for each batch besides its own; not tuned
 
 

@@ -16,7 +16,7 @@ Ids = NDArray[Any]  # token ids of items, each of which ends with the end token
 
 
 def shuffled(blocks: Iterable[Ids], end: int, random: np.random.Generator) -> Iterator[Ids]:
-    """Yield the items in a random order, in blocks of other sizes.
+    """Yield the items in a random order, in blocks of any size.
 
     Parts that fit in memory are shuffled, and each is dealt out in equal shares to piles in a
     temporary file; then each pile is shuffled.

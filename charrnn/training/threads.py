@@ -18,7 +18,7 @@ FASTER = 0.92  # maximum relative step time at which more threads are kept
 SLOWER = 1.04  # maximum relative step time at which fewer threads are kept: others need cores too
 CHANGED = 1.4  # factor between step times that shows that another program came or went
 UP_SECONDS = 3.0  # training time between two trials of more threads
-SOON = 0.5  # the same after fewer were chosen, as the reason may be brief; doubles up to UP_SECONDS
+SOON = 0.5  # the same after a change to fewer, often temporary; doubles up to UP_SECONDS
 DOWN_SECONDS = 12.0  # training time between two trials of fewer threads if step times are steady
 
 

@@ -18,10 +18,10 @@ class TimeBudget:
     """Measures a trainer's throughput and plans its steps.
 
     The plan follows a moving average of recent steps, not the average since the start: another
-    program that comes or goes changes the throughput at once, and for long.
+    program that comes or goes changes the throughput at once, and lastingly.
 
     Args:
-        trainer: the training to plan; its `progress.seconds` and `progress.steps` are set.
+        trainer: the training to plan; sets its `progress.seconds` and `progress.steps`.
         clock: seconds since the command began, including what it did before the first step.
 
     Attributes:

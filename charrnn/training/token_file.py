@@ -37,7 +37,7 @@ class Tokens(NamedTuple):
 
 
 def write(file: BinaryIO, parts: Parts, tokenizer: Tokenizer, note: Note) -> dict[str, Any]:
-    """Encode a text into a file, lines in a random order and other kinds of corpus as they are.
+    """Encode a text into a file; the items of a corpus of lines are shuffled.
 
     Args:
         file: the file to write to.
@@ -112,6 +112,6 @@ def read(made: Made, tokenizer: Tokenizer) -> tuple[Tokens, Tokens]:
 
 
 def _dtype(tokenizer: Tokenizer) -> np.dtype[Any]:
-    """Return the smallest type for the ids that the network knows, of those that torch has."""
+    """Return the smallest torch type for the ids that the network knows."""
     size = tokenizer.vocab_size
     return np.dtype(np.uint8 if size <= 1 << 8 else np.int16 if size <= 1 << 15 else np.int32)

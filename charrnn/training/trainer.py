@@ -379,13 +379,13 @@ class Trainer:
         if self.keeper.kept.step == self.step:
             shared |= checkpoint.nest("average", self.best)
         changing = {name: tensor for name, tensor in tensors.items() if name not in shared}
-        self._remembered: State = {}, {}  # the old copies go before new ones come
+        self._remembered: State = {}, {}  # frees the old copies before copying
         self._remembered = checkpoint.clone(changing) | shared, values
 
     def go_back(self) -> None:
         """Restore the state last remembered, with half of the present learning rate.
 
-        The weights become the average: it was validated, and smooths over diverging weights.
+        The weights are reset to the average: it was validated, and smooths out divergence.
         """
         tensors, values = self._remembered
         rate, seconds, steps = self.progress.rate / 2, self.progress.seconds, self.progress.steps
@@ -438,7 +438,7 @@ class Trainer:
         reference = {f"reference.{name}" for name in Losses._fields}
         shapes |= {n: (t.shape, t.dtype) for n, t in tensors.items() if n in reference}
         if {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()} != shapes:
-            raise ValueError("its tensors are not those of its network")
+            raise ValueError("its tensors do not match its network")
         if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
             raise ValueError("it holds values that are not finite")
         for name, tensor in tensors.items():  # the optimizer takes roots of variances

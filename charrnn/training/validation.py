@@ -101,7 +101,7 @@ def evaluate(network: Network, before: Tensor, ids: Tensor, tokens: int | None =
     first = apart * torch.arange(streams)
 
     def text(at: Tensor) -> Tensor:
-        """Return tokens by index, negative in `before`; not concatenated, as `ids` may be large."""
+        """Return tokens by index, negative for `before`; `ids` may be too large to concatenate."""
         at = at.clamp(-len(before), len(ids) - 1)
         return torch.where(at < 0, before[at.clamp(max=-1)], ids[at.clamp(min=0)]).long()
 

@@ -145,7 +145,7 @@ class TestStandardInput:
         )
         assert [record["temperature"] for record in result.events] == [0.5, 0.6]
         assert result.err.count("standard input is not read") == 2
-        assert "with - it is the seed" in result.err
+        assert "give - to use it as the seed" in result.err
 
 
 @pytest.mark.parametrize(

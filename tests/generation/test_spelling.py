@@ -221,5 +221,5 @@ class TestKnownWords:
     def test_other_levels(self, level: str) -> None:
         """Where tokens are no words it is refused."""
         model = random_model(TOKENIZERS[level].train(CORPUS))
-        with pytest.raises(UsageError, match="known_words needs a model of words; train one"):
+        with pytest.raises(UsageError, match="known_words needs a word model; train one"):
             [*model.generate("The", known_words=True)]

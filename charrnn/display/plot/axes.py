@@ -48,7 +48,7 @@ SHARES = Axis(0.0, 1.0, [(0.0, "0%"), (0.5, "50%"), (1.0, "100%")], unit=0.01, s
 
 
 def even_axis(low: float, high: float, count: int = 5, time: bool = False) -> Axis:
-    """Return a linear axis with about `count` ticks at round values; `time` if in seconds."""
+    """Return a linear axis with about `count` round ticks; `time`: the values are seconds."""
     if not high - low > 1e-9 * abs(low) + 1e-18:  # a single value, or no known one
         low = 0.0 if math.isnan(low) else low
         high = low + max(1.0, abs(low))
@@ -86,7 +86,7 @@ def x_axis(runs: Sequence[Log], by: str, count: int = 5) -> Axis:
 def loss_axis(runs: Sequence[Log], by: str, count: int, others: Sequence[float] = ()) -> Axis:
     """Return an axis of losses (bits per character), from the minimum to the 97.5th percentile.
 
-    Every run's minimum is on the axis, and that of `others`. It shows at most 4 bits, unless that
+    The minima of all runs and of `others` are on it. It shows at most 4 bits, unless that
     hides a run.
     """
     lines = [np.r_[run.losses(by)[1], bits(run.best_nats)] for run in runs]

@@ -119,9 +119,9 @@ def read_log(path: Path) -> Log:
     events: list[Row] = []
     for row in filter(None, map(_event, lines)):
         event, step = row["event"], row.get("step")
-        if event == "rollback":  # its place is where the run went on from
+        if event == "rollback":  # placed where the run resumed from
             row |= {"from": step, "step": row.get("back_to")}
-        if event in ("start", "rollback"):  # later steps and an end are undone
+        if event in ("start", "rollback"):  # undo later steps and an end event
             events = [old for old in events if old["event"] not in ("stop", "done")]
             later = number(row.get("step"))
             events = [old for old in events if not number(old.get("step")) > later]
