@@ -251,7 +251,9 @@ class SamplingConfig:
     """
 
     temperature: float = setting(0.8, Range(0, math.inf, under=True))
-    top_k: int | None = setting(None, Range(1), "Sample from the N likeliest tokens.", SAMPLE)
+    top_k: int | None = setting(
+        None, Range(1), "Sample from the N likeliest tokens.", SAMPLE, metavar="N"
+    )
     top_p: float | None = setting(
         None, P, "Sample from the likeliest tokens that sum to this probability.", SAMPLE
     )

@@ -219,7 +219,7 @@ def open_tensors(path: Path) -> Iterator[Any]:
             raise ValueError("its header is larger than that of any model")
         strings = STRING.finditer(file.read(size))
         if next(islice(strings, MOST_STRINGS, None), None):
-            raise ValueError("its header lists more than any model has")
+            raise ValueError("its header has too many entries")
     try:
         with safe_open(path, "numpy") as tensors:  # unlike "pt", it accepts paths of any bytes
             yield tensors

@@ -157,7 +157,7 @@ def _question(line: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         question = None
     if not isinstance(question, dict):
-        raise UsageError("the line is not a JSON object", 'write for example {"typed": "The fo"}')
+        raise UsageError("the line is not a JSON object", 'for example {"typed": "The fo"}')
     return question
 
 

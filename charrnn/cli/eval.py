@@ -139,7 +139,7 @@ def _print(typed: dict[str, "Keystrokes"]) -> None:
     keys = typed[MODEL]
     values = keys.to_json()
     write_text(f"\nkeystrokes saved, typing {keys.words:,} words")
-    write_text(f"{'suggestions shown':<28}      1      3      5   next word  in 3")
+    write_text(f"{'suggestions shown':<28}      1      3      5     top-1   top-3")
     for name, row in typed.items():
         each = row.to_json()
         saved = "".join(f"{share:7.1%}" for share in each["ksr"].values())
@@ -154,12 +154,12 @@ def _print(typed: dict[str, "Keystrokes"]) -> None:
         write_text(f"{title:<28}" + "".join(f"{share:7.1%}" for share in part.values()))
     ceilings = values["ceilings"]
     write_text(
-        f"upper bound, one key per word: {ceilings['foresight']:.1%}, in known words "
+        f"at best, one key per word: {ceilings['foresight']:.1%}, known words only "
         f"{ceilings['vocabulary']:.1%}\n"
         f"a suggestion took {values['latency_ms']['p50']:.1f} ms, "
         f"1 in 100 more than {values['latency_ms']['p99']:.1f} ms\n"
     )
-    write_text("one suggestion, at least so likely:  shown per key   right   keystrokes saved")
+    write_text("one suggestion, least probability:   shown per key   right   keystrokes saved")
     for dial in values["dial"]:
         right = "-" if dial["precision"] is None else f"{dial['precision']:.0%}"
         write_text(f"{dial['p']:>34.0%}{dial['shown_per_char']:16.2f}{right:>8}{dial['ksr']:19.1%}")

@@ -407,7 +407,7 @@ def _temperatures(values: str | None) -> list[float]:
         return [float(x) for x in values.split(",")] if values else [SamplingConfig.temperature]
     except ValueError:
         raise UsageError(
-            f"--temperature {values!r} is not a list of numbers", "write for example 0.5,0.8"
+            f"--temperature {values!r} is not a list of numbers", "for example 0.5,0.8"
         ) from None
 
 
@@ -420,9 +420,7 @@ def _biases(
         try:
             nats[meant(text)] = float(value)
         except ValueError:
-            raise UsageError(
-                f"--bias {option!r} is not TEXT=NATS", "write for example fox=2"
-            ) from None
+            raise UsageError(f"--bias {option!r} is not TEXT=NATS", "for example fox=2") from None
     return nats | {meant(ban): -math.inf for ban in bans}
 
 

@@ -265,6 +265,6 @@ def seconds(text: str) -> float:
         return 3600 * float(hours or 0) + 60 * float(minutes) + float(rest)
     units = WITH_UNITS.fullmatch(f"{plain}s" if PLAIN.fullmatch(plain) else plain)
     if not units or not plain:
-        raise UsageError(f"--time {text!r} is not a time", "write for example 60s, 5m or 1h30m")
+        raise UsageError(f"--time {text!r} is not a time", "for example 60s, 5m or 1h30m")
     found = zip(units.groups(), (86400, 3600, 60, 1), strict=True)
     return sum(float(number) * unit for number, unit in found if number)

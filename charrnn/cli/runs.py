@@ -65,9 +65,7 @@ def rm(
     for folder in [*map(run_folder, names)]:
         if not yes:
             if not sys.stdin.isatty():
-                raise UsageError(
-                    "runs rm asks on a terminal", "give --yes to remove without asking"
-                )
+                raise UsageError("no terminal to confirm on", "give --yes to remove without asking")
             try:
                 if not typer.confirm(f"remove {folder}?", err=True):
                     continue

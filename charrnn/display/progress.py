@@ -116,8 +116,8 @@ class Progress:
         match event:
             case Few():
                 self._ui.note(
-                    f"hint: {event.val_chars:,} held-out characters are too few to choose the best "
-                    "weights by: the last weights are kept. Give more text, a larger --val, or "
+                    f"hint: {event.val_chars:,} held-out characters are too few to tell which "
+                    "weights are best: the last ones are kept. Give more text, a larger --val, or "
                     "--steps to train less"
                 )
             case Skip():

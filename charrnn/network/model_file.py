@@ -227,7 +227,7 @@ def _description(path: Path, metadata: str | None) -> dict[str, Any]:
         raise ValueError("it names no format")
     if description["format"] > FORMAT:
         raise ModelFileError(
-            f"{path} is of format {description['format']}, this charrnn reads up to {FORMAT}",
+            f"{path} has format {description['format']}; this version reads up to {FORMAT}",
             "update charrnn",
         )
     return description

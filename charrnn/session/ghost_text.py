@@ -1,6 +1,7 @@
 """Ghost text: suggestions shown in grey after the cursor, and accepting them."""
 
 from collections.abc import Callable
+from threading import Lock
 from typing import NamedTuple
 
 from prompt_toolkit.auto_suggest import Suggestion
@@ -9,7 +10,7 @@ from prompt_toolkit.document import Document
 from prompt_toolkit.layout.processors import Processor, Transformation, TransformationInput
 
 from charrnn.model import Model
-from charrnn.suggestions.completer import SHOWN_FROM, Completion, worth_showing
+from charrnn.suggestions.completer import SHOWN_FROM, Completion, Reasons, worth_showing
 from charrnn.suggestions.passed_over import Dismissals
 from charrnn.text.words import is_unspaced, partial_word
 
@@ -75,9 +76,19 @@ class Suggester:
         self._dismissed: int | None = None  # start of the word that gets no suggestions
         self._answer = NOTHING
         self._chosen = 0
+        self._lock = Lock()  # a model answers one question at a time
+
+    def reasons(self, typed: str, text: str) -> Reasons | None:
+        """Return why a suggestion is made, as Model.reasons does, when `ask` is not at work."""
+        with self._lock:
+            return self.model.reasons(typed, text)
 
     def ask(self, document: Document) -> None:
         """Find suggestions for the text before the cursor."""
+        with self._lock:
+            self._ask(document)
+
+    def _ask(self, document: Document) -> None:
         text = document.text_before_cursor
         if self.off or self._silent(document.text) or not document.is_cursor_at_the_end_of_line:
             self._answer = NOTHING  # also, a command may change the model

@@ -228,7 +228,7 @@ class Session:
         text, reply = get_app().current_buffer.document.text_before_cursor, NO_SUGGESTION
         if is_suggested() and (completion := self.suggester.chosen(text)):
             typed = self.suggester.before + text
-            reply = why(self.suggester.model.reasons, self.evidence, typed, completion)
+            reply = why(self.suggester.reasons, self.evidence, typed, completion)
         run_in_terminal(lambda: self._ui.note(reply))
 
     def _toolbar(self) -> StyleAndTextTuples:

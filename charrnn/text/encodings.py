@@ -97,7 +97,7 @@ def decode(
         raise TextError(f"{name} is {kind}", "save it as plain text first")
     known = encoding or marked
     if not known and 0 in first and (known := _wide(first)):
-        note(f"{name} has no byte order mark; it is read as {known}, or as --encoding says")
+        note(f"{name} has no byte order mark; read as {known} (--encoding overrides)")
     decoder = _Decoder(name, known or "utf-8", errors)
     guessing = not known
     # Zero bytes are valid in UTF-16 and UTF-32, and in an encoding that the user named.
@@ -108,7 +108,7 @@ def decode(
             after, beyond = next(blocks, b""), next(blocks, b"")
             blocks = chain([after, beyond], blocks)
             if guess := _guess(data + after, small=not beyond and errors == "strict"):
-                note(f"{name} is not UTF-8; it is read as {guess}, or as --encoding says")
+                note(f"{name} is not UTF-8; read as {guess} (--encoding overrides)")
                 decoder.switch(guess)
         if not text and (nul := data.find(0)) >= 0:
             raise TextError(

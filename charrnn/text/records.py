@@ -196,7 +196,7 @@ def _elements(blocks: Iterable[str], name: str) -> Iterator[tuple[int, Any]]:
         except (ValueError, RecursionError) as error:
             said = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
             raise TextError(
-                f"{name}: line {line}: the JSON array is broken in what begins here: {said}",
+                f"{name}: line {line}: the JSON array has a broken element here: {said}",
                 "fix it, or write one object per line (JSON Lines), where a broken one is skipped",
             ) from None
         if (mark := text.peek()) == ",":

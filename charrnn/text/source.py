@@ -102,7 +102,7 @@ class Source:
         except (re.error, OverflowError, RecursionError) as error:
             raise UsageError(
                 f"--split-on {self.split_on!r} is not a regular expression: {error}",
-                r"write for example '^From ' or '^\s*$'",
+                r"for example '^From ' or '^\s*$'",
             ) from None
 
     @property
@@ -266,7 +266,7 @@ class Source:
                 skipped += 1
                 first = first or why
         if skipped and skipped == count:
-            raise TextError(f"no record of {count:,} can be read; {first}", "see --field")
+            raise TextError(f"all {count:,} records are broken; {first}", "see --field")
         if skipped:
             note(f"{skipped:,} of {count:,} records are skipped; the first one: {first}")
 

@@ -1,6 +1,8 @@
 """What is shown in grey after the cursor."""
 
 from collections.abc import Sequence
+from threading import Event, Thread
+from unittest.mock import patch
 
 import pytest
 from prompt_toolkit.document import Document
@@ -52,3 +54,29 @@ def test_no_long_words() -> None:
     typed = f"{'a' * 41} {'b' * 300} " * 9
     for half in ("a", "aa", "b"):
         assert all(len(half + c.text) <= 40 for c in model.complete(typed + half, 9))
+
+
+def test_one_question_at_a_time() -> None:
+    """A suggestion is explained when none is being looked for, as both change the model."""
+    model = random_model(CharTokenizer.train(CORPUS))
+    suggester = Suggester(model, 3, 0.0, silent=lambda _: False)
+    looking, explained = Event(), Event()
+    order = []
+
+    def complete(*_: object, **__: object) -> list[Completion]:
+        looking.set()
+        explained.wait(0.2)
+        order.append("found")
+        return []
+
+    def reasons(*_: object) -> None:
+        order.append("explained")
+        explained.set()
+
+    with patch.object(model, "complete", complete), patch.object(model, "reasons", reasons):
+        asking = Thread(target=suggester.ask, args=[Document("The c")])
+        asking.start()
+        looking.wait()
+        suggester.reasons("The c", "at")
+        asking.join()
+    assert order == ["found", "explained"]

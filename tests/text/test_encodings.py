@@ -273,7 +273,7 @@ class TestGuess:
         notes: list[str] = []
         file = io.BytesIO(page.encode("cp1252"))
         assert "".join(decode(file, "a.txt", None, "strict", notes.append)) == page
-        assert notes == ["a.txt is not UTF-8; it is read as cp1252, or as --encoding says"]
+        assert notes == ["a.txt is not UTF-8; read as cp1252 (--encoding overrides)"]
 
     def test_mixed_scripts(self) -> None:
         """A Cyrillic text is read as one though some of its words have Latin letters too."""

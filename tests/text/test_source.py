@@ -279,7 +279,7 @@ class TestRecords:
     def test_none_left(self, write: Write) -> None:
         """Where no record has the field, that is an error, as a rule a wrong name."""
         error = error_of(write(b'{"x": "one"}\n{"x": "two"}\n'), field="y")
-        assert "no record of 2" in str(error)
+        assert "all 2 records are broken" in str(error)
         assert "there are 'x'" in str(error)
 
     def test_numbers(self, tmp_path: Path) -> None:
