@@ -572,3 +572,46 @@ def test_out_of_range(model: Model, options: dict[str, float]) -> None:
     """A value out of its range is a usage error before anything is written."""
     with pytest.raises(UsageError):
         model.generate("The", **options)  # type: ignore[arg-type]
+
+
+# What each level wrote before the modules were sorted into folders (commit e38320d).
+STORED = {
+    "char": [
+        '.xb".vw.wnd"f!bD;T;thDhwï. "cdw.;"ïïDIgI',
+        'gïvwwdn.ftït..;v"gv.Dwn"tg\thfwt\t ;b.vbnd',
+        "Dfï;Iwïvcdw ;wwxw vm\tIDïTvo.fbv wï\ndtwnv",
+        "\txïfvg;gvnv.wtw;www;;t......;;;;w......;",
+    ],
+    "word": [
+        'row said:T"T end  crowï fox,, endu branch',
+        "rowwïuoé: endu!bïéD':owubu  fox\t\"eéTvo branch",
+        ",u  fox! fox::'\"b end fox!b fox fox!ï end",
+        "rowïu!ïuu:::::::::::::::::::::::::::::::",
+    ],
+    "bpe": [
+        " fi!IndowI crowïn't!iiciI ttcuow'tI 'nnow",
+        " theïï ftn!towoww'Itn! the f'iowvIwi\tic f",
+        "ct'tcg f't smn f I fow fow oww\tgg'ti cï'",
+        " fThenïncn thetïiowïowtttIt'''tIttItttt!",
+    ],
+    "byte": [
+        ",vI,.nv.vdI,a'IIDI;icIcox,',Iat,D,xvIIcI",
+        "Ivcivaa,Invc,.Dc,ao.IxiIni'dctg\n'.;.gIda",
+        'Dav;Dvxnaav!.vtvt"oc\nIDxIog,aIt"vv Iivgo',
+        "\tvxaiaDIcIc,icvvvcvvc,ccIv,cII,I,cI,,I,,",
+    ],
+}
+
+
+@pytest.mark.parametrize("level", STORED)
+def test_the_same_text_as_ever(level: str) -> None:
+    """A seed gives the text that it gave in earlier versions."""
+    settings: list[dict[str, Any]] = [
+        {"temperature": 0.7},
+        {"temperature": 1.1, "top_k": 8, "frequency_penalty": 0.3},
+        {"temperature": 1.0, "top_p": 0.9, "no_repeat_ngram": 3, "bias": {"fox": 2.0}},
+        {"temperature": 0.9, "mirostat": 3.0},
+    ]
+    samples = [Sample("The c", SamplingConfig(**each), (i,)) for i, each in enumerate(settings)]
+    model = random_model(TOKENIZERS[level].train(CORPUS))
+    assert texts_of(model, samples, StopConfig(chars=40), 7) == STORED[level]
