@@ -44,7 +44,7 @@ def complete(
         Option(
             "--json-in",
             help='Read one JSON object a line, {"id": ..., "typed": ..., "k": ...}, and print one '
-            "for each; id and k may be left out, typed may hold several lines.",
+            "for each; id and k are optional; typed may hold several lines.",
         ),
     ] = False,
     json_lines: Json = False,

@@ -54,8 +54,8 @@ def evaluate(
 ) -> None:
     """Score a text: bits per character, perplexity, accuracy.
 
-    With --keystrokes, also simulate typing the text: the share of keystrokes
-    that suggestions save, and the same for trigrams and word counts alone.
+    With --keystrokes, also give the share of keystrokes that suggestions save
+    in simulated typing, and the same for trigrams and word counts alone.
     """
     import charrnn
     from charrnn import runs

@@ -110,7 +110,7 @@ def generate(
     ] = None,
     stop: Annotated[
         list[str] | None,
-        Option(metavar="TEXT", help="End before this text; repeat for more.", rich_help_panel=STOP),
+        Option(metavar="TEXT", help="End before this text; repeatable.", rich_help_panel=STOP),
     ] = None,
     time: Annotated[
         str | None,
@@ -130,13 +130,13 @@ def generate(
     ] = None,
     ban: Annotated[
         list[str] | None,
-        Option(metavar="TEXT", help="Never write this; repeat for more.", rich_help_panel=SAMPLE),
+        Option(metavar="TEXT", help="Never write this; repeatable.", rich_help_panel=SAMPLE),
     ] = None,
     bias: Annotated[
         list[str] | None,
         Option(
             metavar="TEXT=NATS",
-            help="Make this likelier; below 0, less likely; repeat for more.",
+            help="Make this likelier; below 0, less likely; repeatable.",
             rich_help_panel=SAMPLE,
         ),
     ] = None,

@@ -44,7 +44,7 @@ def plot(
             "--output",
             metavar="FILE",
             help="The page.",
-            show_default="plot.html in the run's folder; of several runs, here",
+            show_default="plot.html in the run's folder, or here for several",
         ),
     ] = None,
     by: Annotated[

@@ -23,7 +23,7 @@ def runs(
 ) -> None:
     """List the runs under runs/, the newest first.
 
-    "bits/char" is the score on held-out text, lower is better; "keys saved" is the share of
+    "bits/char" is the held-out score (lower is better); "keys saved" is the share of
     keystrokes that three suggestions save in simulated typing.
     """
     if context.invoked_subcommand:

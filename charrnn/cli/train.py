@@ -159,7 +159,7 @@ def train(
 ) -> None:
     """Train on a text; write the model, a log and samples to a run folder.
 
-    Options you omit depend on the size of the text and the time budget.
+    Many defaults depend on the size of the text and the time budget.
     """
     chosen = given(seconds=None if time is None else seconds(time), **fields)
     limits = {name: value for name, value in chosen.items() if name in RESUMABLE}
