@@ -23,8 +23,8 @@ def learned(
     """List the words that `complete --learn` has learned, or forget them.
 
     Each line holds a word and how often it was typed, separated by a tab; the
-    most frequent comes first. The words are kept in one SQLite file: $CHARRNN_LEARNED, else one in the
-    user's data folder.
+    most frequent comes first. The words are kept in one SQLite file: $CHARRNN_LEARNED, else one in
+    the user's data folder.
     """
     if sum((bool(forget), clear, off, on)) > 1:
         raise UsageError("--forget, --clear, --off and --on cannot be combined", "give one of them")

@@ -138,8 +138,8 @@ Dial = Annotated[
     str | None,
     typer.Option(
         metavar="quiet|normal|eager|P",
-        help="When to show a suggestion: quiet, if right four times in five; normal, three in five; "
-        "eager, always; or a minimum probability.",
+        help="When to show a suggestion: quiet, if right four times in five; normal, three in "
+        "five; eager, always; or a minimum probability.",
         show_default=False,
     ),
 ]
