@@ -49,7 +49,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             values = parsed(metadata[RESUME_KEY], finite=False)
             if values.get("format") != FORMAT:
                 raise RunError(
-                    f"{path} has format {values.get('format')!r}; this version resumes {FORMAT}",
+                    f"{path} has format {values.get('format', 'unknown')}; this version resumes {FORMAT}",
                     "start a new run, or use the version it is from",
                 )
             names = file.keys()
