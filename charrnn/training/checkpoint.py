@@ -47,9 +47,10 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             if RESUME_KEY not in metadata:
                 raise ValueError("it was not written by charrnn")
             values = parsed(metadata[RESUME_KEY], finite=False)
-            if values.get("format") != FORMAT:
+            written = values.get("format", "unknown")
+            if written != FORMAT:
                 raise RunError(
-                    f"{path} has format {values.get('format', 'unknown')}; this version resumes {FORMAT}",
+                    f"{path} has format {written}; this version resumes {FORMAT}",
                     "start a new run, or use the version it is from",
                 )
             names = file.keys()
