@@ -6,8 +6,8 @@ that lower temperatures would invent more words. Instead, the tokens of a word a
 it ends, and the word is then accepted or rejected as a whole:
 
 - At temperature T a word of probability p should be sampled in proportion to p^(1/T). Sampling
-  token by token gives p^(1/T) divided by a product: for each token after the first, the sum of
-  p^(1/T) over all tokens possible there. Below T = 1 this product is at most 1, and it is
+  token by token gives p^(1/T) divided by a product: for each token after the first, the sum, over
+  all tokens possible there, of their p^(1/T). Below T = 1 this product is at most 1, and it is
   the acceptance probability (rejection sampling), corrected for alternatives to the first token.
 - After a truncation such as top_k, a word is accepted if it is at least as likely as the most
   likely token that was left out.

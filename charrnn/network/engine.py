@@ -31,7 +31,7 @@ class Layer(NamedTuple):
         recurrent: recurrent matrix, [H, G*H]; a view of `outgoing`.
         recurrent_bias: recurrent bias, [1, G*H]; None if it is part of the input bias.
         outgoing: every matrix that multiplies the layer's output, [H, N]: the recurrent matrix,
-            then the input matrix of the layer above, which is a view of it too.
+            then the layer above's input matrix, a view of `outgoing` too.
     """
 
     input: Array

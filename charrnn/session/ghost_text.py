@@ -141,7 +141,7 @@ class Suggester:
         return self.suggestion(text)
 
     def accepted(self, text: str, suggestion: str) -> None:
-        """Note that a suggestion after a text was accepted."""
+        """Record that a suggestion for a text was accepted."""
         self._dismissals.accept(self.before + text, suggestion)
 
     def dismiss(self, text: str) -> None:
@@ -160,7 +160,7 @@ def _word_start(text: str) -> int:
 
 
 class InnerGhost(Processor):
-    """Shows a suggestion at the end of any line but the last, where prompt_toolkit shows it."""
+    """Shows a suggestion at the end of a line; on the last one, prompt_toolkit shows it."""
 
     def apply_transformation(self, ti: TransformationInput) -> Transformation:
         """Return the line with the suggestion, if the cursor is at its end."""

@@ -192,7 +192,7 @@ class AdaptiveNetwork:
         self._remember(ids)
 
     def _learn(self, ids: Ids, outputs: Array) -> None:
-        """Update the output layer by tokens, [T], and the network's outputs before each, [T, H]."""
+        """Train the output layer on tokens, [T], and the network's outputs before each, [T, H]."""
         errors = -np.exp(self.logp(outputs[None, None]))
         errors[np.arange(len(ids)), ids] += 1
         errors[ids == self._unknown_id] = 0

@@ -30,7 +30,7 @@ class Tuned(NamedTuple):
         weights: Fitted weights of the sources, [TYPED, len(FEATURES)].
         saved: Share of keystrokes that SHOWN suggestions save; None if there was too little text.
         saved_by_trigrams: The same for the trigrams alone.
-        words: Number of words typed in which suggestions can save keystrokes.
+        words: Number of typed words in which suggestions can save keystrokes.
     """
 
     weights: Weights

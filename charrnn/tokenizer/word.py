@@ -23,7 +23,7 @@ class WordTokenizer(PieceTokenizer):
     """A token is a piece: a word with the space before it, punctuation, or white space.
 
     A word outside the vocabulary is spelled with the longest tokens that match, down to single
-    characters. So is a run of a script without spaces, whose words come from byte pair encoding.
+    characters. So are runs of a script without spaces, whose words come from byte pair encoding.
     """
 
     level = "word"

@@ -122,7 +122,7 @@ class Corpus:
 
 
 def kept(parts: Parts, build: Build, *key: Any) -> Made:
-    """Return what `build` makes of a text; for a large one, from a file found by text and `key`.
+    """Return what `build` makes of a text; if large, kept in a file found by text and `key`.
 
     Raises:
         RunError: the file cannot be written.

@@ -117,7 +117,7 @@ def take_over(network: Network, tokenizer: Tokenizer, model: ModelFile) -> None:
     token. Its embedding stays randomly initialised, so that new tokens differ.
 
     Args:
-        network: the network to change; the model's shape, but for a larger vocabulary.
+        network: the network to change; of the model's shape, vocabulary aside.
         tokenizer: the model's tokenizer, extended by new tokens.
         model: the model to copy from.
     """

@@ -67,7 +67,7 @@ class Run:
     def log(self, event: Event) -> None:
         """Append an event to log.jsonl, and a sample to samples.txt too.
 
-        Text that cannot be written now waits for the next event; see `close`.
+        Text that cannot be written waits for the next event; see `close`.
         """
         self._append(LOG_NAME, json.dumps(event.to_json(), ensure_ascii=False) + "\n")
         if isinstance(event, events.Sample):

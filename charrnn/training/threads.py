@@ -26,7 +26,7 @@ class ThreadChooser:
     """Chooses the number of threads by timing the steps that are made anyway.
 
     It tries half and twice the number in use for a few steps and keeps the fastest. On an idle
-    machine a trial costs one slower step in DOWN_SECONDS.
+    machine trials cost one slower step per DOWN_SECONDS.
 
     Args:
         most: maximum number of threads, and the first choice.

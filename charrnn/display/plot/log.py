@@ -75,7 +75,7 @@ class Log:
         return bool(np.isfinite(self.column("validation", "val_nats")).any())
 
     def losses(self, by: str) -> tuple[Values, Values]:
-        """Return positions on one of AXES and bits per character, of validation if there is any."""
+        """Return positions on one of AXES, and bits per character (in validation if any)."""
         event, name = ("validation", "val_nats") if self.held_out else ("step", "loss")
         return self.x(event, by), self.column(event, name) / LN2
 
