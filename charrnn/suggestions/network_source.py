@@ -29,8 +29,7 @@ class NetworkSource(WordSearch):
         self._found: dict[str, float] = {}
 
     def candidates(self, typed: Typed, others: Sequence[str], k: int) -> list[str]:
-        """Return at least the `k` most likely insertions, and those of `others` that are
-        possible."""
+        """Return at least the `k` likeliest insertions, and those of `others` that are possible."""
         self._found = self.search(typed.text, typed.partial, others, k)
         return [*self._found]
 
