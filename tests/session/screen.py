@@ -220,9 +220,9 @@ class Session:
 
 @contextmanager
 def opened(
-    model: Path, *options: str, columns: int = COLUMNS, **environment: str
+    model: Path, *options: str, columns: int = COLUMNS, early: str = "", **environment: str
 ) -> Iterator[Session]:
-    """A session that shows its prompt."""
+    """A session that shows its prompt; `early` is typed before it does."""
     state = tempfile.mkdtemp()  # where no other session leaves what was typed in it
     controller, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", ROWS, columns, 0, 0))
@@ -237,6 +237,7 @@ def opened(
     os.close(terminal)
     session = Session(controller, process)
     try:
+        session.type(early)
         session.wait(lambda screen: any(line.startswith(">") for line in screen.lines))
         yield session
     finally:

@@ -16,6 +16,14 @@ def test_no_color(model: Path) -> None:
         styles = re.findall(r"\x1b\[([\d;]*)m", session.output)
         codes = {int(code) for style in styles for code in style.split(";") if code}
         assert not codes & {*range(30, 50), *range(90, 108)}
+        assert 2 in codes  # dim
+
+
+def test_early_keys(model: Path) -> None:
+    """What is typed before the prompt stands is shown once, after it."""
+    with opened(model, early="The c") as session:
+        session.wait(lambda screen: screen.text(screen.row).startswith("> The c"))
+        assert sum("The c" in line for line in session.screen.lines) == 1
 
 
 def test_dumb_terminal(model: Path) -> None:
@@ -27,4 +35,5 @@ def test_dumb_terminal(model: Path) -> None:
         session.wait(lambda screen: screen.text(screen.row) == ">")
         session.type_until_the_end(CTRL_D)
         assert session.exit_code() == 0
+        assert "cannot show suggestions" in session.output
         assert "Traceback" not in session.output
