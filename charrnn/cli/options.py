@@ -185,8 +185,9 @@ def with_options(*configs: type) -> Callable[[Command], Command]:
         configs: dataclasses of charrnn.config.
     """
     added = [
-        _option(field, get_type_hints(config)[field.name])
+        _option(field, hints[field.name])
         for config in configs
+        for hints in [get_type_hints(config)]
         for field in dataclasses.fields(config)
         if field.metadata.get("help")
     ]
