@@ -2,8 +2,6 @@
 
 import dataclasses
 import math
-import os
-import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -25,14 +23,14 @@ from charrnn.cli.options import (
     seconds,
     with_options,
 )
+from charrnn.cli.seeds import as_known, read_seeds
 from charrnn.config import LENGTH, OUTPUT, SAMPLE, STOP, WRITE, SamplingConfig, StopConfig
 from charrnn.display.console import Ui
 from charrnn.display.format import printable, to_json
-from charrnn.errors import TextError, UsageError
+from charrnn.errors import UsageError
 
 if TYPE_CHECKING:
     from charrnn.generation.sample import Part, Sample
-    from charrnn.model import Model
     from charrnn.text.copy_index import Items, WordRuns
 
 MAX_CHARS = 10_000  # characters, if the other rules may never be met
@@ -213,7 +211,7 @@ def generate(
         raise UsageError("--best-of needs a --template, whose gaps it fills", "give one")
     random_seed = new_random_seed() if random_seed is None else random_seed
     ui = Ui(quiet)
-    seeds = [""] if template is not None else _seeds(seed, file, encoding, meant, ui)
+    seeds = [""] if template is not None else read_seeds(seed, file, encoding, meant, ui)
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
     items = loaded.kind == "lines"
     if not rules.keys() & {"chars", "tokens", "seconds"}:
@@ -226,7 +224,7 @@ def generate(
             f"-N {lines} writes {lines} lines"
         )
     samplings = [dataclasses.replace(sampling, temperature=t) for t in _temperatures(temperature)]
-    known = partial(_known, model=loaded, unknown=unknown, ui=ui)
+    known = partial(as_known, model=loaded, unknown=unknown, ui=ui)
     seeds = [*map(known, seeds)]
     # Samples are made and put in order on the fly: there may be millions.
     wanted, in_turn = tee(
@@ -341,65 +339,6 @@ def _print_json(
         text = ""
 
 
-def _seeds(
-    seed: str | None,
-    file: str | None,
-    encoding: str | None,
-    meant: Callable[[str], str],
-    ui: Ui,
-) -> list[str]:
-    """Return the seed from the argument or a pipe, or the lines of a file."""
-    from charrnn import runs
-
-    if file:
-        runs.refuse(file, "a file of seeds", "name the model with -m {}")
-    # A word is a seed even if it is also the name of a folder.
-    if seed and (os.path.dirname(seed) or seed.endswith(".safetensors")):
-        runs.refuse(seed, "a seed", "name the model with -m {}")
-    if seed is not None and file is not None:
-        raise UsageError("both a SEED and --file are given", "give one of them")
-    piped = seed == "-"
-    if seed is None and file is None and _is_piped(sys.stdin):
-        piped = not _is_shared(sys.stdin)
-        if not piped:
-            ui.note(
-                "standard input is not read, because another program reads it too; "
-                "give - to use it as the seed"
-            )
-    if file is None and not piped:
-        return [meant(seed or "")]
-    from charrnn.text.source import Source
-
-    if file is None:
-        return [Source(["-"], encoding).read(ui.note).removesuffix("\n")]
-    seeds = [meant(line) for _, line in Source([file], encoding).lines(ui.note) if line]
-    if not seeds:
-        raise TextError(f"{file} contains no seed", "write one seed a line")
-    return seeds
-
-
-def _known(text: str, model: "Model", unknown: str, ui: Ui) -> str:
-    """Return the text as the model reads it, and deal with characters outside the vocabulary."""
-    text = model.as_read(text)
-    unseen = model.file.tokenizer.unseen(text)
-    named = ", ".join(f"{c!r} (U+{ord(c):04X})" for c in unseen)
-    match unknown:
-        case "warn":
-            if unseen:
-                one = len(unseen) == 1
-                verbs = ("is", "it is") if one else ("are", "they are")
-                ui.warn(
-                    f"{named} {verbs[0]} not in the model's vocabulary; {verbs[1]} treated as "
-                    "unknown"
-                )
-        case "error":
-            if unseen:
-                raise TextError(f"the model's vocabulary lacks {named}", "remove it from the seed")
-        case "skip":
-            return "".join(c for c in text if c not in unseen)
-    return text
-
-
 def _temperatures(values: str | None) -> list[float]:
     from charrnn.config import SamplingConfig
 
@@ -422,32 +361,6 @@ def _biases(
         except ValueError:
             raise UsageError(f"--bias {option!r} is not TEXT=NATS", "for example fox=2") from None
     return nats | {meant(ban): -math.inf for ban in bans}
-
-
-def _is_piped(stream: TextIO | None) -> bool:
-    """Return whether a stream holds the seed: it is a file, or another program writes it."""
-    try:
-        mode = os.fstat(stream.fileno()).st_mode if stream else 0
-    except (OSError, ValueError):
-        return False
-    return stat.S_ISFIFO(mode) or stat.S_ISREG(mode)
-
-
-def _is_shared(stream: TextIO) -> bool:
-    """Return whether a pipe or file has other readers, such as a shell loop that calls us.
-
-    A shared file has been partly read; a shared pipe is also our parent's standard input, which can
-    be known on Linux only.
-    """
-    number = stream.fileno()
-    try:
-        theirs = os.stat(f"/proc/{os.getppid()}/fd/0")
-    except OSError:
-        pass
-    else:
-        if os.path.samestat(theirs, os.fstat(number)):
-            return True
-    return stat.S_ISREG(os.fstat(number).st_mode) and os.lseek(number, 0, os.SEEK_CUR) > 0
 
 
 @contextmanager
