@@ -7,7 +7,7 @@ model.complete("The little fo")     # [Completion(text='x', p=0.93), ...]
 model.score("The end.")
 """
 
-TYPE_CHECKING = False  # importing `typing` is slow, and Ctrl-C would then show a traceback
+TYPE_CHECKING = False  # `typing` imports slowly; Ctrl-C meanwhile would show a traceback
 if TYPE_CHECKING:
     from charrnn.model import Model, load
 

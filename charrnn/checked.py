@@ -7,7 +7,7 @@ from dataclasses import fields
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args
 
-MOST_VALUES = 5_000_000  # values in a JSON text at most; a million subwords need 3 million
+MOST_VALUES = 5_000_000  # maximum values in a JSON text; a million subwords need 3 million
 INTEGER_BOUND = 2**63  # exclusive bound on the magnitude of an integer: signed 64 bits
 FLOAT_BOUND = 1e300  # exclusive bound on the magnitude of a float, below overflow (not tuned)
 T = TypeVar("T")

@@ -19,7 +19,7 @@ WRITE, STOP, SAMPLE = "What to write", "Where to stop", "How to sample"
 READING, OUTPUT = "What is read", "Output"
 PANELS = (RUN, NETWORK, REGULARISATION, UPDATES, WRITE, STOP, SAMPLE, READING, OUTPUT)
 
-LENGTH = 500  # characters of a text, where nothing else says where to end (not tuned)
+LENGTH = 500  # characters of a text, if nothing else ends it (not tuned)
 LevelName = Literal["char", "word", "bpe", "byte"]  # keys of tokenizer.TOKENIZERS
 CellName = Literal["lstm", "gru", "rnn", "rnn-relu"]  # keys of network.cells.CELLS
 # Least probability of a suggestion that is shown, by the name of the setting (not tuned).
@@ -206,7 +206,7 @@ class TrainingConfig:
         "Weight decay of the recurrent matrices (decoupled, scaled by the learning rate).",
         REGULARISATION,
     )
-    # Of the recurrent layers' matrices; see training/optimizer.py.
+    # Rate of the recurrent matrices; see training/optimizer.py.
     lr: float = setting(0.03, LEARNING_RATE, "Peak learning rate.", UPDATES)
     batch: int = setting(
         32, Range(1, 2**20), "Batch size: text streams trained in parallel.", UPDATES
@@ -311,7 +311,7 @@ class StopConfig:
         lines: lines after which to stop, not counting blank ones.
         stop: strings to stop before.
         seconds: maximum seconds.
-        item: character that ends an item of the corpus, to stop before; "" for none.
+        item: stop before this character, which ends a corpus item; "" for none.
 
     Raises:
         UsageError: a value is out of range.
@@ -333,7 +333,7 @@ class StopConfig:
 
 
 def dial(value: str) -> float:
-    """Return the least probability that a suggestion needs to be shown.
+    """Return the least probability of a suggestion that is shown.
 
     Args:
         value: a key of DIAL, or a number from 0 to 1.

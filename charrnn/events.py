@@ -7,6 +7,8 @@ from the start of the run; `seconds` is the training time so far.
 from dataclasses import asdict, dataclass
 from typing import Any
 
+LINE_SECONDS = 10.0  # seconds between lines of progress without a terminal (not tuned)
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -115,7 +117,7 @@ class Validation(Event):
 
     Attributes:
         val_nats: validation loss.
-        best: whether these weights are kept: no earlier ones are better by more than the standard
+        best: whether these weights are kept, as none before is better by more than the standard
             error of the difference.
         val_error: standard error of `val_nats`; None if too little was scored to tell.
     """
@@ -160,7 +162,7 @@ class FineTuning(Event):
     new_nats: float | None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields under the name "transfer", which the JSON format fixes."""
+        """Return the fields under "transfer", the name that the format demands."""
         return Event.to_json(self) | {"event": "transfer"}
 
 

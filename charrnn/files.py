@@ -206,8 +206,8 @@ def open_tensors(path: Path) -> Iterator[Any]:
     The header's size is checked first, since the library needs many times that much memory.
 
     Raises:
-        OSError: the file cannot be opened; gives the true reason (the library says that it is
-            missing).
+        OSError: the file cannot be opened, for the true reason; the library would say it is
+            missing.
         ValueError: the file is damaged, even if that shows only within the block.
     """
     from safetensors import SafetensorError, safe_open
@@ -223,7 +223,7 @@ def open_tensors(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, "numpy") as tensors:  # unlike "pt", it accepts paths of any bytes
             yield tensors
-    # The last two come from element types that NumPy lacks, such as BF16 and F8_E4M3.
+    # TypeError, AttributeError: element types NumPy lacks, such as BF16 and F8_E4M3.
     except (SafetensorError, RecursionError, TypeError, AttributeError) as error:
         if is_out_of_memory(error):
             raise

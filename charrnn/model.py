@@ -43,7 +43,7 @@ class Model:
     def __init__(self, file: ModelFile) -> None:
         self.file = file
         self.engine = Engine(file.config, file.weights)
-        # A text starts as a paragraph of the corpus does, after the separator of paragraphs.
+        # A text starts like a paragraph of the corpus, after the separator of paragraphs.
         opening = file.tokenizer.encode(file.trained.opening)
         self._start = self.engine.read(file.tokenizer.known(opening), self.engine.zero_state())
         self._completer: Completer | None = None
@@ -99,7 +99,7 @@ class Model:
     ) -> Iterator[Part]:
         """Generate several texts in parallel; see charrnn.generation.batch.generate.
 
-        A model of lines or documents ends each text with its item at the latest.
+        With a model of lines or documents, a text ends no later than its item.
 
         Args:
             samples: the texts to generate; their seeds and biases are normalised in place.
@@ -195,7 +195,7 @@ class Model:
         return self._typing.complete(self.as_read(typed), k, dismissals, self.as_read(after))
 
     def extend(self, typed: str, k: int = 3, after: str = "") -> "list[Completion]":
-        """Return completions as `complete` does, but only those that continue without a space."""
+        """Return completions as `complete` does, but only those without a leading space."""
         return self._typing.complete(self.as_read(typed), k, None, self.as_read(after), False)
 
     def read_ahead(self, typed: str) -> Iterator[None]:
@@ -212,7 +212,7 @@ class Model:
         return other
 
     def reasons(self, typed: str, text: str) -> "Reasons | None":
-        """Explain why `text`, which continues without a space, is suggested; None if it is not."""
+        """Explain why `text`, which starts without a space, is suggested; None if it is not."""
         return self._typing.reasons(self.as_read(typed), text)
 
     def knows(self, word: str) -> bool:

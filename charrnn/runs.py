@@ -106,7 +106,7 @@ def run_folder(named: str) -> Path:
     """Return the folder of a run that the user names.
 
     Raises:
-        RunError: it is none.
+        RunError: not a run.
     """
     path = _located(named)
     if not os.path.isdir(path) or not _holds_a_run(path):
@@ -149,8 +149,8 @@ def _of_all_runs(name: str) -> list[Path]:
 def _located(named: str) -> Path:
     """Return the path that a name stands for.
 
-    A run under runs/ takes precedence over a text or folder of that name, which it may have been
-    trained on, but not over a run folder or model file here.
+    A run under runs/ takes precedence over a text or folder of that name (maybe its training text),
+    but not over a run folder or model at that path.
     """
     path = Path(named)
     if os.path.exists(path) and (_is_ours(path) or not _holds_a_run(RUNS / path)):

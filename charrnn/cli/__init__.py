@@ -28,9 +28,7 @@ from charrnn.display.console import Ui, Unbroken, devnull, write_text
 from charrnn.errors import PANIC, CharrnnError, UsageError, is_out_of_memory
 from charrnn.network import blas
 
-LESS_MEMORY = (
-    "close other programs; --hidden, --batch, --bptt and --vocab-size say what training needs"
-)
+LESS_MEMORY = "close other programs; to train, lower --hidden, --batch, --bptt or --vocab-size"
 COMPLETING = "_CHARRNN_COMPLETE"  # variable by which a shell asks for completions
 TAKE_TEXT = ("train", "generate", "eval", "score")  # commands whose argument is a text
 
@@ -121,7 +119,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments[:1] != ["train"]:  # torch may use the same library
+    if arguments[:1] != ["train"]:  # torch may need BLAS's threads
         blas.start_with_one()
     meta: dict[str, object] = {}
     try:

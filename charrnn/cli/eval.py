@@ -146,7 +146,7 @@ def _print(typed: dict[str, "Keystrokes"]) -> None:
         first = "".join(f"{share:8.1%}" for share in each["next_word"].values())
         write_text(f"{BASELINES.get(name, name):<28}{saved}    {first}")
     for name, title in (
-        ("ksr_repeated", "with dismissed words again"),
+        ("ksr_repeated", "dismissed words reshown"),
         ("ksr_without_space", "typing spaces by hand"),
         ("unseen_words", "in words unseen in training"),
     ):
@@ -159,7 +159,7 @@ def _print(typed: dict[str, "Keystrokes"]) -> None:
         f"a suggestion took {values['latency_ms']['p50']:.1f} ms, "
         f"1 in 100 more than {values['latency_ms']['p99']:.1f} ms\n"
     )
-    write_text("one suggestion, least probability:   shown per key   right   keystrokes saved")
+    write_text("one suggestion, shown from p of:   shown per key   right   keystrokes saved")
     for dial in values["dial"]:
         right = "-" if dial["precision"] is None else f"{dial['precision']:.0%}"
         write_text(f"{dial['p']:>34.0%}{dial['shown_per_char']:16.2f}{right:>8}{dial['ksr']:19.1%}")

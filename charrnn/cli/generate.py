@@ -2,16 +2,15 @@
 
 import dataclasses
 import math
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
 from itertools import chain, tee
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer import Option
 
+from charrnn.cli import written
 from charrnn.cli.options import (
     Debug,
     Encoding,
@@ -26,12 +25,10 @@ from charrnn.cli.options import (
 from charrnn.cli.seeds import as_known, read_seeds
 from charrnn.config import LENGTH, OUTPUT, SAMPLE, STOP, WRITE, SamplingConfig, StopConfig
 from charrnn.display.console import Ui
-from charrnn.display.format import printable, to_json
 from charrnn.errors import UsageError
 
 if TYPE_CHECKING:
-    from charrnn.generation.sample import Part, Sample
-    from charrnn.text.copy_index import Items, WordRuns
+    from charrnn.generation.sample import Sample
 
 MAX_CHARS = 10_000  # characters, if the other rules may never be met
 BEST_OF = 16  # candidates for each gap of a template
@@ -186,22 +183,23 @@ def generate(
     """
     import charrnn
     from charrnn import runs
-    from charrnn.generation.sample import Sample, in_order
+    from charrnn.generation.sample import in_order
     from charrnn.model import new_random_seed
-    from charrnn.text import blocks
+    from charrnn.text.blocks import unescape
 
-    meant = blocks.unescape if escapes else str
-    ends = {field.name for field in dataclasses.fields(StopConfig)}
+    meant = unescape if escapes else str
+    limits = {field.name for field in dataclasses.fields(StopConfig)}
     rules = given(
         chars=length,
         stop=[meant(text) for text in stop] if stop else None,
         seconds=None if time is None else seconds(time),
-        **{name: value for name, value in fields.items() if name in ends},
+        **{name: value for name, value in fields.items() if name in limits},
     )
     stopping = StopConfig(**rules)
     biases = _biases(bias or [], ban or [], meant) or None
-    controls = {name: value for name, value in fields.items() if name not in ends}
+    controls = {name: value for name, value in fields.items() if name not in limits}
     sampling = SamplingConfig(**given(bias=biases, **controls))
+    samplings = [dataclasses.replace(sampling, temperature=t) for t in _temperatures(temperature)]
     if template is not None and (seed is not None or file is not None or rules):
         raise UsageError(
             "--template cannot be combined with SEED, --file or a length option",
@@ -209,139 +207,70 @@ def generate(
         )
     if template is None and best_of is not None:
         raise UsageError("--best-of needs a --template, whose gaps it fills", "give one")
-    random_seed = new_random_seed() if random_seed is None else random_seed
     ui = Ui(quiet)
     seeds = [""] if template is not None else read_seeds(seed, file, encoding, meant, ui)
+
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
+    known = partial(as_known, model=loaded, unknown=unknown, ui=ui)
+    random_seed = new_random_seed() if random_seed is None else random_seed
+    options = random_seed, json_lines or highlight, avoid_copying
+    wanted, in_turn = tee(_samples([*map(known, seeds)], samplings, samples))
+    if template is None:
+        parts = loaded.write(wanted, _limited(stopping, rules, loaded.kind, ui), *options)
+    else:
+        from charrnn.generation.template import parse
+
+        pieces = [piece._replace(fixed=known(piece.fixed)) for piece in parse(meant(template))]
+        parts = loaded.fill(pieces, wanted, best_of or BEST_OF, *options)
+    parts = in_order(parts, in_turn)
+    parts = chain([next(parts)], parts)  # a failed start must not empty the output file
+
     items = loaded.kind == "lines"
-    if not rules.keys() & {"chars", "tokens", "seconds"}:
-        chars = MAX_CHARS if rules or loaded.kind != "text" else LENGTH
-        stopping = dataclasses.replace(stopping, chars=chars)
+    index = (loaded.items if items else loaded.word_runs) if novelty else None
+    if separator is None and stopping.lines != 1 and not items:
+        separator = ""
+    between = "\n" if separator is None else f"\n{meant(separator)}\n"
+    with written.opened(output) as out:
+        if json_lines:
+            written.as_json(parts, random_seed, index, out)
+        else:
+            parts = written.with_novelty(parts, index, ui) if index else parts
+            written.as_text(parts, echo, between, highlight, out)
+
+
+def _limited(stopping: StopConfig, rules: Collection[str], kind: str, ui: Ui) -> StopConfig:
+    """Return where texts end, with a limit for those that no rule might end.
+
+    Args:
+        stopping: where the user wants them to end.
+        rules: names of the fields that the user gave.
+        kind: kind of the model's corpus.
+        ui: prints a warning.
+    """
     lines = stopping.lines
-    if items and lines is not None and lines > 1:
+    if kind == "lines" and lines is not None and lines > 1:
         ui.warn(
             f"each text of this model is a single line, so --lines {lines} has no effect; "
             f"-N {lines} writes {lines} lines"
         )
-    samplings = [dataclasses.replace(sampling, temperature=t) for t in _temperatures(temperature)]
-    known = partial(as_known, model=loaded, unknown=unknown, ui=ui)
-    seeds = [*map(known, seeds)]
-    # Samples are made and put in order on the fly: there may be millions.
-    wanted, in_turn = tee(
-        Sample(s, each, (i, j))
-        for i, s in enumerate(seeds)
-        for each in samplings
-        for j in range(samples)
-    )
-    scored = json_lines or highlight
-    if template is not None:
-        from charrnn.generation.template import parse
-
-        tries = best_of or BEST_OF
-        pieces = [piece._replace(fixed=known(piece.fixed)) for piece in parse(meant(template))]
-        parts = loaded.fill(pieces, wanted, tries, random_seed, scored, avoid_copying)
-    else:
-        parts = loaded.write(wanted, stopping, random_seed, scored, avoid_copying)
-    parts = in_order(parts, in_turn)
-    parts = chain([next(parts)], parts)  # a failed start must not empty the output file
-    index = (loaded.items if items else loaded.word_runs) if novelty else None
-    with _opened(output) as out:
-        if json_lines:
-            _print_json(parts, random_seed, index, out)
-            return
-        if index:
-            parts = _novelty(parts, index, ui)
-        if separator is None and lines != 1 and not items:
-            separator = ""
-        between = "\n" if separator is None else f"\n{meant(separator)}\n"
-        _print(parts, echo, between, highlight, out)
+    if any(name in rules for name in ("chars", "tokens", "seconds")):
+        return stopping
+    return dataclasses.replace(stopping, chars=MAX_CHARS if rules or kind != "text" else LENGTH)
 
 
-def _print(parts: Iterable["Part"], echo: bool, between: str, highlight: bool, out: TextIO) -> None:
-    """Write texts as they come."""
-    # A terminal gets no control characters: a stranger's model might abuse them.
-    shown = printable if out.isatty() else str
-    shade = None
-    if highlight:
-        from charrnn.display import highlight as colours
+def _samples(
+    seeds: Sequence[str], samplings: Sequence[SamplingConfig], count: int
+) -> Iterator["Sample"]:
+    """Yield what to write; there may be millions."""
+    from charrnn.generation.sample import Sample
 
-        shade = colours.shade if colours.coloured(out) else None
-    current = None
-    for part in parts:
-        if part.sample is not current:
-            out.write(between if current else "")
-            out.write(shown(part.sample.seed) if echo else "")
-            current = part.sample
-        text = part.text
-        out.write(shade(text, part.nats) if shade and part.nats is not None else shown(text))
-        out.flush()
-    out.write("\n")
-
-
-def _novelty(parts: Iterable["Part"], index: "WordRuns | Items", ui: Ui) -> Iterator["Part"]:
-    """Yield the same parts, and report how new each text is, or all lines at the end."""
-    from charrnn.text.copy_index import WordRuns
-
-    runs = isinstance(index, WordRuns)
-    text, new, count = "", 0.0, 0
-    for part in parts:
-        yield part
-        text += part.text
-        if not part.last:
-            continue
-        share = _share_new(index, part.sample, text)
-        if runs:
-            told = "-" if share is None else f"{share:.1%}"
-            ui.note(f"\nnovelty: {told} of its 8-word sequences are not in the training text")
-        elif share is not None:
-            new, count = new + share, count + 1
-        text = ""
-    if not runs:
-        told = f"{new:.0f} of {count} are not in the training text" if count else "-, no line ended"
-        ui.note(f"\nnovelty: {told}")
-
-
-def _share_new(index: "WordRuns | Items", sample: "Sample", text: str) -> float | None:
-    """Return the share of new word runs in a text; for a line, 1 if it is new, else 0."""
-    from charrnn.text.copy_index import WordRuns
-
-    if isinstance(index, WordRuns):
-        return index.novelty(text)
-    if sample.why == "template":  # it may have several lines
-        return index.novelty([line for line in text.splitlines() if line.strip()])
-    line = (sample.seed + text).rpartition("\n")[2]
-    return index.novelty([line]) if sample.why == "item" else None
-
-
-def _print_json(
-    parts: Iterable["Part"], random_seed: int, index: "WordRuns | Items | None", out: TextIO
-) -> None:
-    """Write an object for each text."""
-    text = ""
-    for part in parts:
-        sample = part.sample
-        text += part.text
-        if not part.last:
-            continue
-        record = {
-            "seed": sample.seed,
-            "text": text,
-            "tokens": sample.tokens,
-            "logp": sample.logp,
-            "why": sample.why,
-            "temperature": sample.sampling.temperature,
-            "random_seed": random_seed,
-        }
-        if index:
-            record["novelty"] = _share_new(index, sample, text)
-        out.write(to_json(record) + "\n")
-        out.flush()
-        text = ""
+    for i, seed in enumerate(seeds):
+        for sampling in samplings:
+            for j in range(count):
+                yield Sample(seed, sampling, (i, j))
 
 
 def _temperatures(values: str | None) -> list[float]:
-    from charrnn.config import SamplingConfig
-
     try:
         return [float(x) for x in values.split(",")] if values else [SamplingConfig.temperature]
     except ValueError:
@@ -361,12 +290,3 @@ def _biases(
         except ValueError:
             raise UsageError(f"--bias {option!r} is not TEXT=NATS", "for example fox=2") from None
     return nats | {meant(ban): -math.inf for ban in bans}
-
-
-@contextmanager
-def _opened(output: str) -> Iterator[TextIO]:
-    if output == "-":
-        yield sys.stdout
-    else:
-        with open(output, "w", encoding="utf-8") as file:
-            yield file

@@ -44,7 +44,7 @@ def plot(
             "--output",
             metavar="FILE",
             help="The page.",
-            show_default="plot.html in the run's folder, or here for several",
+            show_default="plot.html in its folder; here for several runs",
         ),
     ] = None,
     by: Annotated[

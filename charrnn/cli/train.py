@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 SHAPE = {"cell", "hidden", "layers", "embedding", "tied"}  # fields of ModelConfig to choose
 RESUMABLE = {"seconds", "epochs", "steps", "patience", "threads"}  # what --resume can change
 MANY_EPOCHS = 40  # beyond it, more text helps more than more time (not tuned)
-LONGER = 4  # factor on the time of the last training, to suggest next
+LONGER = 4  # suggested next training time, as a multiple of the last
 BEGAN = monotonic()  # the time budget starts here
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 MAX_MESSAGE = 1000  # maximum characters of an error or warning (not tuned)
 ENDS = 600, 300  # characters shown from the start and the end of a longer one (not tuned)
-# Characters that control a terminal or reverse text: all control characters but tab and line feed,
-# separators of lines and paragraphs, changes of direction, surrogates and noncharacters.
+# Characters that control a terminal or reverse text: separators of lines and paragraphs, changes of
+# direction, surrogates, noncharacters, control characters but tab and line feed.
 CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )

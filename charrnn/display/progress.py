@@ -8,6 +8,7 @@ from charrnn.arrays import bits
 from charrnn.display.console import Ui, write_raw
 from charrnn.display.format import duration, printable
 from charrnn.events import (
+    LINE_SECONDS,
     Done,
     Event,
     Few,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 SHOW_CURSOR, HIDE_CURSOR = "\x1b[?25h", "\x1b[?25l"
 BARS = "▁▂▃▄▅▆▇█"  # heights of a sparkline, from the lowest
-LINE_SECONDS = 10.0  # seconds between lines of progress without a terminal (not tuned)
 
 
 class Progress:

@@ -6,9 +6,9 @@ from typing import Self
 
 from charrnn.display.console import Ui
 from charrnn.display.format import duration
+from charrnn.events import LINE_SECONDS
 
 REWRITE_SECONDS = 0.5  # seconds between updates of the line on a terminal (not tuned)
-LINE_SECONDS = 10.0  # seconds between lines elsewhere (not tuned)
 FIRST_SECONDS = 2.0  # seconds to the first line, if the work takes LINE_SECONDS (not tuned)
 
 

@@ -42,7 +42,7 @@ class Sampler:
         values = {name: getattr(config, name) for name in FILTERS}
         if config.known_words and not joints:
             raise UsageError(
-                "known_words needs a word model", "train one at level word", ["known_words"]
+                "known_words needs a word model", "train with --level word", ["known_words"]
             )
         values["known_words"] = joints if config.known_words else None
         rows = {name: FILTERS[name] for name, value in values.items() if value is not None}
@@ -146,7 +146,7 @@ class Sampler:
             row: index of the stream.
             count: number of tokens to forget.
             last: the token before them; -1 if there is none.
-            spelled: whether the spelling itself took them back (see `held`).
+            spelled: whether `Spelling` itself rejected them (see `held`).
         """
         # The length of a run that ended before these tokens is no longer known.
         self._repeated[row] = max(self._repeated[row] - count, int(last >= 0))

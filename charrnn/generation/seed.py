@@ -47,8 +47,8 @@ def read(
         engine: the network.
         tokenizer: the model's tokenizer.
         start: hidden state before the seed, [L, S, 1, H].
-        in_word: whether the end left unread may be more than white space.
-        bias: the bias of the next token; for tokens that it bans, no end is left unread.
+        in_word: whether the end left unread may be a partial word, not only white space.
+        bias: the bias of the next token; the end is read if all tokens that extend it are banned.
         item: the character that ends an item of the corpus; "" if there are no items.
     """
     end = tokenizer.unfinished(seed)

@@ -92,7 +92,7 @@ class Spelling:
         self._runs = [slice(*run) for run in runs if joints.goes_on[run[0]]]
         self._words = [_Word(before=token, last=token) for token in last]
         self.held = [0] * len(last)
-        # The newest logits; their largest of each row; their sums of exponentials, relative to the
+        # The newest logits; the largest of each row; the sums of exponentials, relative to the
         # largest, over the two kinds; and the logarithm of the sum of p^(1/T) over all outcomes.
         self._logits: Array
         self._largest: list[float]

@@ -8,8 +8,8 @@ from itertools import accumulate
 
 from charrnn.config import StopConfig
 
-# Marks that end a sentence, and closing quotes; after Western marks white space must follow, as
-# "3.14" ends none.
+# Marks that end a sentence, and closing quotes; white space must follow Western marks, unlike in
+# "3.14".
 SENTENCE_END = re.compile(
     r"[.!?…]{1,7}[\"'”’»)\]]{0,8}(?=\s)"
     r"|[。！？]{1,7}[」』”’）]{0,8}(?=[^。！？」』”’）])"
@@ -38,7 +38,7 @@ class Ending:
 
     Args:
         rules: where to end.
-        seed: text that is continued; its last line is the first that counts.
+        seed: text that is continued; lines are counted from its last one.
 
     Attributes:
         why: the rule that ended the text; None while it goes on.
@@ -54,9 +54,9 @@ class Ending:
         self.held = ""
         self._words = self._lines = self._sentences = 0
         self._last_word = ""  # the newest word, while it may become longer
-        self._joiner = 0  # length of the text after that word: a joiner, which may end the word
+        self._joiner = 0  # 1 if the text goes on with a joiner after that word, else 0
         self._in_line = bool(seed.rpartition("\n")[2].strip())
-        self._before = seed[-SENTENCE_CONTEXT:]  # the newest characters, in which sentences end
+        self._before = seed[-SENTENCE_CONTEXT:]  # newest characters, searched for sentence ends
         self._of_seed = len(self._before)  # how many of these are the seed's
         checks = (
             (self._stop, rules.stop),

@@ -13,7 +13,7 @@ from charrnn.generation.sample import Part, Sample
 # The rule of StopConfig that ends each kind of gap.
 GAP_KINDS = {"word": "words", "sentence": "sentences", "line": "lines", "char": "chars"}
 MAX_GAP = 1000  # maximum characters of a gap, unless it is given in characters (not tuned)
-REPLACING_MARKS = ".!?…,;:"  # punctuation after a gap that replaces that at its end
+REPLACING_MARKS = ".!?…,;:"  # after a gap, these replace punctuation at its end
 
 
 class Piece(NamedTuple):

@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any
 
 THREADS_VARIABLE = "OPENBLAS_NUM_THREADS"  # environment variable that OpenBLAS reads when it loads
-# Weights of a matrix above which all cores are faster for any number of streams, and weights above
-# which they are for MANY streams (measured on two cores; see tests/benchmarks/busy.py).
+# All cores are faster for a matrix of more than LARGE weights, and, for MANY or more streams, of
+# more than MEDIUM (measured on two cores; see tests/benchmarks/busy.py).
 LARGE = 4_000_000
 MEDIUM = 300_000
 MANY = 8
@@ -33,8 +33,7 @@ def start_with_one() -> None:
 def threads(streams: int, weights: int) -> Iterator[None]:
     """Set the number of threads that suits a network for the duration of a block.
 
-    It does not depend on how busy the machine is: it may change the last bit of sums, and so the
-    text.
+    A busy machine does not change it: that may change the last bit of sums, and so the text.
 
     Args:
         streams: streams in parallel, B.

@@ -61,8 +61,8 @@ class Cell(NamedTuple):
     def prepared(self, weights: Array) -> Array:
         """Return a matrix [G*H, K] or bias [G*H] transposed to [K, G*H] or [1, G*H], for a step.
 
-        Logistic gates are halved. With many streams, products with the transposed layout take 50 to
-        90 % of the time.
+        Logistic gates are halved. With many streams, products in this layout take 50 to 90 % as
+        long.
         """
         columns = weights.reshape(len(weights), -1).T.copy()
         columns.reshape(len(columns), self.gates, -1)[:, list(self.logistic)] *= 0.5
@@ -93,7 +93,7 @@ def lstm(gates: Array, state: Array) -> Step:
 
 @cache
 def _from_tanh(size: int) -> tuple[Array, Array]:
-    """Return scale and shift, [1, 4H], that turn tanh into the LSTM's gates, all but one logistic.
+    """Return scale and shift, [1, 4H], that turn tanh into the LSTM's gates; three are logistic.
 
     They have two dimensions because NumPy takes twice as long to combine a row with a vector.
     """

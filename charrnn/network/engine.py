@@ -30,8 +30,8 @@ class Layer(NamedTuple):
         input_bias: input bias, [1, G*H]; adding a row to rows is faster than adding a vector.
         recurrent: recurrent matrix, [H, G*H]; a view of `outgoing`.
         recurrent_bias: recurrent bias, [1, G*H]; None if it is part of the input bias.
-        outgoing: every matrix that multiplies the layer's output, [H, N]: the recurrent matrix,
-            then the layer above's input matrix, a view of `outgoing` too.
+        outgoing: every matrix that multiplies the layer's output, [H, N]: `recurrent`, then `input`
+            of the layer above; both are views of this.
     """
 
     input: Array
@@ -252,7 +252,7 @@ class _Running:
         self._hidden = state[0]
         batch, width = state.shape[1], layer.recurrent.shape[1]
         if batch <= SINGLE_ROWS:
-            # One product with both matrices uses both cores; two products of half the size use one.
+            # One product with both matrices uses two cores; two products of half the size use one.
             product = np.empty((batch, layer.outgoing.shape[1]), np.float32)
             gates, self.above = np.split(product, [width], axis=1)
             bias = layer.recurrent_bias

@@ -281,7 +281,7 @@ def _index(file: Any, name: str, values: Any, kind: type[I]) -> I:
     stored = file.get_slice(name)
     every = values.get("every") if isinstance(values, dict) else None
     if type(every) is not int or not 0 < every < 2**63:
-        raise ValueError(f"it does not say which {name} it holds")
+        raise ValueError(f"its index {name} has no interval")
     shape = stored.get_shape()
     if len(shape) != 1 or not 0 < shape[0] <= MOST_INDEX or stored.get_dtype() != "U8":
         raise ValueError(f"tensor {name} is not uint8 [bytes]")

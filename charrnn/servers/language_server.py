@@ -23,7 +23,7 @@ from charrnn.suggestions.completer import SHOWN_FROM, worth_showing
 from charrnn.text.blocks import whole
 from charrnn.text.words import CLOSING, WORD, is_unspaced, partial_word
 
-LISTED_SHARE = 0.25  # a list, which distracts less, needs this share of the dial (not tuned)
+LISTED_SHARE = 0.25  # lists distract less than ghost text: `least` times this (not tuned)
 KEPT = 4  # maximum documents whose states are kept, tens of megabytes each (not tuned)
 FOLLOWING = 20  # maximum characters after the cursor that suggestions must fit (not tuned)
 # Characters after which a word may begin; for letters, editors request suggestions by themselves.
@@ -358,7 +358,7 @@ class Server:
             self._send(id=name, result=result)
 
     def _typing(self, uri: str) -> Model:
-        """Return the model that has read a document, and stop its reading ahead."""
+        """Stop reading a document ahead; return the model that has read it."""
         self._readings.pop(uri, None)
         model = self._models.pop(uri, None) or self._model.anew()
         self._models[uri] = model

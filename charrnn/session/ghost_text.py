@@ -79,7 +79,7 @@ class Suggester:
         self._lock = Lock()  # a model answers one question at a time
 
     def reasons(self, typed: str, text: str) -> Reasons | None:
-        """Return why a suggestion is made, as Model.reasons does, when `ask` is not at work."""
+        """Return why a suggestion is made, see Model.reasons, once `ask` is idle."""
         with self._lock:
             return self.model.reasons(typed, text)
 
@@ -91,7 +91,7 @@ class Suggester:
     def _ask(self, document: Document) -> None:
         text = document.text_before_cursor
         if self.off or self._silent(document.text) or not document.is_cursor_at_the_end_of_line:
-            self._answer = NOTHING  # also, a command may change the model
+            self._answer = NOTHING  # /model would make the old one stale
             return
         typed = self.before + text
         phrase, completions = "", []

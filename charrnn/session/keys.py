@@ -173,6 +173,6 @@ def key_bindings(session: slash_commands.Session, cycle: bool) -> KeyBindings:
     keys = KeyBindings()
     for sequence, condition, action in bindings:
         keys.add(*sequence, filter=condition)(action)
-    # Without a saved state, as saving one would leave nothing to redo.
+    # Saves no undo state: saving one would leave nothing to redo.
     keys.add("escape", "/", filter=alt, save_before=lambda _: False)(do.redo)
     return keys

@@ -88,7 +88,7 @@ def call(session: Session, text: str) -> str:
     name, _, argument = text.strip().partition(" ")
     command = SLASH_COMMANDS.get(name.lower())
     if not command:
-        raise UsageError(f"there is no command {name}", "see /help; // begins a text with /")
+        raise UsageError(f"there is no command {name}", "see /help; // types a leading /")
     return command.call(session, argument.strip())
 
 
@@ -163,7 +163,7 @@ def _learn(session: Session, argument: str) -> str:
     if name == "forget" and word:
         times = learned.forget(word.strip())
         session.use(session.suggester.model, session.name)
-        return f"forgot {word.strip()}, learned {'once' if times == 1 else f'{times:,} times'}"
+        return f"forgot {word.strip()}, typed {'once' if times == 1 else f'{times:,} times'}"
     if name in ("on", "off"):
         learned.paused = name == "off"
     elif argument:
@@ -193,7 +193,7 @@ class Command(NamedTuple):
 # The commands by name.
 SLASH_COMMANDS = {
     "/help": Command("", "list keys and commands", _help),
-    "/set": Command("dial|count [X]", "set the dial (quiet ... eager, 0 to 1) or the count", _set),
+    "/set": Command("dial|count [X]", "set how sure (quiet ... eager, 0 to 1) or how many", _set),
     "/model": Command("[RUN]", "show the training text, or switch to another model", _model),
     "/learn": Command("[on|off]", "resume or pause learning; /learn forget WORD", _learn),
     "/save": Command("FILE", "save the text to a new file", _save),

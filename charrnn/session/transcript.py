@@ -16,7 +16,7 @@ BREAKS = re.compile("\r\n|[\r\v\f\x85\u2028\u2029]")
 
 
 def clean(text: str) -> str:
-    """Return a text with LF line breaks, and without control characters but tabs."""
+    """Return a text with LF line breaks, and no control characters except tabs."""
     return CONTROL.sub("", whole(BREAKS.sub("\n", text)))
 
 

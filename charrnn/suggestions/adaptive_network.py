@@ -115,7 +115,7 @@ class AdaptiveNetwork:
         self._checkpoints.append(Checkpoint(ids, self._states[-1], engine))
 
     def _shared(self, ids: Ids) -> int:
-        """Return the number of tokens that a text and the last one have in common at the start."""
+        """Return the number of tokens that a text and the last text share at the start."""
         shorter = min(len(ids), len(self._ids))
         differ = np.flatnonzero(ids[:shorter] != self._ids[:shorter])
         return int(differ[0]) if len(differ) else shorter

@@ -32,7 +32,7 @@ MIN_SPACE = 0.05  # minimum probability of a space to suggest the word after it 
 RUN_ON = 6  # maximum length of a suggestion in a script without spaces, in characters (not tuned)
 MIN_RUN_ON = 0.5  # minimum probability of each further character in such a suggestion (not tuned)
 WORTH = 2  # minimum keystrokes that ghost text must save; fewer distract (not tuned)
-MADE_UP = 0.7  # minimum probability of a word in no known text; 0.5 gave the same results
+MADE_UP = 0.7  # minimum probability of an unknown word; 0.5 gave the same results
 AFTER_ABBREVIATION = re.compile(r"[^\W\d_]\.\Z")  # matches a full stop with no space after it
 # The window is the end of the text that suggestions depend on. It starts at a multiple of WINDOW.
 WINDOW = 20_000  # characters; after a jump the window has one to two times as many (not tuned)
@@ -396,7 +396,7 @@ def worth_showing(
     Args:
         typed: The text before the cursor.
         completion: The most likely suggestion.
-        least: Minimum probability; at 0 only numbers and abbreviations suppress it.
+        least: Minimum probability; 0 shows all, except after numbers and abbreviations.
         knows: Tells whether a word occurs in the training text or was typed before.
         phrase: The ghost text, if it runs on beyond the word.
     """

@@ -73,7 +73,7 @@ class Evidence:
 
     @property
     def limits(self) -> str:
-        """The end of a sentence that says which part is searched; empty if all of it is."""
+        """Ending for a sentence: which part of the text is searched; "" if all."""
         return f" in its first {SEARCHED_CHARS / 1e6:.0f} million characters" if self._cut else ""
 
     def _read(self) -> None:
@@ -176,7 +176,8 @@ def why(
     if not evidence.text:
         output.append("  (the training text is gone or has changed)")
     elif lines:
-        output += [f"  it has {shared}{evidence.limits}:", *(f"  | {line}" for line in lines)]
+        output.append(f"  the training text has {shared}{evidence.limits}:")
+        output += [f"  | {line}" for line in lines]
     else:
-        output.append(f"  it is not in the training text{evidence.limits}")
+        output.append(f"  the word is not in the training text{evidence.limits}")
     return "\n".join(output)

@@ -21,7 +21,7 @@ class Dismissals:
 
     def __init__(self) -> None:
         # How often the intended word, when shown, was accepted, and how often typed out instead.
-        # Both start at 1, so that seeing it is as likely as not.
+        # Both start at 1: at first half the words count as seen.
         self._accepted = self._overlooked = 1
         self._typed = ""  # the text at the last event
         self._shown: list[str] = []  # what was shown after it

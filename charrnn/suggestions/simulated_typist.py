@@ -21,8 +21,8 @@ from charrnn.suggestions.trigram_source import best
 from charrnn.suggestions.trigrams import Trigrams
 from charrnn.text.words import LONGEST_WORD, WORD, partial_word
 
-COUNTS = (1, 3, 5)  # numbers of suggestions shown that are compared
-DIAL_STEPS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # that are compared
+COUNTS = (1, 3, 5)  # numbers of suggestions shown, to be compared
+DIAL_STEPS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # settings to compare
 CANDIDATES = 64  # candidates of a WordList, before dismissed ones are demoted (not tuned)
 
 # A function of the typed text, the maximum number of completions, and the dismissals.

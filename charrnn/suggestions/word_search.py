@@ -57,7 +57,7 @@ class Hypothesis:
         return {path[0] for path in self.wanted if path}
 
     def is_whole(self, parent: "Hypothesis", within: bool) -> bool:
-        """Return whether its last token made it a word and none longer is wanted."""
+        """Return whether its last token made it a word, and no longer word is wanted."""
         new = bool(self.text or within) and not parent.text
         spelled = new and not self.need and not self.wanted_next
         return spelled and self.is_word(within) and may_end(self.text)
@@ -233,7 +233,7 @@ class WordSearch:
         return found
 
     def _collect(self, beam: list[Hypothesis], logp_bv: Array, within: bool, found: _Found) -> None:
-        """Add to `found` the words or the unfinished last token that the next token ends.
+        """Add to `found` what the next token ends: words, or the unfinished last token.
 
         `logp_bv` are the log-probabilities of each hypothesis with each next token, [B, V].
         """

@@ -17,7 +17,7 @@ START = 1 << 16  # characters examined at the start of the text
 WHOLE = 1 << 24  # maximum characters of a text that is searched for a licence
 ROWS = 20  # minimum rows of a table, or lines of a list
 NAMES = 8  # maximum names of fields or columns in a hint
-TAGS = 0.05  # minimum share of the characters of HTML or XML in tags
+TAGS = 0.05  # minimum share of characters in tags, for HTML or XML
 SHORT = 80  # maximum characters of a title
 TITLES = 0.9  # minimum share of the lines of a list that start like titles
 SENTENCES = 0.3  # maximum share of the lines of a list that contain sentence punctuation
@@ -60,7 +60,7 @@ def advice(source: Source, parts: Parts, sample: str, val: float) -> Iterator[st
                 "learn to write; remove them first, for example with pandoc -t plain"
             )
         elif parts.kind == "text" and _is_list(start):
-            yield "the text looks like a list, such as of titles; --lines makes each line an item"
+            yield "the text looks like a list, perhaps titles; --lines makes each line an item"
     yield from _licence(parts, sample)
     if parts.kind == "documents" and val and not len(parts.val):
         lines = start.split("\n")

@@ -12,10 +12,10 @@ import numpy as np
 
 from charrnn.arrays import Ids
 from charrnn.errors import TextError, UsageError
+from charrnn.events import LINE_SECONDS
 
 END = "\x03"  # end of a document: a control character that is removed from the documents
 KINDS = {"text": "", "lines": "\n", "documents": END}  # kinds of corpus, with what ends an item
-TELL_SECONDS = 5.0  # seconds between reports of progress (not tuned)
 # Escape sequences that `unescape` knows.
 ESCAPE = re.compile(
     r"\\(?:(?P<simple>[ntr0\\])|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})"
@@ -159,12 +159,12 @@ def chunks(blocks: Iterable[str], size: int = 1 << 16) -> Iterator[str]:
 
 
 def told(blocks: Iterable[str], note: Callable[[str], None], doing: str) -> Iterator[str]:
-    """Yield blocks unchanged, and report progress through `note` every TELL_SECONDS."""
+    """Yield blocks unchanged, and report progress through `note` every LINE_SECONDS."""
     read, last = 0, time.monotonic()
     for block in blocks:
         yield block
         read += len(block)
-        if time.monotonic() - last > TELL_SECONDS:
+        if time.monotonic() - last > LINE_SECONDS:
             last = time.monotonic()
             note(f"{doing}: {read / 1e6:,.0f} million characters")
 

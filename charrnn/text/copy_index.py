@@ -1,8 +1,8 @@
 """Index of the training text, to find what generated text copies: runs of words, or whole items.
 
 The index is a Bloom filter (Bloom 1970) of hashes. No false negatives; false-positive rate below
-0.1 %. To bound its size, only the hashes of a long text that `every` divides are indexed, and
-shares are estimated from those.
+0.1 %. To bound its size, a long text has only its hashes divisible by `every` indexed; shares are
+estimated from those.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -119,7 +119,7 @@ class Items(Index):
 def _spans(text: str) -> NDArray[np.intp]:
     """Return where words start and end, [N, 2]: as `words.WORD` matches, but many times faster."""
     codes = code_points(text)
-    # No longer than necessary, so that it fits the CPU cache.
+    # `kinds` is kept short, so that it fits the CPU cache.
     kinds = np.zeros(1 + codes.max(initial=0), np.uint8)
     kinds[codes] = 1
     for code in np.flatnonzero(kinds).tolist():

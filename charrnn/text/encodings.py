@@ -34,8 +34,7 @@ SUFFIXES = (".gz", ".bz2", ".xz", ".zst")  # suffixes of compressed files
 NOT_TEXT = {b"PK\x03\x04": "a zip archive, as .docx and .epub files are", b"%PDF-": "a PDF"}
 ERRORS = {"strict": "strict", "replace": "replace", "skip": "ignore"}  # names in Python's codecs
 # Minimum characters to guess UTF-16 or UTF-32; also minimum non-ASCII bytes to guess another
-# encoding
-# for a file of more than two blocks (not tuned).
+# encoding, if a file exceeds two blocks (not tuned).
 EVIDENCE = 16
 EVIDENCE_BYTES = 1 << 16  # maximum bytes that the detector examines (not tuned)
 # Encodings that are guessed. Those omitted are rare and easily confused on short texts, or are
@@ -169,8 +168,8 @@ class _Decoder:
 def _wide(data: bytes) -> str | None:
     """Guess whether bytes are UTF-16 or UTF-32; return the encoding, or None in case of doubt.
 
-    A text uses few blocks of 256 code points, fewest in the right byte order, and hardly any
-    unassigned ones. Its high and low bytes differ in distribution; they would be alike if each byte
+    A text uses few 256-character blocks, fewest in the right byte order, and few unassigned code
+    points. Its high and low bytes differ in distribution; they would be alike if each byte
     were a character.
     """
     found = {}
@@ -297,7 +296,7 @@ class _Resumed(io.RawIOBase):
     Args:
         start: bytes already read.
         file: the file.
-        ended: whether those were all.
+        ended: whether `start` is all.
     """
 
     def __init__(self, start: bytes, file: BinaryIO, ended: bool) -> None:

@@ -86,7 +86,7 @@ def records(
     Args:
         blocks: text of the file in blocks.
         path: path of the file, whose suffix decides the format. With another suffix, a text that
-            starts with a brace is JSON Lines, with a bracket a JSON array, and else a table.
+            starts with { is JSON Lines, one with [ a JSON array, any other a table.
         name: name of the file for messages.
         layout: where the texts are.
 
@@ -202,7 +202,7 @@ def _elements(blocks: Iterable[str], name: str) -> Iterator[tuple[int, Any]]:
         if (mark := text.peek()) == ",":
             text.skip()
     if text.peek() != "]":
-        found = repr(mark) if mark else "its end"
+        found = repr(mark) if mark else "no ]"
         raise TextError(
             f"{name}: line {text.line}: the JSON array is broken: {found} follows an element",
             "fix it, or write one object per line (JSON Lines), where a broken one is skipped",

@@ -107,7 +107,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """Name for a run on these texts: that of the first one without folder and suffixes."""
+        """Name for a run on these texts: that of the first, less folder and suffixes."""
         first = self.paths[0]
         if first == "-":
             return "stdin"
@@ -150,8 +150,8 @@ class Source:
     def stream(self, note: Note = unnoted) -> Iterator[str]:
         """Yield the text of all files, in order, in blocks of about a million characters.
 
-        In running text, files are separated by a line break and records by an empty line. Lines
-        are stripped, empty ones are dropped, and a record becomes one line. Documents each end with
+        In running text, files are separated by a line break and records by an empty line. Kind
+        "lines" strips lines, drops empty ones and joins a record into one. Documents each end with
         END.
 
         Args:

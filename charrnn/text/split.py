@@ -29,8 +29,8 @@ class Part:
         blocks: the text, which can be iterated over repeatedly.
         start: index of the first character.
         stop: index after the last character.
-        all: whether the blocks contain this part alone. Text appended later is yielded too, so that
-            the change is noticed.
+        all: whether the blocks contain this part alone. If so, text appended later is yielded too,
+            to reveal the change.
     """
 
     blocks: Iterable[str]
@@ -120,8 +120,8 @@ class Parts:
         """Split a text.
 
         The end of a running text is held out. From lines and documents, random items are held out;
-        copies of an item stay together, so that none is in both parts. At least one is held
-        out if there are different ones and `val` is above 0.
+        copies of an item stay together, so that none is in both parts. At least one is held out if
+        items differ and `val` is above 0.
 
         Args:
             blocks: the text, which can be iterated over repeatedly.

@@ -3,8 +3,8 @@
 A vocabulary of V tokens has the ids 0 to V-1; the last is the unknown token (unused by bytes). A
 character outside the vocabulary is encoded as an escape, the id V plus its code point, so that
 `decode` restores it. The network sees `known(ids)`, where every escape is V-1; scores add
-ESCAPE_NATS for the choice of the character. Spelling it in bytes would cost more: without byte
-tokens in training, the network finds all two to four unlikely.
+ESCAPE_NATS for the choice of the character. Spelling it in two to four bytes would cost more: the
+network never saw them in training and finds each unlikely.
 """
 
 import math
@@ -23,7 +23,7 @@ CODE_POINTS = 0x110000  # number of code points in Unicode
 ESCAPE_NATS = math.log(CODE_POINTS)  # cost of an escape: a uniform choice of a code point
 MAX_CHARACTERS = 8192  # maximum characters in a vocabulary; rarer ones are escaped (not tuned)
 LONGEST_TOKEN = 1000  # maximum characters of a token read from a file; pieces are shorter
-UNKNOWN = "\x00unknown"  # the unknown token; no level joins NUL with letters, so no text has it
+UNKNOWN = "\x00unknown"  # unknown token; no level joins NUL with letters, so none yields it
 
 
 def common_characters(text: str, vocab_size: int | None = None) -> list[str]:
@@ -135,7 +135,7 @@ class Tokenizer(ABC):
         return "".join(map(self.decoder(), ids))
 
     def decoder(self) -> Callable[[int], str]:
-        """Return a function that maps ids, in order, to the text each completes; "" within one."""
+        """Return a function that maps ids, in order, to the text each completes; "" if none."""
         return lambda i: self.tokens[i] if i < self.vocab_size else chr(i - self.vocab_size)
 
     def spelled(self, text: str) -> str:

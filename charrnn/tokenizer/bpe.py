@@ -83,7 +83,7 @@ class BpeTokenizer(PieceTokenizer):
         return models.BPE(ids, self._merges, unk_token=UNKNOWN)
 
     def _escape(self, ids: Ids, text: str) -> Ids:
-        """Replace the unknown tokens, one for each character outside the vocabulary."""
+        """Replace each unknown token (one character) by that character's escape."""
         spelled = self.spell(text)
         ids[ids == self.unknown_id] = spelled[spelled >= self.vocab_size]
         return ids

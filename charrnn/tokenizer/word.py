@@ -53,7 +53,7 @@ class WordTokenizer(PieceTokenizer):
         words = set(known)
         begins = [_is_letter(token[0]) for token in known]
         ends = [token == " " or _is_letter(token[-1]) for token in known]
-        # Every letter is a token, but a word only if it is also a token with a space before it.
+        # A letter, always a token, is a word only if it is also a token with a space before it.
         parts = [
             token == " " or (letter and len(token) == 1 and f" {token}" not in words)
             for token, letter in zip(known, begins, strict=True)
@@ -62,7 +62,7 @@ class WordTokenizer(PieceTokenizer):
 
     @staticmethod
     def _unspaced(text: str, size: int) -> "tokenizers.Tokenizer":
-        """Train byte pair encoding on the text in scripts without spaces alone."""
+        """Train byte pair encoding only on the text in scripts without spaces."""
         from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
         learner = Tokenizer(models.BPE())

@@ -19,7 +19,7 @@ class Streams:
     A stream reads a segment window by window, then goes on with another one and keeps its hidden
     state. Neighbouring passages are alike: streams that stayed in one part of the text would train
     on few subjects at a time. Each epoch partitions the text, viewed as a ring with a random
-    offset, into segments. `position` is the whole state.
+    offset, into segments. Only `position` is saved.
 
     Args:
         ids: token ids of the text, integers [N].
@@ -139,7 +139,7 @@ class DocumentStreams:
 
     Each document begins in a window of its own, from a zero state. An epoch is cut into B strips of
     equal length, one per stream; a strip that begins within a document starts from a zero
-    state too. `position` is the whole state.
+    state too. Only `position` is saved.
 
     Args:
         ids: token ids of all documents, integers [N].

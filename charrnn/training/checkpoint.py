@@ -107,7 +107,7 @@ def check_sizes(
     training: TrainingConfig,
     tokenizer: Tokenizer,
 ) -> None:
-    """Check that the configurations fit the tensors, before they size any allocation.
+    """Check that the configurations fit the tensors, before allocating memory.
 
     Raises:
         ValueError: a tensor has another shape, or the vocabulary another size.

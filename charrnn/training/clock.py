@@ -22,7 +22,7 @@ class Clock:
         return self._read - self._began
 
     def resumed(self) -> None:
-        """Leave out the time since the last reading, as the process was stopped."""
+        """Leave out the time since the last reading: the process was stopped."""
         now = time.monotonic()
         self._began += now - self._read
         self._read = now

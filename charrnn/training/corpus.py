@@ -37,7 +37,7 @@ class Corpus:
         train_ends: index after the last token of each training document, int64 [D]; None unless
             the corpus consists of documents.
         val_ends: the same for the held-out documents.
-        old: corpus of the run that is fine-tuned, with only the end of its training part.
+        old: corpus of the parent run, with only the end of its training part.
     """
 
     tokenizer: Tokenizer
@@ -122,7 +122,7 @@ class Corpus:
 
 
 def kept(parts: Parts, build: Build, *key: Any) -> Made:
-    """Return what `build` makes of a text; if large, kept in a file found by text and `key`.
+    """Return what `build` makes of a text, cached by text and `key` if the text is large.
 
     Raises:
         RunError: the file cannot be written.

@@ -1,4 +1,4 @@
-"""What a model file holds of the training text besides the network, and text for tuning."""
+"""Data from the training text for the model file, and text for tuning suggestions."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from charrnn.text.split import Parts
 from charrnn.training.corpus import kept
 
 OPENINGS = ("\n\n", "\n", " ")  # paragraph, line and word breaks, in order of preference
-HELD_OUT = 100_000  # characters kept to tune suggestions on, more than are ever typed
+HELD_OUT = 100_000  # characters kept to tune suggestions; simulated typing uses fewer
 LINE_CHARS = 1 << 20  # characters of held-out lines to sample HELD_OUT from; not tuned
 
 AnyIndex = TypeVar("AnyIndex", WordRuns, Items)
@@ -72,7 +72,7 @@ def opening(kind: str, sample: str) -> str:
 
 
 def _index(kind: type[AnyIndex], texts: Iterable[str], parts: Parts) -> AnyIndex:
-    """Return an index of these texts of the training part; that of a large text is cached."""
+    """Return an index of pieces of the training part; cached if the text is large."""
 
     def build(file: BinaryIO) -> dict[str, Any]:
         index = kind.build(texts)

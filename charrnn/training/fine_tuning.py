@@ -13,13 +13,13 @@ from charrnn.errors import CharrnnError, RunError, UsageError
 from charrnn.network import model_file
 from charrnn.network.model_file import ModelFile
 from charrnn.runs import RESUME_NAME
+from charrnn.scoring import WARM_UP_TOKENS
 from charrnn.text.source import Source
 from charrnn.text.split import Parts
 from charrnn.tokenizer import Tokenizer
 from charrnn.training import checkpoint
 from charrnn.training.corpus import Corpus
 from charrnn.training.network import Network
-from charrnn.training.validation import WARM_UP_TOKENS
 
 VOCABULARY_TENSORS = ("embedding", "output", "output_bias")  # tensors with a row for each token
 
@@ -63,7 +63,7 @@ class Origin:
             raise ValueError("it does not say what it was fine-tuned from")
         check_types(values, kinds)
         if not (0 <= values.get("val", 0) < 1 and values.get("seed", 0) >= 0):
-            raise ValueError("its held-out part of the first text is missing")
+            raise ValueError("its val or seed for the first text is invalid")
         return cls(**values, source=None if source is None else Source.from_json(source))
 
     def held_out(self, tokenizer: Tokenizer) -> Corpus | None:
@@ -73,7 +73,7 @@ class Origin:
             tokenizer: the tokenizer to encode it with.
 
         Returns:
-            The corpus with the end of the training part that validation reads as context.
+            The corpus; of its training part, only the end, as context for validation.
         """
         if not self.source or not self.source.lasts:
             return None

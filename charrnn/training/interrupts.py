@@ -53,7 +53,7 @@ class Interrupts:
 
     def _handle(self, name: str, handler: Callable[[int, FrameType | None], None]) -> None:
         number = getattr(signal, name, None)
-        # nohup and a shell's background jobs ignore signals on purpose. None: set outside Python.
+        # nohup and a shell's background jobs ignore signals on purpose. None: a C handler.
         if number and signal.getsignal(number) not in (signal.SIG_IGN, None):
             self._before[number] = signal.signal(number, handler)
 

@@ -11,7 +11,7 @@ from charrnn.training import checkpoint
 from charrnn.training.checkpoint import Bounds
 from charrnn.training.validation import BLOCKS, Losses
 
-OVERFITTING = 0.01  # rise of the validation loss above the best that calls for a hint; not tuned
+OVERFITTING = 0.01  # rise above the best validation loss at which a hint is shown; not tuned
 WORSE = 3  # consecutive worse validations that call for that hint; not tuned
 
 
@@ -39,8 +39,8 @@ class Keeper:
 
     Attributes:
         kept: the last candidate that was not worse than `lowest`.
-        lowest: the last candidate that was significantly better than the one before; comparing with
-            it reveals small declines that add up.
+        lowest: the last candidate significantly better than the previous `lowest`; comparing with
+            it reveals small rises that add up.
         reference: losses of `lowest`; None before the first validation.
         last_val: the last validation loss, nats per character.
         since_best: number of validations since the last better one.
@@ -48,7 +48,7 @@ class Keeper:
         told_overfitting: whether `begins_to_overfit` has returned True.
     """
 
-    # The attributes and the fields of both candidates that the resume file holds.
+    # Attributes, and fields of both candidates, in the resume file.
     NUMBERS: ClassVar[dict[str, Bounds]] = {
         "last_val": (float, -math.inf, math.inf),
         "since_best": (int, 0, checkpoint.MOST_STEPS),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from charrnn.training.network import Network
 
 ADAM_SHARE = 0.25  # Adam's learning rate as a share of Muon's; not tuned
-BLOCK_ROWS = 128  # maximum rows orthogonalised together; costs a third of whole gates at H = 384
+BLOCK_ROWS = 128  # maximum rows orthogonalised at once; a third of whole gates' cost at H = 384
 
 Parameters = Mapping[str, nn.Parameter]
 
@@ -69,7 +69,7 @@ class Muon:
 
 
 def block_rows(hidden: int) -> int:
-    """Return the rows of a block: a divisor of H, at most BLOCK_ROWS and not far below, else H."""
+    """Return a block's rows: H's largest divisor in [BLOCK_ROWS / 4, BLOCK_ROWS], else H."""
     for parts in range(-(-hidden // BLOCK_ROWS), hidden // (BLOCK_ROWS // 4) + 1):
         if hidden % parts == 0:
             return hidden // parts

@@ -76,7 +76,7 @@ def begin(
         source = replace(source, normalise=source.normalise and old_model.trained.normalised)
     if level == "byte":
         source = replace(source, normalise=False)
-    # Options are checked before a long text is read, on which the final choices depend.
+    # Check options before reading a long text; the final choices depend on it.
     _, training = _configure(level, 10**6, 100, options, 1.0)
     corpus, extras = _prepare(source, training, tokenize, note, advise=True)
     if origin:

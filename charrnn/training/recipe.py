@@ -85,7 +85,7 @@ def choose(
     """Choose the fields of ModelConfig and TrainingConfig that the user has not set.
 
     The network grows with the text and the time budget; dropout and weight decay, against
-    overfitting, grow with the epochs that a single layer would get.
+    overfitting, grow with the epochs of a one-layer network.
 
     Args:
         level: a key of TOKENIZERS.
@@ -130,7 +130,7 @@ def choose(
         shape |= tied
     if epochs >= DEEP_EPOCHS and not words and "layers" not in options:
         shape["layers"] = 2
-    # Below one epoch, unread text can feed more streams, given some time.
+    # Below one epoch, a long run can feed more streams with unread text.
     if epochs < 1 and LONG <= seconds < math.inf and "batch" not in options:
         batch *= 2
     overfitting = epochs * multiplied / tokens if kind == "characters" else epochs

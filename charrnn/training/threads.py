@@ -12,13 +12,13 @@ from statistics import median
 
 # None of these is tuned; tests/training/test_threads.py bounds what they cost.
 UNTIMED_STEPS = 2  # first steps that are not timed, because they allocate memory
-TRIAL = 3  # steps of a trial; its first step alone can reject a slower number
+TRIAL = 3  # steps of a trial; a slow first step already ends it
 RECENT = 8  # number of recent steps whose median is compared with a trial
 FASTER = 0.92  # maximum relative step time at which more threads are kept
-SLOWER = 1.04  # maximum relative step time at which fewer threads are kept: others need cores too
+SLOWER = 1.04  # maximum relative step time at which fewer are kept: other programs need cores
 CHANGED = 1.4  # factor between step times that shows that another program came or went
 UP_SECONDS = 3.0  # training time between two trials of more threads
-SOON = 0.5  # the same after a change to fewer, often temporary; doubles up to UP_SECONDS
+SOON = 0.5  # this after a drop in threads, often temporary; doubles up to UP_SECONDS
 DOWN_SECONDS = 12.0  # training time between two trials of fewer threads if step times are steady
 
 

@@ -25,7 +25,7 @@ from charrnn.training.validation import Losses, emptied, evaluate, evaluate_docu
 VALIDATIONS = 20  # validations in a training, evenly spaced; not tuned
 VALIDATION_SHARE = 0.1  # tokens of a validation per token trained since the last; not tuned
 VALIDATION_TOKENS = 1024  # minimum tokens of a validation; not tuned
-FINAL_SHARE = 0.3  # tokens of the final score per token trained: a tenth of the training's time
+FINAL_SHARE = 0.3  # tokens finally scored per token trained; takes a tenth of the training time
 FINAL_TOKENS = 1_000_000  # maximum tokens of the final score; not tuned
 FINE_TUNING_TOKENS = 1 << 16  # tokens of each text scored before and after fine-tuning; not tuned
 UNPLANNED_STEPS = 10**9  # planned steps while the time that a step takes is unknown
@@ -225,7 +225,7 @@ class Trainer:
         """Train on the next batch.
 
         Returns:
-            The gradient's norm before clipping; None if it was not finite and the weights stayed.
+            The gradient's norm before clipping; None if it was not finite: no weight changed.
         """
         inputs, targets, fresh = self.streams.next()
         before = self.hidden if fresh is None else emptied(self.hidden, fresh.to(self.device))
@@ -254,7 +254,7 @@ class Trainer:
         """Add the present weights to the average, in which older ones decay.
 
         Polynomial decay, Shamir & Zhang 2013, arXiv:1212.1824: an average over the last part of
-        the steps, whatever their number. It gains most while the learning rate is high.
+        the steps, whatever their number. It helps most while the learning rate is high.
         """
         weights = self.network.parameters_by_name()
         if not self.average:
@@ -402,7 +402,7 @@ class Trainer:
         return {name: weight.detach().cpu().numpy() for name, weight in chosen.items()}
 
     def _weights(self, best: bool = True) -> Mapping[str, Tensor]:
-        """Return the same as tensors; the network's own weights before the first update."""
+        """Like `weights`, as tensors; the network's own weights before the first update."""
         return (best and self.best) or self.average or self.network.parameters_by_name()
 
     def state(self) -> State:
@@ -444,7 +444,7 @@ class Trainer:
         for name, tensor in tensors.items():  # the optimizer takes roots of variances
             positive = name.startswith(("optimizer.updates", "optimizer.variance."))
             if positive and not bool(((tensor >= 0) & (tensor <= MOST_STEPS)).all()):
-                raise ValueError(f"its {name} cannot be")
+                raise ValueError(f"its {name} is wrong")
         Progress.check(values)
         checkpoint.check_number("position", values["position"], int, 0, MOST_STEPS)
         torch.Generator(self.device).set_state(tensors["dropout_generator"])

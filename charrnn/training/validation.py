@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from charrnn.scoring import WARM_UP_TOKENS
 from charrnn.training.batching import IGNORED, Windows
 from charrnn.training.network import Network, State
 
 MAX_PASSAGES = 64  # maximum number of passages scored in parallel; not tuned
 PASSAGE = 32  # minimum tokens scored in a passage; not tuned
-WARM_UP_TOKENS = 128  # tokens read before each passage and not scored; not tuned
 LOGITS = 1 << 22  # maximum number of logits in memory at once; not tuned
 BLOCKS = 64  # maximum number of blocks whose losses are kept apart; not tuned
 MIN_BLOCK = 16  # minimum tokens in a block; not tuned
@@ -22,8 +22,7 @@ FEW = 8  # number of blocks below which a standard error is too uncertain; not t
 class Losses(NamedTuple):
     """The losses of the tokens scored, summed over blocks of consecutive tokens.
 
-    The losses of neighbouring tokens are correlated, so blocks are treated as independent, not
-    tokens.
+    The losses of neighbouring tokens are correlated, so blocks, not tokens, count as independent.
 
     Attributes:
         nats: sum of the negative log-probabilities in each block, float64 [K].
@@ -35,7 +34,7 @@ class Losses(NamedTuple):
 
     @classmethod
     def of(cls, nats: Tensor) -> Self:
-        """Sum the losses of at least one token, in the order of the text, nats [N]."""
+        """Sum token losses by block; nats [N], N at least 1, in text order."""
         count = max(1, min(BLOCKS, len(nats) // MIN_BLOCK))
         block = torch.arange(len(nats)) * count // len(nats)
         sums = torch.zeros(count, dtype=torch.float64).index_add(0, block, nats.double())

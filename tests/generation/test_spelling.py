@@ -221,5 +221,7 @@ class TestKnownWords:
     def test_other_levels(self, level: str) -> None:
         """Where tokens are no words it is refused."""
         model = random_model(TOKENIZERS[level].train(CORPUS))
-        with pytest.raises(UsageError, match="known_words needs a word model; train one"):
+        with pytest.raises(
+            UsageError, match="known_words needs a word model; train with --level word"
+        ):
             [*model.generate("The", known_words=True)]

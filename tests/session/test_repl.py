@@ -303,7 +303,7 @@ class TestWhy:
         session.wait(lambda screen: "  | The cat sat on the mat." in screen.lines)
         assert session.said("cat: 9[0-9.]+%")
         assert session.said("300 times in the training text, 0 in this one")
-        assert session.said("it has 'The cat' 300 times")
+        assert session.said("the training text has 'The cat' 300 times")
         session.wait_for("The c", "at sat on the mat")
 
     def test_nothing(self, session: Session) -> None:

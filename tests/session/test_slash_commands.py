@@ -106,7 +106,7 @@ class TestLearn:
             session.type("A quagga." + ENTER + "/learn off" + ENTER + "A zebra." + ENTER)
             session.wait(lambda _: session.said("learning is paused; 2 words"))
             session.type("/learn on" + ENTER + "/learn forget quagga" + ENTER)
-            session.wait(lambda _: session.said("forgot quagga, learned once"))
+            session.wait(lambda _: session.said("forgot quagga, typed once"))
         assert Learned(Path(store)).words() == ["A"]
 
     def test_without(self, session: Session) -> None:

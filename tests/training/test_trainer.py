@@ -80,6 +80,18 @@ def test_same_seed_same_model(tmp_path: Path) -> None:
     assert not torch.equal(first.network.output.weight, other.network.output.weight)
 
 
+@pytest.mark.parametrize(
+    ("cell", "kind", "norm"),
+    [("lstm", "text", 5.66497), ("gru", "text", 5.81351), ("gru", "documents", 5.66985)],
+)
+def test_the_same_weights_as_ever(cell: str, kind: str, norm: float) -> None:
+    """A seed gives the weights that it gave in earlier versions, but for rounding."""
+    training = trainer(cell, DOCUMENTS if kind == "documents" else TEXT, kind=kind)
+    for _ in range(40):
+        training.update()
+    assert float(training.network.output.weight.detach().norm()) == pytest.approx(norm, rel=1e-4)
+
+
 def test_training_learns(tmp_path: Path) -> None:
     """A few hundred steps halve the loss of a uniform prediction."""
     training = trainer(layers=1, steps=300, dropout=0.0)

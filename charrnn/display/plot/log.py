@@ -75,7 +75,7 @@ class Log:
         return bool(np.isfinite(self.column("validation", "val_nats")).any())
 
     def losses(self, by: str) -> tuple[Values, Values]:
-        """Return positions on one of AXES, and bits per character (in validation if any)."""
+        """Return positions on one of AXES, and bits per character, of validations if any."""
         event, name = ("validation", "val_nats") if self.held_out else ("step", "loss")
         return self.x(event, by), self.column(event, name) / LN2
 
@@ -119,7 +119,7 @@ def read_log(path: Path) -> Log:
     events: list[Row] = []
     for row in filter(None, map(_event, lines)):
         event, step = row["event"], row.get("step")
-        if event == "rollback":  # placed where the run resumed from
+        if event == "rollback":  # placed where it went back to
             row |= {"from": step, "step": row.get("back_to")}
         if event in ("start", "rollback"):  # undo later steps and an end event
             events = [old for old in events if old["event"] not in ("stop", "done")]
