@@ -65,7 +65,7 @@ def with_novelty(parts: Iterable["Part"], index: "WordRuns | Items", ui: Ui) -> 
             new, count = new + share, count + 1
         text = ""
     if not runs:
-        told = f"{new:.0f} of {count} texts not in training text" if count else "-, no line ended"
+        told = f"{new:.0f} of {count} are not in the training text" if count else "-, no line ended"
         ui.note(f"\nnovelty: {told}")
 
 
