@@ -88,7 +88,7 @@ def call(session: Session, text: str) -> str:
     name, _, argument = text.strip().partition(" ")
     command = SLASH_COMMANDS.get(name.lower())
     if not command:
-        raise UsageError(f"there is no command {name}", "see /help; // types a leading /")
+        raise UsageError(f"there is no command {name}", "see /help; // types a /")
     return command.call(session, argument.strip())
 
 

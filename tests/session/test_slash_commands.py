@@ -37,7 +37,7 @@ class TestCommands:
     @pytest.mark.parametrize(
         ("command", "answer"),
         [
-            ("/foo", "there is no command /foo; see /help; // begins a text"),
+            ("/foo", "there is no command /foo; see /help; // types a /"),
             ("/set dial loud", "no dial 'loud'; use quiet, normal, eager or a number from 0 to 1"),
             ("/set dial nan", "no dial 'nan'; use quiet, normal, eager or a number from 0 to 1"),
             ("/set count 0", "there is no setting count 0; try /set dial quiet or /set count 5"),
