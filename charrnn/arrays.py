@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int32]  # token ids
+Nodes = NDArray[np.int64]  # n-gram contexts of each length, 0 to N, [B, N + 1]; -1 for none
 Mask = NDArray[np.bool_]
 
 LN2 = math.log(2)  # nats per bit

@@ -136,11 +136,19 @@ class ModelConfig:
     tied: bool = setting(
         False, None, "Use the token embedding as the output layer's weights.", NETWORK
     )
+    # See charrnn.network.ngrams.
+    ngram_order: int = setting(
+        0,
+        Range(0, 16),
+        "Mix the network with n-grams of up to this many tokens; 0 for none.",
+        NETWORK,
+        metavar="N",
+    )
 
     def __post_init__(self) -> None:
         cells = get_args(CellName)
         require(self.cell in cells, f"no cell named {self.cell!r}; use one of {', '.join(cells)}")
-        for name in ("vocab_size", "layers", "hidden", "embedding"):
+        for name in ("vocab_size", "layers", "hidden", "embedding", "ngram_order"):
             whole = type(getattr(self, name)) is int
             require(whole, f"{name} must be a whole number", name)
         _require_ranges(self)

@@ -42,7 +42,7 @@ class Model:
 
     def __init__(self, file: ModelFile) -> None:
         self.file = file
-        self.engine = Engine(file.config, file.weights)
+        self.engine = Engine(file.config, file.weights, file.ngrams)
         # A text starts like a paragraph of the corpus, after the separator of paragraphs.
         opening = file.tokenizer.encode(file.trained.opening)
         self._start = self.engine.read(file.tokenizer.known(opening), self.engine.zero_state())

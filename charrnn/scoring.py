@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from charrnn.arrays import Array, Ids, bits
-from charrnn.network.engine import Engine, log_softmax
+from charrnn.network.engine import Engine, State, log_softmax
 from charrnn.text.blocks import chunks
 from charrnn.tokenizer import ESCAPE_NATS, Tokenizer
 from charrnn.tokenizer.base import spread
@@ -72,14 +72,14 @@ def _perplexity(nats: float, count: int) -> float | None:
 
 
 def score(
-    engine: Engine, tokenizer: Tokenizer, state: Array, text: Iterable[str], tell: Tell = untold
+    engine: Engine, tokenizer: Tokenizer, state: State, text: Iterable[str], tell: Tell = untold
 ) -> Score:
     """Score a text given in blocks.
 
     Args:
         engine: the network.
         tokenizer: the network's tokenizer.
-        state: state of the engine before the text, float32 [L, S, 1, H].
+        state: state of the engine before the text.
         text: the text in blocks of any size.
         tell: called regularly with the number of characters scored since the last call.
 
@@ -91,7 +91,7 @@ def score(
     for block in chunks(text, BLOCK_CHARS):
         ids = tokenizer.encode(block)
         (nats,), correct, states = _read(engine, [tokenizer.known(ids)], state, len(block), tell)
-        state = states[:, :, -1:]
+        state = states.take(slice(-1, None))
         total.nats += float(nats.sum(dtype=float))
         total.nats += ESCAPE_NATS * int((ids >= tokenizer.vocab_size).sum())
         total.correct += correct
@@ -104,14 +104,14 @@ def score(
 
 
 def surprisals(
-    engine: Engine, tokenizer: Tokenizer, start: Array, texts: Sequence[str], tell: Tell = untold
+    engine: Engine, tokenizer: Tokenizer, start: State, texts: Sequence[str], tell: Tell = untold
 ) -> list[Array]:
     """Return the surprisal of each character of some texts, which do not depend on each other.
 
     Args:
         engine: the network.
         tokenizer: the network's tokenizer.
-        start: state of the engine before a text, float32 [L, S, 1, H].
+        start: state of the engine before a text.
         texts: the texts, which are read in parallel; memory grows with their number.
         tell: called regularly with the number of characters scored since the last call.
 
@@ -164,21 +164,21 @@ def _spans(lengths: Iterable[int]) -> list[_Span]:
 
 
 def _read(
-    engine: Engine, texts: Sequence[Ids], start: Array, chars: int, tell: Tell
-) -> tuple[list[Array], int, Array]:
+    engine: Engine, texts: Sequence[Ids], start: State, chars: int, tell: Tell
+) -> tuple[list[Array], int, State]:
     """Read some texts in parallel, long ones in several streams each.
 
     Args:
         engine: the network.
         texts: token ids of each text, int32 [N].
-        start: state of the engine before each text, float32 [L, S, 1, H].
+        start: state of the engine before each text.
         chars: characters of all texts together.
         tell: called regularly with the number of characters scored since the last call.
 
     Returns:
         Three values: for each text the negative log-probabilities (nats) of its tokens, float32
         [N]; the number of tokens predicted correctly; the states at the ends of the spans, longest
-        span first, [L, S, spans, H]. For a single text, the last is its final state.
+        span first. For a single text, the last is its final state.
     """
     spans = _spans(map(len, texts))
     lengths = np.array([span.length for span in spans], int)
@@ -193,10 +193,10 @@ def _read(
         for t, ids in enumerate(ids_tb):
             going = int((lengths > t).sum())  # shorter spans have ended
             ids = ids[:going]
-            logits = engine.logits(states[:, :, :going])
+            logits = engine.logits(states.take(slice(going)))
             correct += int((logits.argmax(axis=1) == ids).sum())
             nats_tb[t, :going] = -np.take_along_axis(log_softmax(logits), ids[:, None], 1)[:, 0]
-            states[:, :, :going] = engine.step(ids, states[:, :, :going])
+            states.replace(slice(going), engine.step(ids, states.take(slice(going))))
             tell(going * chars_per_token)
     nats = [np.zeros(len(ids), np.float32) for ids in texts]
     for row, span in enumerate(spans):
@@ -204,16 +204,16 @@ def _read(
     return nats, correct, states
 
 
-def _before(engine: Engine, texts: Sequence[Ids], spans: Sequence[_Span], start: Array) -> Array:
-    """Return the states before some spans, [L, S, spans, H].
+def _before(engine: Engine, texts: Sequence[Ids], spans: Sequence[_Span], start: State) -> State:
+    """Return the states before some spans.
 
     At the start of a text the state is `start`; within a text, WARM_UP_TOKENS tokens warm it up.
     """
-    states = np.repeat(start, len(spans), axis=2)
+    states = start.repeat(len(spans))
     if later := [row for row, span in enumerate(spans) if span.start]:
         contexts = [texts[spans[row].text][: spans[row].start][-WARM_UP_TOKENS:] for row in later]
         within = engine.zero_state(len(later))
         for ids in np.stack(contexts, axis=1):
             within = engine.step(ids, within)
-        states[:, :, later] = within
+        states.replace(later, within)
     return states

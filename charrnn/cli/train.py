@@ -36,7 +36,14 @@ if TYPE_CHECKING:
     from charrnn.training.run import Run
     from charrnn.training.tensorboard import Board
 
-SHAPE = {"cell", "hidden", "layers", "embedding", "tied"}  # fields of ModelConfig to choose
+SHAPE = {
+    "cell",
+    "hidden",
+    "layers",
+    "embedding",
+    "tied",
+    "ngram_order",
+}  # fields of ModelConfig to choose
 RESUMABLE = {"seconds", "epochs", "steps", "patience", "threads"}  # what --resume can change
 MANY_EPOCHS = 40  # beyond it, more text helps more than more time (not tuned)
 LONGER = 4  # suggested next training time, as a multiple of the last
@@ -186,7 +193,8 @@ def train(
         (
             parent is not None and bool(tokens or fixed.keys() & SHAPE),
             "with --from, the level, the vocabulary and the network are those of that run",
-            "leave out --level, --vocab-size, --cell, --hidden, --layers, --embed and --tied",
+            "leave out --level, --vocab-size, --cell, --hidden, --layers, --embed, --tied and "
+            "--ngram-order",
         ),
         (
             model is not None and not resume,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn.arrays import Array
+from charrnn.network.engine import State
 from charrnn.text.copy_index import RUN_WORDS, WordRuns, hash_words
 from charrnn.tokenizer import Tokenizer
 
@@ -21,12 +21,12 @@ class Sampled(NamedTuple):
     Attributes:
         token: the token's id.
         nats: the token's surprisal; 0 unless scored.
-        before: hidden state before the token, [L, S, H].
+        before: the network's state before the token.
     """
 
     token: int
     nats: float
-    before: Array
+    before: State
 
 
 class Guard:

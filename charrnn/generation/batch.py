@@ -17,7 +17,7 @@ from charrnn.generation.sampling import Sampler
 from charrnn.generation.seed import read
 from charrnn.generation.stream import Stream
 from charrnn.generation.text_bias import TextBias
-from charrnn.network.engine import Engine, Streams, log_softmax
+from charrnn.network.engine import Engine, State, Streams, log_softmax
 from charrnn.text.copy_index import WordRuns
 from charrnn.tokenizer import Joints, Tokenizer
 
@@ -30,7 +30,7 @@ BLOCK_SECONDS = 0.05  # target time of a block, so that a slow model's text flow
 def generate(
     engine: Engine,
     tokenizer: Tokenizer,
-    start: Array,
+    start: State,
     samples: Iterable[Sample],
     stop: StopConfig,
     random_seed: int,
@@ -42,7 +42,7 @@ def generate(
     Args:
         engine: the network.
         tokenizer: the model's tokenizer.
-        start: hidden state before a seed, [L, S, 1, H].
+        start: the network's state before a seed.
         samples: samples to write, consumed BATCH_SIZE at a time; their progress is noted in them.
         stop: where each sample ends; its time limit holds for all samples together.
         random_seed: with a sample's key, selects its random numbers.
@@ -120,7 +120,7 @@ class _Batch:
         self,
         engine: Engine,
         tokenizer: Tokenizer,
-        start: Array,
+        start: State,
         samples: Sequence[Sample],
         stop: StopConfig,
         random_seed: int,
@@ -154,7 +154,7 @@ class _Batch:
             )
             for sample, seed_and_key in zip(samples, wanted, strict=True)
         ]
-        state = np.concatenate([stream.seed.state for stream in streams], axis=2)
+        state = State.join([stream.seed.state for stream in streams])
         self._states = Streams(engine, state)
         self._beginning = True
         transitions = tokenizer.transitions
@@ -240,20 +240,20 @@ class _Batch:
         return [*zip(rows, nats, strict=True)]
 
     def _settle(
-        self, ids: NDArray[np.intp], costs: NDArray[np.floating], before: Array
+        self, ids: NDArray[np.intp], costs: NDArray[np.floating], before: State
     ) -> Iterator[list[Sampled]]:
         """Yield the tokens of each stream that are settled now; take back those that are rejected.
 
         Args:
             ids: the newest tokens, which the network has read, [B].
             costs: their surprisal, [B].
-            before: hidden states before them, [L, S, B, H].
+            before: the network's states before them.
         """
         row = 0
         for group in self._groups:
             held = group.held
             for i, stream in enumerate(group.streams):
-                newest = Sampled(int(ids[row]), float(costs[row]), before[:, :, row])
+                newest = Sampled(int(ids[row]), float(costs[row]), before.take([row]))
                 settled, undone = stream.settle(newest, held[i])
                 if undone:
                     self._states.put(row, undone[0].before)
@@ -283,7 +283,7 @@ class _Batch:
     def _drop_ended(self) -> None:
         going = [stream.ending.why is None for stream in self._streams()]
         if not all(going):
-            self._states = Streams(self._engine, self._states.state[:, :, going])
+            self._states = Streams(self._engine, self._states.state.take(going))
             self._spelling = self._spelling[going]
             for group in self._groups:
                 group.drop_ended()

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn.arrays import Array, Ids, Mask
+from charrnn.arrays import Ids, Mask
 from charrnn.generation.text_bias import TextBias
-from charrnn.network.engine import Engine
+from charrnn.network.engine import Engine, State
 from charrnn.tokenizer import Tokenizer
 
 SEED_TOKENS = (
@@ -22,20 +22,20 @@ class Seed(NamedTuple):
         open_end: text at the seed's end that may be the start of a longer token.
         cannot_follow: tokens that cannot come next, [V]: those that do not start with `open_end`,
             and those that would end an item before it has begun.
-        state: hidden state after the ids, [L, S, 1, H].
+        state: the network's state after the ids.
     """
 
     ids: Ids
     open_end: str
     cannot_follow: Mask
-    state: Array
+    state: State
 
 
 def read(
     seed: str,
     engine: Engine,
     tokenizer: Tokenizer,
-    start: Array,
+    start: State,
     in_word: bool,
     bias: TextBias,
     item: str,
@@ -46,7 +46,7 @@ def read(
         seed: text to continue.
         engine: the network.
         tokenizer: the model's tokenizer.
-        start: hidden state before the seed, [L, S, 1, H].
+        start: the network's state before the seed.
         in_word: whether the end left unread may be a partial word, not only white space.
         bias: the bias of the next token; the end is read if all tokens that extend it are banned.
         item: the character that ends an item of the corpus; "" if there are no items.

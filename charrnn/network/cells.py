@@ -170,9 +170,11 @@ def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
         }
     if not config.tied:
         shapes["output"] = (config.vocab_size, config.hidden)
+    if config.ngram_order:
+        shapes["mix"] = (2,)  # weights of the network's logits and of the n-grams
     return shapes | {"output_bias": (config.vocab_size,)}
 
 
 def parameter_count(config: ModelConfig) -> int:
-    """Return the number of parameters of a network."""
-    return sum(map(math.prod, tensor_shapes(config).values()))
+    """Return the number of parameters of a network, without the weights of its mixture."""
+    return sum(math.prod(shape) for name, shape in tensor_shapes(config).items() if name != "mix")

@@ -1,19 +1,21 @@
 """The network in NumPy: token ids and a state in, a new state and logits out; no text."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from copy import copy
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Array
+from charrnn.arrays import Array, Nodes
 from charrnn.config import ModelConfig
 from charrnn.network import blas
 from charrnn.network.cells import CELLS, Cell
+from charrnn.network.ngrams import Ngrams
 
 # Maximum vocabulary for which the first layer's input products are tabulated (not tuned).
 TABLE_ROWS = 4096
@@ -41,29 +43,89 @@ class Layer(NamedTuple):
     outgoing: Array
 
 
-class Engine:
-    """Runs a trained network without torch.
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """What B independent streams have read.
 
-    The state is a float32 array [L, S, B, H]: the cell's S state arrays for each layer and each of
-    B independent streams. Methods return a new state and change nothing, except `correct`.
+    Attributes:
+        hidden: the cell's S state arrays for each layer and stream, float32 [L, S, B, H].
+        contexts: the n-gram contexts, [B, N + 1]; [B, 0] without n-grams.
+    """
+
+    hidden: Array
+    contexts: Nodes
+
+    @property
+    def output(self) -> Array:
+        """The last layer's output, [B, H]."""
+        output: Array = self.hidden[-1, 0]
+        return output
+
+    def take(self, rows: Any) -> "State":
+        """Return the state of some streams: indices, a mask or a slice."""
+        return State(self.hidden[:, :, rows], self.contexts[rows])
+
+    def replace(self, rows: Any, state: "State") -> None:
+        """Replace the state of some streams, in place."""
+        self.hidden[:, :, rows] = state.hidden
+        self.contexts[rows] = state.contexts
+
+    def repeat(self, count: int) -> "State":
+        """Return the state of `count` copies of each stream."""
+        return State(np.repeat(self.hidden, count, axis=2), np.repeat(self.contexts, count, axis=0))
+
+    def copy(self) -> "State":
+        """Return a copy, which an update in place does not change."""
+        return State(self.hidden.copy(), self.contexts.copy())
+
+    def visible(self) -> "State":
+        """Return a copy of what the logits depend on; its hidden state is [1, 1, B, H]."""
+        return State(self.hidden[-1:, :1].copy(), self.contexts.copy())
+
+    @staticmethod
+    def join(states: Sequence["State"]) -> "State":
+        """Return the state of the streams of several states."""
+        return State(
+            np.concatenate([state.hidden for state in states], axis=2),
+            np.concatenate([state.contexts for state in states]),
+        )
+
+
+class Engine:
+    """Runs a trained network, mixed with n-grams, without torch.
+
+    A token's logit is the network's plus the n-grams' log-probability, each times a weight of its
+    own. Methods return a new state and change nothing, except `correct`.
 
     Args:
         config: shape of the network.
         weights: float32 arrays with the names and shapes of cells.tensor_shapes.
+        ngrams: the n-grams, for the tensor "mix" to weigh; None for the network alone.
 
     Attributes:
         config: shape of the network.
         cell: the recurrent cell.
         layers: the recurrent layers, first to last.
+        ngrams: the n-grams; None without.
     """
 
-    def __init__(self, config: ModelConfig, weights: Mapping[str, Array]) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        weights: Mapping[str, Array],
+        ngrams: Ngrams | None = None,
+    ) -> None:
         self.config = config
         self.cell = CELLS[config.cell]
+        share, factor = weights["mix"].tolist() if ngrams else (1.0, 0.0)
+        self.ngrams = ngrams.scaled(factor) if ngrams else None
         self._embedding = weights["embedding"]
         self.layers = self._layers(weights)
         self._output = weights["embedding" if config.tied else "output"]
         self._output_bias = weights["output_bias"][None]
+        if share != 1:
+            self._output = self._output * np.float32(share)
+            self._output_bias = self._output_bias * np.float32(share)
         self._largest = max(m.size for m in (self._output, *(x.outgoing for x in self.layers)))
         first = self.layers[0]
         self._table = (
@@ -110,22 +172,20 @@ class Engine:
         """Whether the first layer's input products are looked up in a table."""
         return self._table is not None
 
-    def zero_state(self, batch: int = 1) -> Array:
-        """Return the state of streams that have read nothing, [L, S, B, H] of zeros."""
+    def zero_state(self, batch: int = 1) -> State:
+        """Return the state of B streams that have read nothing."""
         config = self.config
-        return np.zeros((config.layers, self.cell.states, batch, config.hidden), np.float32)
+        shape = (config.layers, self.cell.states, batch, config.hidden)
+        contexts = self.ngrams.start(batch) if self.ngrams else np.zeros((batch, 0), np.int64)
+        return State(np.zeros(shape, np.float32), contexts)
 
-    def step(self, ids: NDArray[np.integer], state: Array) -> Array:
-        """Read one token in each of B streams.
+    def contexts(self, ids: NDArray[np.integer], contexts: Nodes) -> Nodes:
+        """Return the n-gram contexts after one more token in each stream, ids [B]."""
+        return self.ngrams.step(ids, contexts) if self.ngrams else contexts
 
-        Args:
-            ids: token ids below V, [B].
-            state: state before, [L, S, B, H].
-
-        Returns:
-            State after, [L, S, B, H].
-        """
-        after = state.copy()
+    def step(self, ids: NDArray[np.integer], state: State) -> State:
+        """Return the state after one more token in each of B streams, ids below V [B]."""
+        after = state.hidden.copy()
         inputs = self.inputs(ids)
         for i, layer in enumerate(self.layers):
             if i:
@@ -135,20 +195,23 @@ class Engine:
             if layer.recurrent_bias is not None:
                 gates += layer.recurrent_bias
             self.cell.bind(gates, after[i])(inputs)
-        return after
+        return State(after, self.contexts(ids, state.contexts))
 
-    def read(self, ids: NDArray[np.integer], state: Array) -> Array:
-        """Read T tokens of one stream, with one input product per layer.
+    def read(self, ids: NDArray[np.integer], state: State) -> State:
+        """Return the state after T tokens of one stream, with one input product per layer.
 
         Args:
             ids: token ids below V, [T].
-            state: state before, [L, S, 1, H].
-
-        Returns:
-            State after, [L, S, 1, H].
+            state: state before, of one stream.
         """
+        contexts = state.contexts
+        if self.ngrams:
+            if len(ids) >= self.ngrams.order:
+                contexts = self.ngrams.start(1)
+            for token in ids[max(0, len(ids) - self.ngrams.order) :]:
+                contexts = self.ngrams.step(np.array([token]), contexts)
         with blas.threads(1, 0):
-            return self._read(ids, state)
+            return State(self._read(ids, state.hidden), contexts)
 
     def _read(self, ids: NDArray[np.integer], state: Array) -> Array:
         after = state.copy()
@@ -168,12 +231,14 @@ class Engine:
                     output[:] = hidden
         return after
 
-    def logits(self, state: Array) -> Array:
+    def logits(self, state: State) -> Array:
         """Return the unnormalised log-probabilities of the next token, float32 [B, V]."""
-        hidden = state[-1, 0]
+        hidden = state.output
         few = len(hidden) <= SINGLE_ROWS
         logits = multiply(hidden, self._output.T if few else self._output_by_columns)
         logits += self._output_bias
+        if self.ngrams:
+            logits += self.ngrams.logp(state.contexts)
         return logits
 
     def with_own_output(self) -> Self:
@@ -211,18 +276,20 @@ class Streams:
 
     Args:
         engine: the network.
-        state: initial state, [L, S, B, H]; copied.
+        state: initial state; copied.
 
     Attributes:
-        state: current state, [L, S, B, H].
+        state: current state, whose arrays the next step changes.
     """
 
-    def __init__(self, engine: Engine, state: Array) -> None:
+    def __init__(self, engine: Engine, state: State) -> None:
         self._engine = engine
         self.state = state.copy()
         self._layers = [
             _Running(engine.cell, layer, above, own)
-            for layer, above, own in zip_longest(engine.layers, engine.layers[1:], self.state)
+            for layer, above, own in zip_longest(
+                engine.layers, engine.layers[1:], self.state.hidden
+            )
         ]
 
     def step(self, ids: NDArray[np.integer]) -> None:
@@ -232,10 +299,12 @@ class Streams:
             layer.step(inputs)
             layer.multiply()
             inputs = layer.above
+        if self._engine.ngrams:
+            self.state.contexts[:] = self._engine.contexts(ids, self.state.contexts)
 
-    def put(self, row: int, state: Array) -> None:
-        """Replace the state of one stream, [L, S, H]."""
-        self.state[:, :, row] = state
+    def put(self, row: int, state: State) -> None:
+        """Replace the state of one stream by that of a single one."""
+        self.state.replace([row], state)
         for layer in self._layers:
             layer.multiply()
 

@@ -11,7 +11,8 @@ It is a safetensors file. Its metadata has, under "charrnn", the JSON object
      "mixture": for each source of suggestions by name, its weights after 0, 1, 2, and 3 or more
          letters of a word; in format 1 a row for each number of letters}
 
-The tensors of the trigram model are named "ngram.*". Nothing in the file is executed, and every
+The tensors of the trigram model of words are named "ngram.*", those of the n-grams of tokens
+"trie.*". Nothing in the file is executed, and every
 size is checked before it is used.
 """
 
@@ -22,6 +23,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Array
@@ -30,6 +32,7 @@ from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import CharrnnError, ModelFileError
 from charrnn.files import open_tensors, write_tensors
 from charrnn.network.cells import tensor_shapes
+from charrnn.network.ngrams import TENSORS, Ngrams
 from charrnn.text.blocks import KINDS, code_points
 from charrnn.text.copy_index import Index, Items, WordRuns
 from charrnn.tokenizer import Tokenizer, from_json
@@ -54,7 +57,9 @@ NGRAM_TYPES = {"tokens": "U8", "counts": "U32", "one": "F32"} | {
     for order in ("two", "three")
     for part, kind in (("contexts", "U16"), ("lengths", "U16"), ("words", "U16"), ("p", "F16"))
 }
-MOST_NGRAM = 1 << 25  # maximum elements of each of them (not tuned)
+MOST_NGRAM = 1 << 25  # maximum elements of each of them, and of a trie (not tuned)
+NUMBERS = {1: "U8", 2: "U16", 4: "U32"}  # types of whole numbers by their bytes
+TRIE = "trie."  # prefix of the names of the tensors of a trie of n-grams
 # Types of the entries of "training"; others may have any type.
 TRAINED: dict[str, Any] = kinds_of(TrainingConfig) | {
     "version": str,
@@ -129,6 +134,7 @@ class ModelFile:
         mixture: weights of the sources of suggestions by name, unknown names included; None if
             they were not tuned.
         items: index of the lines of the training text; None unless lines are items.
+        ngrams: n-grams of tokens in the training text; None if the network is not mixed with them.
     """
 
     config: ModelConfig
@@ -139,6 +145,7 @@ class ModelFile:
     ngram: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     mixture: Mapping[str, Sequence[float]] | None = None
     items: Items | None = None
+    ngrams: Ngrams | None = None
 
 
 def save(path: Path, model: ModelFile) -> None:
@@ -159,6 +166,8 @@ def save(path: Path, model: ModelFile) -> None:
             description[name] = {"every": index.every}
             tensors[name] = index.bits
     tensors |= {NGRAM + name: array for name, array in model.ngram.items()}
+    if model.ngrams:
+        tensors |= {TRIE + name: array for name, array in model.ngrams.tensors.items()}
     if model.mixture is not None:
         description["mixture"] = dict(model.mixture)
     metadata = {"charrnn": json.dumps(description, ensure_ascii=False)}
@@ -203,7 +212,8 @@ def _read(path: Path, file: Any) -> ModelFile:
         raise ValueError("its vocabulary is empty")
     shapes, names = tensor_shapes(config), {*file.keys()}
     beside = {name for name in names if name.startswith(NGRAM)}
-    if names - beside - {WORD_RUNS, ITEMS} != {*shapes}:
+    trie = {TRIE + name for name in TENSORS} if config.ngram_order else set()
+    if names - beside - {WORD_RUNS, ITEMS} != {*shapes} | trie:
         raise ValueError("its tensors do not match its configuration")
     runs, lines = description.get(WORD_RUNS), description.get(ITEMS)
     return ModelFile(
@@ -215,6 +225,7 @@ def _read(path: Path, file: Any) -> ModelFile:
         _ngram(file, beside),
         _mixture(description["mixture"]) if "mixture" in description else None,
         _index(file, ITEMS, lines, Items) if ITEMS in names else None,
+        _trie(file, config) if trie else None,
     )
 
 
@@ -242,7 +253,7 @@ def config_from(values: Any) -> ModelConfig:
     """
     if not isinstance(values, dict):
         raise ValueError("it has no configuration")
-    values = {"tied": False} | values  # missing in older files
+    values = {"tied": False, "ngram_order": 0} | values  # missing in older files
     if set(values) != {field.name for field in fields(ModelConfig)}:
         raise ValueError("its configuration is incomplete")
     return made(ModelConfig, values)
@@ -275,6 +286,22 @@ def _ngram(file: Any, names: set[str]) -> dict[str, NDArray[Any]]:
     if not fit or max(map(math.prod, shapes.values())) > MOST_NGRAM:
         raise ValueError("its trigrams do not fit together")
     return {name: file.get_tensor(NGRAM + name) for name in stored}
+
+
+def _trie(file: Any, config: ModelConfig) -> Ngrams:
+    """Return the n-grams of tokens, checked."""
+    stored = {name: file.get_slice(TRIE + name) for name in TENSORS}
+    small = NUMBERS[np.min_scalar_type(config.vocab_size).itemsize]
+    types = {"tokens": small, "lengths": small, "logp": "U8", "backoff": "U8"}
+    shapes = [tensor.get_shape() for tensor in stored.values()]
+    if {name: tensor.get_dtype() for name, tensor in stored.items()} != types or any(
+        len(shape) != 1 or shape[0] > MOST_NGRAM for shape in shapes
+    ):
+        raise ValueError("its n-grams are of the wrong type")
+    ngrams = Ngrams(config.vocab_size, {name: file.get_tensor(TRIE + name) for name in stored})
+    if ngrams.order > config.ngram_order:
+        raise ValueError("its n-grams are longer than it says")
+    return ngrams
 
 
 def _index(file: Any, name: str, values: Any, kind: type[I]) -> I:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Array, Ids
-from charrnn.network.engine import Engine, Streams, log_softmax
+from charrnn.network.engine import Engine, State, Streams, log_softmax
 
 KEEP = 512  # minimum number of recent states kept, for deletions (not tuned)
 CACHED_PREDICTIONS = 4  # predictions kept: at a word's start, at its end, after a space
@@ -48,12 +48,12 @@ class Checkpoint(NamedTuple):
 
     Attributes:
         ids: Its token ids.
-        state: The state after it, [L, S, 1, H].
+        state: The state after it.
         engine: The network as adapted to it.
     """
 
     ids: Ids
-    state: Array
+    state: State
     engine: Engine
 
 
@@ -62,7 +62,7 @@ class AdaptiveNetwork:
 
     Args:
         engine: The network; is not changed.
-        start: State before any text, [L, S, 1, H].
+        start: State before any text.
         unknown_id: Id of the token that is never predicted.
         rate: Learning rate of the output layer; 0 to not adapt.
         keep: Minimum number of recent states to keep; LESSON_TOKENS or more.
@@ -73,7 +73,7 @@ class AdaptiveNetwork:
     """
 
     def __init__(
-        self, engine: Engine, start: Array, unknown_id: int, rate: float = 0.0, keep: int = KEEP
+        self, engine: Engine, start: State, unknown_id: int, rate: float = 0.0, keep: int = KEEP
     ) -> None:
         self._original = engine
         self._unknown_id = unknown_id
@@ -107,7 +107,7 @@ class AdaptiveNetwork:
         self._states = [last.state]  # the states after the last tokens, the oldest first
         self._lessons: list[Lesson] = []
         # The states last asked about, and the predictions after them.
-        self._predicted: deque[tuple[Array, Array]] = deque(maxlen=CACHED_PREDICTIONS)
+        self._predicted: deque[tuple[State, Array]] = deque(maxlen=CACHED_PREDICTIONS)
 
     def _remember(self, ids: Ids) -> None:
         """Keep a checkpoint after a text that was just read."""
@@ -145,8 +145,8 @@ class AdaptiveNetwork:
                 self._read_round(ids[: len(self._ids) + ROUND])
                 yield
 
-    def state(self, ids: Ids) -> Array:
-        """Read a text, adapt to it, and return the state after it, [L, S, 1, H]."""
+    def state(self, ids: Ids) -> State:
+        """Read a text, adapt to it, and return the state after it."""
         for _ in self._rounds(ids):
             pass
         same = self._shared(ids)
@@ -158,8 +158,8 @@ class AdaptiveNetwork:
         for end in range(same + 1, len(ids) + 1):
             self._states.append(self.engine.step(ids[end - 1 : end], self._states[-1]))
             if self._rate and end % LESSON_TOKENS == 0:
-                before = [state[-1, 0] for state in self._states[-LESSON_TOKENS - 1 : -1]]
-                self._learn(ids[end - LESSON_TOKENS : end], np.concatenate(before))
+                before = State.join(self._states[-LESSON_TOKENS - 1 : -1])
+                self._learn(ids[end - LESSON_TOKENS : end], before)
             if end % ROUND == 0:
                 self._remember(ids[:end])
             del self._states[: -2 * self._keep]
@@ -174,35 +174,38 @@ class AdaptiveNetwork:
         from before their WARM_UP_TOKENS.
         """
         starts = len(ids) - np.arange(STREAMS, 0, -1) * STREAM_TOKENS
-        streams = Streams(self._original, np.repeat(self._start.state, STREAMS, axis=2))
+        streams = Streams(self._original, self._start.state.repeat(STREAMS))
         for back in range(WARM_UP_TOKENS, 0, -1):
             streams.step(ids[np.maximum(0, starts - back)])
-        streams.put(0, self._states[-1][:, :, 0])
-        outputs = np.empty((STREAM_TOKENS, STREAMS, self._original.config.hidden), np.float32)
-        for i, output in enumerate(outputs):
-            output[:] = streams.state[-1, 0]
+        streams.put(0, self._states[-1])
+        before = []
+        for i in range(STREAM_TOKENS):
+            before.append(streams.state.visible())
             streams.step(ids[starts + i])
-        self._states = [streams.state[:, :, -1:]]
+        self._states = [streams.state.take(slice(-1, None))]
         if self._rate:
-            in_order = outputs.swapaxes(0, 1).reshape(ROUND, -1)
+            in_order = State.join(before).take(
+                np.arange(ROUND).reshape(STREAM_TOKENS, STREAMS).T.ravel()
+            )
             for i in range(0, ROUND, LESSON_TOKENS):
-                self._learn(ids[starts[0] + i :][:LESSON_TOKENS], in_order[i : i + LESSON_TOKENS])
+                lesson = slice(i, i + LESSON_TOKENS)
+                self._learn(ids[starts[0] :][lesson], in_order.take(lesson))
             self._lessons = []
         self._ids = ids
         self._remember(ids)
 
-    def _learn(self, ids: Ids, outputs: Array) -> None:
-        """Train the output layer on tokens, [T], and the network's outputs before each, [T, H]."""
-        errors = -np.exp(self.logp(outputs[None, None]))
+    def _learn(self, ids: Ids, before: State) -> None:
+        """Train the output layer on tokens, [T], and the states before them, of T streams."""
+        errors = -np.exp(self.logp(before))
         errors[np.arange(len(ids)), ids] += 1
         errors[ids == self._unknown_id] = 0
         tokens = np.flatnonzero((np.abs(errors) > MIN_ERROR).any(axis=0))
         shares = np.float32(self._rate) * errors[:, tokens]
-        self._lessons.append(Lesson(tokens, shares, outputs))
+        self._lessons.append(Lesson(tokens, shares, before.output))
         self.engine.correct(*self._lessons[-1])
         self.updates += 1
 
-    def next(self, state: Array) -> Array:
+    def next(self, state: State) -> Array:
         """Return the log-probabilities of the token after a state that `state` returned, [1, V].
 
         They are cached: while a word is typed the same state is asked about again, and a large
@@ -215,11 +218,11 @@ class AdaptiveNetwork:
         self._predicted.append((state, logp))
         return logp
 
-    def logp(self, state: Array) -> Array:
+    def logp(self, state: State) -> Array:
         """Return the log-probabilities of the next token after some states, float32 [B, V].
 
         Args:
-            state: States of continuations of the last text, [L, S, B, H].
+            state: States of continuations of the last text.
         """
         logits = self.engine.logits(state)
         logits[:, self._unknown_id] = -np.inf

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 
 from charrnn.arrays import Array, Floats
-from charrnn.network.engine import Engine
+from charrnn.network.engine import Engine, State
 from charrnn.suggestions.mixture import (
     BEGIN,
     FEATURES,
@@ -116,7 +116,7 @@ class Completer:
     Args:
         engine: The network.
         tokenizer: Its tokenizer.
-        start: Its state before any text, [L, S, 1, H].
+        start: Its state before any text.
         trigrams: Trigrams of the training text.
         weights: Weights of the sources, [TYPED, len(FEATURES)]; by default BEGIN.
         adapts: Whether to adapt to the text being typed.
@@ -127,7 +127,7 @@ class Completer:
         self,
         engine: Engine,
         tokenizer: Tokenizer,
-        start: Array,
+        start: State,
         trigrams: Trigrams,
         weights: Weights | None = None,
         adapts: bool = True,

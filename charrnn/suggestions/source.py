@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, NamedTuple, Protocol
 
 from charrnn.arrays import Array
-from charrnn.network.engine import Engine
+from charrnn.network.engine import Engine, State
 from charrnn.suggestions.trigrams import Trigrams
 from charrnn.tokenizer import Tokenizer
 
@@ -34,7 +34,7 @@ class Given(NamedTuple):
     Attributes:
         engine: The network.
         tokenizer: Its tokenizer.
-        start: Its state before any text, [L, S, 1, H].
+        start: Its state before any text.
         trigrams: Trigrams of the training text.
         adapts: Whether to adapt to the text being typed.
         earlier: Words typed before that text, the oldest first.
@@ -42,7 +42,7 @@ class Given(NamedTuple):
 
     engine: Engine
     tokenizer: Tokenizer
-    start: Array
+    start: State
     trigrams: Trigrams
     adapts: bool = True
     earlier: Iterable[str] = ()

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from charrnn.arrays import Array, Floats, Ids
-from charrnn.network.engine import Engine
+from charrnn.network.engine import Engine, State
 from charrnn.suggestions.adaptive_network import AdaptiveNetwork
 from charrnn.text.blocks import chunks
 from charrnn.text.words import JOINERS, LAST_CODE_POINT, LETTER, MARKS, is_unspaced
@@ -87,13 +87,13 @@ class WordSearch:
     Args:
         engine: The network.
         tokenizer: Its tokenizer.
-        start: State before any text, [L, S, 1, H].
+        start: State before any text.
         beam: Hypotheses pursued in parallel, besides those asked for.
         rate: Learning rate at which the network adapts to the typed text.
     """
 
     def __init__(
-        self, engine: Engine, tokenizer: Tokenizer, start: Array, beam: int, rate: float = 0.0
+        self, engine: Engine, tokenizer: Tokenizer, start: State, beam: int, rate: float = 0.0
     ) -> None:
         self._tokenizer = tokenizer
         self._network = AdaptiveNetwork(engine, start, tokenizer.unknown_id, rate)
@@ -164,12 +164,12 @@ class WordSearch:
             ids_tb[: len(ids), column] = self._tokenizer.known(ids)
             counts_tb[len(start) : len(ids), column] = True
         counts_tb &= ids_tb != self._tokenizer.unknown_id
-        state = np.repeat(state, len(texts), axis=2)
+        state = state.repeat(len(texts))
         logp = np.zeros(len(texts))
         for ids, counts in zip(ids_tb, counts_tb, strict=True):
             if counts.any():
                 columns = np.flatnonzero(counts)
-                logp[columns] += self._network.logp(state[:, :, columns])[
+                logp[columns] += self._network.logp(state.take(columns))[
                     np.arange(len(columns)), ids[columns]
                 ]
             state = self._network.engine.step(ids, state)
@@ -228,7 +228,7 @@ class WordSearch:
                     children.append(outcome)
             beam = children
             if beam:
-                state = self._network.engine.step(np.array(tokens), state[:, :, rows])
+                state = self._network.engine.step(np.array(tokens), state.take(rows))
                 next_logp = self._network.logp(state)
         return found
 

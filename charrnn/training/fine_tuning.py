@@ -1,6 +1,7 @@
 """Fine-tuning: a network starts from the weights of an earlier run and learns a new text."""
 
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -12,7 +13,8 @@ from charrnn.config import TrainingConfig
 from charrnn.errors import CharrnnError, RunError, UsageError
 from charrnn.network import model_file
 from charrnn.network.model_file import ModelFile
-from charrnn.runs import RESUME_NAME
+from charrnn.network.ngrams import Ngrams
+from charrnn.runs import MODEL_NAME, RESUME_NAME
 from charrnn.scoring import WARM_UP_TOKENS
 from charrnn.text.source import Source
 from charrnn.text.split import Parts
@@ -107,6 +109,22 @@ def find(run: str) -> tuple[Origin, ModelFile]:
         return Origin(str(path), source, training.val, training.seed, fingerprint), model
     except (RunError, UsageError, KeyError, ValueError):
         return Origin(str(path)), model
+
+
+def ngrams(path: Path, origin: Origin, vocab_size: int) -> Ngrams | None:
+    """Return the n-grams of a run that is resumed: of its own model, or of that it began with.
+
+    Args:
+        path: the run folder.
+        origin: where the run began.
+        vocab_size: V.
+
+    Raises:
+        ModelFileError: there is no such model, or it is damaged.
+    """
+    own = path / MODEL_NAME
+    found = model_file.load(own if own.exists() else Path(origin.model)).ngrams
+    return found and found.extended(vocab_size)
 
 
 @torch.no_grad()

@@ -45,6 +45,8 @@ class Dropout(NamedTuple):
     variational: bool = False
 
 
+# Weights of the logits of the network and of the n-grams, until the first validation fits them.
+MIX = (0.5, 0.5)
 NO_DROPOUT = Dropout()  # all probabilities are 0
 
 
@@ -76,6 +78,8 @@ class Network(nn.Module):
         self.output = nn.Linear(config.hidden, config.vocab_size)
         if config.tied:
             self.output.weight = self.embedding.weight
+        if config.ngram_order:
+            self.mix = nn.Parameter(torch.tensor(MIX), requires_grad=False)
         self._initialise(generator)
 
     @torch.no_grad()
@@ -87,6 +91,8 @@ class Network(nn.Module):
                 nn.init.normal_(parameter, std=0.5, generator=generator)
             elif name in ("embedding", "output"):
                 nn.init.normal_(parameter, std=hidden**-0.5, generator=generator)
+            elif name == "mix":
+                pass
             elif parameter.ndim == 1:
                 nn.init.zeros_(parameter)
                 if cell.open_gate is not None and name.endswith("input_bias"):
@@ -129,6 +135,10 @@ class Network(nn.Module):
         """
         x, after = self.read(ids_tb, state)
         return self.output(x), after
+
+    def mixed(self, logits: Tensor, ngrams: Tensor) -> Tensor:
+        """Return logits mixed with the log-probabilities of n-grams, of the same shape."""
+        return logits * self.mix[0] + ngrams * self.mix[1]
 
     def read(self, ids_tb: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the last recurrent layer's outputs, float32 [T, B, H], and the state after them.
@@ -173,6 +183,8 @@ class Network(nn.Module):
             }
         if not self.config.tied:
             named["output"] = self.get_parameter("output.weight")
+        if self.config.ngram_order:
+            named["mix"] = self.mix
         return named | {"output_bias": self.get_parameter("output.bias")}
 
     @torch.no_grad()

@@ -114,7 +114,8 @@ class Optimizer:
 
     def __init__(self, network: Network, clip: float, weight_decay: float) -> None:
         self._clip = clip
-        self._parameters = network.parameters_by_name()
+        every = network.parameters_by_name()
+        self._parameters = {name: p for name, p in every.items() if p.requires_grad}
         matrices = {
             name: parameter
             for name, parameter in self._parameters.items()

@@ -85,7 +85,8 @@ def begin(
     model, training = _configure(
         level, len(corpus.train), corpus.tokenizer.vocab_size, options, speed or 1.0
     )
-    trainer = Trainer(model, training, corpus, where)
+    ngrams = old_model.ngrams.extended(model.vocab_size) if origin and old_model.ngrams else None
+    trainer = Trainer(model, training, corpus, where, ngrams)
     if parent:
         fine_tuning.take_over(trainer.network, corpus.tokenizer, old_model)
         trainer.remember()
@@ -144,7 +145,8 @@ def resume(
         )
     if origin:
         corpus = replace(corpus, old=origin.held_out(known))
-    trainer = Trainer(network, config, corpus, where)
+    ngrams = origin and network.ngram_order and fine_tuning.ngrams(path, origin, known.vocab_size)
+    trainer = Trainer(network, config, corpus, where, ngrams or None)
     with checkpoint.damage(path / RESUME_NAME):
         trainer.check(tensors, values)
     trainer.restore(tensors, values)

@@ -19,7 +19,14 @@ from charrnn.tokenizer import TOKENIZERS
 from charrnn.training.sampled_softmax import SAMPLED_FROM, sample_size
 
 LIMITS = {"seconds", "epochs", "steps"}  # fields of TrainingConfig that say when to stop
-SHAPE = ("cell", "layers", "hidden", "embedding", "tied")  # fields of ModelConfig to choose
+SHAPE = (
+    "cell",
+    "layers",
+    "hidden",
+    "embedding",
+    "tied",
+    "ngram_order",
+)  # fields of ModelConfig to choose
 FINE_TUNING_LR = 0.02  # learning rate; 0.03 fits the new text best and forgets the old one most
 SECONDS = 300.0  # time budget if the user sets no limit, seconds
 LONG = 240.0  # minimum time budget for larger networks and batches, seconds
@@ -49,6 +56,7 @@ REGULARISATION = {
         (math.inf, 0.5, 0.5, 0.3, 0.1),
     ),
 }
+NGRAM_ORDERS = {"characters": 8, "subwords": 4, "words": 3}  # tokens in the longest n-gram
 DEEP_EPOCHS = 35  # minimum epochs for a second layer to pay off; never for words
 TIED_EPOCHS = 20  # minimum epochs for tied weights with a small vocabulary of words
 OPERATIONS = 5e10  # operations per second of training on the reference machine, roughly
@@ -107,6 +115,7 @@ def choose(
         "hidden": _hidden(tokens, seconds if "seconds" in options else SECONDS),
         "embedding": 64 if kind == "characters" else 128,
         "tied": False,
+        "ngram_order": NGRAM_ORDERS[kind],
     }
     shape |= {name: options[name] for name in shape if name in options}
     if shape["tied"] and "embedding" not in options:

@@ -146,6 +146,7 @@ class Run:
             ngram=self.extras.ngram,
             mixture=self.mixture,
             items=self.extras.items,
+            ngrams=trainer.ngrams,
         )
 
     def _facts(self, trainer: Trainer, score: float | None) -> dict[str, Any]:

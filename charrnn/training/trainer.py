@@ -12,11 +12,13 @@ from torch import Tensor
 
 from charrnn.arrays import Array
 from charrnn.config import ModelConfig, TrainingConfig
-from charrnn.training import checkpoint, memory
+from charrnn.network.ngrams import Ngrams
+from charrnn.training import checkpoint, memory, ngram_counts
 from charrnn.training.batching import DocumentStreams, Streams
 from charrnn.training.checkpoint import MOST_STEPS, Bounds
 from charrnn.training.corpus import Corpus
 from charrnn.training.keeping import Candidate, Keeper
+from charrnn.training.mixing import MixFit
 from charrnn.training.network import Dropout, Network
 from charrnn.training.optimizer import Optimizer, schedule
 from charrnn.training.sampled_softmax import SAMPLED_FROM, SampledSoftmax
@@ -99,19 +101,26 @@ class Trainer:
         training: configuration of the training.
         corpus: the text to train on.
         device: the device that computes.
+        ngrams: n-grams to mix the network with; by default those of the text.
 
     Attributes:
         progress: the scalars that change.
         hidden: the streams' state after the last window, for each layer [S, B, H].
         average: average of the weights after each update, by name; empty before the first one.
         limit: maximum number of updates, or None.
+        ngrams: the n-grams that the network is mixed with; None for none.
 
     Raises:
         TrainingError: the machine has too little memory for it.
     """
 
     def __init__(
-        self, model: ModelConfig, training: TrainingConfig, corpus: Corpus, device: torch.device
+        self,
+        model: ModelConfig,
+        training: TrainingConfig,
+        corpus: Corpus,
+        device: torch.device,
+        ngrams: Ngrams | None = None,
     ) -> None:
         if device.type == "cpu":
             memory.check(model, training)
@@ -149,6 +158,9 @@ class Trainer:
             self.limit or UNPLANNED_STEPS
         )  # fewer, once a plan fits them to the time
         self.average: dict[str, Tensor] = {}
+        if model.ngram_order and not ngrams:
+            ngrams = ngram_counts.of_corpus(corpus, model.vocab_size, model.ngram_order)
+        self.ngrams = ngrams
         self.remember()
 
     @property
@@ -292,13 +304,17 @@ class Trainer:
             trained = int(VALIDATION_SHARE * (progress.steps / VALIDATIONS * self.tokens_per_step))
             progress.val_tokens = min(max(VALIDATION_TOKENS, trained), len(self.corpus.val))
         average = self._weights(best=False)
+        fit = MixFit()
         with at_once():
-            losses = self._losses(average, self.corpus, progress.val_tokens)
+            losses = self._losses(average, self.corpus, progress.val_tokens, fit)
             reference = self.keeper.reference
             same_passages = losses and reference and len(reference.nats) == len(losses.nats)
             if self.best and not same_passages:  # resumed from an older file
                 reference = self._losses(self.best, self.corpus, progress.val_tokens)
         progress.validated_at = progress.step
+        if self.ngrams:
+            self.network.mix.copy_(fit.step(self.network.mix))
+            average["mix"].copy_(self.network.mix)
         score = self._score(losses, self.corpus)
         val = score.nats if score else math.inf
         candidate = Candidate(dict(average), progress.step, val, progress.loss)
@@ -352,16 +368,27 @@ class Trainer:
         known = error if math.isfinite(error) else None
         return Score(corpus.nats_per_char(losses.mean), known, losses.few)
 
-    def _losses(self, weights: Mapping[str, Tensor], corpus: Corpus, tokens: int) -> Losses | None:
-        """Return the losses of held-out tokens under these weights; None if nothing is held out."""
+    def _losses(
+        self,
+        weights: Mapping[str, Tensor],
+        corpus: Corpus,
+        tokens: int,
+        fit: MixFit | None = None,
+    ) -> Losses | None:
+        """Return the losses of held-out tokens under these weights; None if nothing is held out.
+
+        `fit` fits the mixture to them; None if it stays.
+        """
         if not len(corpus.val):
             return None
         present = checkpoint.clone(self.network.parameters_by_name())
         try:  # evaluation may be interrupted
             self.network.load(weights)
             if corpus.val_ends is not None:
-                return evaluate_documents(self.network, corpus.val, corpus.val_ends, tokens)
-            return evaluate(self.network, corpus.train, corpus.val, tokens)
+                return evaluate_documents(
+                    self.network, corpus.val, corpus.val_ends, tokens, self.ngrams, fit
+                )
+            return evaluate(self.network, corpus.train, corpus.val, tokens, self.ngrams, fit)
         finally:
             self.network.load(present)
             self.network.train()

@@ -3,12 +3,16 @@
 import math
 from typing import NamedTuple, Self
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from charrnn.arrays import Nodes
+from charrnn.network.ngrams import Ngrams
 from charrnn.scoring import WARM_UP_TOKENS
 from charrnn.training.batching import IGNORED, Windows
+from charrnn.training.mixing import MixFit
 from charrnn.training.network import Network, State
 
 MAX_PASSAGES = 64  # maximum number of passages scored in parallel; not tuned
@@ -17,6 +21,56 @@ LOGITS = 1 << 22  # maximum number of logits in memory at once; not tuned
 BLOCKS = 64  # maximum number of blocks whose losses are kept apart; not tuned
 MIN_BLOCK = 16  # minimum tokens in a block; not tuned
 FEW = 8  # number of blocks below which a standard error is too uncertain; not tuned
+
+
+class Reader:
+    """A network in training, and n-grams, that read the same B streams.
+
+    Args:
+        network: the network.
+        ngrams: the n-grams; None for the network alone.
+        streams: B.
+    """
+
+    def __init__(self, network: Network, ngrams: Ngrams | None, streams: int) -> None:
+        self._network = network
+        self._ngrams = ngrams
+        self._device = network.output.weight.device
+        self._state = network.zero_state(streams)
+        self._fresh = ngrams.start(streams) if ngrams else np.zeros((streams, 0), np.int64)
+        self._contexts = self._fresh
+
+    def empty(self, streams: Tensor) -> None:
+        """Forget what some streams have read, bool [B]."""
+        self._state = emptied(self._state, streams.to(self._device))
+        self._contexts = np.where(streams.numpy()[:, None], self._fresh, self._contexts)
+
+    def read(self, inputs_tb: Tensor) -> None:
+        """Read tokens, int64 [T, B]."""
+        _, self._state = self._network.read(inputs_tb.to(self._device), self._state)
+        if self._ngrams:
+            self._follow(self._ngrams, inputs_tb[-self._ngrams.order :])
+
+    def logits(self, inputs_tb: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Read tokens, [T, B].
+
+        Returns:
+            The network's logits of the next tokens, float32 [T, B, V], and the n-grams'
+            log-probabilities.
+        """
+        logits, self._state = self._network(inputs_tb.to(self._device), self._state)
+        if not self._ngrams:
+            return logits, None
+        rows = self._ngrams.logp(self._follow(self._ngrams, inputs_tb))
+        return logits, torch.from_numpy(rows).to(self._device).view_as(logits)
+
+    def _follow(self, ngrams: Ngrams, inputs_tb: Tensor) -> Nodes:
+        """Return the contexts after each token, [T * B, order]."""
+        contexts = []
+        for ids in inputs_tb.cpu().numpy():
+            self._contexts = ngrams.step(ids, self._contexts)
+            contexts.append(self._contexts)
+        return np.concatenate(contexts)
 
 
 class Losses(NamedTuple):
@@ -83,7 +137,14 @@ def _streams(tokens: int) -> int:
 
 
 @torch.no_grad()
-def evaluate(network: Network, before: Tensor, ids: Tensor, tokens: int | None = None) -> Losses:
+def evaluate(
+    network: Network,
+    before: Tensor,
+    ids: Tensor,
+    tokens: int | None = None,
+    ngrams: Ngrams | None = None,
+    fit: MixFit | None = None,
+) -> Losses:
     """Return the losses of tokens of running text, in evenly spaced passages.
 
     Args:
@@ -91,8 +152,9 @@ def evaluate(network: Network, before: Tensor, ids: Tensor, tokens: int | None =
         before: token ids that precede `ids`, at least one, integers [C].
         ids: token ids to predict, at least one, integers [N].
         tokens: number of tokens to predict; all by default.
+        ngrams: n-grams that the network is mixed with; None for the network alone.
+        fit: fits the mixture to these tokens; None if it stays.
     """
-    device = network.output.weight.device
     tokens = min(tokens or len(ids), len(ids))
     streams = _streams(tokens)
     apart, length = -(-len(ids) // streams), -(-tokens // streams)
@@ -106,28 +168,32 @@ def evaluate(network: Network, before: Tensor, ids: Tensor, tokens: int | None =
 
     def inputs(start: int, stop: int) -> Tensor:
         """Return the inputs that predict tokens `start` to `stop` of each stream, [T, B]."""
-        return text(first - 1 + torch.arange(start, stop)[:, None]).to(device)
+        return text(first - 1 + torch.arange(start, stop)[:, None])
 
-    state = network.zero_state(streams)
+    reader = Reader(network, ngrams, streams)
     was_training = network.training
     network.eval()
     parts = []
     window = max(1, min(WARM_UP_TOKENS, LOGITS // (streams * network.config.vocab_size)))
-    _, state = network.read(inputs(-WARM_UP_TOKENS, 0), state)
+    reader.read(inputs(-WARM_UP_TOKENS, 0))
     for start in range(0, length, window):
         stop = min(start + window, length)
-        logits, state = network(inputs(start, stop), state)
         at = first + torch.arange(start, stop)[:, None]
         targets = text(at)
         targets[at >= len(ids)] = IGNORED  # past the end of the last stream
-        parts.append(_losses(logits, targets))
+        parts.append(_losses(network, *reader.logits(inputs(start, stop)), targets, fit))
     network.train(was_training)
     return _joined(parts)
 
 
 @torch.no_grad()
 def evaluate_documents(
-    network: Network, ids: Tensor, ends: Tensor, tokens: int | None = None
+    network: Network,
+    ids: Tensor,
+    ends: Tensor,
+    tokens: int | None = None,
+    ngrams: Ngrams | None = None,
+    fit: MixFit | None = None,
 ) -> Losses:
     """Return the losses of tokens of documents, each read from a zero state.
 
@@ -136,8 +202,9 @@ def evaluate_documents(
         ids: token ids of at least one document, integers [N].
         ends: index after the last token of each document, int64 [D].
         tokens: approximate number of tokens to predict, in evenly spaced passages; all by default.
+        ngrams: see `evaluate`.
+        fit: see `evaluate`.
     """
-    device = network.output.weight.device
     windows = Windows(ids, ends, WARM_UP_TOKENS)
     share = min(1.0, (tokens or len(ids)) / len(ids))
     count = max(1, round(share * len(windows)))
@@ -146,24 +213,37 @@ def evaluate_documents(
     )
     apart, length = -(-len(windows) // streams), -(-count // streams)
     first = apart * torch.arange(streams)
-    state = network.zero_state(streams)
+    reader = Reader(network, ngrams, streams)
     was_training = network.training
     network.eval()
     parts = []
     for i in range(-1, length):  # the window before the first is context
         inputs, targets, fresh = windows.read((first + i).clamp(0, len(windows) - 1))
-        state = emptied(state, fresh.to(device))
-        logits, state = network(inputs.to(device), state)
+        reader.empty(fresh)
+        logits = reader.logits(inputs)
         targets[:, (first + i >= len(windows)) | (i < 0)] = IGNORED
-        parts.append(_losses(logits, targets))
+        parts.append(_losses(network, *logits, targets, fit))
     network.train(was_training)
     return _joined(parts)
 
 
-def _losses(logits_tbv: Tensor, targets_tb: Tensor) -> tuple[Tensor, Tensor]:
+def _losses(
+    network: Network,
+    logits_tbv: Tensor,
+    ngrams_tbv: Tensor | None,
+    targets_tb: Tensor,
+    fit: MixFit | None,
+) -> tuple[Tensor, Tensor]:
     """Return the loss of each token, nats [T, B], and whether it counts, bool [T, B]."""
     targets = targets_tb.flatten().to(logits_tbv.device)
-    nats = F.cross_entropy(logits_tbv.flatten(0, 1), targets, reduction="none")
+    logits = logits_tbv.flatten(0, 1)
+    if ngrams_tbv is not None:
+        ngrams = ngrams_tbv.flatten(0, 1)
+        mixed = network.mixed(logits, ngrams)
+        if fit:
+            fit.add(logits, ngrams, mixed, targets)
+        logits = mixed
+    nats = F.cross_entropy(logits, targets, reduction="none")
     return nats.view(targets_tb.shape).cpu(), targets_tb != IGNORED
 
 

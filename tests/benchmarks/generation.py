@@ -29,7 +29,7 @@ from charrnn.generation.sample import Sample
 from charrnn.generation.sampling import Sampler
 from charrnn.model import Model
 from charrnn.network.cells import CELLS, parameter_count, tensor_shapes
-from charrnn.network.engine import multiply
+from charrnn.network.engine import State, multiply
 from charrnn.network.model_file import ModelFile, Trained
 from charrnn.tokenizer import CharTokenizer, Tokenizer, WordTokenizer
 from tests.benchmarks.figures import parse, tell, write
@@ -91,10 +91,11 @@ def parts(model: Model, streams: int) -> list[Callable[[int], None]]:
     engine = model.engine
     hidden = np.random.default_rng(0).random((streams, engine.config.hidden), np.float32)
     state = engine.zero_state(streams)
-    top, logits = hidden[None, None], engine.logits(state)
+    top = State(hidden[None, None], state.contexts)
+    logits = engine.logits(state)
     outgoing = [multiply(hidden, layer.outgoing) for layer in engine.layers]
     gates = multiply(hidden, engine.layers[0].recurrent)
-    steps = [engine.cell.bind(gates, own) for own in state]
+    steps = [engine.cell.bind(gates, own) for own in state.hidden]
     rngs = [np.random.default_rng(i) for i in range(streams)]
     sampler = Sampler(SamplingConfig(), rngs, [np.zeros(0, int)] * streams)
 

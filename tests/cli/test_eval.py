@@ -53,7 +53,7 @@ def test_agrees_with_training(call: Call, trained: Training, corpus: Path, tmp_p
     text = corpus.read_text(encoding="utf-8")
     (tmp_path / "held-out.txt").write_text(text[int(len(text) * 0.9) :], encoding="utf-8")
     (score,) = call("eval", "held-out.txt", "-m", trained.run, "--json").events
-    assert score["bpc"] == pytest.approx(trained.result.events[-1]["val_bpc"], rel=0.02)
+    assert score["bpc"] == pytest.approx(trained.result.events[-1]["val_bpc"], rel=0.03)
 
 
 def test_several_texts(call: Call, trained: Training, tmp_path: Path) -> None:

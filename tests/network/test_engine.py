@@ -8,7 +8,7 @@ import torch
 
 from charrnn.config import ModelConfig
 from charrnn.network.cells import CELLS
-from charrnn.network.engine import SINGLE_ROWS, Engine, Streams, log_softmax
+from charrnn.network.engine import SINGLE_ROWS, Engine, State, Streams, log_softmax
 from charrnn.training.network import Network
 
 STEPS = {"char": 1000, "word": 200}
@@ -30,6 +30,12 @@ def pair(config: ModelConfig) -> tuple[Network, Engine]:
         name: parameter.detach().numpy() for name, parameter in network.parameters_by_name().items()
     }
     return network, Engine(config, weights)
+
+
+def random_state(rng: np.random.Generator, engine: Engine, batch: int) -> State:
+    """Return the state of some streams, sampled."""
+    fresh = engine.zero_state(batch)
+    return State(rng.normal(size=fresh.hidden.shape).astype(np.float32), fresh.contexts)
 
 
 @pytest.mark.slow
@@ -77,7 +83,8 @@ def test_read_equals_steps(cell: str) -> None:
     state = engine.zero_state()
     for token in ids:
         state = engine.step(np.array([token]), state)
-    np.testing.assert_allclose(engine.read(ids, engine.zero_state()), state, atol=1e-5)
+    after = engine.read(ids, engine.zero_state())
+    np.testing.assert_allclose(after.hidden, state.hidden, atol=1e-5)
 
 
 @pytest.mark.parametrize("batch", [2, SINGLE_ROWS, SINGLE_ROWS + 1, 64])
@@ -86,7 +93,7 @@ def test_streams_are_independent(cell: str, batch: int) -> None:
     """What one stream reads changes nothing in another; a few give the same bits as one alone."""
     _, engine = pair(ModelConfig(50, cell, layers=2, hidden=72, embedding=16))
     rng = np.random.default_rng(0)
-    state = rng.normal(size=(2, engine.cell.states, batch, 72)).astype(np.float32)
+    state = random_state(rng, engine, batch)
     ids = rng.integers(0, 50, batch)
     together, logits, running = (
         engine.step(ids, state),
@@ -96,12 +103,12 @@ def test_streams_are_independent(cell: str, batch: int) -> None:
     running.step(ids)
     tolerance = 0 if batch <= SINGLE_ROWS else 1e-5
     for i in range(batch):
-        alone = state[:, :, i : i + 1]
+        alone = state.take([i])
         one = Streams(engine, alone)
         one.step(ids[i : i + 1])
         for found, expected in (
-            (together[:, :, i : i + 1], engine.step(ids[i : i + 1], alone)),
-            (running.state[:, :, i : i + 1], one.state),
+            (together.take([i]).hidden, engine.step(ids[i : i + 1], alone).hidden),
+            (running.state.take([i]).hidden, one.state.hidden),
             (logits[i : i + 1], engine.logits(alone)),
         ):
             np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
@@ -112,27 +119,26 @@ def test_put(cell: str) -> None:
     """A stream goes on from the state that is put into it, the others from their own."""
     _, engine = pair(ModelConfig(50, cell, layers=2, hidden=24, embedding=16))
     rng = np.random.default_rng(0)
-    first, other = (
-        rng.normal(size=(2, engine.cell.states, 3, 24)).astype(np.float32) for _ in range(2)
-    )
+    first, other = (random_state(rng, engine, 3) for _ in range(2))
     streams = Streams(engine, first)
-    streams.put(1, other[:, :, 2])
+    streams.put(1, other.take([2]))
     expected = first.copy()
-    expected[:, :, 1] = other[:, :, 2]
+    expected.replace([1], other.take([2]))
     for ids in rng.integers(0, 50, (3, 3)):
         streams.step(ids)
         expected = engine.step(ids, expected)
-        np.testing.assert_allclose(streams.state, expected, atol=1e-5)
+        np.testing.assert_allclose(streams.state.hidden, expected.hidden, atol=1e-5)
 
 
 def test_step_changes_nothing_it_was_given() -> None:
     """A state can be used again: steps leave the one they were given alone."""
     _, engine = pair(ModelConfig(50, hidden=32, embedding=16))
-    state = np.ones((1, 2, 1, 32), np.float32)
+    state = engine.zero_state()
+    state.hidden[:] = 1
     engine.step(np.array([1]), state)
     engine.read(np.array([1]), state)
     Streams(engine, state).step(np.array([1]))
-    assert (state == 1).all()
+    assert (state.hidden == 1).all()
 
 
 def test_log_softmax() -> None:
@@ -152,7 +158,7 @@ def test_copies_no_matrix(batch: int) -> None:
     engine.logits(state)  # what is made once
     tracemalloc.start()
     engine.step(ids, state)
-    engine.read(ids, state[:, :, :1])
+    engine.read(ids, state.take([0]))
     Streams(engine, state).step(ids)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()

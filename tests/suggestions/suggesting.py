@@ -5,7 +5,7 @@ import numpy as np
 from charrnn.arrays import Array
 from charrnn.config import ModelConfig
 from charrnn.network.cells import tensor_shapes
-from charrnn.network.engine import Engine, log_softmax
+from charrnn.network.engine import Engine, State, log_softmax
 from charrnn.suggestions.completer import (
     Completer,
 )
@@ -48,7 +48,7 @@ def suggesting(
     return Completer(engine, tokenizer, engine.zero_state(), ngram, weights, recent), engine
 
 
-def log_probabilities(engine: Engine, tokenizer: Tokenizer, state: Array) -> Array:
+def log_probabilities(engine: Engine, tokenizer: Tokenizer, state: State) -> Array:
     """Return the log-probabilities of the next token, [V]."""
     logits = engine.logits(state)
     logits[:, tokenizer.unknown_id] = -np.inf
@@ -56,7 +56,7 @@ def log_probabilities(engine: Engine, tokenizer: Tokenizer, state: Array) -> Arr
     return first
 
 
-def read(engine: Engine, tokenizer: Tokenizer, typed: str, text: str) -> tuple[float, Array]:
+def read(engine: Engine, tokenizer: Tokenizer, typed: str, text: str) -> tuple[float, State]:
     """Return the log-probability of `text` after `typed`, and the state after both."""
     state = engine.read(tokenizer.encode(typed), engine.zero_state())
     total = 0.0

@@ -23,7 +23,7 @@ def scores(monkeypatch: pytest.MonkeyPatch) -> Callable[[Trainer, Score], None]:
     """A function that replaces a training's losses by those of `of(training, tokens)`."""
 
     def scored(training: Trainer, of: Score) -> None:
-        def losses(_weights: object, _corpus: object, tokens: int) -> Losses:
+        def losses(_weights: object, _corpus: object, tokens: int, _fit: object = None) -> Losses:
             return Losses.of(of(training, tokens))
 
         monkeypatch.setattr(training, "_losses", losses)

@@ -1,0 +1,189 @@
+"""N-gram probabilities of the next token, looked up in a trie of the contexts that occurred.
+
+A node of the trie is a context, a sequence of up to N tokens; node 0 is the empty one. The children
+of a node are the tokens that followed that context, ascending, and child e of the whole trie is
+node e + 1: nodes are numbered by their length, then in the order of their parents. A token that
+followed a context has a log-probability of its own; any other has that after the context without
+its oldest token, plus the context's back-off (Katz 1987, doi:10.1109/TASSP.1987.1165125).
+"""
+
+from collections.abc import Mapping
+from copy import copy
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from charrnn.arrays import Array, Nodes
+
+STEP = 16  # values of a log-probability per nat; the rounding costs less than 0.001 nats
+LEAST = 255  # largest value, for a log-probability of -LEAST / STEP or less
+# Tensors of a trie: token ids, log-probabilities and back-offs (in units of -1 / STEP nats) and the
+# number of children of each node with up to N tokens.
+TENSORS = ("tokens", "logp", "backoff", "lengths")
+TABLE = 1 << 20  # maximum elements of the table of the shortest contexts' rows (not tuned)
+ROWS = 1 << 20  # maximum elements of other rows that are kept (not tuned)
+
+
+class Ngrams:
+    """Log-probabilities of the next token after the contexts of B streams.
+
+    Args:
+        vocab_size: V.
+        tensors: the trie, see TENSORS: tokens and logp [E], backoff and lengths [M].
+
+    Attributes:
+        tensors: the trie.
+        order: maximum tokens of an n-gram, N + 1.
+
+    Raises:
+        ValueError: the tensors are not a trie.
+    """
+
+    def __init__(self, vocab_size: int, tensors: Mapping[str, NDArray[Any]]) -> None:
+        tokens, logp, backoff, lengths = (tensors[name] for name in TENSORS)
+        lengths = lengths.astype(np.int64)
+        levels = _levels(lengths)
+        if not (len(tokens) == len(logp) == lengths.sum() and len(backoff) == len(lengths)):
+            raise ValueError("its n-grams do not fit together")
+        if not (tokens < vocab_size).all():
+            raise ValueError("its n-grams have tokens outside the vocabulary")
+        keys = np.repeat(np.arange(len(lengths)), lengths) * vocab_size + tokens
+        if not (keys[1:] > keys[:-1]).all():
+            raise ValueError("its n-grams are not in order")
+        self.tensors = tensors
+        self.order = len(levels) - 1
+        self._levels = levels
+        self._vocab_size = vocab_size
+        self._keys = np.append(keys, np.iinfo(np.int64).max)
+        self._tokens = tokens.astype(np.intp)
+        # The last elements are those of node -1, which has no children.
+        self._starts = np.append(np.cumsum(lengths) - lengths, 0)
+        self._lengths = np.append(lengths, 0)
+        self._scale(1.0)
+
+    def extended(self, vocab_size: int) -> "Ngrams":
+        """Return the same n-grams for a larger vocabulary, whose last token is unknown as well."""
+        tokens = self.tensors["tokens"].astype(np.int64)
+        tokens[tokens == self._vocab_size - 1] = vocab_size - 1
+        kind = np.min_scalar_type(vocab_size)
+        lengths = self.tensors["lengths"].astype(kind)
+        changed = {"tokens": tokens.astype(kind), "lengths": lengths}
+        return Ngrams(vocab_size, {**self.tensors, **changed})
+
+    def scaled(self, factor: float) -> Self:
+        """Return the same n-grams with log-probabilities times a factor."""
+        other = copy(self)
+        other._scale(factor)
+        return other
+
+    def _scale(self, factor: float) -> None:
+        scale = np.float32(-factor / STEP)
+        self._logp = self.tensors["logp"] * scale
+        self._backoff = np.append(self.tensors["backoff"] * scale, np.float32(0))
+        self._table, self._tabulated = self._tabulate(scale * LEAST)
+        self._rows: dict[int, Array] = {}
+
+    def _tabulate(self, least: np.float32) -> tuple[Array, int]:
+        """Return the rows of all contexts up to some length, [contexts, V], and that length."""
+        levels, table = self._levels, np.full((1, self._vocab_size), least)
+        self._put(table, np.zeros(1, np.int64))
+        shorter = np.zeros(1, np.int64)  # each node of a level without its oldest token
+        parents = np.repeat(np.arange(len(self._lengths)), self._lengths)
+        for length in range(1, self.order):
+            nodes = np.arange(levels[length], levels[length + 1])
+            if levels[length + 1] * self._vocab_size > TABLE:
+                return table, length - 1
+            if length > 1:
+                above = shorter[parents[nodes - 1] - levels[length - 1]]
+                found = self._children(above, self._tokens[nodes - 1])
+                shorter = np.where((found >= 0) & (found < levels[length]), found, 0)
+            else:
+                shorter = np.zeros(len(nodes), np.int64)
+            rows = table[shorter] + self._backoff[nodes, None]
+            self._put(rows, nodes)
+            table = np.concatenate([table, rows])
+        return table, self.order - 1
+
+    def start(self, batch: int) -> Nodes:
+        """Return the contexts of streams that have read nothing, [B, order]."""
+        contexts = np.full((batch, self.order), -1)
+        contexts[:, 0] = 0
+        return contexts
+
+    def step(self, ids: NDArray[np.integer], contexts: Nodes) -> Nodes:
+        """Return the contexts [B, order] after one more token in each stream, ids [B]."""
+        longer = self.start(len(ids))
+        longer[:, 1:] = self._children(contexts[:, :-1], ids[:, None])
+        return longer
+
+    def _children(self, nodes: Nodes, ids: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return the child of each node for a token; -1 where there is none."""
+        keys = nodes * self._vocab_size
+        keys += ids
+        found = self._keys.searchsorted(keys)
+        absent = self._keys.take(found) != keys
+        found += 1
+        found[absent] = -1
+        return found
+
+    def logp(self, contexts: Nodes) -> Array:
+        """Return the log-probabilities of the next token, times the factor, float32 [B, V].
+
+        They need not add up to 1, as they are rounded. Do not change them: they may be kept.
+        """
+        if len(contexts) > 1:
+            return self._compute(contexts)
+        nodes = contexts[0].tolist()
+        last = max(nodes)  # a longer context has a larger number
+        row = self._rows.get(last)
+        if row is None:
+            if (len(self._rows) + 1) * self._vocab_size > ROWS:
+                self._rows.clear()
+            row = self._rows[last] = self._row(nodes)
+        return row
+
+    def _row(self, nodes: list[int]) -> Array:
+        """Return what `_compute` does for one stream, faster, [1, V]."""
+        row: Array = self._table[max(nodes[: self._tabulated + 1])].copy()
+        for node in nodes[self._tabulated + 1 :]:
+            start = self._starts.item(node)
+            children = slice(start, start + self._lengths.item(node))
+            if node >= 0 and children.stop > start:
+                row += self._backoff[node]
+                row[self._tokens[children]] = self._logp[children]
+        return row[None]
+
+    def _compute(self, contexts: Nodes) -> Array:
+        rows: Array = self._table[contexts[:, : self._tabulated + 1].max(axis=1)]
+        for nodes in contexts.T[self._tabulated + 1 :]:
+            found = np.flatnonzero(self._lengths[nodes])
+            if len(found):
+                some = rows[found]
+                some += self._backoff[nodes[found], None]
+                self._put(some, nodes[found])
+                rows[found] = some
+        return rows
+
+    def _put(self, rows: Array, nodes: NDArray[np.integer]) -> None:
+        """Set the elements of the rows [B, V] that are children of their nodes [B]."""
+        lengths = self._lengths[nodes]
+        ends = np.cumsum(lengths)
+        row = np.repeat(np.arange(len(nodes)), lengths)
+        children = np.arange(len(row)) + np.repeat(self._starts[nodes] - (ends - lengths), lengths)
+        rows[row, self._tokens[children]] = self._logp[children]
+
+
+def _levels(lengths: NDArray[np.int64]) -> list[int]:
+    """Return the number of the first node of each context length, then that after the last.
+
+    Raises:
+        ValueError: the nodes do not end with a level.
+    """
+    levels = [0, 1]
+    ends = np.cumsum(lengths)
+    while levels[-2] < levels[-1] < len(lengths):
+        levels.append(1 + int(ends[levels[-1] - 1]))
+    if levels[-1] != len(lengths) or levels[-2] == levels[-1]:
+        raise ValueError("its n-grams do not fit together")
+    return levels

@@ -1,0 +1,143 @@
+"""Estimates n-gram probabilities from a text: interpolated modified Kneser-Ney smoothing.
+
+Chen & Goodman 1999, doi:10.1006/csla.1999.0128. Shorter contexts count the distinct tokens before
+an n-gram, not its occurrences.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from charrnn.arrays import Ids
+from charrnn.network.ngrams import LEAST, STEP, Ngrams
+from charrnn.training.corpus import Corpus
+
+COUNTED = 1 << 22  # maximum tokens that are counted; bounds time and memory (not tuned)
+BLOCKS = 64  # passages of a longer text that are counted (not tuned)
+MOST_BYTES = 8e6  # maximum size of the n-grams in a model file
+BYTES_PER_CHAR = 2  # their maximum size for each character of a short text
+RARE = 5  # tokens from which an n-gram that occurs once is left out; costs 0.001 nats, saves half
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class _Level:
+    """The distinct n-grams of one length, in the order of their contexts, then of their last token.
+
+    Attributes:
+        contexts: index of each n-gram's context, its first n - 1 tokens, in the level before.
+        tokens: its last token.
+        counts: its occurrences.
+        shorter: index of its last n - 1 tokens in the level before.
+        before: number of distinct tokens before it; of the longest n-grams, their occurrences.
+    """
+
+    contexts: Numbers
+    tokens: Numbers
+    counts: Numbers
+    shorter: Numbers
+    before: Numbers
+
+
+def of_corpus(corpus: Corpus, vocab_size: int, order: int) -> Ngrams:
+    """Return the n-grams of a corpus's training part, or of COUNTED tokens evenly spread over it.
+
+    Args:
+        corpus: the corpus.
+        vocab_size: V.
+        order: maximum tokens of an n-gram.
+    """
+    ids = corpus.train
+    if len(ids) > COUNTED:
+        starts = torch.linspace(0, len(ids) - COUNTED // BLOCKS, BLOCKS).long().tolist()
+        ids = torch.cat([ids[start : start + COUNTED // BLOCKS] for start in starts])
+    size = np.min_scalar_type(vocab_size).itemsize + 1  # bytes of an n-gram, and of a context
+    most = int(min(MOST_BYTES, BYTES_PER_CHAR * corpus.train_chars)) // (2 * size)
+    return Ngrams(vocab_size, estimate(ids.numpy(), vocab_size, order, most))
+
+
+def estimate(ids: Ids, vocab_size: int, order: int, most: int) -> dict[str, NDArray[Any]]:
+    """Return the trie of a text's n-grams, as charrnn.network.ngrams.Ngrams takes it.
+
+    Args:
+        ids: token ids of the text, integers [T].
+        vocab_size: V.
+        order: maximum tokens of an n-gram; fewer if the text is shorter.
+        most: maximum number of n-grams kept, besides those of one and two tokens; the most
+            frequent.
+    """
+    levels = _levels(ids, vocab_size, min(order, len(ids)))
+    kept = _kept(levels, most)
+    tokens, logp, backoff, lengths = [], [], [], []
+    p: NDArray[np.float64] = np.full(1, 1 / vocab_size)
+    nodes = np.ones(1, bool)  # which n-grams of the level before are kept
+    for level, keep in zip(levels, kept, strict=True):
+        size = len(nodes)
+        totals = np.bincount(level.contexts, level.before, minlength=size)
+        known = np.where(keep, level.before - _discounts(level.before), 0) / totals[level.contexts]
+        rest = np.clip(1 - np.bincount(level.contexts, known, minlength=size), 0, 1)
+        p = known + rest[level.contexts] * p[level.shorter]
+        tokens.append(level.tokens[keep])
+        logp.append(_rounded(p[keep]))
+        backoff.append(_rounded(rest[nodes]))
+        lengths.append(np.bincount(level.contexts[keep], minlength=size)[nodes])
+        nodes = keep
+    small = np.min_scalar_type(vocab_size)
+    return {
+        "tokens": np.concatenate(tokens).astype(small),
+        "logp": np.concatenate(logp),
+        "backoff": np.concatenate(backoff),
+        "lengths": np.concatenate(lengths).astype(small),
+    }
+
+
+def _levels(ids: Ids, vocab_size: int, order: int) -> list[_Level]:
+    """Return the n-grams of 1 to `order` tokens."""
+    text = np.asarray(ids, np.int64)
+    levels: list[_Level] = []
+    ending = context = np.zeros(len(text), np.int64)  # the n-gram before each token, and at it
+    for n in range(order):
+        keys, at, counts = np.unique(
+            context[n:] * vocab_size + text[n:], return_inverse=True, return_counts=True
+        )
+        shorter = np.zeros(len(keys), np.int64)
+        shorter[at] = ending[n:]
+        if levels:
+            levels[-1].before = np.maximum(
+                1, np.bincount(shorter, minlength=len(levels[-1].counts))
+            )
+        levels.append(_Level(keys // vocab_size, keys % vocab_size, counts, shorter, counts))
+        ending = np.zeros(len(text), np.int64)
+        ending[n:] = at
+        context = np.concatenate([[0], ending[:-1]])
+    return levels
+
+
+def _kept(levels: list[_Level], most: int) -> list[NDArray[np.bool_]]:
+    """Return which n-grams of each length to keep; with an n-gram, its beginning is kept too."""
+    least = [1 if n < RARE else 2 for n in range(len(levels))]
+    while True:
+        kept = [level.counts >= count for level, count in zip(levels, least, strict=True)]
+        if sum(int(keep.sum()) for keep in kept[2:]) <= most:
+            return kept
+        least = [count + (n >= 2) for n, count in enumerate(least)]
+
+
+def _discounts(counts: Numbers) -> NDArray[np.float64]:
+    """Return the discount of each count: Chen & Goodman's D1, D2 and D3+."""
+    n = np.maximum(1, np.bincount(np.minimum(counts, 5), minlength=5)[1:5])
+    y = n[0] / (n[0] + 2 * n[1])
+    off = np.array([0, *(i - (i + 1) * y * n[i] / n[i - 1] for i in (1, 2, 3))])
+    by_count: NDArray[np.float64] = np.clip(off, 0, [0, 0.99, 1.99, 2.99])
+    return by_count[np.minimum(counts, 3)]
+
+
+def _rounded(p: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return log-probabilities in units of -1 / STEP nats."""
+    with np.errstate(divide="ignore"):
+        rounded: NDArray[np.uint8] = np.minimum(np.rint(-STEP * np.log(p)), LEAST).astype(np.uint8)
+    return rounded
