@@ -87,7 +87,7 @@ class Ngrams:
     def _tabulate(self, least: np.float32) -> tuple[Array, int]:
         """Return the rows of all contexts up to some length, [contexts, V], and that length."""
         levels, table = self._levels, np.full((1, self._vocab_size), least)
-        self._put(table, np.zeros(1, np.int64))
+        self._put(table, np.zeros((1, 1), np.int64), np.zeros((1, 1), np.float32))
         shorter = np.zeros(1, np.int64)  # each node of a level without its oldest token
         parents = np.repeat(np.arange(len(self._lengths)), self._lengths)
         for length in range(1, self.order):
@@ -101,7 +101,7 @@ class Ngrams:
             else:
                 shorter = np.zeros(len(nodes), np.int64)
             rows = table[shorter] + self._backoff[nodes, None]
-            self._put(rows, nodes)
+            self._put(rows, nodes[:, None], np.zeros((len(nodes), 1), np.float32))
             table = np.concatenate([table, rows])
         return table, self.order - 1
 
@@ -145,33 +145,43 @@ class Ngrams:
 
     def _row(self, nodes: list[int]) -> Array:
         """Return what `_compute` does for one stream, faster, [1, V]."""
-        row: Array = self._table[max(nodes[: self._tabulated + 1])].copy()
-        for node in nodes[self._tabulated + 1 :]:
-            start = self._starts.item(node)
-            children = slice(start, start + self._lengths.item(node))
-            if node >= 0 and children.stop > start:
-                row += self._backoff[node]
-                row[self._tokens[children]] = self._logp[children]
+        found = []
+        backoff = np.float32(0)  # of this context and all longer ones
+        for node in reversed(nodes[self._tabulated + 1 :]):
+            if length := self._lengths.item(node):
+                start = self._starts.item(node)
+                found.append((slice(start, start + length), backoff))
+                backoff += self._backoff[node]
+        row: Array = self._table[max(nodes[: self._tabulated + 1])] + backoff
+        for children, longer in reversed(found):
+            row[self._tokens[children]] = self._logp[children] + longer
         return row[None]
 
     def _compute(self, contexts: Nodes) -> Array:
         rows: Array = self._table[contexts[:, : self._tabulated + 1].max(axis=1)]
-        for nodes in contexts.T[self._tabulated + 1 :]:
-            found = np.flatnonzero(self._lengths[nodes])
-            if len(found):
-                some = rows[found]
-                some += self._backoff[nodes[found], None]
-                self._put(some, nodes[found])
-                rows[found] = some
+        beyond = np.where(self._lengths[contexts] > 0, contexts, -1)[:, self._tabulated + 1 :]
+        if (beyond >= 0).any():
+            # The back-offs of each context and all longer ones, the longest first.
+            backoff = np.cumsum(self._backoff[beyond[:, ::-1]], axis=1)
+            rows += backoff[:, -1:]
+            longer = np.zeros_like(backoff)
+            longer[:, 1:] = backoff[:, :-1]
+            self._put(rows, beyond, longer[:, ::-1])
         return rows
 
-    def _put(self, rows: Array, nodes: NDArray[np.integer]) -> None:
-        """Set the elements of the rows [B, V] that are children of their nodes [B]."""
-        lengths = self._lengths[nodes]
+    def _put(self, rows: Array, nodes: Nodes, backoff: Array) -> None:
+        """Set the elements of the rows [B, V] that are children of nodes [B, K].
+
+        The later of two nodes counts. `backoff` is added to the log-probabilities, [B, K].
+        """
+        lengths = self._lengths[nodes].T.ravel()
         ends = np.cumsum(lengths)
-        row = np.repeat(np.arange(len(nodes)), lengths)
-        children = np.arange(len(row)) + np.repeat(self._starts[nodes] - (ends - lengths), lengths)
-        rows[row, self._tokens[children]] = self._logp[children]
+        row = np.repeat(np.tile(np.arange(len(nodes)), nodes.shape[1]), lengths)
+        first = self._starts[nodes].T.ravel() - (ends - lengths)
+        children = np.arange(len(row)) + np.repeat(first, lengths)
+        rows[row, self._tokens[children]] = self._logp[children] + np.repeat(
+            backoff.T.ravel(), lengths
+        )
 
 
 def _levels(lengths: NDArray[np.int64]) -> list[int]:

@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 MOST_MIX = 4.0  # maximum weight (not tuned)
+MOST_LOGITS = (
+    1 << 22
+)  # maximum logits of a fit; bounds its time with large vocabularies (not tuned)
 RIDGE = 1e-3  # added to the curvature, nats; keeps a step finite where both agree (not tuned)
 
 
@@ -20,7 +23,7 @@ class MixFit:
         self._curvature = torch.zeros(2, 2, dtype=torch.float64)
 
     def add(self, network: Tensor, ngrams: Tensor, mixed: Tensor, targets: Tensor) -> None:
-        """Add tokens.
+        """Add tokens, up to MOST_LOGITS logits in all.
 
         Args:
             network: the network's logits, float [N, V].
@@ -28,18 +31,18 @@ class MixFit:
             mixed: the mixture's logits, [N, V].
             targets: the tokens, [N]; those below 0 do not count.
         """
-        counted = targets >= 0
-        p = torch.softmax(mixed, dim=1) * counted[:, None]
-        target = targets.clamp(min=0)[:, None]
-        weighed = [p * one for one in (network, ngrams)]
-        means = torch.stack([some.sum(dim=1) for some in weighed])
-        actual = torch.stack([one.gather(1, target)[:, 0] * counted for one in (network, ngrams)])
-        self._gradient += (means - actual).double().sum(dim=1).cpu()
-        second = torch.stack(
-            [torch.stack([(some * one).sum() for one in (network, ngrams)]) for some in weighed]
-        )
-        self._curvature += (second - means @ means.T).double().cpu()
-        self._tokens += int(counted.sum())
+        left = max(0, MOST_LOGITS // mixed.size(1) - self._tokens)
+        counted = torch.nonzero(targets >= 0)[:left, 0]
+        features = [logits[counted] for logits in (network, ngrams)]
+        p = torch.softmax(mixed[counted], dim=1)
+        target = targets[counted, None]
+        weighed = [p * logits for logits in features]
+        means = torch.stack([some.sum(dim=1) for some in weighed]).double().cpu()
+        actual = torch.stack([logits.gather(1, target)[:, 0] for logits in features])
+        self._gradient += (means - actual.double().cpu()).sum(dim=1)
+        second = [[float((a * b).sum()) for b in features] for a in weighed]
+        self._curvature += torch.tensor(second, dtype=torch.float64) - means @ means.T
+        self._tokens += len(counted)
 
     def step(self, mix: Tensor) -> Tensor:
         """Return better weights than `mix`, [2]."""

@@ -138,7 +138,7 @@ class Network(nn.Module):
 
     def mixed(self, logits: Tensor, ngrams: Tensor) -> Tensor:
         """Return logits mixed with the log-probabilities of n-grams, of the same shape."""
-        return logits * self.mix[0] + ngrams * self.mix[1]
+        return torch.add(logits * self.mix[0], ngrams, alpha=self.mix[1].item())
 
     def read(self, ids_tb: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the last recurrent layer's outputs, float32 [T, B, H], and the state after them.
