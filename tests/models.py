@@ -1,5 +1,7 @@
 """Small models of random weights."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from charrnn.config import ModelConfig, StopConfig
@@ -7,6 +9,7 @@ from charrnn.generation.sample import Sample
 from charrnn.model import Model
 from charrnn.network.cells import tensor_shapes
 from charrnn.network.model_file import ModelFile, Trained
+from charrnn.network.ngrams import Ngrams
 from charrnn.suggestions.completer import Completer, Completion
 from charrnn.suggestions.passed_over import Dismissals
 from charrnn.suggestions.trigrams import Trigrams
@@ -76,6 +79,23 @@ def random_model(
     if favourite is not None:
         weights["output_bias"][favourite] += by
     return Model(ModelFile(config, tokenizer, weights, Trained(kind, opening)))
+
+
+def with_ngrams(model: Model, order: int = 4, mix: tuple[float, float] = (0.6, 0.5)) -> Model:
+    """The same model, mixed with n-grams of CORPUS."""
+    from charrnn.training.ngram_counts import estimate  # imports torch
+
+    file = model.file
+    size = file.config.vocab_size
+    ids = file.tokenizer.known(file.tokenizer.encode(CORPUS))
+    return Model(
+        replace(
+            file,
+            config=replace(file.config, ngram_order=order),
+            weights={**file.weights, "mix": np.array(mix, np.float32)},
+            ngrams=Ngrams(size, estimate(ids, size, order, 1000)),
+        )
+    )
 
 
 def texts_of(

@@ -2,7 +2,7 @@
 
 It is a safetensors file. Its metadata has, under "charrnn", the JSON object
 
-    {"format": 2,
+    {"format": 3,
      "model": the fields of ModelConfig,
      "tokenizer": see Tokenizer.to_json,
      "training": how the model was trained,
@@ -37,7 +37,7 @@ from charrnn.text.blocks import KINDS, code_points
 from charrnn.text.copy_index import Index, Items, WordRuns
 from charrnn.tokenizer import Tokenizer, from_json
 
-FORMAT = 2  # version that is written; earlier ones are read
+FORMAT = 3  # version that is written; earlier ones are read
 LONGEST_OPENING = 2000  # maximum characters of an opening; charrnn writes up to 2
 MOST_INDEX = 1 << 20  # maximum bytes of an index; charrnn writes up to half as many
 # Maximum absolute weight. Everything computed from weights below it is finite, so neither a

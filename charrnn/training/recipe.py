@@ -56,7 +56,7 @@ REGULARISATION = {
         (math.inf, 0.5, 0.5, 0.3, 0.1),
     ),
 }
-NGRAM_ORDERS = {"characters": 8, "subwords": 4, "words": 3}  # tokens in the longest n-gram
+NGRAM_ORDERS = {"characters": 8, "subwords": 5, "words": 0}  # tokens in the longest n-gram
 DEEP_EPOCHS = 35  # minimum epochs for a second layer to pay off; never for words
 TIED_EPOCHS = 20  # minimum epochs for tied weights with a small vocabulary of words
 OPERATIONS = 5e10  # operations per second of training on the reference machine, roughly

@@ -49,7 +49,7 @@ from tests.fuzz.mutations import (
     one_of,
     tensors_changed,
 )
-from tests.models import CORPUS, random_model
+from tests.models import CORPUS, random_model, with_ngrams
 from tests.strategies import NASTY
 
 KEY = "charrnn"
@@ -101,7 +101,7 @@ def models(folder: Path) -> list[bytes]:
     }  # fmt: skip
     for level in TOKENIZERS:
         for cell in CELLS:
-            whole = random_model(TOKENIZERS[level].train(LONGER), cell).file
+            whole = with_ngrams(random_model(TOKENIZERS[level].train(LONGER), cell)).file
             whole = replace(
                 whole,
                 trained=replace(whole.trained, kind="lines", facts=training),

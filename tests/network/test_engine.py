@@ -7,9 +7,11 @@ import pytest
 import torch
 
 from charrnn.config import ModelConfig
+from charrnn.model import Model
 from charrnn.network.cells import CELLS
 from charrnn.network.engine import SINGLE_ROWS, Engine, State, Streams, log_softmax
 from charrnn.training.network import Network
+from tests.models import with_ngrams
 
 STEPS = {"char": 1000, "word": 200}
 # Vocabularies on both sides of the size up to which the engine tabulates the first layer.
@@ -112,6 +114,29 @@ def test_streams_are_independent(cell: str, batch: int) -> None:
             (logits[i : i + 1], engine.logits(alone)),
         ):
             np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("batch", [1, 3, 20])
+def test_mixed_with_ngrams(batch: int, char_model: Model) -> None:
+    """However tokens are read, a logit is the sum of the network's and the n-grams', weighed."""
+    mixed = with_ngrams(char_model, 4, (0.6, 0.5)).engine
+    alone = char_model.engine
+    assert mixed.ngrams
+    ids_tb = np.random.default_rng(0).integers(0, alone.config.vocab_size, (9, batch))
+    state, plain = mixed.zero_state(batch), alone.zero_state(batch)
+    streams = Streams(mixed, state)
+    contexts = mixed.ngrams.start(batch)
+    for ids in ids_tb:
+        state, plain = mixed.step(ids, state), alone.step(ids, plain)
+        streams.step(ids)
+        contexts = mixed.ngrams.step(ids, contexts)
+        expected = 0.6 * alone.logits(plain) + mixed.ngrams.logp(contexts)
+        for found in (state, streams.state):
+            np.testing.assert_allclose(mixed.logits(found), expected, atol=1e-4)
+    read = [mixed.read(ids, mixed.zero_state()) for ids in ids_tb.T]
+    np.testing.assert_allclose(mixed.logits(State.join(read)), expected, atol=1e-4)
+    streams.put(0, read[-1])
+    np.testing.assert_allclose(mixed.logits(streams.state)[0], expected[-1], atol=1e-4)
 
 
 @pytest.mark.parametrize("cell", CELLS)

@@ -31,13 +31,25 @@ CPU = torch.device("cpu")
 
 
 def trainer(
-    cell: str = "lstm", text: str = TEXT, layers: int = 2, kind: str = "text", **options: object
+    cell: str = "lstm",
+    text: str = TEXT,
+    layers: int = 2,
+    kind: str = "text",
+    ngram_order: int = 0,
+    **options: object,
 ) -> Trainer:
     """Return a new training of a tiny network; `options` are fields of TrainingConfig."""
     values: dict[str, object] = {"bptt": 16, "batch": 4, "dropout": 0.2, "steps": 40}
     config = TrainingConfig(**(values | options))  # type: ignore[arg-type]
     corpus = Corpus.prepare(Parts.of([text], config.val, kind))
-    network = ModelConfig(corpus.tokenizer.vocab_size, cell, layers, hidden=16, embedding=8)
+    network = ModelConfig(
+        corpus.tokenizer.vocab_size,
+        cell,
+        layers,
+        hidden=16,
+        embedding=8,
+        ngram_order=ngram_order,
+    )
     return Trainer(network, config, corpus, CPU)
 
 
