@@ -157,7 +157,7 @@ class Progress:
             f"{event.run}: {event.train_chars:,} characters to train on, "
             f"{event.val_chars:,} held out\n"
             f"{model['cell']}, {model['layers']} x {model['hidden']} units, "
-            f"{event.parameters:,} parameters; {event.level} level, "
+            f"{event.parameters:,} parameters{_ngrams(model)}; {event.level} level, "
             f"{model['vocab_size'] - 1:,} tokens; batch {training['batch']} x {training['bptt']}, "
             f"learning rate {training['lr']}, {_dropout(training)}, on {event.device}"
         )
@@ -226,6 +226,11 @@ def sparkline(values: list[float], width: int = 40) -> str:
     low, high = min(shown), max(shown)
     scale = (len(BARS) - 1) / (high - low) if high > low else 0.0
     return "".join(BARS[round((value - low) * scale)] for value in shown)
+
+
+def _ngrams(model: dict[str, Any]) -> str:
+    order = model.get("ngram_order", 0)  # missing in older logs
+    return f", mixed with n-grams of up to {order} tokens" if order else ""
 
 
 def _dropout(training: dict[str, Any]) -> str:

@@ -3,7 +3,8 @@
     python -m tests.benchmarks.training TEXT [--times 10s 60s 5m 20m] [--runs DIR]
 
 For each time, `charrnn train TEXT --time ...` with everything else left out: the loss on the last
-10 % of the text against seconds from the command's start. Beside it, in the same run, a plain torch
+10 % of the text against seconds from the command's start, also of the network and of the n-grams
+alone. Beside it, in the same run, a plain torch
 loop of the same shape, batch and windows: nn.LSTM, torch.optim.Adam at 0.002 (char-rnn's rate),
 clipping, no validation until its time is over. charrnn's tokens a second are those of the whole
 training, validations included; the share of the machine counts the network's matrix products, not
@@ -18,15 +19,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import charrnn
 from charrnn.cli.options import seconds
 from charrnn.config import ModelConfig
+from charrnn.model import Model
 from charrnn.network.cells import parameter_count, tensor_shapes
 from charrnn.text.source import Source
 from charrnn.text.split import Parts
@@ -78,7 +83,7 @@ class Plain(nn.Module):
 
 def plain(corpus: Corpus, start: dict[str, Any], budget: float) -> tuple[float, float]:
     """Tokens a second and held-out nats of a plain torch loop; importing torch is not counted."""
-    model, training = ModelConfig(**start["model"]), start["training"]
+    model, training = ModelConfig(**start["model"] | {"ngram_order": 0}), start["training"]
     batch, bptt = training["batch"], training["bptt"]
     torch.manual_seed(0)
     network = Plain(model)
@@ -109,21 +114,34 @@ def plain(corpus: Corpus, start: dict[str, Any], budget: float) -> tuple[float, 
     return rate, corpus.nats_per_char(evaluate(scored, corpus.train, corpus.val).mean)
 
 
+def alone(run: Path, text: str) -> list[float]:
+    """The loss of the network and of the n-grams without each other, nats per character."""
+    file = charrnn.load(run).file
+    found = []
+    for mix in ((1.0, 0.0), (0.0, 1.0)):
+        weights = {**file.weights, "mix": np.array(mix, np.float32)}
+        score = Model(replace(file, weights=weights)).score(text)
+        found.append(score.nats / score.chars)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("text", nargs="?", default=os.environ.get("CHARRNN_DATA"))
     parser.add_argument("--times", nargs="+", default=["10s", "60s", "5m", "20m"])
     parser.add_argument("--runs", type=Path, help="Keep the run folders here, for charrnn plot.")
     options = parse(parser, "text")
-    corpus = Corpus.prepare(Parts.of([Source([options.text]).read()], VAL))
+    text = Source([options.text]).read()
+    held_out = text[int(len(text) * (1 - VAL)) :]
+    corpus = Corpus.prepare(Parts.of([text], VAL))
     rate = matrix_rate()
     lines = [
         f"{Path(options.text).name}, last {VAL:.0%} held out, {torch.get_num_threads()} threads, "
         f"torch {torch.__version__}; float32 matrix products {rate / 1e9:.0f} GFLOP/s:",
         "",
-        "| time | network, dropout | nats/char | bits/char | tokens/s | limit "
-        "| baseline: nats/char | tokens/s | limit |",
-        "| --- " * 9 + "|",
+        "| time | network, dropout | nats/char | bits/char | network alone | n-grams alone "
+        "| tokens/s | limit | baseline: nats/char | tokens/s | limit |",
+        "| --- " * 11 + "|",
     ]
     with tempfile.TemporaryDirectory() as folder:
         runs = options.runs or Path(folder)
@@ -134,10 +152,12 @@ def main() -> None:
             model, training = start["model"], start["training"]
             share = speed * operations(ModelConfig(**model)) / rate
             plain_speed, plain_nats = plain(corpus, start, seconds(budget))
+            network, ngrams = alone(runs / budget, held_out)
             plain_share = plain_speed * operations(ModelConfig(**model)) / rate
             row = (
                 f"| {budget} | {model['layers']} x {model['hidden']}, {training['dropout']:g} "
-                f"| {done['val_nats']:.3f} | {done['val_bpc']:.3f} | {speed:,.0f} | {share:.0%} "
+                f"| {done['val_nats']:.3f} | {done['val_bpc']:.3f} | {network:.3f} | {ngrams:.3f} "
+                f"| {speed:,.0f} | {share:.0%} "
                 f"| {plain_nats:.3f} | {plain_speed:,.0f} | {plain_share:.0%} |"
             )
             lines.append(tell(row))
