@@ -1,6 +1,7 @@
 """Array types and units of information; imports nothing of charrnn."""
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Ids = NDArray[np.int32]  # token ids
-Nodes = NDArray[np.int64]  # n-gram contexts of each length, 0 to N, [B, N + 1]; -1 for none
+Nodes = NDArray[Any]  # n-gram contexts of each length, int32 or int64 [B, order]; -1 for none
 Mask = NDArray[np.bool_]
 
 LN2 = math.log(2)  # nats per bit

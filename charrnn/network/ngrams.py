@@ -55,8 +55,11 @@ class Ngrams:
         self.order = len(levels) - 1
         self._levels = levels
         self._vocab_size = vocab_size
-        self._keys = np.append(keys, np.iinfo(np.int64).max)
+        # Small numbers are found sooner.
+        kind = np.int32 if len(lengths) * vocab_size < np.iinfo(np.int32).max else np.int64
+        self._keys = np.append(keys, np.iinfo(kind).max).astype(kind)
         self._tokens = tokens.astype(np.intp)
+        self._bytes = tokens.tobytes() if tokens.itemsize == 1 else None
         # The last elements are those of node -1, which has no children.
         self._starts = np.append(np.cumsum(lengths) - lengths, 0)
         self._lengths = np.append(lengths, 0)
@@ -80,7 +83,8 @@ class Ngrams:
     def _scale(self, factor: float) -> None:
         scale = np.float32(-factor / STEP)
         self._logp = self.tensors["logp"] * scale
-        self._backoff = np.append(self.tensors["backoff"] * scale, np.float32(0))
+        backoff = np.append(self.tensors["backoff"] * scale, np.float32(0))
+        self._backoff = np.where(self._lengths > 0, backoff, np.float32(0))
         self._table, self._tabulated = self._tabulate(scale * LEAST)
         self._rows: dict[int, Array] = {}
 
@@ -101,27 +105,40 @@ class Ngrams:
             else:
                 shorter = np.zeros(len(nodes), np.int64)
             rows = table[shorter] + self._backoff[nodes, None]
-            self._put(rows, nodes[:, None], np.zeros((len(nodes), 1), np.float32))
+            self._put(rows, nodes[None], np.zeros((1, len(nodes)), np.float32))
             table = np.concatenate([table, rows])
         return table, self.order - 1
 
     def start(self, batch: int) -> Nodes:
         """Return the contexts of streams that have read nothing, [B, order]."""
-        contexts = np.full((batch, self.order), -1)
+        contexts = np.full((batch, self.order), -1, self._keys.dtype)
         contexts[:, 0] = 0
         return contexts
 
     def step(self, ids: NDArray[np.integer], contexts: Nodes) -> Nodes:
         """Return the contexts [B, order] after one more token in each stream, ids [B]."""
+        if len(ids) == 1 and self._bytes is not None:
+            return self._step(int(ids[0]), contexts[0].tolist())
         longer = self.start(len(ids))
         longer[:, 1:] = self._children(contexts[:, :-1], ids[:, None])
         return longer
 
+    def _step(self, token: int, nodes: list[int]) -> Nodes:
+        """Return what `step` does for one stream, faster, where tokens are bytes."""
+        assert self._bytes is not None
+        longer = [0]
+        for node in nodes[:-1]:
+            start = self._starts.item(node)
+            stop = start + self._lengths.item(node)
+            found = self._bytes.find(token, start, stop)
+            longer.append(found + 1 if found >= 0 else -1)
+        return np.array([longer], self._keys.dtype)
+
     def _children(self, nodes: Nodes, ids: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return the child of each node for a token; -1 where there is none."""
-        keys = nodes * self._vocab_size
-        keys += ids
-        found = self._keys.searchsorted(keys)
+        keys = nodes * self._keys.dtype.type(self._vocab_size)
+        keys += ids.astype(keys.dtype)
+        found: NDArray[np.int64] = self._keys.searchsorted(keys)
         absent = self._keys.take(found) != keys
         found += 1
         found[absent] = -1
@@ -159,29 +176,31 @@ class Ngrams:
 
     def _compute(self, contexts: Nodes) -> Array:
         rows: Array = self._table[contexts[:, : self._tabulated + 1].max(axis=1)]
-        beyond = np.where(self._lengths[contexts] > 0, contexts, -1)[:, self._tabulated + 1 :]
-        if (beyond >= 0).any():
-            # The back-offs of each context and all longer ones, the longest first.
-            backoff = np.cumsum(self._backoff[beyond[:, ::-1]], axis=1)
-            rows += backoff[:, -1:]
-            longer = np.zeros_like(backoff)
-            longer[:, 1:] = backoff[:, :-1]
-            self._put(rows, beyond, longer[:, ::-1])
+        beyond = contexts.T[self._tabulated + 1 :]
+        if len(beyond):
+            # The back-offs of all longer contexts and each one, the longest first.
+            backoff = np.zeros((len(beyond) + 1, len(rows)), np.float32)
+            np.cumsum(self._backoff[beyond[::-1]], axis=0, out=backoff[1:])
+            rows += backoff[-1][:, None]
+            self._put(rows, beyond, backoff[-2::-1])
         return rows
 
     def _put(self, rows: Array, nodes: Nodes, backoff: Array) -> None:
-        """Set the elements of the rows [B, V] that are children of nodes [B, K].
+        """Set the elements of the rows [B, V] that are children of nodes [K, B].
 
-        The later of two nodes counts. `backoff` is added to the log-probabilities, [B, K].
+        The later of two nodes counts. `backoff` is added to the log-probabilities, [K, B].
         """
-        lengths = self._lengths[nodes].T.ravel()
-        ends = np.cumsum(lengths)
-        row = np.repeat(np.tile(np.arange(len(nodes)), nodes.shape[1]), lengths)
-        first = self._starts[nodes].T.ravel() - (ends - lengths)
-        children = np.arange(len(row)) + np.repeat(first, lengths)
-        rows[row, self._tokens[children]] = self._logp[children] + np.repeat(
-            backoff.T.ravel(), lengths
-        )
+        lengths = self._lengths[nodes].ravel()
+        which = np.repeat(np.arange(nodes.size), lengths)
+        first = self._starts[nodes].ravel() - np.cumsum(lengths) + lengths
+        children = first[which]
+        children += np.arange(len(which))
+        at = which % nodes.shape[1]
+        at *= self._vocab_size
+        at += self._tokens[children]
+        values = self._logp[children]
+        values += backoff.ravel()[which]
+        rows.reshape(-1)[at] = values
 
 
 def _levels(lengths: NDArray[np.int64]) -> list[int]:

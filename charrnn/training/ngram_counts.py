@@ -4,6 +4,7 @@ Chen & Goodman 1999, doi:10.1006/csla.1999.0128. Shorter contexts count the dist
 an n-gram, not its occurrences.
 """
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,8 +56,8 @@ def of_corpus(corpus: Corpus, vocab_size: int, order: int) -> Ngrams:
     if len(ids) > COUNTED:
         starts = torch.linspace(0, len(ids) - COUNTED // BLOCKS, BLOCKS).long().tolist()
         ids = torch.cat([ids[start : start + COUNTED // BLOCKS] for start in starts])
-    size = np.min_scalar_type(vocab_size).itemsize + 1  # bytes of an n-gram, and of a context
-    most = int(min(MOST_BYTES, BYTES_PER_CHAR * corpus.train_chars)) // (2 * size)
+    size = np.min_scalar_type(vocab_size).itemsize + 1  # bytes of an n-gram, or of a context
+    most = int(min(MOST_BYTES, BYTES_PER_CHAR * corpus.train_chars) / size)
     return Ngrams(vocab_size, estimate(ids.numpy(), vocab_size, order, most))
 
 
@@ -67,8 +68,7 @@ def estimate(ids: Ids, vocab_size: int, order: int, most: int) -> dict[str, NDAr
         ids: token ids of the text, integers [T].
         vocab_size: V.
         order: maximum tokens of an n-gram; fewer if the text is shorter.
-        most: maximum number of n-grams kept, besides those of one and two tokens; the most
-            frequent.
+        most: maximum number of n-grams and contexts kept, besides those of one or two tokens.
     """
     levels = _levels(ids, vocab_size, min(order, len(ids)))
     kept = _kept(levels, most)
@@ -118,13 +118,18 @@ def _levels(ids: Ids, vocab_size: int, order: int) -> list[_Level]:
 
 
 def _kept(levels: list[_Level], most: int) -> list[NDArray[np.bool_]]:
-    """Return which n-grams of each length to keep; with an n-gram, its beginning is kept too."""
+    """Return which n-grams of each length to keep; with an n-gram, its beginning is kept too.
+
+    The rarest of the longest n-grams are left out first, then the rarest of shorter ones.
+    """
     least = [1 if n < RARE else 2 for n in range(len(levels))]
-    while True:
-        kept = [level.counts >= count for level, count in zip(levels, least, strict=True)]
-        if sum(int(keep.sum()) for keep in kept[2:]) <= most:
-            return kept
-        least = [count + (n >= 2) for n, count in enumerate(least)]
+    longest_first = itertools.cycle(range(len(levels) - 1, 1, -1))
+    kept = [level.counts >= count for level, count in zip(levels, least, strict=True)]
+    while sum(map(np.count_nonzero, [*kept[2:], *kept[2:-1]])) > most:
+        n = next(longest_first)
+        least[n] += 1
+        kept[n] = levels[n].counts >= least[n]
+    return kept
 
 
 def _discounts(counts: Numbers) -> NDArray[np.float64]:
