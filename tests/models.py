@@ -92,7 +92,7 @@ def with_ngrams(model: Model, order: int = 4, mix: tuple[float, float] = (0.6, 0
         replace(
             file,
             config=replace(file.config, ngram_order=order),
-            weights={**file.weights, "mix": np.array(mix, np.float32)},
+            weights={**file.weights, "mix": np.array([mix] * order, np.float32)},
             ngrams=Ngrams(size, estimate(ids, size, order, 1000)),
         )
     )

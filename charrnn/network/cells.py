@@ -171,7 +171,7 @@ def tensor_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     if not config.tied:
         shapes["output"] = (config.vocab_size, config.hidden)
     if config.ngram_order:
-        shapes["mix"] = (2,)  # weights of the network's logits and of the n-grams
+        shapes["mix"] = (config.ngram_order, 2)  # see charrnn.network.ngrams.Ngrams.weighed
     return shapes | {"output_bias": (config.vocab_size,)}
 
 

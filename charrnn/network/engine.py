@@ -94,8 +94,9 @@ class State:
 class Engine:
     """Runs a trained network, mixed with n-grams, without torch.
 
-    A token's logit is the network's plus the n-grams' log-probability, each times a weight of its
-    own. Methods return a new state and change nothing, except `correct`.
+    A token's logit is the network's plus the n-grams' log-probability, each times a weight that
+    depends on the length of the context. Methods return a new state and change nothing, except
+    `correct`.
 
     Args:
         config: shape of the network.
@@ -117,15 +118,11 @@ class Engine:
     ) -> None:
         self.config = config
         self.cell = CELLS[config.cell]
-        share, factor = weights["mix"].tolist() if ngrams else (1.0, 0.0)
-        self.ngrams = ngrams.scaled(factor) if ngrams else None
+        self.ngrams = ngrams.weighed(weights["mix"]) if ngrams else None
         self._embedding = weights["embedding"]
         self.layers = self._layers(weights)
         self._output = weights["embedding" if config.tied else "output"]
         self._output_bias = weights["output_bias"][None]
-        if share != 1:
-            self._output = self._output * np.float32(share)
-            self._output_bias = self._output_bias * np.float32(share)
         self._largest = max(m.size for m in (self._output, *(x.outgoing for x in self.layers)))
         first = self.layers[0]
         self._table = (
@@ -238,7 +235,7 @@ class Engine:
         logits = multiply(hidden, self._output.T if few else self._output_by_columns)
         logits += self._output_bias
         if self.ngrams:
-            logits += self.ngrams.logp(state.contexts)
+            self.ngrams.mix(logits, state.contexts)
         return logits
 
     def with_own_output(self) -> Self:

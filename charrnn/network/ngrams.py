@@ -22,6 +22,7 @@ LEAST = 255  # largest value, for a log-probability of -LEAST / STEP or less
 # number of children of each node with up to N tokens.
 TENSORS = ("tokens", "logp", "backoff", "lengths")
 TABLE = 1 << 20  # maximum elements of the table of the shortest contexts' rows (not tuned)
+FEW = 8  # maximum streams that are faster one by one (measured on two cores with AVX2)
 ROWS = 1 << 20  # maximum elements of other rows that are kept (not tuned)
 
 
@@ -63,7 +64,12 @@ class Ngrams:
         # The last elements are those of node -1, which has no children.
         self._starts = np.append(np.cumsum(lengths) - lengths, 0)
         self._lengths = np.append(lengths, 0)
-        self._scale(1.0)
+        scale = np.float32(-1 / STEP)
+        self._logp = logp * scale
+        self._backoff = np.where(self._lengths > 0, np.append(backoff, 0) * scale, np.float32(0))
+        self._table, self._tabulated = self._tabulate(scale * LEAST)
+        self._mix = np.ones((self.order, 2), np.float32)
+        self._rows: dict[int, tuple[np.float32, Array]] = {}
 
     def extended(self, vocab_size: int) -> "Ngrams":
         """Return the same n-grams for a larger vocabulary, whose last token is unknown as well."""
@@ -74,19 +80,17 @@ class Ngrams:
         changed = {"tokens": tokens.astype(kind), "lengths": lengths}
         return Ngrams(vocab_size, {**self.tensors, **changed})
 
-    def scaled(self, factor: float) -> Self:
-        """Return the same n-grams with log-probabilities times a factor."""
-        other = copy(self)
-        other._scale(factor)
-        return other
+    def weighed(self, mix: Array) -> Self:
+        """Return the same n-grams to mix a network's logits with.
 
-    def _scale(self, factor: float) -> None:
-        scale = np.float32(-factor / STEP)
-        self._logp = self.tensors["logp"] * scale
-        backoff = np.append(self.tensors["backoff"] * scale, np.float32(0))
-        self._backoff = np.where(self._lengths > 0, backoff, np.float32(0))
-        self._table, self._tabulated = self._tabulate(scale * LEAST)
-        self._rows: dict[int, Array] = {}
+        Args:
+            mix: for each length of the longest context that is known, the weights of the logits
+                and of the n-grams' log-probabilities, float32 [order, 2].
+        """
+        other = copy(self)
+        other._mix = mix
+        other._rows = {}
+        return other
 
     def _tabulate(self, least: np.float32) -> tuple[Array, int]:
         """Return the rows of all contexts up to some length, [contexts, V], and that length."""
@@ -117,14 +121,15 @@ class Ngrams:
 
     def step(self, ids: NDArray[np.integer], contexts: Nodes) -> Nodes:
         """Return the contexts [B, order] after one more token in each stream, ids [B]."""
-        if len(ids) == 1 and self._bytes is not None:
-            return self._step(int(ids[0]), contexts[0].tolist())
+        if len(ids) <= FEW and self._bytes is not None:
+            pairs = zip(ids.tolist(), contexts.tolist(), strict=True)
+            return np.array([self._step(*pair) for pair in pairs], self._keys.dtype)
         longer = self.start(len(ids))
         longer[:, 1:] = self._children(contexts[:, :-1], ids[:, None])
         return longer
 
-    def _step(self, token: int, nodes: list[int]) -> Nodes:
-        """Return what `step` does for one stream, faster, where tokens are bytes."""
+    def _step(self, token: int, nodes: list[int]) -> list[int]:
+        """Return what `step` does for one stream, where tokens are bytes; faster for a few."""
         assert self._bytes is not None
         longer = [0]
         for node in nodes[:-1]:
@@ -132,7 +137,7 @@ class Ngrams:
             stop = start + self._lengths.item(node)
             found = self._bytes.find(token, start, stop)
             longer.append(found + 1 if found >= 0 else -1)
-        return np.array([longer], self._keys.dtype)
+        return longer
 
     def _children(self, nodes: Nodes, ids: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return the child of each node for a token; -1 where there is none."""
@@ -144,24 +149,28 @@ class Ngrams:
         found[absent] = -1
         return found
 
-    def logp(self, contexts: Nodes) -> Array:
-        """Return the log-probabilities of the next token, times the factor, float32 [B, V].
-
-        They need not add up to 1, as they are rounded. Do not change them: they may be kept.
-        """
-        if len(contexts) > 1:
-            return self._compute(contexts)
-        nodes = contexts[0].tolist()
-        last = max(nodes)  # a longer context has a larger number
-        row = self._rows.get(last)
-        if row is None:
-            if (len(self._rows) + 1) * self._vocab_size > ROWS:
-                self._rows.clear()
-            row = self._rows[last] = self._row(nodes)
-        return row
+    def mix(self, logits: Array, contexts: Nodes) -> None:
+        """Mix a network's logits, [B, V], with the n-grams' log-probabilities, in place."""
+        if len(logits) > FEW:
+            weights = self._mix[known(contexts)]
+            logits *= weights[:, :1]
+            rows = self.logp(contexts)
+            rows *= weights[:, 1:]
+            logits += rows
+            return
+        for row, nodes in zip(logits, contexts.tolist(), strict=True):
+            last = max(nodes)  # a longer context has a larger number
+            kept = self._rows.get(last)
+            if kept is None:
+                if (len(self._rows) + 1) * self._vocab_size > ROWS:
+                    self._rows.clear()
+                share, weight = self._mix[len(nodes) - nodes.count(-1) - 1]
+                kept = self._rows[last] = share, self._row(nodes) * weight
+            row *= kept[0]
+            row += kept[1]
 
     def _row(self, nodes: list[int]) -> Array:
-        """Return what `_compute` does for one stream, faster, [1, V]."""
+        """Return what `logp` does for one stream, [V]; faster for a few."""
         found = []
         backoff = np.float32(0)  # of this context and all longer ones
         for node in reversed(nodes[self._tabulated + 1 :]):
@@ -172,9 +181,13 @@ class Ngrams:
         row: Array = self._table[max(nodes[: self._tabulated + 1])] + backoff
         for children, longer in reversed(found):
             row[self._tokens[children]] = self._logp[children] + longer
-        return row[None]
+        return row
 
-    def _compute(self, contexts: Nodes) -> Array:
+    def logp(self, contexts: Nodes) -> Array:
+        """Return the log-probabilities of the next token, float32 [B, V].
+
+        They need not add up to 1, as they are rounded.
+        """
         rows: Array = self._table[contexts[:, : self._tabulated + 1].max(axis=1)]
         beyond = contexts.T[self._tabulated + 1 :]
         if len(beyond):
@@ -201,6 +214,12 @@ class Ngrams:
         values = self._logp[children]
         values += backoff.ravel()[which]
         rows.reshape(-1)[at] = values
+
+
+def known(contexts: Nodes) -> NDArray[np.intp]:
+    """Return the length of the longest context that is known in each stream, [B]."""
+    lengths: NDArray[np.intp] = (contexts >= 0).sum(axis=1) - 1
+    return lengths
 
 
 def _levels(lengths: NDArray[np.int64]) -> list[int]:

@@ -79,7 +79,8 @@ class Network(nn.Module):
         if config.tied:
             self.output.weight = self.embedding.weight
         if config.ngram_order:
-            self.mix = nn.Parameter(torch.tensor(MIX), requires_grad=False)
+            mix = torch.tensor(MIX).repeat(config.ngram_order, 1)
+            self.mix = nn.Parameter(mix, requires_grad=False)
         self._initialise(generator)
 
     @torch.no_grad()
@@ -136,9 +137,16 @@ class Network(nn.Module):
         x, after = self.read(ids_tb, state)
         return self.output(x), after
 
-    def mixed(self, logits: Tensor, ngrams: Tensor) -> Tensor:
-        """Return logits mixed with the log-probabilities of n-grams, of the same shape."""
-        return torch.add(logits * self.mix[0], ngrams, alpha=self.mix[1].item())
+    def mixed(self, logits: Tensor, ngrams: Tensor, known: Tensor) -> Tensor:
+        """Return logits mixed with n-grams.
+
+        Args:
+            logits: the network's logits, float32 [N, V].
+            ngrams: the n-grams' log-probabilities, [N, V].
+            known: length of the longest known context, [N].
+        """
+        weights = self.mix[known]
+        return torch.addcmul(logits * weights[:, :1], ngrams, weights[:, 1:])
 
     def read(self, ids_tb: Tensor, state: State) -> tuple[Tensor, State]:
         """Return the last recurrent layer's outputs, float32 [T, B, H], and the state after them.

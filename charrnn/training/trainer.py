@@ -304,7 +304,7 @@ class Trainer:
             trained = int(VALIDATION_SHARE * (progress.steps / VALIDATIONS * self.tokens_per_step))
             progress.val_tokens = min(max(VALIDATION_TOKENS, trained), len(self.corpus.val))
         average = self._weights(best=False)
-        fit = MixFit()
+        fit = MixFit(self.network.config.ngram_order)
         with at_once():
             losses = self._losses(average, self.corpus, progress.val_tokens, fit)
             reference = self.keeper.reference

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from charrnn.arrays import Nodes
-from charrnn.network.ngrams import Ngrams
+from charrnn.network.ngrams import Ngrams, known
 from charrnn.scoring import WARM_UP_TOKENS
 from charrnn.training.batching import IGNORED, Windows
 from charrnn.training.mixing import MixFit
@@ -51,18 +51,23 @@ class Reader:
         if self._ngrams:
             self._follow(self._ngrams, inputs_tb[-self._ngrams.order :])
 
-    def logits(self, inputs_tb: Tensor) -> tuple[Tensor, Tensor | None]:
+    def logits(self, inputs_tb: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Read tokens, [T, B].
 
         Returns:
-            The network's logits of the next tokens, float32 [T, B, V], and the n-grams'
-            log-probabilities.
+            The network's logits of the next tokens, float32 [T, B, V], the n-grams'
+            log-probabilities and the length of the longest known context, [T * B].
         """
         logits, self._state = self._network(inputs_tb.to(self._device), self._state)
         if not self._ngrams:
-            return logits, None
-        rows = self._ngrams.logp(self._follow(self._ngrams, inputs_tb))
-        return logits, torch.from_numpy(rows).to(self._device).view_as(logits)
+            return logits, None, None
+        contexts = self._follow(self._ngrams, inputs_tb)
+        ngrams, lengths = self._ngrams.logp(contexts), known(contexts)
+        return (
+            logits,
+            torch.from_numpy(ngrams).to(self._device).view_as(logits),
+            torch.from_numpy(lengths).to(self._device),
+        )
 
     def _follow(self, ngrams: Ngrams, inputs_tb: Tensor) -> Nodes:
         """Return the contexts after each token, [T * B, order]."""
@@ -231,17 +236,18 @@ def _losses(
     network: Network,
     logits_tbv: Tensor,
     ngrams_tbv: Tensor | None,
+    lengths: Tensor | None,
     targets_tb: Tensor,
     fit: MixFit | None,
 ) -> tuple[Tensor, Tensor]:
     """Return the loss of each token, nats [T, B], and whether it counts, bool [T, B]."""
     targets = targets_tb.flatten().to(logits_tbv.device)
     logits = logits_tbv.flatten(0, 1)
-    if ngrams_tbv is not None:
+    if ngrams_tbv is not None and lengths is not None:
         ngrams = ngrams_tbv.flatten(0, 1)
-        mixed = network.mixed(logits, ngrams)
+        mixed = network.mixed(logits, ngrams, lengths)
         if fit:
-            fit.add(logits, ngrams, mixed, targets)
+            fit.add(logits, ngrams, mixed, lengths, targets)
         logits = mixed
     nats = F.cross_entropy(logits, targets, reduction="none")
     return nats.view(targets_tb.shape).cpu(), targets_tb != IGNORED

@@ -119,7 +119,8 @@ def alone(run: Path, text: str) -> list[float]:
     file = charrnn.load(run).file
     found = []
     for mix in ((1.0, 0.0), (0.0, 1.0)):
-        weights = {**file.weights, "mix": np.array(mix, np.float32)}
+        mixes = np.array([mix] * file.config.ngram_order, np.float32)
+        weights = {**file.weights, "mix": mixes}
         score = Model(replace(file, weights=weights)).score(text)
         found.append(score.nats / score.chars)
     return found

@@ -130,7 +130,7 @@ def test_mixed_with_ngrams(batch: int, char_model: Model) -> None:
         state, plain = mixed.step(ids, state), alone.step(ids, plain)
         streams.step(ids)
         contexts = mixed.ngrams.step(ids, contexts)
-        expected = 0.6 * alone.logits(plain) + mixed.ngrams.logp(contexts)
+        expected = 0.6 * alone.logits(plain) + 0.5 * mixed.ngrams.logp(contexts)
         for found in (state, streams.state):
             np.testing.assert_allclose(mixed.logits(found), expected, atol=1e-4)
     read = [mixed.read(ids, mixed.zero_state()) for ids in ids_tb.T]

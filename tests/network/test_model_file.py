@@ -427,7 +427,7 @@ class TestNgrams:
     @pytest.mark.parametrize("mix", [(math.nan, 1), (1, math.inf), (1e12, 1)])
     def test_bad_mix(self, mix: Any, mixed: ModelFile, load_bytes: Load) -> None:
         """Weights of the mixture are numbers, and not too large."""
-        weights = {**self.arrays(mixed), "mix": np.array(mix, np.float32)}
+        weights = {**self.arrays(mixed), "mix": np.array([mix] * 4, np.float32)}
         refused(load_bytes, forged(mixed, description(mixed), **weights))
 
 

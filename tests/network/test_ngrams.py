@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.network.ngrams import LEAST, STEP, TENSORS, Ngrams
+from charrnn.network.ngrams import FEW, LEAST, STEP, TENSORS, Ngrams, known
 from charrnn.training.ngram_counts import estimate
 
 TEXT = np.array([0, 1, 2, 0, 1, 3, 0, 1, 2, 2, 1, 0, 0, 1, 2] * 20, np.int32)
@@ -48,15 +48,16 @@ def test_by_hand() -> None:
 
 @given(st.lists(st.integers(0, V - 1), max_size=30), st.integers(1, 9))
 def test_streams_are_independent(ids: list[int], order: int) -> None:
-    """Several streams give what each gives alone, whether its rows are kept or computed."""
+    """Several streams give what each gives alone, to the bit."""
     ngrams = Ngrams(V, estimate(TEXT, V, order, 1000))
-    together = ngrams.start(2)
+    together = ngrams.start(FEW + 1)
     for token in ids:
-        together = ngrams.step(np.array([token, 0]), together)
+        together = ngrams.step(np.array([token] + [0] * FEW), together)
     found = ngrams.logp(together)
     for row, text in enumerate([ids, [0] * len(ids)]):
         np.testing.assert_array_equal(found[row], after(ngrams, text))
-        np.testing.assert_array_equal(found[row], after(ngrams, text))
+    contexts = together[:1]
+    np.testing.assert_array_equal(ngrams._row(contexts[0].tolist()), found[0])
 
 
 @pytest.mark.parametrize("table", [0, V * 2, 10**6])
@@ -70,11 +71,22 @@ def test_table(table: int, monkeypatch: pytest.MonkeyPatch) -> None:
         np.testing.assert_allclose(after(ngrams, ids), after(expected, ids), atol=1e-5)
 
 
-def test_factor() -> None:
-    """A factor multiplies every log-probability."""
-    ngrams = Ngrams(V, estimate(TEXT, V, 4, 1000))
-    ids = TEXT[:6].tolist()
-    np.testing.assert_allclose(after(ngrams.scaled(0.5), ids), after(ngrams, ids) / 2, atol=1e-6)
+@given(st.lists(st.integers(0, V - 1), max_size=12))
+def test_mix(ids: list[int]) -> None:
+    """Weights by the length of the longest known context; one stream gives what several give."""
+    mix = np.random.default_rng(0).random((4, 2)).astype(np.float32)
+    ngrams = Ngrams(V, estimate(TEXT, V, 4, 1000)).weighed(mix)
+    contexts = ngrams.start(1)
+    for token in ids:
+        contexts = ngrams.step(np.array([token]), contexts)
+    share, weight = mix[known(contexts)[0]]
+    network = np.arange(V, dtype=np.float32)[None]
+    for count in (1, 1, FEW + 1):
+        logits = np.repeat(network, count, axis=0)
+        ngrams.mix(logits, np.repeat(contexts, count, axis=0))
+        for row in logits:
+            expected = share * network + weight * after(ngrams, ids)
+            np.testing.assert_allclose(row[None], expected, atol=1e-5)
 
 
 def test_extended() -> None:
