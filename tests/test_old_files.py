@@ -19,7 +19,7 @@ WRITTEN = {
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_same_text(name: str) -> None:
-    """A file of format 1, 2 or 3 writes with the same random seed what it wrote when it was made."""
+    """A file of format 1, 2 or 3 writes with the same seed what it wrote when it was made."""
     model = charrnn.load(FILES / f"{name}.safetensors")
     assert model.file.tokenizer.level == name.rstrip("23")
     text = "".join(model.generate("The naïve fo", 40, temperature=1, random_seed=3))
