@@ -22,7 +22,7 @@ MOST_BYTES = 8e6  # maximum size of the n-grams in a model file
 BYTES_PER_CHAR = 2  # their maximum size for each character of a short text
 RARE = 5  # tokens from which an n-gram that occurs once is left out; costs 0.001 nats, saves half
 
-Numbers = NDArray[np.int64]
+Numbers = NDArray[np.int32]  # there may be tens of millions
 
 
 @dataclass(slots=True)
@@ -99,21 +99,25 @@ def _levels(ids: Ids, vocab_size: int, order: int) -> list[_Level]:
     """Return the n-grams of 1 to `order` tokens."""
     text = np.asarray(ids, np.int64)
     levels: list[_Level] = []
-    ending = context = np.zeros(len(text), np.int64)  # the n-gram before each token, and at it
+    # The n-grams before each token, and those that end with it.
+    context = ending = np.zeros(len(text), np.int32)
     for n in range(order):
-        keys, at, counts = np.unique(
-            context[n:] * vocab_size + text[n:], return_inverse=True, return_counts=True
+        keys, at, occurrences = np.unique(
+            context[n:] * np.int64(vocab_size) + text[n:], return_inverse=True, return_counts=True
         )
-        shorter = np.zeros(len(keys), np.int64)
+        shorter = np.zeros(len(keys), np.int32)
         shorter[at] = ending[n:]
         if levels:
-            levels[-1].before = np.maximum(
-                1, np.bincount(shorter, minlength=len(levels[-1].counts))
-            )
-        levels.append(_Level(keys // vocab_size, keys % vocab_size, counts, shorter, counts))
-        ending = np.zeros(len(text), np.int64)
+            before = np.bincount(shorter, minlength=len(levels[-1].counts))
+            levels[-1].before = np.maximum(1, before).astype(np.int32)
+        contexts, tokens = np.divmod(keys, vocab_size)
+        counts = occurrences.astype(np.int32)
+        levels.append(
+            _Level(contexts.astype(np.int32), tokens.astype(np.int32), counts, shorter, counts)
+        )
+        ending = np.zeros(len(text), np.int32)
         ending[n:] = at
-        context = np.concatenate([[0], ending[:-1]])
+        context = np.concatenate([np.zeros(1, np.int32), ending[:-1]])
     return levels
 
 
