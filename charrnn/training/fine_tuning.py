@@ -9,7 +9,7 @@ from torch import Tensor
 
 from charrnn import runs
 from charrnn.checked import check_types, made
-from charrnn.config import TrainingConfig
+from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import CharrnnError, RunError, UsageError
 from charrnn.network import model_file
 from charrnn.network.model_file import ModelFile
@@ -111,20 +111,27 @@ def find(run: str) -> tuple[Origin, ModelFile]:
         return Origin(str(path)), model
 
 
-def ngrams(path: Path, origin: Origin, vocab_size: int) -> Ngrams | None:
+def ngrams(path: Path, origin: Origin | None, network: ModelConfig) -> Ngrams | None:
     """Return the n-grams of a run that is resumed: of its own model, or of that it began with.
 
     Args:
         path: the run folder.
-        origin: where the run began.
-        vocab_size: V.
+        origin: where the run began, if it is fine-tuned.
+        network: the run's network.
+
+    Returns:
+        None if the run has no model yet, and began with none.
 
     Raises:
-        ModelFileError: there is no such model, or it is damaged.
+        ModelFileError: a model is damaged, or that the run began with is missing.
     """
     own = path / MODEL_NAME
-    found = model_file.load(own if own.exists() else Path(origin.model)).ngrams
-    return found and found.extended(vocab_size)
+    if own.exists():
+        model = model_file.load(own)
+        if model.config == network:
+            return model.ngrams
+    found = model_file.load(Path(origin.model)).ngrams if origin else None
+    return found and found.extended(network.vocab_size)
 
 
 @torch.no_grad()

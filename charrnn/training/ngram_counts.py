@@ -17,10 +17,11 @@ from charrnn.network.ngrams import LEAST, STEP, Ngrams
 from charrnn.training.corpus import Corpus
 
 COUNTED = 1 << 22  # maximum tokens that are counted; bounds time and memory (not tuned)
+COUNTED_PER_SECOND = 100_000  # for each second of the time budget; takes an eighth of it
 BLOCKS = 64  # passages of a longer text that are counted (not tuned)
 MOST_BYTES = 8e6  # maximum size of the n-grams in a model file
 BYTES_PER_CHAR = 2  # their maximum size for each character of a short text
-RARE = 5  # tokens from which an n-gram that occurs once is left out; costs 0.001 nats, saves half
+RARE = 5  # tokens from which an n-gram that occurs once is left out; costs 0.001 nats, saves 60 %
 
 Numbers = NDArray[np.int32]  # there may be tens of millions
 
@@ -44,18 +45,21 @@ class _Level:
     before: Numbers
 
 
-def of_corpus(corpus: Corpus, vocab_size: int, order: int) -> Ngrams:
-    """Return the n-grams of a corpus's training part, or of COUNTED tokens evenly spread over it.
+def of_corpus(corpus: Corpus, vocab_size: int, order: int, seconds: float | None) -> Ngrams:
+    """Return the n-grams of a corpus's training part, or of passages evenly spread over it.
 
     Args:
         corpus: the corpus.
         vocab_size: V.
         order: maximum tokens of an n-gram.
+        seconds: time budget, of which counting takes a part; None for none.
     """
     ids = corpus.train
-    if len(ids) > COUNTED:
-        starts = torch.linspace(0, len(ids) - COUNTED // BLOCKS, BLOCKS).long().tolist()
-        ids = torch.cat([ids[start : start + COUNTED // BLOCKS] for start in starts])
+    counted = COUNTED if seconds is None else min(COUNTED, int(seconds * COUNTED_PER_SECOND))
+    length = max(1, counted // BLOCKS)
+    if len(ids) > BLOCKS * length:
+        starts = torch.linspace(0, len(ids) - length, BLOCKS).long().tolist()
+        ids = torch.cat([ids[start : start + length] for start in starts])
     size = np.min_scalar_type(vocab_size).itemsize + 1  # bytes of an n-gram, or of a context
     most = int(min(MOST_BYTES, BYTES_PER_CHAR * corpus.train_chars) / size)
     return Ngrams(vocab_size, estimate(ids.numpy(), vocab_size, order, most))

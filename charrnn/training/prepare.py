@@ -145,8 +145,8 @@ def resume(
         )
     if origin:
         corpus = replace(corpus, old=origin.held_out(known))
-    ngrams = origin and network.ngram_order and fine_tuning.ngrams(path, origin, known.vocab_size)
-    trainer = Trainer(network, config, corpus, where, ngrams or None)
+    ngrams = fine_tuning.ngrams(path, origin, network) if network.ngram_order else None
+    trainer = Trainer(network, config, corpus, where, ngrams)
     with checkpoint.damage(path / RESUME_NAME):
         trainer.check(tensors, values)
     trainer.restore(tensors, values)

@@ -159,7 +159,8 @@ class Trainer:
         )  # fewer, once a plan fits them to the time
         self.average: dict[str, Tensor] = {}
         if model.ngram_order and not ngrams:
-            ngrams = ngram_counts.of_corpus(corpus, model.vocab_size, model.ngram_order)
+            size, order = model.vocab_size, model.ngram_order
+            ngrams = ngram_counts.of_corpus(corpus, size, order, training.seconds)
         self.ngrams = ngrams
         self.remember()
 

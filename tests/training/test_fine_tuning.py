@@ -161,3 +161,20 @@ def test_new_rows_start_as_the_unknown() -> None:
     new = slice(model.config.vocab_size - 1, -1)
     assert (network.output.weight[new] == torch.from_numpy(model.weights["output"][-1])).all()
     assert (network.output.bias[new] == float(model.weights["output_bias"][-1])).all()
+
+
+@pytest.mark.usefixtures("old")
+def test_the_ngrams_stay() -> None:
+    """A fine-tuned run mixes its network with the parent's n-grams, and so it resumes."""
+    training, run = prepare.begin(
+        Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 20}, "runs/old"
+    )
+    parent = load("runs/old").file.ngrams
+    assert parent
+    assert training.ngrams
+    np.testing.assert_array_equal(training.ngrams.tensors["logp"], parent.tensors["logp"])
+    finish(training, run, 10)
+    again, _ = prepare.resume([], run.path, "cpu", {})
+    assert again.ngrams
+    for name, tensor in training.ngrams.tensors.items():
+        np.testing.assert_array_equal(again.ngrams.tensors[name], tensor)
