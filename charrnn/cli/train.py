@@ -36,14 +36,8 @@ if TYPE_CHECKING:
     from charrnn.training.run import Run
     from charrnn.training.tensorboard import Board
 
-SHAPE = {
-    "cell",
-    "hidden",
-    "layers",
-    "embedding",
-    "tied",
-    "ngram_order",
-}  # fields of ModelConfig to choose
+# Fields of ModelConfig to choose.
+SHAPE = {"cell", "hidden", "layers", "embedding", "tied", "ngram_order"}
 RESUMABLE = {"seconds", "epochs", "steps", "patience", "threads"}  # what --resume can change
 MANY_EPOCHS = 40  # beyond it, more text helps more than more time (not tuned)
 LONGER = 4  # suggested next training time, as a multiple of the last

@@ -49,7 +49,7 @@ class State:
 
     Attributes:
         hidden: the cell's S state arrays for each layer and stream, float32 [L, S, B, H].
-        contexts: the n-gram contexts, [B, N + 1]; [B, 0] without n-grams.
+        contexts: the n-gram context of each length, [B, order]; [B, 0] without n-grams.
     """
 
     hidden: Array

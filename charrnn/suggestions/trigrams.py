@@ -61,7 +61,7 @@ class Order:
         pairs beyond MAX_ENTRIES: their probability goes to the shorter context.
         """
         starts, totals = _groups(contexts, counts)
-        p = (counts - _discounts(counts)) / np.repeat(totals, np.diff(starts))
+        p = (counts - discounts(counts)) / np.repeat(totals, np.diff(starts))
         least = np.partition(counts, -MAX_ENTRIES)[-MAX_ENTRIES] if len(counts) > MAX_ENTRIES else 0
         kept = (words < vocab_size) & (counts > least if least else True) & (p > 0)
         contexts, words, p = contexts[kept], words[kept], p[kept]
@@ -87,13 +87,14 @@ def _groups(contexts: Keys, counts: Keys) -> tuple[NDArray[np.intp], Keys]:
     return np.append(begins, len(contexts)), totals
 
 
-def _discounts(counts: Keys) -> NDArray[np.float64]:
+def discounts(counts: NDArray[np.integer]) -> NDArray[np.float64]:
     """Return the discount of each count: Chen & Goodman's D1, D2 and D3+."""
     n = np.maximum(1, np.bincount(np.minimum(counts, 5), minlength=5)[1:5])
     y = n[0] / (n[0] + 2 * n[1])
     off = np.array([0, *(i - (i + 1) * y * n[i] / n[i - 1] for i in (1, 2, 3))])
     by_count: NDArray[np.float64] = np.clip(off, 0, [0, 0.99, 1.99, 2.99])
-    return by_count[np.minimum(counts, 3)]
+    discount: NDArray[np.float64] = by_count[np.minimum(counts, 3)]
+    return discount
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ class Trigrams:
         bigram = Order.estimate(pairs // base, pairs % base, times, size)
         singles, times = np.unique(pairs % base, return_counts=True)
         p = np.zeros(base)
-        p[singles] = (times - _discounts(times)) / max(1, times.sum())
+        p[singles] = (times - discounts(times)) / max(1, times.sum())
         p += max(0.0, 1 - p.sum()) / base
         unigram = np.where(_words(tokens), p[:size], 0).astype(np.float32)
         return cls(tokens, counts, unigram, bigram, trigram)

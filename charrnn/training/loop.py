@@ -17,10 +17,11 @@ from charrnn.suggestions.mixture import by_name
 from charrnn.training import final_report
 from charrnn.training.clock import Clock
 from charrnn.training.interrupts import SecondInterrupt
+from charrnn.training.progress import UNPLANNED_STEPS
 from charrnn.training.run import Run
 from charrnn.training.threads import ThreadChooser
 from charrnn.training.time_budget import TimeBudget
-from charrnn.training.trainer import UNPLANNED_STEPS, Trainer
+from charrnn.training.trainer import Trainer
 from charrnn.training.validation import tokens_read
 
 STEP_EVENT_SECONDS = 1.0  # minimum time between two Step events; not tuned

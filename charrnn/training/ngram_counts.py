@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
 from charrnn.network.ngrams import LEAST, STEP, Ngrams
+from charrnn.suggestions.trigrams import discounts
 from charrnn.training.corpus import Corpus
 
 COUNTED = 1 << 22  # maximum tokens that are counted; bounds time and memory (not tuned)
@@ -82,7 +83,7 @@ def estimate(ids: Ids, vocab_size: int, order: int, most: int) -> dict[str, NDAr
     for level, keep in zip(levels, kept, strict=True):
         size = len(nodes)
         totals = np.bincount(level.contexts, level.before, minlength=size)
-        known = np.where(keep, level.before - _discounts(level.before), 0) / totals[level.contexts]
+        known = np.where(keep, level.before - discounts(level.before), 0) / totals[level.contexts]
         rest = np.clip(1 - np.bincount(level.contexts, known, minlength=size), 0, 1)
         p = known + rest[level.contexts] * p[level.shorter]
         tokens.append(level.tokens[keep])
@@ -138,15 +139,6 @@ def _kept(levels: list[_Level], most: int) -> list[NDArray[np.bool_]]:
         least[n] += 1
         kept[n] = levels[n].counts >= least[n]
     return kept
-
-
-def _discounts(counts: Numbers) -> NDArray[np.float64]:
-    """Return the discount of each count: Chen & Goodman's D1, D2 and D3+."""
-    n = np.maximum(1, np.bincount(np.minimum(counts, 5), minlength=5)[1:5])
-    y = n[0] / (n[0] + 2 * n[1])
-    off = np.array([0, *(i - (i + 1) * y * n[i] / n[i - 1] for i in (1, 2, 3))])
-    by_count: NDArray[np.float64] = np.clip(off, 0, [0, 0.99, 1.99, 2.99])
-    return by_count[np.minimum(counts, 3)]
 
 
 def _rounded(p: NDArray[Any]) -> NDArray[np.uint8]:

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, NamedTuple, Self
+from dataclasses import asdict
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -15,12 +15,13 @@ from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.network.ngrams import Ngrams
 from charrnn.training import checkpoint, memory, ngram_counts
 from charrnn.training.batching import DocumentStreams, Streams
-from charrnn.training.checkpoint import MOST_STEPS, Bounds
+from charrnn.training.checkpoint import MOST_STEPS
 from charrnn.training.corpus import Corpus
 from charrnn.training.keeping import Candidate, Keeper
 from charrnn.training.mixing import MixFit
 from charrnn.training.network import Dropout, Network
 from charrnn.training.optimizer import Optimizer, schedule
+from charrnn.training.progress import UNPLANNED_STEPS, Progress
 from charrnn.training.sampled_softmax import SAMPLED_FROM, SampledSoftmax
 from charrnn.training.validation import Losses, emptied, evaluate, evaluate_documents, tokens_read
 
@@ -30,7 +31,6 @@ VALIDATION_TOKENS = 1024  # minimum tokens of a validation; not tuned
 FINAL_SHARE = 0.3  # tokens finally scored per token trained; takes a tenth of the training time
 FINAL_TOKENS = 1_000_000  # maximum tokens of the final score; not tuned
 FINE_TUNING_TOKENS = 1 << 16  # tokens of each text scored before and after fine-tuning; not tuned
-UNPLANNED_STEPS = 10**9  # planned steps while the time that a step takes is unknown
 AVERAGED = 8  # eta of the weights' average, which covers about the last ninth of the steps
 DECAY = 0.02  # weight of the newest value in the running averages of loss and clipping; not tuned
 
@@ -49,48 +49,6 @@ class Score(NamedTuple):
     nats: float
     error: float | None
     few: bool
-
-
-def _scalar(default: float, bounds: Bounds) -> Any:
-    return field(default=default, metadata={"bounds": bounds})
-
-
-@dataclass(slots=True)
-class Progress:
-    """The scalars that change during a training; the resume file holds each under its name.
-
-    Attributes:
-        step: number of updates so far, including skipped ones.
-        steps: number of updates planned.
-        rate: peak learning rate of the schedule; halved when training diverges.
-        skipped: number of consecutive updates skipped so far.
-        seconds: time spent so far, by all commands that trained the run.
-        loss: running average of the training loss, nats per token; NaN before the first update.
-        clipped: running average of the share of updates whose gradient was clipped.
-        validated_at: step of the last validation.
-        val_tokens: held-out tokens scored by each validation but the final one.
-    """
-
-    step: int = _scalar(0, (int, 0, MOST_STEPS))
-    steps: int = _scalar(UNPLANNED_STEPS, (int, 0, MOST_STEPS))
-    rate: float = _scalar(0.0, (float, 0, 1e300))
-    skipped: int = _scalar(0, (int, 0, MOST_STEPS))
-    seconds: float = _scalar(0.0, (float, 0, 1e300))
-    loss: float = _scalar(math.nan, (float, -math.inf, math.inf))
-    clipped: float = _scalar(0.0, (float, 0, 1))
-    validated_at: int = _scalar(0, (int, 0, MOST_STEPS))
-    val_tokens: int = _scalar(0, (int, 0, 2**62))
-
-    @classmethod
-    def of(cls, values: dict[str, Any]) -> Self:
-        """Return the scalars among the values of a resume file."""
-        return cls(**{scalar.name: values[scalar.name] for scalar in fields(cls)})
-
-    @classmethod
-    def check(cls, values: dict[str, Any]) -> None:
-        """Check the scalars among the values of a resume file; see `Trainer.check`."""
-        for scalar in fields(cls):
-            checkpoint.check_number(scalar.name, values[scalar.name], *scalar.metadata["bounds"])
 
 
 class Trainer:
@@ -154,9 +112,7 @@ class Trainer:
         by_epochs = training.epochs and math.ceil(training.epochs * self.steps_per_epoch)
         limits = [limit for limit in (by_epochs, training.steps) if limit]
         self.limit = min(limits) if limits else None
-        self.progress.steps = (
-            self.limit or UNPLANNED_STEPS
-        )  # fewer, once a plan fits them to the time
+        self.progress.steps = self.limit or UNPLANNED_STEPS  # until a plan fits them to the time
         self.average: dict[str, Tensor] = {}
         if model.ngram_order and not ngrams:
             size, order = model.vocab_size, model.ngram_order
