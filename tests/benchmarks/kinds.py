@@ -2,9 +2,10 @@
 
     python -m tests.benchmarks.kinds TEXT... [--lines TEXT...] [--times 60s 3m] [--levels char word]
 
-First table: bits per character of the held-out part after each time, at each level; bpe for the
-first time only. Second table: text generated at several temperatures by the best of these models
-of each text. Of running text, the share of words that the text does not have, and of runs of four
+First table, after each time at each level: bits per character of the held-out part, the share of
+generated words that the text does not have (at the default temperature), and the share of
+keystrokes that suggestions save. Second table: text generated at several temperatures by the best
+of these models of each text. Of running text, the share of words that the text does not have, and of runs of four
 words that are repeated, beside the share in as much of the text itself. Of --lines, the share of
 lines that the text does not have, and of lines that are repeated.
 CHARRNN_DATA can name the texts instead.
@@ -32,11 +33,12 @@ CHARACTERS = 1000  # of each text
 RUN = 4  # words
 
 
-def train(path: str, options: Sequence[str], folder: Path) -> float:
-    """Bits per character of the held-out part."""
+def train(path: str, options: Sequence[str], folder: Path) -> tuple[float, float | None]:
+    """Bits per character of the held-out part, and share of keystrokes saved."""
     command = [sys.executable, "-m", "charrnn", "train", path, "-q", "--json", "-o", str(folder)]
     result = subprocess.run([*command, *options], stdout=subprocess.PIPE, check=True)
-    return float(json.loads(result.stdout.splitlines()[-1])["val_bpc"])
+    done = json.loads(result.stdout.splitlines()[-1])
+    return done["val_bpc"], done["keys_saved"]
 
 
 def repeated(parts: Sequence[Hashable]) -> float:
@@ -50,14 +52,23 @@ def runs(text: str) -> list[tuple[str, ...]]:
 
 
 def generated(model: Model, temperature: float) -> list[str]:
-    """Texts, or as many characters of lines."""
+    """Texts up to the last whole word, or lines."""
     sampling = SamplingConfig(temperature=temperature)
     count = TEXTS if model.kind == "text" else 1000
     samples = [Sample("", sampling, (i,)) for i in range(count)]
     texts = dict.fromkeys(samples, "")
     for part in model.write(samples, StopConfig(chars=CHARACTERS), 0):
         texts[part.sample] += part.text
+    if model.kind == "text":
+        return [text.rpartition(" ")[0] for text in texts.values()]
     return [*texts.values()]
+
+
+def invented(texts: Sequence[str], text: str) -> float:
+    """The share of words of generated texts that the text does not have."""
+    have = {*words(text)}
+    found = [word for each in texts for word in words(each)]
+    return sum(word not in have for word in found) / max(1, len(found))
 
 
 def temperatures(model: Model, text: str) -> list[str]:
@@ -70,13 +81,11 @@ def temperatures(model: Model, text: str) -> list[str]:
             new = sum(line not in known for line in lines) / len(lines)
             cells.append(f"{new:.0%}, {repeated(lines):.1%}")
         return [*cells, f"0%, {repeated(text.splitlines()[:1000]):.1%}"]
-    have = {*words(text)}
     cells = []
     for temperature in TEMPERATURES:
         texts = generated(model, temperature)
-        found = [word for each in texts for word in words(each)[:-1]]
-        new = sum(word not in have for word in found) / max(1, len(found))
-        cells.append(f"{new:.1%}, {repeated([run for each in texts for run in runs(each)]):.1%}")
+        again = repeated([run for each in texts for run in runs(each)])
+        cells.append(f"{invented(texts, text):.1%}, {again:.1%}")
     return [*cells, f"0%, {repeated(runs(text[: TEXTS * CHARACTERS])):.1%}"]
 
 
@@ -85,37 +94,44 @@ def main() -> None:
     parser.add_argument("texts", nargs="*", default=os.environ.get("CHARRNN_DATA", "").split())
     parser.add_argument("--lines", nargs="*", default=[])
     parser.add_argument("--times", nargs="+", default=["60s", "3m"])
-    parser.add_argument("--levels", nargs="+", default=["char", "word"])
+    parser.add_argument("--levels", nargs="+", default=["char", "word", "bpe"])
+    parser.add_argument("--no-temperatures", action="store_true", help="omit the second table")
     options = parse(parser, "texts")
     levels = [(time, level) for time in options.times for level in options.levels]
-    levels.insert(len(options.levels), (options.times[0], "bpe"))
     rows, drawn = [], []
     with tempfile.TemporaryDirectory() as folder:
         for path in [*options.texts, *options.lines]:
-            losses = {}
+            text = Path(path).read_text(encoding="utf-8")
+            losses, cells = {}, []
             for time, level in levels:
                 asked = ["--time", time, "--level", level]
                 asked += ["--lines"] if path in options.lines else []
                 run = Path(folder, f"{Path(path).stem}-{level}-{time}")
-                losses[run] = train(path, asked, run)
-            text = Path(path).read_text(encoding="utf-8")
-            cells = " | ".join(f"{loss:.3f}" for loss in losses.values())
-            rows.append(tell(f"| {Path(path).stem} | {len(text):,} | {cells} |"))
+                losses[run], saved = train(path, asked, run)
+                model = load(run)
+                new = invented(generated(model, SamplingConfig().temperature), text)
+                cells.append(f"{losses[run]:.3f}, {new:.1%}, {saved or 0:.1%}")
+            rows.append(tell(f"| {Path(path).stem} | {len(text):,} | {' | '.join(cells)} |"))
+            if options.no_temperatures:
+                continue
             best = min(losses, key=lambda run: losses[run])
             level = best.name.split("-")[1]
-            cells = " | ".join(temperatures(load(best), text))
-            drawn.append(tell(f"| {Path(path).stem} | {level} | {cells} |"))
+            shares = " | ".join(temperatures(load(best), text))
+            drawn.append(tell(f"| {Path(path).stem} | {level} | {shares} |"))
     lines = [
         f"| text | characters | {' | '.join(f'{level}, {time}' for time, level in levels)} |",
         "| --- " * (2 + len(levels)) + "|",
         *rows,
-        "",
-        f"New and repeated at a temperature of {', '.join(map(str, TEMPERATURES))}:",
-        "",
-        f"| text | level | {' | '.join(map(str, TEMPERATURES))} | the text |",
-        "| --- " * (3 + len(TEMPERATURES)) + "|",
-        *drawn,
     ]
+    if drawn:
+        lines += [
+            "",
+            f"New and repeated at a temperature of {', '.join(map(str, TEMPERATURES))}:",
+            "",
+            f"| text | level | {' | '.join(map(str, TEMPERATURES))} | the text |",
+            "| --- " * (3 + len(TEMPERATURES)) + "|",
+            *drawn,
+        ]
     write("kinds", lines)
 
 
