@@ -20,7 +20,7 @@ READING, OUTPUT = "What is read", "Output"
 PANELS = (RUN, NETWORK, REGULARISATION, UPDATES, WRITE, STOP, SAMPLE, READING, OUTPUT)
 
 LENGTH = 500  # characters of a text, if nothing else ends it (not tuned)
-LevelName = Literal["char", "word", "bpe", "byte"]  # keys of tokenizer.TOKENIZERS
+LevelName = Literal["auto", "char", "word", "bpe", "byte"]  # `auto` chooses among TOKENIZERS
 CellName = Literal["lstm", "gru", "rnn", "rnn-relu"]  # keys of network.cells.CELLS
 # Least probability of a suggestion that is shown, by the name of the setting (not tuned).
 DIAL = {"quiet": 0.7, "normal": 0.4, "eager": 0.0}
@@ -269,8 +269,9 @@ class SamplingConfig:
     min_p: float | None = setting(
         None,
         Range(0, 1),
-        "Drop tokens below this share of the highest probability.",
+        "Drop tokens below this share of the highest probability; 0 drops none.",
         SAMPLE,
+        shown="0.05; 0.02 for subwords, 0.01 for words",
     )
     typical_p: float | None = setting(
         None,

@@ -31,6 +31,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Sampling by the kind of token, where nothing else is asked for: it trades invented words against
+# repetition (tests/benchmarks/kinds.py). Letters are many choices a word, and words one.
+SAMPLING: dict[str, dict[str, Any]] = {
+    "characters": {"temperature": 0.8, "min_p": 0.05},
+    "subwords": {"temperature": 0.9, "min_p": 0.02},
+    "words": {"temperature": 1.0, "min_p": 0.01},
+}
+LIMITS = {"top_k", "top_p", "typical_p", "mirostat"}  # controls that replace the default min_p
+
 
 class Model:
     """Generates, completes and scores text; needs no torch.
@@ -62,6 +71,17 @@ class Model:
         """Return a text normalised as the corpus was."""
         return normalised(text) if self.normalised else text
 
+    def sampling(self, **fields: Any) -> SamplingConfig:
+        """Return how to sample: fields of SamplingConfig, else the defaults for this model.
+
+        Raises:
+            UsageError: a value is out of range.
+        """
+        defaults = SAMPLING[self.file.tokenizer.units]
+        if fields.keys() & LIMITS:
+            defaults = defaults | {"min_p": None}
+        return SamplingConfig(**(defaults | fields))
+
     def generate(
         self,
         seed: str = "",
@@ -78,14 +98,14 @@ class Model:
             length: characters to generate; a word model finishes its last word.
             stop: strings to stop before.
             random_seed: seed of the random choices, 0 or more; None picks a new one each time.
-            sampling: fields of SamplingConfig, for example `temperature=0.7`.
+            sampling: fields of SamplingConfig, for example `temperature=0.7`; see `sampling`.
 
         Raises:
             UsageError: a value is out of range.
             TextError: the seed is not valid Unicode.
         """
         require(length >= 0, "length must be 0 or more", "length")
-        samples = [Sample(seed, SamplingConfig(**sampling))]
+        samples = [Sample(seed, self.sampling(**sampling))]
         parts = self.write(samples, StopConfig(chars=length, stop=stop), random_seed)
         return (part.text for part in parts)
 

@@ -119,7 +119,7 @@ def generate(
             metavar="X,...",
             help="Above 1 bolder, below 1 safer, 0 always the likeliest token; with several, each "
             "gives a sample.",
-            show_default="0.8",
+            show_default="0.8; 0.9 for subwords, 1 for words",
             rich_help_panel=SAMPLE,
         ),
     ] = None,
@@ -198,8 +198,10 @@ def generate(
     stopping = StopConfig(**rules)
     biases = _biases(bias or [], ban or [], meant) or None
     controls = {name: value for name, value in fields.items() if name not in limits}
-    sampling = SamplingConfig(**given(bias=biases, **controls))
-    samplings = [dataclasses.replace(sampling, temperature=t) for t in _temperatures(temperature)]
+    controls = given(bias=biases, **controls)
+    variants = [controls | given(temperature=t) for t in _temperatures(temperature)]
+    for variant in variants:  # before a model is loaded
+        SamplingConfig(**variant)
     if template is not None and (seed is not None or file is not None or rules):
         raise UsageError(
             "--template cannot be combined with SEED, --file or a length option",
@@ -214,6 +216,7 @@ def generate(
     known = partial(as_known, model=loaded, unknown=unknown, ui=ui)
     random_seed = new_random_seed() if random_seed is None else random_seed
     options = random_seed, json_lines or highlight, avoid_copying
+    samplings = [loaded.sampling(**variant) for variant in variants]
     wanted, in_turn = tee(_samples([*map(known, seeds)], samplings, samples))
     if template is None:
         parts = loaded.write(wanted, _limited(stopping, rules, loaded.kind, ui), *options)
@@ -270,9 +273,10 @@ def _samples(
                 yield Sample(seed, sampling, (i, j))
 
 
-def _temperatures(values: str | None) -> list[float]:
+def _temperatures(values: str | None) -> list[float | None]:
+    """Return the temperatures of the samples; None for the model's default."""
     try:
-        return [float(x) for x in values.split(",")] if values else [SamplingConfig.temperature]
+        return [float(x) for x in values.split(",")] if values else [None]
     except ValueError:
         raise UsageError(
             f"--temperature {values!r} is not a list of numbers", "for example 0.5,0.8"

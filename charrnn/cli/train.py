@@ -73,13 +73,13 @@ def train(
         ),
     ] = None,
     level: Annotated[
-        LevelName | None,
+        LevelName,
         Option(
-            help="What a token is: a character, a word, a subword or a byte.",
-            show_default="char",
+            help="What a token is: a character, a word, a subword or a byte; auto chooses one for "
+            "the text.",
             rich_help_panel=RUN,
         ),
-    ] = None,
+    ] = "auto",
     vocab_size: Annotated[
         int | None,
         Option(help="Maximum number of tokens in the vocabulary.", rich_help_panel=RUN),
@@ -172,7 +172,7 @@ def train(
         header=None if header else False, split_on=split_on,
         normalise=None if normalise else False,
     )  # fmt: skip
-    tokens = bool(level or vocab_size)
+    tokens = level != "auto" or bool(vocab_size)
     _refuse(
         (
             lines and in_documents,
@@ -254,7 +254,7 @@ def train(
             else:
                 options = fixed | limits
                 trainer, run = prepare.begin(
-                    source, folder, device, level or "char", options, parent, vocab_size, ui.note
+                    source, folder, device, level, options, parent, vocab_size, ui.note
                 )
         except KeyboardInterrupt:
             ui.note("stopped before the first step; nothing was saved")

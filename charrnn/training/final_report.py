@@ -9,7 +9,7 @@ from charrnn.suggestions.tuning import Tuned
 from charrnn.training.clock import Clock
 
 TUNING_WORDS = 1000  # maximum words typed to tune suggestions; not tuned
-TUNING_TOKENS = 8000  # tokens trained per word typed; tuning takes a few percent of the time
+TUNING_CHARS = 8000  # characters read per word typed; tuning takes a few percent of the time
 SAMPLE_ITEMS = 8  # lines in a sample from a model of lines
 NOVELTY_ITEMS = 128  # lines sampled to estimate how many are new; not tuned
 LONGEST_ITEM = 200  # maximum length of a sampled line, characters; not tuned
@@ -40,17 +40,17 @@ def new_items(model: Model, random_seed: int) -> float | None:
     return model.items.novelty([text for one, text in lines.items() if one.why == "item"])
 
 
-def tune(model: Model, held_out: str, tokens: int, seconds: float, clock: Clock) -> Tuned:
+def tune(model: Model, held_out: str, read: int, seconds: float, clock: Clock) -> Tuned:
     """Tune the weights of the sources of a model's suggestions by simulated typing.
 
     Args:
         model: the model that suggests.
         held_out: the text to type.
-        tokens: number of tokens the model was trained on; bounds the words typed.
+        read: number of characters read in training; bounds the words typed.
         seconds: maximum time to take.
         clock: measures that time.
     """
-    words = min(TUNING_WORDS, tokens // TUNING_TOKENS)
+    words = min(TUNING_WORDS, read // TUNING_CHARS)
     completer = model.completer()
     with blas.threads(1, 0):
         return tuning.tune(completer, held_out, words, clock() + seconds, clock)
@@ -58,7 +58,7 @@ def tune(model: Model, held_out: str, tokens: int, seconds: float, clock: Clock)
 
 def _lines(model: Model, count: int, random_seed: int) -> dict[Sample, str]:
     """Sample lines and return the text of each."""
-    samples = [Sample("", key=(0, i)) for i in range(count)]
+    samples = [Sample("", model.sampling(), (0, i)) for i in range(count)]
     texts = dict.fromkeys(samples, "")
     for part in model.write(samples, StopConfig(chars=LONGEST_ITEM), random_seed):
         texts[part.sample] += part.text

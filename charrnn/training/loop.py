@@ -219,7 +219,8 @@ class _Loop:
         with self._at_once():
             model = Model(run.model_file(trainer))
             held_out, seconds = run.extras.held_out, budget.tuning_seconds
-            tuned = final_report.tune(model, held_out, trainer.tokens, seconds, self._clock)
+            read = round(trainer.epoch * trainer.corpus.train_chars)
+            tuned = final_report.tune(model, held_out, read, seconds, self._clock)
             run.mixture = by_name(tuned.weights)
         budget.tick()
         run.save(trainer, val)

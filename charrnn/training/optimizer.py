@@ -39,10 +39,11 @@ def orthogonalise(matrices: Tensor, iterations: int = 3) -> Tensor:
 
 
 class Muon:
-    """Nesterov momentum, orthogonalised in blocks of rows, with decoupled weight decay.
+    """Nesterov momentum, orthogonalised in blocks of rows, with cautious weight decay.
 
     A block lies within one gate. Blocks learn as well per step as whole gates and cost less: the
-    work grows with the square of a block's rows.
+    work grows with the square of a block's rows. A weight decays only when its update brings it
+    nearer to 0 too (after Liang et al. 2024, arXiv:2411.16085).
 
     Args:
         matrices: weights of recurrent layers by name, float [gates * H, inputs].
@@ -64,8 +65,11 @@ class Muon:
             average = self.state[f"momentum.{name}"].lerp_(gradient, 1 - momentum)
             blocks = gradient.lerp(average, momentum).view(-1, self._rows, matrix.size(1))
             scale = max(1.0, self._hidden / matrix.size(1)) ** 0.5
-            matrix.mul_(1 - lr * self._weight_decay)
-            matrix.add_(orthogonalise(blocks).reshape(matrix.shape), alpha=-lr * scale)
+            update = orthogonalise(blocks).reshape(matrix.shape)
+            if self._weight_decay:
+                agrees = (update * matrix).gt_(0)
+                matrix.addcmul_(matrix, agrees, value=-lr * self._weight_decay)
+            matrix.add_(update, alpha=-lr * scale)
 
 
 def block_rows(hidden: int) -> int:

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,7 @@ def begin(
         source: the text; it is normalised only if the parent's was, and never at byte level.
         path: the run folder, claimed by charrnn.runs.new.
         device: auto, cpu or cuda.
-        level: a key of TOKENIZERS; ignored with a parent.
+        level: a key of TOKENIZERS, or `auto` to choose one; ignored with a parent.
         options: fields of ModelConfig and TrainingConfig that the user has set.
         parent: name of a run, run folder or model file to fine-tune; None for a new network.
         vocab_size: maximum number of tokens; None to choose by the level and the text.
@@ -59,25 +58,35 @@ def begin(
         CharrnnError: an option is invalid, the text cannot be read or is too short, or there is no
             such parent. Nothing is written.
     """
-    require(level in TOKENIZERS, f"no level named {level!r}; use one of {', '.join(TOKENIZERS)}")
+    levels = ("auto", *TOKENIZERS)
+    require(level in levels, f"no level named {level!r}; use one of {', '.join(levels)}")
     require(
         vocab_size is None or 2 <= vocab_size <= MAX_VOCAB_SIZE,
         f"vocab_size must be from 2 to {MAX_VOCAB_SIZE:,}",
         "vocab_size",
     )
     where = _device(device)
-    tokenize: Callable[[str], Tokenizer] = partial(TOKENIZERS[level].train, vocab_size=vocab_size)
-    origin = None
+    origin: Origin | None = None
+    why = ""
+
+    def tokenize(sample: str) -> Tokenizer:
+        nonlocal level, why
+        if parent:
+            return old_model.tokenizer.extended(sample)
+        if level == "auto":
+            level, why = recipe.choose_level(sample)
+        return TOKENIZERS[level].train(sample, vocab_size)
+
     if parent:
         origin, old_model = fine_tuning.find(parent)
-        level, tokenize = old_model.tokenizer.level, old_model.tokenizer.extended
+        level = old_model.tokenizer.level
         shape = {name: getattr(old_model.config, name) for name in SHAPE}
         options = {"lr": FINE_TUNING_LR} | options | shape
         source = replace(source, normalise=source.normalise and old_model.trained.normalised)
     if level == "byte":
         source = replace(source, normalise=False)
     # Check options before reading a long text; the final choices depend on it.
-    _, training = _configure(level, 10**6, 100, options, 1.0)
+    _, training = _configure("char", 10**6, 100, options, 1.0)
     corpus, extras = _prepare(source, training, tokenize, note, advise=True)
     if origin:
         corpus = replace(corpus, old=origin.held_out(corpus.tokenizer))
@@ -91,6 +100,8 @@ def begin(
         fine_tuning.take_over(trainer.network, corpus.tokenizer, old_model)
         trainer.remember()
     run = Run(path, source, extras, origin)
+    if why:
+        note(f"level {level}: {why}")
     run.speed = speed
     run.command = recipe.command(source, level, vocab_size, parent, model, training)
     return trainer, run

@@ -48,7 +48,7 @@ def train(corpus: Path, folder: Path, *options: object) -> Training:
 @pytest.fixture(scope="session")
 def trained(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Training:
     """A character model, trained with --json."""
-    return train(corpus, tmp_path_factory.mktemp("trained"), "--json")
+    return train(corpus, tmp_path_factory.mktemp("trained"), "--level", "char", "--json")
 
 
 @pytest.fixture(scope="session")

@@ -92,6 +92,13 @@ class TestFinished:
         assert {path.name for path in any_trained.run.iterdir()} == FILES
         assert_usable(any_trained.run)
 
+    def test_chosen_level(self, call: Call, corpus: Path) -> None:
+        """The first line says which level was chosen, and why; the command line repeats it."""
+        result = call("train", corpus, *SMALL, "--json")
+        assert result.err.startswith("level word: 0.3% of the words in its last tenth do not")
+        assert result.events[0]["level"] == "word"
+        assert "--level word" in result.events[0]["command"]
+
     @pytest.mark.parametrize("level", ["char", "word", "bpe"])
     def test_vocab_size(self, call: Call, corpus: Path, level: str) -> None:
         """--vocab-size bounds the vocabulary, that of characters too."""

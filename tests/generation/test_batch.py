@@ -32,8 +32,26 @@ def written(model: Model, seed: str = "", length: int = 60, **options: Any) -> s
 
 def one(model: Model, seed: str, stop: StopConfig, **sampling: Any) -> tuple[str, Sample]:
     """A text and what is noted of it."""
-    sample = Sample(seed, SamplingConfig(**sampling))
+    sample = Sample(seed, model.sampling(**sampling))
     return texts_of(model, [sample], stop)[0], sample
+
+
+class TestDefaults:
+    @pytest.mark.parametrize(
+        ("level", "temperature", "min_p"),
+        [("char", 0.8, 0.05), ("byte", 0.8, 0.05), ("bpe", 0.9, 0.02), ("word", 1.0, 0.01)],
+    )
+    def test_by_level(self, level: str, temperature: float, min_p: float) -> None:
+        """The longer the tokens, the fewer choices make a word, and the bolder each may be."""
+        sampling = random_model(TOKENIZERS[level].train(CORPUS)).sampling()
+        assert sampling == SamplingConfig(temperature=temperature, min_p=min_p)
+
+    def test_given(self) -> None:
+        """What is asked for replaces the defaults, and another limit replaces that of min_p."""
+        model = random_model(CharTokenizer.train(CORPUS))
+        assert model.sampling(temperature=1.5, min_p=0) == SamplingConfig(1.5, min_p=0)
+        assert model.sampling(top_k=3) == SamplingConfig(0.8, top_k=3)
+        assert model.sampling(mirostat=3, min_p=0.1) == SamplingConfig(0.8, mirostat=3, min_p=0.1)
 
 
 class TestItems:
@@ -295,7 +313,8 @@ class TestTokens:
 
     def test_top_k_of_one(self, model: Model) -> None:
         """Drawing from the single likeliest token is greedy."""
-        assert written(model, "The", top_k=1) == written(model, "The", temperature=0)
+        greedy = written(model, "The", temperature=0)
+        assert written(model, "The", top_k=1, temperature=0.8) == greedy
 
     def test_filters_narrow(self) -> None:
         """Filters drop unlikely tokens and keep the others."""

@@ -238,4 +238,4 @@ class TestExtended:
 
 def test_table() -> None:
     """The levels of the command line are those of the table."""
-    assert {*TOKENIZERS} == {*get_args(LevelName)}
+    assert {"auto", *TOKENIZERS} == {*get_args(LevelName)}

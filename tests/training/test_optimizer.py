@@ -63,15 +63,21 @@ def test_muon_orthogonalises_each_block(hidden: int) -> None:
 
 
 def test_weight_decay() -> None:
-    """With zero gradients, decay shrinks the recurrent matrices and nothing else."""
-    network = Network(ModelConfig(9, hidden=8, embedding=4), torch.Generator().manual_seed(0))
-    before = copy.deepcopy(network.parameters_by_name())
-    for parameter in network.parameters():
-        parameter.grad = torch.zeros_like(parameter)
-    Optimizer(network, clip=1.0, weight_decay=0.5).step(lr=0.1)
-    for name, parameter in network.parameters_by_name().items():
-        share = 1 - 0.1 * 0.5 if name.endswith((".input", ".recurrent")) else 1.0
-        torch.testing.assert_close(parameter, before[name] * share)
+    """Decay shrinks the recurrent matrices' weights that the update shrinks too, and no others."""
+    before, updated, decayed = (
+        Network(ModelConfig(9, hidden=8, embedding=4), torch.Generator().manual_seed(0))
+        for _ in range(3)
+    )
+    for network, weight_decay in ((updated, 0.0), (decayed, 0.5)):
+        generator = torch.Generator().manual_seed(1)
+        for parameter in network.parameters():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+        Optimizer(network, clip=1.0, weight_decay=weight_decay).step(lr=0.1)
+    old, plain, shrunk = (some.parameters_by_name() for some in (before, updated, decayed))
+    for name, weights in old.items():
+        shrinks = (weights - plain[name]) * weights > 0
+        share = 0.1 * 0.5 if name.endswith((".input", ".recurrent")) else 0.0
+        torch.testing.assert_close(shrunk[name], plain[name] - share * weights * shrinks)
 
 
 def test_gradients_are_clipped_together() -> None:

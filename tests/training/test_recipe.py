@@ -8,7 +8,7 @@ import pytest
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.text.source import Source
 from charrnn.training import recipe
-from charrnn.training.recipe import choose, command, speed
+from charrnn.training.recipe import choose, choose_level, command, speed
 
 SHORT, LONG = 40_000, 1_000_000  # tokens
 
@@ -43,7 +43,26 @@ def test_regularisation() -> None:
     for name in ("dropout", "weight_decay"):
         values = [choice[name] for choice in choices]
         assert values == sorted(values)
-        assert values[0] == 0 < values[-1]
+        assert values[0] < values[-1]
+
+
+class TestLevel:
+    """The level depends on how many words at the end of the text are new."""
+
+    def test_words_that_recur(self) -> None:
+        """Whole words are learned best."""
+        assert choose_level("the quick fox jumps over lazy dogs\n" * 200)[0] == "word"
+
+    def test_names(self) -> None:
+        """Nearly every name is a new word."""
+        level, why = choose_level("".join(f"Aa{i:b}\n" for i in range(2000)))
+        assert level == "char"
+        assert "100.0% of the words" in why
+
+    @pytest.mark.parametrize("text", ["", "too short to tell\n" * 20, "春眠不覚暁\n" * 1000])
+    def test_too_few_words(self, text: str) -> None:
+        """Single characters of scripts without spaces are no words here."""
+        assert choose_level(text)[0] == "char"
 
 
 @pytest.mark.parametrize(
