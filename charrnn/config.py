@@ -142,7 +142,7 @@ class ModelConfig:
         Range(0, 16),
         "Mix the network with n-grams of up to this many tokens; 0 for none.",
         NETWORK,
-        shown="8 for characters, 5 for subwords, 0 for words",
+        shown="8 for characters, 5 for subwords, 3 for words",
         metavar="N",
     )
 

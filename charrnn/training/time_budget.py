@@ -8,7 +8,7 @@ from charrnn.training.trainer import Trainer
 PROBE_STEPS = 8  # steps to warm up, and steps timed before the throughput is known; not tuned
 AVERAGING_SECONDS = 2.0  # minimum time constant of the throughput's average; not tuned
 MEMORY_SHARE = 0.08  # that time constant as a share of the time left; smooths long plans; not tuned
-TUNING_SHARE = 0.04  # maximum share of the budget spent on tuning the suggestions; not tuned
+TUNING_SHARE = 0.06  # maximum share of the budget spent on tuning the suggestions; not tuned
 TUNING_SECONDS = 10.0  # maximum time spent on tuning the suggestions, seconds; not tuned
 TUNING_FROM = 30.0  # minimum budget that leaves time for tuning, seconds; not tuned
 REPLAN = 0.02  # minimum change of the plan, as a share of the steps left; not tuned

@@ -21,7 +21,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("session")
     (folder / "text.txt").write_text("".join(f"{line}\n" for line in LINES) * 300)
     run = folder / "run"
-    options = ["--hidden", "48", "--lr", "0.03", "--steps", "150", "--val", "0", "-q"]
+    network = ["--level", "char", "--hidden", "48", "--dropout", "0", "--weight-decay", "0"]
+    options = [*network, "--lr", "0.03", "--steps", "150", "--val", "0", "-q"]
     with one_thread():
         assert main(["train", str(folder / "text.txt"), "-o", str(run), *options]) == 0
     return run

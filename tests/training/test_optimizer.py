@@ -1,7 +1,5 @@
 """The optimizers equal plain references."""
 
-import copy
-
 import pytest
 import torch
 import torch.nn.functional as F
