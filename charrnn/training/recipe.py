@@ -5,6 +5,7 @@ reference machine with two cores; see `speed`.
 """
 
 import math
+import re
 import time
 from dataclasses import asdict
 from typing import Any
@@ -62,7 +63,10 @@ TIED_EPOCHS = 20  # minimum epochs for tied weights with a small vocabulary of w
 OPERATIONS = 5e10  # operations per second of training on the reference machine, roughly
 MULTIPLIED = 8.2e10  # operations per second of matrix products on one of its cores
 UNSEEN = 0.05  # maximum share of unseen words for whole words (kinds.py: 4.8 % gains, 6.4 % loses)
+PROSE = 2 / 3  # minimum share of letters in words for whole words; code has up to 0.65 (kinds.py)
 ENOUGH = 1000  # minimum words to tell (not tuned)
+JUDGED = 1 << 22  # maximum characters that the level is judged by; bounds the memory (not tuned)
+DIGIT = re.compile(r"\d")
 CORES = 2  # cores of the reference machine
 PRODUCTS = 12  # matrix products that measure a machine's speed; not tuned
 SIZE = 512  # rows and columns of their matrices
@@ -92,8 +96,9 @@ def speed() -> float:
 def choose_level(sample: str) -> tuple[str, str]:
     """Choose the level for a text.
 
-    Whole words are learned best where nearly all of them recur, as in a novel; in code, verse and
-    lists of names many are new, and in scripts without spaces a single character is a word.
+    Whole words are learned best in prose where nearly all of them recur, as in a novel. In code,
+    verse and lists of names many words are new; games and tunes consist of other things; and in
+    scripts without spaces a single character is a word.
 
     Args:
         sample: sample of the training part.
@@ -101,10 +106,14 @@ def choose_level(sample: str) -> tuple[str, str]:
     Returns:
         A key of TOKENIZERS, and the reason.
     """
-    found = [word for word in WORD.findall(sample) if len(word) > 1]
-    cut = len(found) * 9 // 10
+    sample = sample[:JUDGED]
+    found = [word for word in WORD.findall(sample) if len(word) > 1 and not DIGIT.search(word)]
     if len(found) < ENOUGH:
         return "char", f"the text has fewer than {ENOUGH:,} words of two letters or more"
+    share = sum(map(len, found)) / len(sample)
+    if share < PROSE:
+        return "char", f"only {share:.0%} of the text is words of two letters or more"
+    cut = len(found) * 9 // 10
     known = {*found[:cut]}
     unseen = sum(word not in known for word in found[cut:]) / (len(found) - cut)
     reason = f"{unseen:.1%} of the words in its last tenth do not occur before"

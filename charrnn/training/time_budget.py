@@ -1,6 +1,8 @@
 """Measures how fast training goes and plans how many steps fit the time budget."""
 
 import math
+from collections import deque
+from statistics import median_low
 
 from charrnn.training.clock import Clock
 from charrnn.training.trainer import Trainer
@@ -11,6 +13,7 @@ MEMORY_SHARE = 0.08  # that time constant as a share of the time left; smooths l
 TUNING_SHARE = 0.06  # maximum share of the budget spent on tuning the suggestions; not tuned
 TUNING_SECONDS = 10.0  # maximum time spent on tuning the suggestions, seconds; not tuned
 TUNING_FROM = 30.0  # minimum budget that leaves time for tuning, seconds; not tuned
+JUDGED = 5  # last validations from which the time of the final score is estimated; not tuned
 REPLAN = 0.02  # minimum change of the plan, as a share of the steps left; not tuned
 
 
@@ -36,7 +39,7 @@ class TimeBudget:
         self._began = math.nan  # progress.seconds when the first timed step began
         self._stepping = 0.0  # seconds of all timed steps
         self._recent_steps = self._recent_seconds = 0.0  # exponentially decayed sums
-        self._seconds_per_val_token = 0.0
+        self._seconds_per_val_token: deque[float] = deque([0.0], maxlen=JUDGED)
 
     def tick(self) -> None:
         """Update the time spent; call after work that is not a step."""
@@ -57,8 +60,11 @@ class TimeBudget:
         self._recent_seconds = self._recent_seconds * decay + seconds
 
     def validated(self, tokens: int, seconds: float) -> None:
-        """Record a validation, from which the time of the final score is estimated."""
-        self._seconds_per_val_token = seconds / max(1, tokens)
+        """Record a validation, from which the time of the final score is estimated.
+
+        A single slow one, for which the machine was busy, must not end the training.
+        """
+        self._seconds_per_val_token.append(seconds / max(1, tokens))
 
     @property
     def tuning_seconds(self) -> float:
@@ -95,7 +101,8 @@ class TimeBudget:
         trainer, progress = self._trainer, self._trainer.progress
         if trainer.config.seconds is None or not self.known:
             return False
-        last = trainer.closing_tokens * self._seconds_per_val_token + self.tuning_seconds
+        scoring = trainer.closing_tokens * median_low(self._seconds_per_val_token)
+        last = scoring + self.tuning_seconds
         left = trainer.config.seconds - progress.seconds - last
         steps = progress.step + max(0, round(left / self.seconds_per_step))
         steps = min(steps, trainer.limit or steps)

@@ -1,5 +1,6 @@
 """Options that the user omits are chosen from the text and the time budget."""
 
+import itertools
 from types import SimpleNamespace
 from typing import Any
 
@@ -55,9 +56,17 @@ class TestLevel:
 
     def test_names(self) -> None:
         """Nearly every name is a new word."""
-        level, why = choose_level("".join(f"Aa{i:b}\n" for i in range(2000)))
+        level, why = choose_level(
+            "".join(f"{a}{b}{c}\n" for a, b, c in itertools.product("abcdefghijkl", repeat=3))
+        )
         assert level == "char"
         assert "100.0% of the words" in why
+
+    def test_games(self) -> None:
+        """Moves of chess recur, but are no words."""
+        level, why = choose_level("1. e4 e5 2. Nf3 Nc6 and so on\n" * 1000)
+        assert level == "char"
+        assert why.startswith("only 23% of the text is words")
 
     @pytest.mark.parametrize("text", ["", "too short to tell\n" * 20, "春眠不覚暁\n" * 1000])
     def test_too_few_words(self, text: str) -> None:

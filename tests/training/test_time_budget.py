@@ -87,3 +87,12 @@ def test_validations_take_their_share(training: Training) -> None:
         training.now += 0.5
         training.budget.tick()
     assert training.planned == pytest.approx(10 / (2 * FAST), rel=0.15)
+
+
+def test_a_slow_validation(training: Training) -> None:
+    """A single validation that is slow, as on a machine that is busy for a moment, ends nothing."""
+    for seconds in (0.01, 60.0):
+        training.train(5, FAST)
+        training.budget.validated(100, seconds)
+        training.budget.plan()
+    assert training.planned == pytest.approx(10 / FAST, rel=0.1)
