@@ -3,10 +3,11 @@
     python -m tests.benchmarks.kinds TEXT... [--lines TEXT...] [--times 60s 3m] [--levels char word]
 
 First table, after each time at each level: bits per character of the held-out part, the share of
-generated words that the text does not have (at the default temperature), and the share of
+generated words that the text does not have (with default sampling), and the share of
 keystrokes that suggestions save.
 
-Second table: text generated at several temperatures by the best of these models of each text. Of
+Second table: text generated at several temperatures, without --min-p, by the best of these models
+of each text. Of
 running text, the share of words that the text does not have, and of runs of four words that are
 repeated, beside the share in as much of the text itself. Of --lines, the share of lines that the
 text does not have, and of lines that are repeated.
@@ -68,9 +69,8 @@ def runs(text: str) -> list[tuple[str, ...]]:
     return [tuple(found[i : i + RUN]) for i in range(len(found) - RUN + 1)]
 
 
-def generated(model: Model, temperature: float) -> list[str]:
+def generated(model: Model, sampling: SamplingConfig) -> list[str]:
     """Texts up to the last whole word, or lines."""
-    sampling = SamplingConfig(temperature=temperature)
     count = TEXTS if model.kind == "text" else 1000
     samples = [Sample("", sampling, (i,)) for i in range(count)]
     texts = dict.fromkeys(samples, "")
@@ -94,13 +94,13 @@ def temperatures(model: Model, text: str) -> list[str]:
         known = {*text.splitlines()}
         cells = []
         for temperature in TEMPERATURES:
-            lines = generated(model, temperature)
+            lines = generated(model, SamplingConfig(temperature))
             new = sum(line not in known for line in lines) / len(lines)
             cells.append(f"{new:.0%}, {repeated(lines):.1%}")
         return [*cells, f"0%, {repeated(text.splitlines()[:1000]):.1%}"]
     cells = []
     for temperature in TEMPERATURES:
-        texts = generated(model, temperature)
+        texts = generated(model, SamplingConfig(temperature))
         again = repeated([run for each in texts for run in runs(each)])
         cells.append(f"{invented(texts, text):.1%}, {again:.1%}")
     return [*cells, f"0%, {repeated(runs(text[: TEXTS * CHARACTERS])):.1%}"]
@@ -126,7 +126,7 @@ def main() -> None:
                 run = Path(folder, f"{Path(path).stem}-{level}-{time}")
                 losses[run] = train(path, asked, run)
                 model = load(run)
-                new = invented(generated(model, SamplingConfig().temperature), text)
+                new = invented(generated(model, model.sampling()), text)
                 saved = keys_saved(model, path)
                 cells.append(f"{losses[run]:.3f}, {new:.1%}, {saved:.1%}")
             rows.append(tell(f"| {Path(path).stem} | {len(text):,} | {' | '.join(cells)} |"))
