@@ -3,14 +3,13 @@
     python -m tests.benchmarks.kinds TEXT... [--lines TEXT...] [--times 60s 3m] [--levels char word]
 
 First table, after each time at each level: bits per character of the held-out part, the share of
-generated words that the text does not have (with default sampling), and the share of
-keystrokes that suggestions save.
+generated words that the text does not have (with default sampling), and the share of keystrokes
+that suggestions save.
 
 Second table: text generated at several temperatures, without --min-p, by the best of these models
-of each text. Of
-running text, the share of words that the text does not have, and of runs of four words that are
-repeated, beside the share in as much of the text itself. Of --lines, the share of lines that the
-text does not have, and of lines that are repeated.
+of each text. Of running text, the share of words that the text does not have, and of runs of four
+words that are repeated, beside the share in as much of the text itself. Of --lines, the share of
+lines that the text does not have, and of lines that are repeated.
 
 CHARRNN_DATA can name the texts instead.
 """
