@@ -101,7 +101,7 @@ def begin(
         trainer.remember()
     run = Run(path, source, extras, origin)
     if why:
-        note(f"level {level}: {why}")
+        note(f"level {level}, since {why}")
     run.speed = speed
     run.command = recipe.command(source, level, vocab_size, parent, model, training)
     return trainer, run

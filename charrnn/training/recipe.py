@@ -116,8 +116,10 @@ def choose_level(sample: str) -> tuple[str, str]:
     cut = len(found) * 9 // 10
     known = {*found[:cut]}
     unseen = sum(word not in known for word in found[cut:]) / (len(found) - cut)
-    reason = f"{unseen:.1%} of the words in its last tenth do not occur before"
-    return "word" if unseen <= UNSEEN else "char", reason
+    reason = f"{unseen:.1%} of the words in the last tenth of the text are new"
+    if unseen <= UNSEEN:
+        return "word", reason
+    return "char", f"{reason} (at most {UNSEEN:.0%} for level word)"
 
 
 def choose(

@@ -95,7 +95,7 @@ class TestFinished:
     def test_chosen_level(self, call: Call, corpus: Path) -> None:
         """The first line says which level was chosen, and why; the command line repeats it."""
         result = call("train", corpus, *SMALL, "--json")
-        assert result.err.startswith("level word: 0.3% of the words in its last tenth do not")
+        assert result.err.startswith("level word, since 0.3% of the words in the last tenth")
         assert result.events[0]["level"] == "word"
         assert "--level word" in result.events[0]["command"]
 
