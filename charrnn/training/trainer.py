@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,17 +13,18 @@ from torch import Tensor
 from charrnn.arrays import Array
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.network.ngrams import Ngrams
-from charrnn.training import checkpoint, memory, ngram_counts
+from charrnn.training import checkpoint, held_out, memory, ngram_counts
 from charrnn.training.batching import DocumentStreams, Streams
 from charrnn.training.checkpoint import MOST_STEPS
 from charrnn.training.corpus import Corpus
+from charrnn.training.held_out import Score
 from charrnn.training.keeping import Candidate, Keeper
 from charrnn.training.mixing import MixFit
 from charrnn.training.network import Dropout, Network
 from charrnn.training.optimizer import Optimizer, schedule
 from charrnn.training.progress import UNPLANNED_STEPS, Progress
 from charrnn.training.sampled_softmax import SAMPLED_FROM, SampledSoftmax
-from charrnn.training.validation import Losses, emptied, evaluate, evaluate_documents, tokens_read
+from charrnn.training.validation import Losses, emptied, tokens_read
 
 VALIDATIONS = 20  # validations in a training, evenly spaced; not tuned
 VALIDATION_SHARE = 0.1  # tokens of a validation per token trained since the last; not tuned
@@ -35,20 +36,6 @@ AVERAGED = 8  # eta of the weights' average, which covers about the last ninth o
 DECAY = 0.02  # weight of the newest value in the running averages of loss and clipping; not tuned
 
 State = tuple[dict[str, Tensor], dict[str, Any]]  # tensors and JSON values
-
-
-class Score(NamedTuple):
-    """A validation loss.
-
-    Attributes:
-        nats: mean loss, nats per character.
-        error: standard error of `nats`; None if too few tokens were scored to estimate it.
-        few: whether too few tokens were scored to compare validations.
-    """
-
-    nats: float
-    error: float | None
-    few: bool
 
 
 class Trainer:
@@ -272,7 +259,7 @@ class Trainer:
         if self.ngrams:
             self.network.mix.copy_(fit.step(self.network.mix))
             average["mix"].copy_(self.network.mix)
-        score = self._score(losses, self.corpus)
+        score = Score.of(losses, self.corpus)
         val = score.nats if score else math.inf
         candidate = Candidate(dict(average), progress.step, val, progress.loss)
         self.keeper.consider(candidate, losses, reference)
@@ -304,7 +291,7 @@ class Trainer:
 
         scored = [(some, losses_of(some)) for some in self._candidates]
         known = [(some, losses) for some, losses in scored if losses]
-        return self._score(self.keeper.choose(known), self.corpus) if known else None
+        return Score.of(self.keeper.choose(known), self.corpus) if known else None
 
     def fine_tuning_nats(self, corpus: Corpus | None) -> float | None:
         """Score FINE_TUNING_TOKENS held-out tokens of a corpus, the old or the new one.
@@ -313,17 +300,8 @@ class Trainer:
             Loss of the best weights, nats per character; None if there are no such tokens.
         """
         losses = self._losses(self._weights(), corpus, FINE_TUNING_TOKENS) if corpus else None
-        score = self._score(losses, corpus) if corpus else None
+        score = Score.of(losses, corpus) if corpus else None
         return score.nats if score else None
-
-    @staticmethod
-    def _score(losses: Losses | None, corpus: Corpus) -> Score | None:
-        """Return the score per character from losses of the corpus's held-out tokens."""
-        if losses is None:
-            return None
-        error = losses.error * len(corpus.val) / corpus.val_chars
-        known = error if math.isfinite(error) else None
-        return Score(corpus.nats_per_char(losses.mean), known, losses.few)
 
     def _losses(
         self,
@@ -332,23 +310,8 @@ class Trainer:
         tokens: int,
         fit: MixFit | None = None,
     ) -> Losses | None:
-        """Return the losses of held-out tokens under these weights; None if nothing is held out.
-
-        `fit` fits the mixture to them; None if it stays.
-        """
-        if not len(corpus.val):
-            return None
-        present = checkpoint.clone(self.network.parameters_by_name())
-        try:  # evaluation may be interrupted
-            self.network.load(weights)
-            if corpus.val_ends is not None:
-                return evaluate_documents(
-                    self.network, corpus.val, corpus.val_ends, tokens, self.ngrams, fit
-                )
-            return evaluate(self.network, corpus.train, corpus.val, tokens, self.ngrams, fit)
-        finally:
-            self.network.load(present)
-            self.network.train()
+        """Return the losses of held-out tokens under these weights; see `held_out.losses`."""
+        return held_out.losses(self.network, weights, self.ngrams, corpus, tokens, fit)
 
     @property
     def sound(self) -> bool:
