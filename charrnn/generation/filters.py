@@ -18,6 +18,7 @@ from charrnn.generation.spelling import Spelling
 from charrnn.network.engine import log_softmax
 from charrnn.tokenizer import Joints
 
+NOTHING = np.float32(-np.inf)  # logit of a token that is left out
 NGRAM_HISTORY = 16_384  # newest tokens among which no_repeat_ngram looks for repeats (not tuned)
 
 
@@ -223,7 +224,7 @@ def min_p(logits: Array, p: float) -> Array:
     """
     if p == 0:
         return logits
-    return _where(logits >= _largest(logits) + np.float32(np.log(p)), logits)
+    return _where(logits >= _largest(logits) + np.float32(math.log(p)), logits)
 
 
 def mirostat(logits: Array, limit: Array) -> Array:
@@ -248,7 +249,7 @@ def _largest(logits: Array) -> Array:
 
 
 def _where(kept: Mask, logits: Array) -> Array:
-    return np.where(kept, logits, np.float32(-np.inf))
+    return np.where(kept, logits, NOTHING)
 
 
 def _reaching(cost: Array, logits: Array, p: float) -> Mask:

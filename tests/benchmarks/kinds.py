@@ -1,6 +1,6 @@
 """Which level, how long and which temperature, for several kinds of text.
 
-    python -m tests.benchmarks.kinds TEXT... [--lines TEXT...] [--times 60s 3m] [--levels char word]
+    python -m tests.benchmarks.kinds TEXT... [--lines TEXT...] [--times 60s 3m] [--no-temperatures]
 
 First table, after each time at each level: bits per character of the held-out part, the share of
 generated words that the text does not have (with default sampling), and the share of keystrokes
