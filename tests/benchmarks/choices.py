@@ -1,6 +1,6 @@
 """Whether what `train` chooses by itself is close to the best of its neighbours.
 
-    python -m tests.benchmarks.choices TEXT... [--times 60s 5m] [--results FILE]
+    python -m tests.benchmarks.choices TEXT... [--times 60s 5m] [--results FILE] [--threads N]
 
 For each text and time: the network, dropout and batch that training/recipe.py chooses, and six
 alternatives. First the speeds are measured in turns, on a machine that should be quiet; then each
@@ -73,7 +73,17 @@ def shape_of(tried: Options) -> Shape:
 def train(path: str, options: Options) -> list[Options]:
     """The events of `charrnn train`."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "charrnn", "train", path, "-q", "--json"]
+        command = [
+            sys.executable,
+            "-m",
+            "charrnn",
+            "train",
+            path,
+            "--level",
+            "char",
+            "-q",
+            "--json",
+        ]
         for name, value in options.items():
             command += [f"--{name}", str(value)]
         result = subprocess.run(
@@ -135,7 +145,9 @@ def main() -> None:
     parser.add_argument("texts", nargs="*", default=os.environ.get("CHARRNN_DATA", "").split())
     parser.add_argument("--times", nargs="+", default=["60s", "5m"])
     parser.add_argument("--results", type=Path, help="Keep results here, and begin with them.")
+    parser.add_argument("--threads", type=int, help="Threads of a training, once speeds are known.")
     options = parse(parser, "texts")
+    fixed = {"threads": options.threads} if options.threads else {}
     results = Results(options.results)
     cells = []
     for path in options.texts:
@@ -157,7 +169,7 @@ def main() -> None:
         for name, other in tried:
             steps = (seconds(budget) - START_SECONDS) * TRAINING_SHARE * rates[shape_of(other)]
             key = [Path(path).name, budget, other]
-            losses[name] = results.get(key, partial(loss, path, other, steps))
+            losses[name] = results.get(key, partial(loss, path, other | fixed, steps))
             shape = f"{other['layers']} x {other['hidden']}, dropout {other['dropout']}"
             cell = f"{losses[name]:.4f}: {shape}, batch size {other['batch']}"
             table[name][path] = cell
