@@ -8,6 +8,7 @@ import charrnn
 
 FILES = Path(__file__).parent / "old_files"
 WRITTEN = {
+    "char4": 'rtunhvtug.\txT itvbr.\n"wI\ntrsdd.v br .wm!',
     "char3": 'rtunhvtug.\txT itvbr.\n"wI\ntrsdd.v br .wm!',
     "char2": 'hvwtnwvwfD\tïb huwau. .xe\twuuef:x!bt .xs"',
     "char": 'isvonxsvfI\téd!howcoD!:xd\tvrrfgDx"co";xn,',
@@ -19,9 +20,9 @@ WRITTEN = {
 
 @pytest.mark.parametrize("name", WRITTEN)
 def test_same_text(name: str) -> None:
-    """A file of format 1, 2 or 3 writes with the same seed what it wrote when it was made."""
+    """A file of format 1, 2, 3 or 4 writes with the same seed what it wrote when it was made."""
     model = charrnn.load(FILES / f"{name}.safetensors")
-    assert model.file.tokenizer.level == name.rstrip("23")
+    assert model.file.tokenizer.level == name.rstrip("234")
     text = "".join(model.generate("The naïve fo", 40, temperature=1, min_p=None, random_seed=3))
     assert text == WRITTEN[name]
     assert model.file.tokenizer.decode(model.file.tokenizer.encode(text + "猫")) == text + "猫"

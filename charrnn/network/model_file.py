@@ -2,7 +2,7 @@
 
 It is a safetensors file. Its metadata has, under "charrnn", the JSON object
 
-    {"format": 3,
+    {"format": 4,
      "model": the fields of ModelConfig,
      "tokenizer": see Tokenizer.to_json,
      "training": how the model was trained,
@@ -11,9 +11,9 @@ It is a safetensors file. Its metadata has, under "charrnn", the JSON object
      "mixture": for each source of suggestions by name, its weights after 0, 1, 2, and 3 or more
          letters of a word; in format 1 a row for each number of letters}
 
-The tensors of the trigram model of words are named "ngram.*", those of the n-grams of tokens
-"trie.*". Nothing in the file is executed, and every
-size is checked before it is used.
+The weights are float32 or float16. The tensors of the trigram model of words are named "ngram.*",
+those of the n-grams of tokens "trie.*". Nothing in the file is executed, and every size is checked
+before it is used.
 """
 
 import json
@@ -37,7 +37,7 @@ from charrnn.text.blocks import KINDS, code_points
 from charrnn.text.copy_index import Index, Items, WordRuns
 from charrnn.tokenizer import Tokenizer, from_json
 
-FORMAT = 3  # version that is written; earlier ones are read
+FORMAT = 4  # version that is written; earlier ones, whose weights are all float32, are read
 LONGEST_OPENING = 2000  # maximum characters of an opening; charrnn writes up to 2
 MOST_INDEX = 1 << 20  # maximum bytes of an index; charrnn writes up to half as many
 # Maximum absolute weight. Everything computed from weights below it is finite, so neither a
@@ -148,8 +148,13 @@ class ModelFile:
     ngrams: Ngrams | None = None
 
 
-def save(path: Path, model: ModelFile) -> None:
+def save(path: Path, model: ModelFile, half: bool = False) -> None:
     """Write a model file, atomically.
+
+    Args:
+        path: the file.
+        model: its content.
+        half: whether to write the weights in float16, to halve the file.
 
     Raises:
         RunError: the file cannot be written.
@@ -160,7 +165,10 @@ def save(path: Path, model: ModelFile) -> None:
         "tokenizer": model.tokenizer.to_json(),
         "training": model.trained.to_json(),
     }
-    tensors: dict[str, NDArray[Any]] = dict(model.weights)
+    kind = np.float16 if half else np.float32
+    tensors: dict[str, NDArray[Any]] = {
+        name: weight.astype(kind, copy=False) for name, weight in model.weights.items()
+    }
     for name, index in ((WORD_RUNS, model.word_runs), (ITEMS, model.items)):
         if index:
             description[name] = {"every": index.every}
@@ -261,9 +269,9 @@ def config_from(values: Any) -> ModelConfig:
 
 def _weight(file: Any, name: str, shape: tuple[int, ...]) -> Array:
     stored = file.get_slice(name)
-    if tuple(stored.get_shape()) != shape or stored.get_dtype() != "F32":
-        raise ValueError(f"tensor {name} is not float32 {list(shape)}")
-    weight: Array = file.get_tensor(name)
+    if tuple(stored.get_shape()) != shape or stored.get_dtype() not in ("F32", "F16"):
+        raise ValueError(f"tensor {name} is not float {list(shape)}")
+    weight: Array = file.get_tensor(name).astype(np.float32, copy=False)
     if not (weight.max() <= MOST_WEIGHT and weight.min() >= -MOST_WEIGHT):  # also refuses NaN
         raise ValueError(f"tensor {name} has values that are too large or not numbers")
     return weight

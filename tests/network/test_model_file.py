@@ -248,11 +248,11 @@ class TestTensors:
                 data = forged(file, description(file), **{name: np.ascontiguousarray(other)})
                 assert f"tensor {name} is not" in refused(load_bytes, data)
 
-    @pytest.mark.parametrize("dtype", ["float16", "float64", "int32", "uint8", "bool"])
+    @pytest.mark.parametrize("dtype", ["float64", "int32", "uint8", "bool"])
     def test_other_dtype(self, load_bytes: Load, file: ModelFile, dtype: str) -> None:
-        """A tensor of another type than float32 is refused by name."""
+        """A tensor of another type than float32 and float16 is refused by name."""
         data = forged(file, description(file), output=file.weights["output"].astype(dtype))
-        assert "tensor output is not float32" in refused(load_bytes, data)
+        assert "tensor output is not float" in refused(load_bytes, data)
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
     def test_not_finite(self, load_bytes: Load, file: ModelFile, value: float) -> None:
@@ -562,7 +562,7 @@ class TestDescription:
             line = refused(load_bytes, to_bytes(dict(file.weights), metadata))
             assert "not written by charrnn" in line
 
-    @pytest.mark.parametrize("number", [4, 10**30])
+    @pytest.mark.parametrize("number", [5, 10**30])
     def test_newer_format(self, load_bytes: Load, file: ModelFile, number: int) -> None:
         """A file of a newer format asks for a newer charrnn, whatever else it holds."""
         for text in ({"format": number}, description(file) | {"format": number, "model": []}):
