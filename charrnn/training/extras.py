@@ -42,13 +42,16 @@ class ModelExtras:
     held_out: str = ""
 
     @classmethod
-    def of(cls, parts: Parts, sample: str, note: Note = unnoted) -> Self:
+    def of(
+        cls, parts: Parts, sample: str, note: Note = unnoted, prior: Trigrams | None = None
+    ) -> Self:
         """Index a text.
 
         Args:
             parts: the text, split.
             sample: sample of the training part, to count trigrams in.
             note: called with the progress of reading a long text.
+            prior: trigrams of the model that is fine-tuned.
         """
         indexed = told(parts.train, note, "indexing")
         is_lines = parts.kind == "lines"
@@ -56,7 +59,7 @@ class ModelExtras:
             opening=opening(parts.kind, sample),
             word_runs=_index(WordRuns, indexed, parts),
             items=_index(Items, lines(parts.train), parts) if is_lines else None,
-            ngram=Trigrams.build(sample).tensors(),
+            ngram=Trigrams.build(sample, prior).tensors(),
             held_out=_shuffled_lines(parts) if is_lines else parts.val.beginning(HELD_OUT),
         )
 

@@ -1,6 +1,7 @@
 """The trigram model against a plain reference, and its tensors in a model file."""
 
 from collections import Counter, defaultdict
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.suggestions import trigrams
 from charrnn.suggestions.trigrams import TOKEN, Trigrams
 from charrnn.text.words import LONGEST_WORD, partial_word
 from tests.strategies import NASTY, texts
@@ -75,20 +75,67 @@ def test_any_reference(text: str, before: str) -> None:
             assert p == pytest.approx(expected[token], rel=5e-3, abs=1e-3)
 
 
-@pytest.mark.parametrize("limit", ["MAX_TOKENS", "MAX_ENTRIES"])
-def test_limits(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("limit", ["tokens", "n-grams"])
+def test_limits(limit: str) -> None:
     """Of a long text the most frequent tokens are kept; their probabilities sum to at most 1."""
-    monkeypatch.setattr(trigrams, limit, 8)
-    model = Trigrams.build(FABLE)
+    build = partial(Trigrams.build, FABLE)
+    model = build(most_tokens=8) if limit == "tokens" else build(most=8)
     kept = (
-        len(model.tokens)
-        if limit == "MAX_TOKENS"
-        else max(len(model.bigram.p), len(model.trigram.p))
+        len(model.tokens) if limit == "tokens" else max(len(model.bigram.p), len(model.trigram.p))
     )
     assert kept <= 8
     assert "fox" in model.tokens
     for before in ("", "The ", "the ", "saw the "):
         assert 0 < model.after(before).sum() <= 1.001
+
+
+OTHER_FABLE = (
+    "The wolf saw the lamb; the wolf said: drink! The lamb saw the wolf take the cheese.\n"
+)
+
+
+@given(SMALL, SMALL, SMALL)
+def test_prior(text: str, earlier: str, before: str) -> None:
+    """A text adapts the model of an earlier one; probabilities still sum to at most 1."""
+    model = Trigrams.build(text, Trigrams.build(earlier))
+    assert {*model.tokens} == {*TOKEN.findall(text), *TOKEN.findall(earlier)}
+    counts = Counter(TOKEN.findall(text))
+    assert [*model.counts] == [counts[token] for token in model.tokens]
+    assert 0 <= model.after(before).sum() <= 1.01
+    stored = Trigrams.from_tensors(model.tensors())
+    assert (stored.after(before) == model.after(before)).all()
+
+
+@pytest.mark.parametrize("before", ["", "The ", "the ", "saw the ", "wolf said: "])
+def test_prior_alone(before: str) -> None:
+    """Without a text the prior stays what it was."""
+    prior = Trigrams.build(OTHER_FABLE)
+    adapted = Trigrams.build("", prior)
+    assert adapted.tokens == prior.tokens
+    assert not adapted.counts.any()
+    assert adapted.after(before) == pytest.approx(prior.after(before), rel=0.02, abs=1e-3)
+
+
+def test_prior_and_text() -> None:
+    """Words that follow a context in the text become likelier, others stay possible."""
+    prior = Trigrams.build(OTHER_FABLE)
+    adapted = Trigrams.build(FABLE, prior)
+    alone = Trigrams.build(FABLE)
+
+    def p(model: Trigrams, before: str, word: str) -> float:
+        i = model.id(word)
+        return 0.0 if i is None else float(model.after(before)[i])
+
+    assert p(adapted, "The ", "fox") > p(prior, "The ", "fox") == 0
+    assert p(adapted, "The ", "lamb") > p(alone, "The ", "lamb") == 0
+
+
+def test_prior_beyond_the_vocabulary() -> None:
+    """The rarest words of the prior give way, wherever they stand in the alphabet."""
+    prior = Trigrams.build("zebra zebra zebra ant")
+    model = Trigrams.build("bee", prior, most_tokens=2)
+    assert model.tokens == ["bee", "zebra"]
+    assert 0 < model.after("zebra ").sum() <= 1.01
 
 
 @pytest.mark.parametrize("text", NASTY.values(), ids=NASTY)
