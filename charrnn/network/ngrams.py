@@ -36,6 +36,7 @@ class Ngrams:
     Attributes:
         tensors: the trie.
         order: maximum tokens of an n-gram, N + 1.
+        levels: number of the first node of each context length, then that after the last.
 
     Raises:
         ValueError: the tensors are not a trie.
@@ -54,7 +55,7 @@ class Ngrams:
             raise ValueError("its n-grams are not in order")
         self.tensors = tensors
         self.order = len(levels) - 1
-        self._levels = levels
+        self.levels = levels
         self._vocab_size = vocab_size
         # Small numbers are found sooner.
         kind = np.int32 if len(lengths) * vocab_size < np.iinfo(np.int32).max else np.int64
@@ -94,7 +95,7 @@ class Ngrams:
 
     def _tabulate(self, least: np.float32) -> tuple[Array, int]:
         """Return the rows of all contexts up to some length, [contexts, V], and that length."""
-        levels, table = self._levels, np.full((1, self._vocab_size), least)
+        levels, table = self.levels, np.full((1, self._vocab_size), least)
         self._put(table, np.zeros((1, 1), np.int64), np.zeros((1, 1), np.float32))
         shorter = np.zeros(1, np.int64)  # each node of a level without its oldest token
         parents = np.repeat(np.arange(len(self._lengths)), self._lengths)
@@ -214,6 +215,13 @@ class Ngrams:
         values = self._logp[children]
         values += backoff.ravel()[which]
         rows.reshape(-1)[at] = values
+
+
+def rounded(p: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return log-probabilities of probabilities as `logp` and `backoff` hold them."""
+    with np.errstate(divide="ignore"):
+        numbers: NDArray[np.uint8] = np.rint(-STEP * np.log(p)).clip(0, LEAST).astype(np.uint8)
+    return numbers
 
 
 def known(contexts: Nodes) -> NDArray[np.intp]:

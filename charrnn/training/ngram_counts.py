@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from charrnn.arrays import Ids
-from charrnn.network.ngrams import LEAST, STEP, Ngrams
+from charrnn.network.ngrams import Ngrams, rounded
 from charrnn.suggestions.trigrams import discounts
 from charrnn.training.corpus import Corpus
 
@@ -87,8 +87,8 @@ def estimate(ids: Ids, vocab_size: int, order: int, most: int) -> dict[str, NDAr
         rest = np.clip(1 - np.bincount(level.contexts, known, minlength=size), 0, 1)
         p = known + rest[level.contexts] * p[level.shorter]
         tokens.append(level.tokens[keep])
-        logp.append(_rounded(p[keep]))
-        backoff.append(_rounded(rest[nodes]))
+        logp.append(rounded(p[keep]))
+        backoff.append(rounded(rest[nodes]))
         lengths.append(np.bincount(level.contexts[keep], minlength=size)[nodes])
         nodes = keep
     small = np.min_scalar_type(vocab_size)
@@ -139,10 +139,3 @@ def _kept(levels: list[_Level], most: int) -> list[NDArray[np.bool_]]:
         least[n] += 1
         kept[n] = levels[n].counts >= least[n]
     return kept
-
-
-def _rounded(p: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return log-probabilities in units of -1 / STEP nats."""
-    with np.errstate(divide="ignore"):
-        rounded: NDArray[np.uint8] = np.minimum(np.rint(-STEP * np.log(p)), LEAST).astype(np.uint8)
-    return rounded
