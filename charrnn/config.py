@@ -215,6 +215,13 @@ class TrainingConfig:
         "Weight decay of the recurrent matrices (decoupled, scaled by the learning rate).",
         REGULARISATION,
     )
+    # Li et al. 2018, arXiv:1802.01483.
+    anchor: float = setting(
+        0.0,
+        Range(0, 1000),
+        "Pull all weights towards those that fine-tuning started from; times the learning rate.",
+        REGULARISATION,
+    )
     # Rate of the recurrent matrices; see training/optimizer.py.
     lr: float = setting(0.03, LEARNING_RATE, "Peak learning rate.", UPDATES)
     batch: int = setting(

@@ -12,6 +12,7 @@ from charrnn.errors import CharrnnError, ModelFileError, RunError, UsageError
 from charrnn.files import check_regular, is_missing, lock, quoted, tidy
 
 RUNS = Path("runs")  # folder of all runs
+MODELS = Path(__file__).parent / "models"  # folder of the models that come with charrnn
 MODEL_VARIABLE = "CHARRNN_MODEL"  # environment variable that names the model to use by default
 MODEL_NAME = "model.safetensors"  # the best model so far
 RESUME_NAME = "resume.safetensors"  # everything that training needs to continue exactly
@@ -51,7 +52,9 @@ def find(named: str | None = None, name: str = MODEL_NAME, chosen: Chosen | None
             raise _lacking(resumable.with_name(MODEL_NAME))
         raise UsageError(
             f"no {'trained model' if name == MODEL_NAME else 'run'} found under {RUNS}/",
-            "train one with charrnn train TEXT, or name one",
+            "train one with charrnn train TEXT, or take the one that comes with charrnn: -m english"
+            if name == MODEL_NAME
+            else "train one with charrnn train TEXT, or name one",
         )
     path = _located(meant)
     if os.path.isdir(path):
@@ -95,11 +98,12 @@ def all_runs() -> list[Path]:
 
 
 def names() -> list[str]:
-    """Return the names of all runs under runs/; none where it cannot be read."""
+    """Return the names of all runs under runs/ that can be read, then of charrnn's own models."""
+    shipped = sorted(path.stem for path in MODELS.glob("*.safetensors"))
     try:
-        return [run.name for run in all_runs()]
+        return [*(run.name for run in all_runs()), *shipped]
     except OSError:
-        return []
+        return shipped
 
 
 def run_folder(named: str) -> Path:
@@ -150,12 +154,16 @@ def _located(named: str) -> Path:
     """Return the path that a name stands for.
 
     A run under runs/ takes precedence over a text or folder of that name (maybe its training text),
-    but not over a run folder or model at that path.
+    but not over a run folder or model at that path. Both take precedence over a model that comes
+    with charrnn.
     """
     path = Path(named)
     if os.path.exists(path) and (_is_ours(path) or not _holds_a_run(RUNS / path)):
         return path
-    return RUNS / path if os.path.isdir(RUNS / path) else path
+    if os.path.isdir(RUNS / path):
+        return RUNS / path
+    ours = MODELS / f"{named}.safetensors"
+    return ours if path.name == named and not is_missing(ours) else path
 
 
 def _is_ours(path: Path) -> bool:

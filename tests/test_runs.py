@@ -14,6 +14,7 @@ from charrnn.errors import ModelFileError, RunError, UsageError
 from charrnn.runs import (
     LOG_NAME,
     MODEL_NAME,
+    MODELS,
     RESUME_NAME,
     RUNS,
     SAMPLES_NAME,
@@ -21,6 +22,7 @@ from charrnn.runs import (
     find,
     is_resumable,
     is_run,
+    names,
     new,
     refuse,
     resumed,
@@ -456,3 +458,16 @@ class TestClaim:
 
         monkeypatch.setattr("charrnn.runs.lock", lock)
         assert Claim.of(Path("run")) is None
+
+
+def test_a_model_that_comes_with_charrnn() -> None:
+    """It is found by its name, unless a run of the user has that name."""
+    shipped = find("english")
+    assert shipped.parent == MODELS
+    assert shipped.stat().st_size < 8_000_000
+    assert names() == ["english"]
+    made("runs/english", LOG_NAME, MODEL_NAME)
+    assert find("english") == RUNS / "english" / MODEL_NAME
+    for named in ("../models/english", "eng", "english.safetensors"):
+        with pytest.raises(ModelFileError):
+            find(named)

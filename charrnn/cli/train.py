@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from charrnn.training.run import Run
     from charrnn.training.tensorboard import Board
 
-# Fields of ModelConfig to choose.
+# Fields of ModelConfig that a fine-tuned model keeps.
 SHAPE = {"cell", "hidden", "layers", "embedding", "tied", "ngram_order"}
 RESUMABLE = {"seconds", "epochs", "steps", "patience", "threads"}  # what --resume can change
 MANY_EPOCHS = 40  # beyond it, more text helps more than more time (not tuned)
@@ -100,15 +100,17 @@ def train(
         ),
     ] = None,
     parent: Annotated[
-        str | None,
+        str,
         Option(
             "--from",
             metavar="RUN",
-            help="Fine-tune the model of another run.",
+            help="Fine-tune the model of another run, or english, which comes with charrnn; none "
+            "starts from nothing.",
+            show_default="english where it helps",
             autocompletion=run_names,
             rich_help_panel=RUN,
         ),
-    ] = None,
+    ] = "auto",
     device: Annotated[
         Literal["auto", "cpu", "cuda"], Option(help="Where to train.", rich_help_panel=RUN)
     ] = "auto",
@@ -180,12 +182,12 @@ def train(
             "give one of them",
         ),
         (
-            resume and bool(fixed or tokens or parent or read),
+            resume and bool(fixed or tokens or parent != "auto" or read),
             "with --resume, only --time, --epochs, --steps, --patience and --threads can change",
             "start a new run for anything else",
         ),
         (
-            parent is not None and bool(tokens or fixed.keys() & SHAPE),
+            parent not in ("auto", "none") and bool(tokens or fixed.keys() & SHAPE),
             "with --from, the level, the vocabulary and the network are those of that run",
             "leave out --level, --vocab-size, --cell, --hidden, --layers, --embed, --tied and "
             "--ngram-order",

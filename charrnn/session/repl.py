@@ -22,7 +22,7 @@ from charrnn.display.console import Ui, write_raw
 from charrnn.display.format import in_one_line
 from charrnn.errors import CharrnnError, RunError
 from charrnn.model import Model
-from charrnn.runs import MODEL_NAME
+from charrnn.runs import MODEL_NAME, MODELS
 from charrnn.session import slash_commands
 from charrnn.session.ghost_text import InnerGhost, Keystrokes, Suggester
 from charrnn.session.keys import is_suggested, key_bindings
@@ -284,5 +284,7 @@ def style() -> Style:
 
 
 def model_name(path: Path) -> str:
-    """Return the displayed name of a model: its run, or its file."""
+    """Return the displayed name of a model: its run, its file, or that of charrnn's own."""
+    if path.parent == MODELS:
+        return path.stem
     return path.parent.name if path.name == MODEL_NAME else path.name

@@ -104,7 +104,7 @@ def complete(text: str) -> tuple[str, list[str]]:
     if begun == "/save":
         choices = [str(path) for path in Path(last).parent.glob("*") if str(path).startswith(last)]
     if begun == "/model":
-        choices = [folder.name for folder in runs.RUNS.glob("*") if folder.is_dir()]
+        choices = runs.names()
     found = sorted(choice for choice in choices if choice.lower().startswith(last.lower()))
     common = os.path.commonprefix(found)  # noqa: RUF071 (letters, not folders)
     more = common[len(last) :] + (" " if len(found) == 1 else "")

@@ -12,6 +12,7 @@ from charrnn.errors import CharrnnError
 from charrnn.files import read_metadata
 from charrnn.runs import RESUME_KEY, RESUME_NAME
 from charrnn.suggestions.completer import Completion, Reasons
+from charrnn.suggestions.source import TINY
 from charrnn.text.source import Source
 from charrnn.text.split import Fingerprint
 from charrnn.text.words import LETTER, MARKS, UNSPACED, WORD, partial_word
@@ -20,6 +21,7 @@ MAX_LINES = 3  # maximum number of lines shown
 WIDTH = 70  # maximum length of a line shown in characters
 CONTEXT_WORDS = 3  # maximum number of preceding words searched with the suggested one
 SEARCHED_CHARS = 1 << 25  # the first characters of the training text that are searched (not tuned)
+KNOWN = 2 * TINY  # minimum probability of words that the trigrams know
 WAIT_SECONDS = 1.0  # maximum time that an explanation waits for the training text to be read
 # Matches a gap between words, with at most one line break. It is possessive: with backtracking,
 # long runs of white space would take hours.
@@ -33,18 +35,22 @@ class Evidence:
     Attributes:
         source: Where the text comes from; None if unknown.
         fingerprint: The fingerprint of the text in training.
+        parent: Name or path of the model that was fine-tuned on it; "" if none was.
     """
 
     source: Source | None
     fingerprint: str = ""
+    parent: str = ""
 
     @classmethod
     def find(cls, model: Path) -> Self:
         """Return the training text of a model file, if its run folder names it."""
         values = _resume_values(model.with_name(RESUME_NAME))
         try:
-            return cls(Source.from_json(values["source"]), values["fingerprint"])
-        except (KeyError, ValueError, CharrnnError):
+            origin = values["origin"]
+            parent = str(origin["model"]) if origin else ""
+            return cls(Source.from_json(values["source"]), values["fingerprint"], parent)
+        except (KeyError, TypeError, ValueError, CharrnnError):
             return cls(None)
 
     def __post_init__(self) -> None:
@@ -169,6 +175,8 @@ def why(
             f"{_times(found.trained)} in the training text, {found.recent:,} in this one"
             f"{typed_before}"
         )
+        if evidence.parent and not found.trained and found.trigrams > KNOWN:
+            output.append(f"  the word comes from {evidence.parent}, which was fine-tuned")
     if not evidence.ready(WAIT_SECONDS):
         output.append("  (the training text is being read; ask again in a moment)")
         return "\n".join(output)

@@ -1,28 +1,38 @@
 """Fine-tuning: a network starts from the weights of an earlier run and learns a new text."""
 
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from charrnn import runs
+from charrnn.arrays import bits
 from charrnn.checked import check_types, made
-from charrnn.config import ModelConfig, TrainingConfig
+from charrnn.config import TrainingConfig
 from charrnn.errors import CharrnnError, RunError, UsageError
+from charrnn.model import Model
 from charrnn.network import model_file
 from charrnn.network.model_file import ModelFile
 from charrnn.network.ngrams import Ngrams
-from charrnn.runs import MODEL_NAME, RESUME_NAME
+from charrnn.runs import RESUME_NAME
 from charrnn.scoring import WARM_UP_TOKENS
+from charrnn.suggestions.trigrams import Trigrams
 from charrnn.text.source import Source
 from charrnn.text.split import Parts
 from charrnn.tokenizer import Tokenizer
-from charrnn.training import checkpoint
+from charrnn.training import checkpoint, ngram_counts, ngram_interpolation
 from charrnn.training.corpus import Corpus
 from charrnn.training.network import Network
+from charrnn.training.ngram_interpolation import predictions
 
+ENGLISH = "english"  # the model that comes with charrnn
+JUDGED = 1 << 19  # maximum characters of a text that are read to decide how to start (not tuned)
+# Maximum bits per character of its n-grams as a multiple of those of the text's own: 0.75 to 1.29
+# for English of 20 KB to 1 MB, 1.67 and more for other languages, code and names.
+MOST_BITS = 1.4
+TESTED = 20_000  # maximum characters at their end that are predicted (not tuned)
 VOCABULARY_TENSORS = ("embedding", "output", "output_bias")  # tensors with a row for each token
 
 
@@ -31,7 +41,7 @@ class Origin:
     """The run that is fine-tuned, and where to find its text.
 
     Attributes:
-        model: path of the run's model file.
+        model: path of the run's model file, or name of a model that comes with charrnn.
         source: the run's text; None if only the model file is available.
         val: share of that text that was held out.
         seed: seed of the choice of what was held out.
@@ -90,48 +100,95 @@ class Origin:
         return replace(corpus, train=corpus.train[-WARM_UP_TOKENS:].clone())
 
 
-def find(run: str) -> tuple[Origin, ModelFile]:
-    """Return the model that `--from` names, and its origin with what is known of its text.
+class Start(NamedTuple):
+    """What a network starts from.
+
+    Attributes:
+        origin: the run, and where its text is.
+        model: its model.
+    """
+
+    origin: Origin
+    model: ModelFile
+
+    @property
+    def trigrams(self) -> Trigrams | None:
+        """The model's trigrams; None without.
+
+        Raises:
+            ModelFileError: they are damaged.
+        """
+        return Model(self.model).ngram if self.model.ngram else None
+
+    def ngrams(self, vocab_size: int) -> Ngrams | None:
+        """Return the model's n-grams for an extended vocabulary; None without."""
+        return self.model.ngrams and self.model.ngrams.extended(vocab_size)
+
+
+def ngrams(theirs: Ngrams, corpus: Corpus, order: int, seconds: float | None) -> Ngrams:
+    """Return n-grams of a text, interpolated with those of the model that is fine-tuned.
 
     Args:
-        run: name of a run, a run folder or a model file.
+        theirs: n-grams of that model.
+        corpus: the text.
+        order: maximum tokens of an n-gram.
+        seconds: see `ngram_counts.of_corpus`.
+    """
+    size = corpus.tokenizer.vocab_size
+    own = ngram_counts.of_corpus(corpus, size, order, seconds)
+    return ngram_interpolation.joined(own, theirs, corpus.val.numpy(), size)
+
+
+def find(run: str) -> Start:
+    """Return the model that `--from` names, and what is known of its text.
+
+    Args:
+        run: name of a run or of a model that comes with charrnn, a run folder or a model file.
 
     Raises:
         CharrnnError: there is no such model, or it is damaged.
     """
     path = runs.find(run)
     model = model_file.load(path)
+    if path.parent == runs.MODELS:
+        return Start(Origin(path.stem), model)
     try:
         _, values = checkpoint.load(path.with_name(RESUME_NAME))
         source = Source.from_json(values["source"]).absolute()
         training = made(TrainingConfig, values["training"])
         fingerprint = str(values["fingerprint"])
-        return Origin(str(path), source, training.val, training.seed, fingerprint), model
+        return Start(Origin(str(path), source, training.val, training.seed, fingerprint), model)
     except (RunError, UsageError, KeyError, ValueError):
-        return Origin(str(path)), model
+        return Start(Origin(str(path)), model)
 
 
-def ngrams(path: Path, origin: Origin | None, network: ModelConfig) -> Ngrams | None:
-    """Return the n-grams of a run that is resumed: of its own model, or of that it began with.
+def english(sample: str) -> tuple[Start | None, str]:
+    """Decide whether a network for a text had better start from the model `english`.
+
+    It does if that model's n-grams predict the end of the text about as well as those of the rest
+    of the text do.
 
     Args:
-        path: the run folder.
-        origin: where the run began, if it is fine-tuned.
-        network: the run's network.
+        sample: sample of the training part.
 
     Returns:
-        None if the run has no model yet, and began with none.
-
-    Raises:
-        ModelFileError: a model is damaged, or that the run began with is missing.
+        What to start from, None for nothing, and a line that says so.
     """
-    own = path / MODEL_NAME
-    if own.exists():
-        model = model_file.load(own)
-        if model.config == network:
-            return model.ngrams
-    found = model_file.load(Path(origin.model)).ngrams if origin else None
-    return found and found.extended(network.vocab_size)
+    start = find(ENGLISH)
+    sample = sample[-JUDGED:]
+    tokenizer = start.model.tokenizer.extended(sample)
+    ids, size = np.asarray(tokenizer.encode(sample)), tokenizer.vocab_size
+    theirs = start.ngrams(size)
+    assert theirs
+    cut = len(ids) - max(1, min(TESTED, len(ids) // 5))
+    own = Ngrams(size, ngram_counts.estimate(ids[:cut], size, theirs.order, len(ids)))
+    alone, known = (
+        bits(-np.log(predictions(ngrams, ids[cut:])).mean()) for ngrams in (own, theirs)
+    )
+    told = f"its n-grams predict the text at {known:.2f} bits/char, the text's own at {alone:.2f}"
+    if known > MOST_BITS * alone:
+        return None, f"starting from nothing, not from english: {told}"
+    return start, f"starting from english (--from none does not): {told}"
 
 
 @torch.no_grad()

@@ -12,18 +12,20 @@ from charrnn.checked import made
 from charrnn.config import ModelConfig, TrainingConfig, require
 from charrnn.errors import RunError, TextError, UsageError
 from charrnn.files import is_missing, quoted
+from charrnn.network import model_file
 from charrnn.network.model_file import config_from
-from charrnn.runs import RESUME_NAME
+from charrnn.runs import MODEL_NAME, RESUME_NAME
+from charrnn.suggestions.trigrams import Trigrams
 from charrnn.text.advice import advice
 from charrnn.text.encodings import Note, unnoted
 from charrnn.text.source import Source, comes_once
 from charrnn.text.split import Parts
 from charrnn.tokenizer import TOKENIZERS, Tokenizer
 from charrnn.training import checkpoint, fine_tuning, recipe
-from charrnn.training.corpus import SAMPLE, Corpus
+from charrnn.training.corpus import SAMPLE, SHORTEST, Corpus
 from charrnn.training.extras import ModelExtras
 from charrnn.training.fine_tuning import Origin
-from charrnn.training.recipe import FINE_TUNING_LR, LIMITS, SHAPE, choose
+from charrnn.training.recipe import LIMITS, SHAPE, choose
 from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer
 
@@ -38,7 +40,7 @@ def begin(
     device: str,
     level: str,
     options: dict[str, Any],
-    parent: str | None = None,
+    parent: str = "none",
     vocab_size: int | None = None,
     note: Note = unnoted,
 ) -> Setup:
@@ -50,7 +52,8 @@ def begin(
         device: auto, cpu or cuda.
         level: a key of TOKENIZERS, or `auto` to choose one; ignored with a parent.
         options: fields of ModelConfig and TrainingConfig that the user has set.
-        parent: name of a run, run folder or model file to fine-tune; None for a new network.
+        parent: what to fine-tune: the name of a run, run folder or model file; `none` for a new
+            network; `auto` for the model `english` where it helps.
         vocab_size: maximum number of tokens; None to choose by the level and the text.
         note: called with what was guessed about the text, and the progress of reading it.
 
@@ -66,43 +69,66 @@ def begin(
         "vocab_size",
     )
     where = _device(device)
-    origin: Origin | None = None
-    why = ""
+    start = None if parent in ("auto", "none") else fine_tuning.find(parent)
+    open_to_english = (
+        parent == "auto"
+        and level in ("auto", "char")
+        and source.normalise
+        and vocab_size is None
+        and not options.keys() & {*SHAPE}
+    )
+
+    chosen: list[str] = []  # what is told once nothing can go wrong any more
 
     def tokenize(sample: str) -> Tokenizer:
-        nonlocal level, why
-        if parent:
-            return old_model.tokenizer.extended(sample)
+        nonlocal start, level
+        if open_to_english and len(sample) >= SHORTEST:
+            start, line = fine_tuning.english(sample)
+            chosen.append(line)
+        if start:
+            return start.model.tokenizer.extended(sample)
         if level == "auto":
-            level, why = recipe.choose_level(sample)
+            level, reason = recipe.choose_level(sample)
+            chosen.append(f"level {level}, since {reason}")
         return TOKENIZERS[level].train(sample, vocab_size)
 
-    if parent:
-        origin, old_model = fine_tuning.find(parent)
-        level = old_model.tokenizer.level
-        shape = {name: getattr(old_model.config, name) for name in SHAPE}
-        options = {"lr": FINE_TUNING_LR} | options | shape
-        source = replace(source, normalise=source.normalise and old_model.trained.normalised)
+    if start:
+        level = start.model.tokenizer.level
+        source = replace(source, normalise=source.normalise and start.model.trained.normalised)
     if level == "byte":
         source = replace(source, normalise=False)
+    require(
+        bool(start) or parent == "auto" or not options.get("anchor"),
+        "anchor pulls towards the weights that fine-tuning starts from; give --from as well",
+        "anchor",
+    )
     # Check options before reading a long text; the final choices depend on it.
     _, training = _configure("char", 10**6, 100, options, 1.0)
-    corpus, extras = _prepare(source, training, tokenize, note, advise=True)
-    if origin:
-        corpus = replace(corpus, old=origin.held_out(corpus.tokenizer))
+    corpus, extras = _prepare(
+        source, training, tokenize, note, lambda: start and start.trigrams, advise=True
+    )
+    if start:
+        level = start.model.tokenizer.level
+        shape = {name: getattr(start.model.config, name) for name in SHAPE}
+        options = recipe.fine_tuning(len(corpus.train)) | options | shape
+        corpus = replace(corpus, old=start.origin.held_out(corpus.tokenizer))
     speed = recipe.speed() if where.type == "cpu" else None
     model, training = _configure(
         level, len(corpus.train), corpus.tokenizer.vocab_size, options, speed or 1.0
     )
-    ngrams = old_model.ngrams.extended(model.vocab_size) if origin and old_model.ngrams else None
-    trainer = Trainer(model, training, corpus, where, ngrams)
-    if parent:
-        fine_tuning.take_over(trainer.network, corpus.tokenizer, old_model)
+    theirs = start and start.ngrams(model.vocab_size)
+    ngrams = theirs and fine_tuning.ngrams(theirs, corpus, model.ngram_order, training.seconds)
+    trainer = Trainer(model, training, corpus, where, ngrams, theirs)
+    if start:
+        fine_tuning.take_over(trainer.network, corpus.tokenizer, start.model)
+        trainer.optimizer.set_anchor()
         trainer.remember()
-    run = Run(path, source, extras, origin)
-    if why:
-        note(f"level {level}, since {why}")
+    for line in chosen:
+        note(line)
+    run = Run(path, source, extras, start and start.origin)
     run.speed = speed
+    if parent == "auto":
+        parent = start.origin.model if start else "none"
     run.command = recipe.command(source, level, vocab_size, parent, model, training)
     return trainer, run
 
@@ -148,7 +174,14 @@ def resume(
                 f"{text} is a pipe or a device, which cannot be read again",
                 f"give the text anew: charrnn train TEXT --resume -m {quoted(path)}",
             )
-    corpus, extras = _prepare(source, config, lambda _: known, note)
+    saved = path / MODEL_NAME
+    own = model_file.load(saved) if saved.exists() else None
+    start = None if own or not origin else fine_tuning.find(origin.model)
+    corpus, extras = _prepare(
+        source, config, lambda _: known, note, lambda: start and start.trigrams
+    )
+    if own:
+        extras = replace(extras, ngram=own.ngram)
     if corpus.fingerprint != fingerprint:
         raise RunError(
             f"the text is not the one that {path} was trained on",
@@ -156,8 +189,9 @@ def resume(
         )
     if origin:
         corpus = replace(corpus, old=origin.held_out(known))
-    ngrams = fine_tuning.ngrams(path, origin, network) if network.ngram_order else None
-    trainer = Trainer(network, config, corpus, where, ngrams)
+    theirs = start and start.ngrams(network.vocab_size)
+    ngrams = theirs and fine_tuning.ngrams(theirs, corpus, network.ngram_order, config.seconds)
+    trainer = Trainer(network, config, corpus, where, own.ngrams if own else ngrams, theirs)
     with checkpoint.damage(path / RESUME_NAME):
         trainer.check(tensors, values)
     trainer.restore(tensors, values)
@@ -174,16 +208,26 @@ def _prepare(
     training: TrainingConfig,
     tokenize: Callable[[str], Tokenizer],
     note: Note,
+    prior: Callable[[], Trigrams | None],
     advise: bool = False,
 ) -> tuple[Corpus, ModelExtras]:
-    """Read, split, tokenize and index a text; with `advise`, note hints about the text."""
+    """Read, split, tokenize and index a text.
+
+    Args:
+        source: the text.
+        training: how to split it.
+        tokenize: makes the tokenizer from a sample of the training part.
+        note: called with the progress of reading a long text.
+        prior: called after `tokenize` for the trigrams of the model that is fine-tuned.
+        advise: whether to note hints about the text.
+    """
     with source.kept(note) as blocks:
         parts = Parts.of(blocks, training.val, source.kind, training.seed, note)
         sample = parts.train.sample(SAMPLE)
         for hint in advice(source, parts, sample, training.val) if advise else ():
             note(f"hint: {hint}")
         corpus = Corpus.prepare(parts, tokenize, note, sample)
-        return corpus, ModelExtras.of(parts, sample, note)
+        return corpus, ModelExtras.of(parts, sample, note, prior())
 
 
 def _configure(

@@ -29,7 +29,8 @@ SHAPE = (
     "tied",
     "ngram_order",
 )  # fields of ModelConfig to choose
-FINE_TUNING_LR = 0.02  # learning rate; 0.03 fits the new text best and forgets the old one most
+FINE_TUNING_LR = 0.02  # learning rate
+ANCHORED = 9e4  # tokens of a text with which the anchor of fine-tuning is 1
 SECONDS = 300.0  # time budget if the user sets no limit, seconds
 LONG = 240.0  # minimum time budget for larger networks and batches, seconds
 EPOCHS = 60  # maximum epochs if the user sets no limit; a short text is learned sooner
@@ -120,6 +121,15 @@ def choose_level(sample: str) -> tuple[str, str]:
     if unseen <= UNSEEN:
         return "word", reason
     return "char", f"{reason} (at most {UNSEEN:.0%} for level word)"
+
+
+def fine_tuning(tokens: int) -> dict[str, Any]:
+    """Choose the fields of TrainingConfig for fine-tuning: the shorter the text, the more careful.
+
+    Args:
+        tokens: number of tokens in the training part.
+    """
+    return {"lr": FINE_TUNING_LR, "anchor": round(min(100.0, ANCHORED / tokens), 3)}
 
 
 def choose(
@@ -217,7 +227,7 @@ def command(
     source: Source,
     level: str,
     vocab_size: int | None,
-    parent: str | None,
+    parent: str,
     model: ModelConfig,
     training: TrainingConfig,
 ) -> str:
@@ -227,7 +237,7 @@ def command(
         source: the text, as the user named it.
         level: as given to `prepare.begin`.
         vocab_size: as given to `prepare.begin`.
-        parent: as given to `prepare.begin`; if not None, it decides the network's shape.
+        parent: what was fine-tuned, which decides the network's shape, or `none`.
         model: the configuration that was chosen.
         training: the configuration that was chosen.
     """
@@ -241,9 +251,8 @@ def command(
         values |= {option: True} if off else {}
     if source.kind != "text":
         values[f"--{source.kind}"] = True
-    if parent:
-        values["--from"] = parent
-    else:
+    values["--from"] = parent
+    if parent == "none":
         values |= {"--level": level, "--vocab-size": vocab_size}
         values |= {f"--{name}": getattr(model, name) for name in SHAPE}
     values |= {f"--{name}": value for name, value in asdict(training).items()}

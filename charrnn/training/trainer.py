@@ -47,6 +47,7 @@ class Trainer:
         corpus: the text to train on.
         device: the device that computes.
         ngrams: n-grams to mix the network with; by default those of the text.
+        old_ngrams: n-grams of the model that is fine-tuned.
 
     Attributes:
         progress: the scalars that change.
@@ -66,6 +67,7 @@ class Trainer:
         corpus: Corpus,
         device: torch.device,
         ngrams: Ngrams | None = None,
+        old_ngrams: Ngrams | None = None,
     ) -> None:
         if device.type == "cpu":
             memory.check(model, training)
@@ -85,7 +87,9 @@ class Trainer:
         large = model.vocab_size >= SAMPLED_FROM
         self._sampled = SampledSoftmax(counts, training.batch * training.bptt) if large else None
         self.network.dropout_generator = torch.Generator(device).manual_seed(training.seed)
-        self.optimizer = Optimizer(self.network, training.clip, training.weight_decay)
+        self.optimizer = Optimizer(
+            self.network, training.clip, training.weight_decay, training.anchor
+        )
         sizes = (training.batch, training.bptt, training.seed)
         self.streams = (
             Streams(corpus.train, *sizes)
@@ -105,6 +109,7 @@ class Trainer:
             size, order = model.vocab_size, model.ngram_order
             ngrams = ngram_counts.of_corpus(corpus, size, order, training.seconds)
         self.ngrams = ngrams
+        self._old_ngrams = old_ngrams
         self.remember()
 
     @property
@@ -297,10 +302,14 @@ class Trainer:
         """Score FINE_TUNING_TOKENS held-out tokens of a corpus, the old or the new one.
 
         Returns:
-            Loss of the best weights, nats per character; None if there are no such tokens.
+            Loss of the best weights, nats per character, before the first update of the model that
+            is fine-tuned; None if there are no such tokens.
         """
-        losses = self._losses(self._weights(), corpus, FINE_TUNING_TOKENS) if corpus else None
-        score = Score.of(losses, corpus) if corpus else None
+        if not corpus:
+            return None
+        ngrams = self.ngrams if self.step else self._old_ngrams
+        some = held_out.losses(self.network, self._weights(), ngrams, corpus, FINE_TUNING_TOKENS)
+        score = Score.of(some, corpus)
         return score.nats if score else None
 
     def _losses(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from charrnn.suggestions.completer import Completion
+from charrnn.suggestions.completer import Completion, Reasons
 from charrnn.suggestions.explanation import Evidence, why
 from charrnn.text.blocks import KINDS
 from charrnn.text.source import Source
@@ -117,3 +117,16 @@ def test_damaged_resume_file(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"")
     (tmp_path / "resume.safetensors").write_bytes(b"no tensors")
     assert Evidence.find(tmp_path / "model.safetensors").text == ""
+
+
+def test_a_word_of_the_parent(evidence: Evidence) -> None:
+    """A word that only the model that was fine-tuned knows is said to come from it."""
+    evidence.parent = "english"
+    for word, trained, trigrams, parent in (
+        ("badger", 0, 0.01, True),
+        ("badger", 0, 1e-5, False),
+        ("fox", 3, 0.01, False),
+    ):
+        found = Reasons(0.1, trigrams, trained, 0, 0)
+        text = why(lambda *_, found=found: found, evidence, "The ", Completion(word, 0.2))
+        assert ("\n  the word comes from english, which was fine-tuned" in text) == parent

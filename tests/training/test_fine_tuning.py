@@ -16,6 +16,7 @@ from tests.training.small import TEXT, finish, made
 
 NEW = "".join(f"Zwölf {n} Bären zählen §{n % 7}: ja!\n" for n in range(300))
 OPTIONS = {"steps": 60, "hidden": 24, "seed": 3}
+FABLES = Path(__file__).parents[2] / "corpora" / "fables.txt"
 
 
 @pytest.fixture
@@ -54,6 +55,8 @@ def test_rows_follow_their_tokens(level: str) -> None:
     assert tokenizer.vocab_size > model.config.vocab_size
     assert len(set(tokenizer.tokens)) == tokenizer.vocab_size
     for name, weight in training.network.parameters_by_name().items():
+        if name == "mix":
+            continue
         before = model.weights[name]
         after = weight.detach().numpy()
         if name in fine_tuning.VOCABULARY_TENSORS:
@@ -139,7 +142,8 @@ def test_a_text_of_known_tokens() -> None:
         Source(["more.txt"]), made("runs/more"), "cpu", "char", {"steps": 5}, "runs/old"
     )
     for name, weight in training.network.parameters_by_name().items():
-        assert np.array_equal(weight.detach().numpy(), load("runs/old").file.weights[name])
+        if name != "mix":
+            assert np.array_equal(weight.detach().numpy(), load("runs/old").file.weights[name])
 
 
 @pytest.mark.parametrize("source", ["nowhere", "old.txt", "runs"])
@@ -164,17 +168,79 @@ def test_new_rows_start_as_the_unknown() -> None:
 
 
 @pytest.mark.usefixtures("old")
-def test_the_ngrams_stay() -> None:
-    """A fine-tuned run mixes its network with the parent's n-grams, and so it resumes."""
-    training, run = prepare.begin(
-        Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 20}, "runs/old"
-    )
-    parent = load("runs/old").file.ngrams
-    assert parent
+def test_ngrams_of_the_new_text() -> None:
+    """A fine-tuned run mixes its network with n-grams of its own text, and so it resumes."""
+    arguments = Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 20}
+    training, run = prepare.begin(*arguments, "runs/old")
     assert training.ngrams
-    np.testing.assert_array_equal(training.ngrams.tensors["logp"], parent.tensors["logp"])
+    alone, _ = prepare.begin(*arguments)
+    assert alone.ngrams
+    assert training.ngrams.order == alone.ngrams.order
+    size = (training.network.config.vocab_size, alone.network.config.vocab_size)
+    assert size[0] > size[1]
     finish(training, run, 10)
     again, _ = prepare.resume([], run.path, "cpu", {})
     assert again.ngrams
     for name, tensor in training.ngrams.tensors.items():
         np.testing.assert_array_equal(again.ngrams.tensors[name], tensor)
+
+
+@pytest.mark.usefixtures("old")
+def test_trigrams_of_both_texts() -> None:
+    """Suggestions know the words of both texts, and count those of the new one."""
+    training, run = prepare.begin(
+        Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 10}, "runs/old"
+    )
+    finish(training, run, 5)
+    again, run = prepare.resume([], run.path, "cpu", {})
+    finish(again, run)
+    model = load(run.path)
+    known, before = model.ngram, load("runs/old").ngram
+    assert {*before.tokens} <= {*known.tokens}
+    counts = dict(zip(known.tokens, known.counts.tolist(), strict=True))
+    assert counts["Bären"] > 200
+    assert counts[max(set(before.tokens) - set(NEW.split()), key=len)] == 0
+
+
+def test_english_for_english(tmp_path: Path) -> None:
+    """A new network for English starts from the model that comes with charrnn."""
+    text = tmp_path / "fables.txt"
+    text.write_text(FABLES.read_text(encoding="utf-8")[:30_000], encoding="utf-8")
+    told: list[str] = []
+    training, run = prepare.begin(
+        Source([str(text)], normalise=True), made(tmp_path / "run"), "cpu", "auto", {"steps": 2},
+        "auto", note=told.append,
+    )  # fmt: skip
+    model = load("english").file
+    assert any(line.startswith("starting from english (--from none does not): ") for line in told)
+    assert training.network.config.hidden == model.config.hidden
+    assert run.origin
+    assert run.origin.model == "english"
+    assert "--from english" in str(run.command)
+    assert training.ngrams
+    assert model.ngrams
+    assert len(training.ngrams.tensors["tokens"]) > len(model.ngrams.tensors["tokens"])
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "parent"),
+    [
+        (Path(prepare.__file__), {}, "auto"),
+        (FABLES.with_name("dinosaurs.txt"), {}, "auto"),
+        (FABLES, {"hidden": 16}, "auto"),
+        (FABLES, {}, "none"),
+    ],
+    ids=["code", "names", "another network", "on request"],
+)
+def test_no_start_from_english(
+    text: Path, options: dict[str, int], parent: str, tmp_path: Path
+) -> None:
+    """Other texts, and networks of a shape that the user chose, start from nothing."""
+    copy = tmp_path / "text.txt"
+    copy.write_text(text.read_text(encoding="utf-8")[:30_000], encoding="utf-8")
+    _, run = prepare.begin(
+        Source([str(copy)], normalise=True), made(tmp_path / "run"), "cpu", "auto",
+        {"steps": 2, **options}, parent,
+    )  # fmt: skip
+    assert run.origin is None
+    assert "--from none" in str(run.command)

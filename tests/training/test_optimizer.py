@@ -123,3 +123,22 @@ def test_schedule() -> None:
     assert rates[: peak + 1] == sorted(rates[: peak + 1])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
     assert min(rates) == pytest.approx(0.02)
+
+
+def test_anchor() -> None:
+    """With each update all weights go back a share of the way to those of the beginning."""
+    network, alone = (
+        Network(ModelConfig(9, hidden=8, embedding=4), torch.Generator().manual_seed(0))
+        for _ in range(2)
+    )
+    anchored, free = Optimizer(network, 1.0, 0.0, anchor=2.0), Optimizer(alone, 1.0, 0.0)
+    anchored.set_anchor()
+    start = {name: p.detach().clone() for name, p in network.parameters_by_name().items()}
+    for each, optimizer in ((network, anchored), (alone, free)):
+        for parameter in each.parameters_by_name().values():
+            parameter.grad = torch.ones_like(parameter)
+        optimizer.step(lr=0.1)
+    for name, parameter in network.parameters_by_name().items():
+        expected = alone.parameters_by_name()[name].lerp(start[name], 0.2)
+        torch.testing.assert_close(parameter, expected)
+        assert torch.equal(anchored.state()[f"anchor.{name}"], start[name])

@@ -179,11 +179,11 @@ def test_command_makes_the_same_choices() -> None:
     model = ModelConfig(70, "gru", 2, 96, 96, tied=True)
     training = TrainingConfig(seconds=60.0, variational=True, dropout=0.3, seed=7)
     source = Source(["my book.txt"], field="text", kind="lines", normalise=True)
-    words = command(source, "word", None, None, model, training)
-    assert words.startswith("charrnn train 'my book.txt' --field text --lines ")
+    words = command(source, "word", None, "none", model, training)
+    assert words.startswith("charrnn train 'my book.txt' --field text --lines --from none ")
     source = Source(["a"], errors="strict", field="2", delimiter="\t", header=False)
-    table = "--field 2 --delimiter '\t' --errors strict --no-header --no-normalise --level char "
-    said = command(source, "char", None, None, model, training)
+    table = "--field 2 --delimiter '\t' --errors strict --no-header --no-normalise --from none "
+    said = command(source, "char", None, "none", model, training)
     assert said.startswith(f"charrnn train a {table}")
     for option in ("--cell gru", "--embed 96", "--tied", "--variational", "--time 60.0",
                    "--level word", "--random-seed 7", "--dropout 0.3"):  # fmt: skip
