@@ -141,6 +141,8 @@ class _Side:
 def interpolated(own: Ngrams, prior: Ngrams, share: float, vocab_size: int) -> Ngrams:
     """Return n-grams whose probabilities are weighted means.
 
+    Without its oldest token an n-gram of a trie must be in that trie too, as it is in charrnn's.
+
     Args:
         own: n-grams of a text.
         prior: n-grams of another text, for the same vocabulary.

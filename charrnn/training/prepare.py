@@ -77,7 +77,6 @@ def begin(
         and vocab_size is None
         and not options.keys() & {*SHAPE}
     )
-
     chosen: list[str] = []  # what is told once nothing can go wrong any more
 
     def tokenize(sample: str) -> Tokenizer:
@@ -97,15 +96,15 @@ def begin(
         source = replace(source, normalise=source.normalise and start.model.trained.normalised)
     if level == "byte":
         source = replace(source, normalise=False)
-    require(
-        bool(start) or parent == "auto" or not options.get("anchor"),
-        "anchor pulls towards the weights that fine-tuning starts from; give --from as well",
-        "anchor",
-    )
     # Check options before reading a long text; the final choices depend on it.
     _, training = _configure("char", 10**6, 100, options, 1.0)
     corpus, extras = _prepare(
         source, training, tokenize, note, lambda: start and start.trigrams, advise=True
+    )
+    require(
+        bool(start) or not options.get("anchor"),
+        "anchor is for fine-tuning, and this network starts from nothing; leave it out",
+        "anchor",
     )
     if start:
         level = start.model.tokenizer.level

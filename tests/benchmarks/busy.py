@@ -108,7 +108,8 @@ def phases(text: str, seconds: float, options: Sequence[str]) -> tuple[float, fl
 def minute(text: str, begin: float, end: float) -> dict[str, Any]:
     """The result of a training of a minute with the other process there for a part of it."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [*CHARRNN, "train", text, "--time", "60s", "--json", "-q", "-o", f"{folder}/run"]
+        command = [*CHARRNN, "train", text, "--from", "none", "--time", "60s", "--json", "-q"]
+        command += ["-o", f"{folder}/run"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         time.sleep(begin)
         if end > begin:

@@ -44,8 +44,10 @@ WORDS = 500  # that the simulated typist types
 
 def train(path: str, options: Sequence[str], folder: Path) -> float:
     """Bits per character of the held-out part."""
-    command = [sys.executable, "-m", "charrnn", "train", path, "-q", "--json", "-o", str(folder)]
-    result = subprocess.run([*command, *options], stdout=subprocess.PIPE, check=True)
+    command = [sys.executable, "-m", "charrnn", "train", path, "--from", "none", "-q", "--json"]
+    result = subprocess.run(
+        [*command, "-o", str(folder), *options], stdout=subprocess.PIPE, check=True
+    )
     return float(json.loads(result.stdout.splitlines()[-1])["val_bpc"])
 
 

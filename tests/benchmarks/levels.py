@@ -22,7 +22,7 @@ def train(path: str, level: str, budget: str) -> float:
     """Bits per character of the held-out text."""
     command = [sys.executable, "-m", "charrnn", "train", path, "--level", level, "--time", budget]
     with tempfile.TemporaryDirectory() as folder:
-        command += ["-q", "--json", "-o", f"{folder}/run"]
+        command += ["--from", "none", "-q", "--json", "-o", f"{folder}/run"]
         result = subprocess.run(command, stdout=subprocess.PIPE, check=True)
     return float(json.loads(result.stdout.splitlines()[-1])["val_bpc"])
 

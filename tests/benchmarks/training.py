@@ -62,8 +62,10 @@ def operations(model: ModelConfig) -> float:
 
 def train(path: str, budget: str, run: Path) -> list[dict[str, Any]]:
     """The events of `charrnn train`."""
-    command = [sys.executable, "-m", "charrnn", "train", path, "--time", budget, "-o", str(run)]
-    result = subprocess.run([*command, "--json"], stdout=subprocess.PIPE, check=True)
+    command = [sys.executable, "-m", "charrnn", "train", path, "--from", "none", "--time", budget]
+    result = subprocess.run(
+        [*command, "-o", str(run), "--json"], stdout=subprocess.PIPE, check=True
+    )
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 

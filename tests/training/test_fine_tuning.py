@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from charrnn import load
-from charrnn.errors import CharrnnError
+from charrnn.errors import CharrnnError, UsageError
 from charrnn.events import Done, FineTuning
 from charrnn.text.source import Source
 from charrnn.training import fine_tuning, prepare
@@ -244,3 +244,15 @@ def test_no_start_from_english(
     )  # fmt: skip
     assert run.origin is None
     assert "--from none" in str(run.command)
+
+
+@pytest.mark.parametrize("parent", ["auto", "none"])
+def test_no_anchor(parent: str, tmp_path: Path) -> None:
+    """Where nothing is fine-tuned there is nothing to pull towards."""
+    text = tmp_path / "code.py"
+    text.write_text(Path(prepare.__file__).read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(UsageError, match="starts from nothing"):
+        prepare.begin(
+            Source([str(text)], normalise=True), made(tmp_path / "run"), "cpu", "auto",
+            {"steps": 2, "anchor": 1.0}, parent,
+        )  # fmt: skip
