@@ -262,12 +262,14 @@ def threads_line(event: Threads) -> str:
 
 
 def fine_tuning_line(event: FineTuning) -> str:
-    """Return a line with the losses on the old training text and on the new one."""
-    old, new = (
-        "not scored" if nats is None else f"{nats:.4f} nats = {bits(nats):.3f} bits/char"
-        for nats in (event.old_nats, event.new_nats)
-    )
-    return f"old text {old}, new text {new}"
+    """Return a line with the losses on the old training text and on the new one, if scored."""
+    scored = {"old text": event.old_nats, "new text": event.new_nats}
+    told = [
+        f"{text} {nats:.4f} nats = {bits(nats):.3f} bits/char"
+        for text, nats in scored.items()
+        if nats is not None
+    ]
+    return ", ".join(told) or "neither text is scored"
 
 
 def validation_line(event: Validation, lowest: float) -> str:

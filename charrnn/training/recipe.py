@@ -29,8 +29,10 @@ SHAPE = (
     "tied",
     "ngram_order",
 )  # fields of ModelConfig to choose
-FINE_TUNING_LR = 0.02  # learning rate
-ANCHORED = 9e4  # tokens of a text with which the anchor of fine-tuning is 1
+# Learning rate of fine-tuning on a short text and on one of LONG_TEXT tokens or more.
+FINE_TUNING_LR, LONG_TEXT_LR = 0.006, 0.02
+LONG_TEXT = 400_000
+ANCHORED = 3e5  # tokens of a text with which the anchor of fine-tuning is 1
 SECONDS = 300.0  # time budget if the user sets no limit, seconds
 LONG = 240.0  # minimum time budget for larger networks and batches, seconds
 EPOCHS = 60  # maximum epochs if the user sets no limit; a short text is learned sooner
@@ -129,7 +131,8 @@ def fine_tuning(tokens: int) -> dict[str, Any]:
     Args:
         tokens: number of tokens in the training part.
     """
-    return {"lr": FINE_TUNING_LR, "anchor": round(min(100.0, ANCHORED / tokens), 3)}
+    lr = LONG_TEXT_LR if tokens >= LONG_TEXT else FINE_TUNING_LR
+    return {"lr": lr, "anchor": round(min(100.0, ANCHORED / tokens), 2)}
 
 
 def choose(

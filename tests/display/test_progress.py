@@ -209,7 +209,7 @@ class TestWithoutTerminal:
         shown(FineTuning(0, math.log(2), math.log(2) * 3), FineTuning(60, None, math.log(2) * 2))
         before, after = capsys.readouterr().err.splitlines()
         assert before.startswith("before: old text 0.6931 nats = 1.000 bits/char, new text 2.0794")
-        assert after.startswith("after: old text not scored, new text 1.3863")
+        assert after.startswith("after: new text 1.3863")
 
     def test_stop(self, capsys: pytest.CaptureFixture[str]) -> None:
         """An early end says why."""
