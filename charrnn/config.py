@@ -222,6 +222,13 @@ class TrainingConfig:
         "Pull all weights towards those that fine-tuning started from; times the learning rate.",
         REGULARISATION,
     )
+    # Dai & Le 2015, arXiv:1511.01432: predicting a text helps to classify it.
+    source_weight: float = setting(
+        0.3,
+        Range(0, 1),
+        "Weight of the loss on the sources of records; that on their targets counts 1.",
+        REGULARISATION,
+    )
     # Rate of the recurrent matrices; see training/optimizer.py.
     lr: float = setting(0.03, LEARNING_RATE, "Peak learning rate.", UPDATES)
     batch: int = setting(

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from charrnn import runs
 from charrnn.arrays import Array
 from charrnn.config import LENGTH, SamplingConfig, StopConfig, require
-from charrnn.errors import ModelFileError
+from charrnn.errors import ModelFileError, UsageError
 from charrnn.generation.batch import generate
 from charrnn.generation.sample import Part, Sample
 from charrnn.network import model_file
 from charrnn.network.engine import Engine
 from charrnn.network.model_file import ModelFile
 from charrnn.scoring import Score, Tell, score, surprisals, untold
-from charrnn.text.blocks import KINDS
+from charrnn.text.blocks import KINDS, UNMARKED
 from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.normalisation import normalised
 
@@ -87,6 +87,7 @@ class Model:
         seed: str = "",
         length: int = LENGTH,
         *,
+        source: str | None = None,
         stop: Sequence[str] = (),
         random_seed: int | None = None,
         **sampling: Any,
@@ -96,6 +97,8 @@ class Model:
         Args:
             seed: text to continue; characters outside the vocabulary are allowed.
             length: characters to generate; a word model finishes its last word.
+            source: source of a record, for a model of records: its target is written, which begins
+                with `seed`.
             stop: strings to stop before.
             random_seed: seed of the random choices, 0 or more; None picks a new one each time.
             sampling: fields of SamplingConfig, for example `temperature=0.7`; see `sampling`.
@@ -105,7 +108,7 @@ class Model:
             TextError: the seed is not valid Unicode.
         """
         require(length >= 0, "length must be 0 or more", "length")
-        samples = [Sample(seed, self.sampling(**sampling))]
+        samples = [Sample(seed, self.sampling(**sampling), source=source)]
         parts = self.write(samples, StopConfig(chars=length, stop=stop), random_seed)
         return (part.text for part in parts)
 
@@ -119,17 +122,18 @@ class Model:
     ) -> Iterator[Part]:
         """Generate several texts in parallel; see charrnn.generation.batch.generate.
 
-        With a model of lines or documents, a text ends no later than its item.
+        With a model of lines, documents or records, a text ends no later than its item.
 
         Args:
-            samples: the texts to generate; their seeds and biases are normalised in place.
+            samples: the texts to generate; their seeds, sources and biases are normalised in place.
             stop: where each text ends.
             random_seed: seed of the random choices, 0 or more; None picks a new one.
             scored: whether to compute the surprisal of each character.
             avoid_copying: whether to avoid runs of words that are in the training text.
 
         Raises:
-            UsageError: `random_seed` is negative.
+            UsageError: `random_seed` is negative, or a sample has no source but the model is one of
+                records, or the other way round.
             ModelFileError: `avoid_copying` is set, but the model file has no index of its text.
         """
         if random_seed is None:
@@ -137,8 +141,7 @@ class Model:
         require(random_seed >= 0, "random_seed must be 0 or more", "random_seed")
         avoid = self.word_runs if avoid_copying else None
         stop = replace(stop, item=KINDS[self.kind], stop=[*map(self.as_read, stop.stop)])
-        if self.normalised:
-            samples = map(self._read, samples)
+        samples = map(self._read, samples)
         return generate(
             self.engine, self.file.tokenizer, self._start, samples, stop, random_seed, scored, avoid
         )
@@ -173,13 +176,25 @@ class Model:
         return fill(pieces, samples, tries, Writer(write, self.surprisal, count), scored)
 
     def _read(self, sample: Sample) -> Sample:
-        """Normalise a sample's seed and biases in place."""
+        """Normalise a sample's seed, source and biases in place."""
+        records = self.kind == "records"
+        if (sample.source is None) == records:
+            raise UsageError(
+                "the model writes targets to sources" if records else "the model is not of records",
+                "give a --source" if records else "leave out --source",
+            )
+        if sample.source is not None:
+            sample.source = self.as_source(sample.source)
         sample.seed = self.as_read(sample.seed)
         bias = sample.sampling.bias or {}
         if any(text != self.as_read(text) for text in bias):
             bias = {self.as_read(text): nats for text, nats in bias.items()}
             sample.sampling = replace(sample.sampling, bias=bias)
         return sample
+
+    def as_source(self, text: str) -> str:
+        """Return a text as the source of a record is read."""
+        return self.as_read(text).translate(UNMARKED).strip()
 
     @property
     def word_runs(self) -> WordRuns:
@@ -249,6 +264,14 @@ class Model:
         """Treat words typed earlier, oldest first, as recently typed."""
         self._completer = self.completer(earlier=[*map(self.as_read, words)])
 
+    def require_text(self) -> None:
+        """Raise a UsageError if the model is one of records, which cannot predict other texts."""
+        if self.kind == "records":
+            raise UsageError(
+                "the model turns sources into targets, and is of no use for other text",
+                "use charrnn predict or generate --source",
+            )
+
     def completer(self, adapts: bool = True, earlier: Sequence[str] = ()) -> "Completer":
         """Return a new completer.
 
@@ -257,8 +280,10 @@ class Model:
             earlier: words that were typed before that text.
 
         Raises:
+            UsageError: the model is one of records.
             ModelFileError: the trigrams in the model file are damaged.
         """
+        self.require_text()
         from charrnn.suggestions.completer import Completer
         from charrnn.suggestions.mixture import from_names
 

@@ -132,6 +132,27 @@ def train(
     ] = False,
     split_on: SplitOn = None,
     field: Field = None,
+    source: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            help="Learn to turn this field of each record into the field --target: a label, or "
+            "another text.",
+            rich_help_panel=READING,
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        Option(metavar="NAME", help="Field to predict from --source.", rich_help_panel=READING),
+    ] = None,
+    label_folders: Annotated[
+        bool,
+        Option(
+            "--label-folders",
+            help="Learn to predict the name of each file's folder from its text.",
+            rich_help_panel=READING,
+        ),
+    ] = False,
     delimiter: Delimiter = None,
     header: Header = True,
     glob: Glob = None,
@@ -168,9 +189,11 @@ def train(
     limits = {name: value for name, value in chosen.items() if name in RESUMABLE}
     fixed = {name: value for name, value in chosen.items() if name not in RESUMABLE}
     in_documents = documents or split_on is not None
-    kind = "lines" if lines else "documents" if in_documents else None
+    records = label_folders or source is not None or target is not None
+    kind = "lines" if lines else "documents" if in_documents else "records" if records else None
     read = given(
-        encoding=encoding, errors=errors, glob=glob, field=field, kind=kind, delimiter=delimiter,
+        encoding=encoding, errors=errors, glob=glob, field=field if source is None else source,
+        kind=kind, target=target, delimiter=delimiter,
         header=None if header else False, split_on=split_on,
         normalise=None if normalise else False,
     )  # fmt: skip
@@ -179,6 +202,22 @@ def train(
         (
             lines and in_documents,
             "--lines cannot be combined with --documents or --split-on",
+            "give one of them",
+        ),
+        (
+            (source is None) != (target is None),
+            "--source and --target need each other",
+            "name two fields of the records, or give --label-folders",
+        ),
+        (
+            records and bool(lines or in_documents or field is not None),
+            "records with a source and a target cannot be combined with --field, --lines, "
+            "--documents or --split-on",
+            "leave those out",
+        ),
+        (
+            label_folders and source is not None,
+            "--label-folders cannot be combined with --source and --target",
             "give one of them",
         ),
         (
@@ -223,7 +262,7 @@ def train(
             model, *paths = paths
     for path in paths:
         runs.refuse(path, "a text", instead)
-    source = Source(paths, **({"normalise": True} | read))
+    text = Source(paths, **({"normalise": True} | read))
     ui = Ui(quiet)
     clock = Clock(BEGAN)
     view = Progress(ui)
@@ -239,9 +278,9 @@ def train(
     with (
         Interrupts(view.interrupted, stopping, resumed) as interrupts,
         (
-            runs.resumed(model, source.name if paths else None)
+            runs.resumed(model, text.name if paths else None)
             if resume
-            else runs.new(output, source.name)
+            else runs.new(output, text.name)
         ) as folder,
     ):
         try:
@@ -256,7 +295,7 @@ def train(
             else:
                 options = fixed | limits
                 trainer, run = prepare.begin(
-                    source, folder, device, level, options, parent, vocab_size, ui.note
+                    text, folder, device, level, options, parent, vocab_size, ui.note
                 )
         except KeyboardInterrupt:
             ui.note("stopped before the first step; nothing was saved")

@@ -18,6 +18,7 @@ from charrnn.generation.seed import read
 from charrnn.generation.stream import Stream
 from charrnn.generation.text_bias import TextBias
 from charrnn.network.engine import Engine, State, Streams, log_softmax
+from charrnn.text.blocks import TARGET
 from charrnn.text.copy_index import WordRuns
 from charrnn.tokenizer import Joints, Tokenizer
 
@@ -128,7 +129,7 @@ class _Batch:
     ) -> None:
         self._engine = engine
         self._tokenizer = tokenizer
-        wanted = [(sample.seed, _key(sample.sampling)) for sample in samples]
+        wanted = [(sample.read, _key(sample.sampling)) for sample in samples]
         biases = {key: _bias(tokenizer, key) for _, key in wanted}
         # The seed's partial word is read now if its tokens may be banned or taken back.
         seeds = {
@@ -143,6 +144,10 @@ class _Batch:
             )
             for seed, key in dict.fromkeys(wanted)
         }
+        # Tokens that are never written.
+        self._never = [tokenizer.unknown_id]
+        if any(sample.source is not None for sample in samples):
+            self._never += [i for i, token in enumerate(tokenizer.tokens) if token == TARGET]
         bans = min(MOST_BANS, tokenizer.vocab_size - 2)
         streams = [
             Stream(
@@ -265,7 +270,7 @@ class _Batch:
 
     def _mask(self, logits: Array) -> None:
         """Ban what cannot come next in each stream, in place."""
-        logits[:, self._tokenizer.unknown_id] = -np.inf
+        logits[:, self._never] = -np.inf
         if self._impossible is not None:
             logits[self._impossible[self._spelling]] = -np.inf
         if self._beginning or self._takes_back:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from charrnn.arrays import Array
 from charrnn.config import SamplingConfig
+from charrnn.text.blocks import TARGET
 
 
 @dataclass(slots=True, eq=False)
@@ -16,6 +17,7 @@ class Sample:
         seed: text to continue; may be empty or hold characters outside the vocabulary.
         sampling: how its tokens are sampled.
         key: selects its random numbers, together with the random seed.
+        source: source of a record, whose target is written; None for other corpora.
         tokens: number of tokens written so far.
         logp: their log-probability (nats) under the unmodified model; 0 unless scored.
         why: the rule that ended the text; None while it goes on.
@@ -24,9 +26,15 @@ class Sample:
     seed: str
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     key: tuple[int, ...] = (0, 0)
+    source: str | None = None
     tokens: int = 0
     logp: float = 0.0
     why: str | None = None
+
+    @property
+    def read(self) -> str:
+        """The text that the network reads first."""
+        return self.seed if self.source is None else self.source + TARGET + self.seed
 
 
 class Part(NamedTuple):

@@ -33,7 +33,7 @@ from charrnn.errors import CharrnnError, ModelFileError
 from charrnn.files import open_tensors, write_tensors
 from charrnn.network.cells import tensor_shapes
 from charrnn.network.ngrams import TENSORS, Ngrams
-from charrnn.text.blocks import KINDS, code_points
+from charrnn.text.blocks import KINDS, UNMARKED, code_points
 from charrnn.text.copy_index import Index, Items, WordRuns
 from charrnn.tokenizer import Tokenizer, from_json
 
@@ -43,6 +43,7 @@ MOST_INDEX = 1 << 20  # maximum bytes of an index; charrnn writes up to half as 
 # Maximum absolute weight. Everything computed from weights below it is finite, so neither a
 # probability nor a score becomes NaN.
 MOST_WEIGHT = 1e9
+MOST_TARGETS = 1 << 20  # maximum characters of all targets of a classifier (not tuned)
 MOST_MIXTURE = 1e6  # maximum absolute weight of a source of suggestions (not tuned)
 MIXTURE_ROWS = 4  # weights of each source of suggestions
 # Sources of suggestions in a row of format 1.
@@ -67,6 +68,9 @@ TRAINED: dict[str, Any] = kinds_of(TrainingConfig) | {
     "from": str | None,
     "shape": str,
     "opening": str,
+    "targets": Sequence[str],
+    "source_field": str | None,
+    "target_field": str | None,
     "train_chars": int,
     "val_chars": int,
     "val_nats": float | None,
@@ -86,12 +90,19 @@ class Trained:
         kind: the corpus kind, a key of KINDS.
         opening: text that generation starts from.
         normalised: whether the text, and so every seed, is normalised (charrnn.text.normalisation).
+        targets: every target of a corpus of records whose targets are few and recur, commonest
+            first; empty otherwise.
+        source_field: field of the records' sources; None if they were files.
+        target_field: field of the records' targets; None if they were the names of folders.
         facts: what else `info` shows.
     """
 
     kind: str = "text"
     opening: str = ""
     normalised: bool = False
+    targets: Sequence[str] = ()
+    source_field: str | None = None
+    target_field: str | None = None
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -112,11 +123,31 @@ class Trained:
         if len(opening) > LONGEST_OPENING:
             raise ValueError("its opening text is too long")
         code_points(opening)
-        return cls(kind, opening, facts.pop("normalised", False) is True, facts)
+        targets = facts.pop("targets", ())
+        if sum(map(len, targets)) > MOST_TARGETS:
+            raise ValueError("its targets are too long")
+        together = "".join(targets)
+        code_points(together)
+        if (
+            not all(targets)
+            or len(set(targets)) < len(targets)
+            or together != together.translate(UNMARKED)
+        ):
+            raise ValueError("its targets are empty, equal or hold marks")
+        normalised = facts.pop("normalised", False) is True
+        source, target = (facts.pop(name, None) for name in ("source_field", "target_field"))
+        return cls(kind, opening, normalised, targets, source, target, facts)
 
     def to_json(self) -> dict[str, Any]:
         """Return the JSON object for the metadata, in which `kind` is "shape"."""
-        load_bearing = {"shape": self.kind, "opening": self.opening, "normalised": self.normalised}
+        load_bearing: dict[str, Any] = {
+            "shape": self.kind,
+            "opening": self.opening,
+            "normalised": self.normalised,
+        }
+        if self.kind == "records":
+            names = {"source_field": self.source_field, "target_field": self.target_field}
+            load_bearing |= {"targets": [*self.targets], **names}
         return {**self.facts, **load_bearing}
 
 

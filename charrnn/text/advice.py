@@ -46,7 +46,7 @@ def advice(source: Source, parts: Parts, sample: str, val: float) -> Iterator[st
         val: share of the text to hold out.
     """
     start = sample[:START]
-    if source.field is None:
+    if source.field is None and parts.kind != "records":
         names = _json_fields(start)
         table = None if names is not None else _columns(start, source.paths)
         tags = sum(len(match[0]) for match in TAG.finditer(start))
@@ -71,6 +71,8 @@ def advice(source: Source, parts: Parts, sample: str, val: float) -> Iterator[st
             "the text is one document, so nothing is held out; --split-on REGEX splits a file into "
             f"documents, for example --split-on '{separator}'"
         )
+    if parts.kind == "records" and val and not len(parts.val):
+        yield "there is one source, so nothing is held out; give more records"
 
 
 def _json_fields(start: str) -> str | None:

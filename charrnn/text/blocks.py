@@ -15,7 +15,10 @@ from charrnn.errors import TextError, UsageError
 from charrnn.events import LINE_SECONDS
 
 END = "\x03"  # end of a document: a control character that is removed from the documents
-KINDS = {"text": "", "lines": "\n", "documents": END}  # kinds of corpus, with what ends an item
+TARGET = "\x02"  # in a record, between its source and its target; it is removed from both
+# Kinds of corpus, with what ends an item.
+KINDS = {"text": "", "lines": "\n", "documents": END, "records": END}
+UNMARKED = str.maketrans("", "", END + TARGET)  # removes both from a text
 # Escape sequences that `unescape` knows.
 ESCAPE = re.compile(
     r"\\(?:(?P<simple>[ntr0\\])|x(?P<x>[0-9a-fA-F]{2})|u(?P<u>[0-9a-fA-F]{4})"
@@ -137,6 +140,23 @@ def split_documents(blocks: Iterable[str], separator: re.Pattern[str]) -> Iterat
     for _, document in groupby(numbered(), key=itemgetter(0)):
         kept = dropwhile(lambda line: not line or line.isspace(), (line for _, line in document))
         yield gathered(f"{line}\n" for line in kept)
+
+
+class Targets:
+    """Returns the targets in each block of records, with what ends them."""
+
+    def __init__(self) -> None:
+        self._inside = False
+
+    def __call__(self, text: str) -> str:
+        """Return the targets in the next block."""
+        kept = []
+        for piece in re.split(f"([{TARGET}{END}])", text):
+            if self._inside:
+                kept.append(piece)
+            if piece in (TARGET, END):
+                self._inside = piece == TARGET
+        return "".join(kept)
 
 
 def chunks(blocks: Iterable[str], size: int = 1 << 16) -> Iterator[str]:

@@ -33,12 +33,15 @@ class Layout:
         delimiter: delimiter of a table's cells; None for the one that the file's suffix implies.
         header: whether the first row of a table names the columns.
         id: field or column that identifies a record, in the syntax of `field`; or None.
+        target: field or column of a record's target, in the syntax of `field`; or None. The field
+            `field` is then its source, and both may be numbers.
     """
 
     field: str
     delimiter: str | None = None
     header: bool = True
     id: str | None = None
+    target: str | None = None
 
 
 class Record(NamedTuple):
@@ -49,12 +52,14 @@ class Record(NamedTuple):
         line: number of the line where the record starts, from 1.
         text: content of the field.
         id: content of the field that identifies the record; None if it has none.
+        target: content of the target's field; None without one.
     """
 
     number: int
     line: int
     text: str
     id: Any = None
+    target: str | None = None
 
 
 class Broken(NamedTuple):
@@ -116,18 +121,24 @@ def records(
                 raise value
             else:
                 own = None if layout.id is None else _scalar(value, layout.id)
-                yield Record(number, line, _text(value, layout.field), own)
+                if layout.target is None:
+                    yield Record(number, line, _text(value, layout.field), own)
+                else:
+                    text, target = (_text(value, x, True) for x in (layout.field, layout.target))
+                    yield Record(number, line, text, own, target)
         except _BrokenError as error:
             yield Broken(number, line, str(error))
 
 
-def _text(record: Any, field: str) -> str:
-    """Return the text of a field of a JSON object."""
+def _text(record: Any, field: str, numbers: bool = False) -> str:
+    """Return the text of a field of a JSON object, which may be a number if `numbers`."""
     if not isinstance(record, dict):
         raise _BrokenError("it is not a JSON object")
     text = _at(record, field)
     if text is None:
         raise _BrokenError(f"the field {field!r} is null")
+    if numbers and isinstance(text, int | float):
+        return json.dumps(text)
     if not isinstance(text, str):
         missing = f"is missing; there are {_listed(record)}" if text is _MISSING else "is not text"
         raise _BrokenError(f"the field {field!r} {missing}")
@@ -268,27 +279,30 @@ class _Json:
 def _table(
     blocks: Iterable[str], delimiter: str, name: str, layout: Layout
 ) -> Iterator[tuple[int, Any]]:
-    """Yield the line number of each row with its text and id, or with what is wrong."""
+    """Yield the line number of each row with its text, id and target, or with what is wrong."""
     rows = _rows(lines(blocks), delimiter)
     number, first = next(rows, (1, []))
     if isinstance(first, _BrokenError):
         raise TextError(f"{name}: line {number}: {first}", "fix the table's first row")
     names = first if layout.header else [*map(str, range(1, len(first) + 1))]
-    for wanted in filter(None, (layout.field, layout.id)):
+    for wanted in filter(None, (layout.field, layout.id, layout.target)):
         if wanted not in names:
+            option = "--field" if layout.target is None else "--source, --target"
             raise TextError(
                 f"{name}: line {number}: there is no column {wanted!r}, only {_listed(names)}",
-                "see --field and --delimiter",
+                f"see {option} and --delimiter",
             )
     if not layout.header:
         rows = chain([(number, first)], rows)
     column = names.index(layout.field)
     own = names.index(layout.id) if layout.id else None
+    target = names.index(layout.target) if layout.target else None
     for number, row in rows:
         if isinstance(row, _BrokenError):
             yield number, row
         elif len(names) == 1:  # with one column, the delimiter is text
-            yield number, (delimiter.join(row), delimiter.join(row) if layout.id else None)
+            text = delimiter.join(row)
+            yield number, (text, text if layout.id else None, text if layout.target else None)
         elif any(row[len(names) :]):
             yield (
                 number,
@@ -299,10 +313,12 @@ def _table(
                     else f"the row has {len(row)} cells, the first one {len(names)}"
                 ),
             )
-        elif len(row) <= column:
-            yield number, _BrokenError(f"the row ends before the column {layout.field!r}")
+        elif len(row) <= max(column, target or 0):
+            missing = layout.field if len(row) <= column else layout.target
+            yield number, _BrokenError(f"the row ends before the column {missing!r}")
         else:
-            yield number, (row[column], row[own] if own is not None and own < len(row) else None)
+            id = row[own] if own is not None and own < len(row) else None
+            yield number, (row[column], id, None if target is None else row[target])
 
 
 def _rows(lines: Iterator[str], delimiter: str) -> Iterator[tuple[int, list[str] | _BrokenError]]:

@@ -19,6 +19,8 @@ from charrnn.files import room_for, spelled, temporary
 from charrnn.text.blocks import (
     END,
     KINDS,
+    TARGET,
+    UNMARKED,
     Blocks,
     bounded_lines,
     gathered,
@@ -28,7 +30,7 @@ from charrnn.text.blocks import (
 )
 from charrnn.text.encodings import ERRORS, SUFFIXES, Note, decode, is_encoding, unnoted
 from charrnn.text.normalisation import normalised, normalised_blocks
-from charrnn.text.records import Layout, Record, records
+from charrnn.text.records import Broken, Layout, Record, records
 
 GLOBS = ("*.txt", "*.md")  # files read from a folder
 RECORD_GLOBS = ("*.jsonl", "*.ndjson", "*.csv", "*.tsv")  # files of records read from a folder
@@ -48,12 +50,15 @@ class Source:
             that is broken or lacks the field; None stops at invalid bytes only.
         glob: pattern of the files to read in folders; None stands for GLOBS or RECORD_GLOBS.
         field: field of the records to read, see records.Layout; None reads plain text.
-        kind: kind of corpus, a key of KINDS: running text, a line per item, or documents.
+        kind: kind of corpus, a key of KINDS: running text, a line per item, documents, or records
+            with a source and a target.
         delimiter: delimiter of a table's cells; None for the one that the file's suffix implies.
         header: whether the first row of a table names the columns.
         split_on: regular expression that splits a file into documents, see
             blocks.split_documents; None makes each file one document.
         normalise: whether to normalise the text, see charrnn.text.normalisation.
+        target: field of the records' targets; their sources are in `field`. Without both, each file
+            is a source, and the name of its folder the target.
 
     Raises:
         UsageError: the encoding is unknown, or a value is invalid.
@@ -69,6 +74,7 @@ class Source:
     header: bool = True
     split_on: str | None = None
     normalise: bool = False
+    target: str | None = None
 
     def __post_init__(self) -> None:
         known = self.encoding is None or is_encoding(self.encoding)
@@ -78,17 +84,22 @@ class Source:
         require(self.kind in KINDS, f"kind must be one of {', '.join(KINDS)}, not {self.kind!r}")
         require(self.glob != "", "--glob needs a pattern, for example '*.txt'")
         is_table = self.delimiter is not None or not self.header
-        require(self.field is not None or not is_table, "--delimiter and --no-header need --field")
+        option = "--field" if self.target is None else "--source and --target"
+        of_fields = self.field is not None
+        require(of_fields or not is_table, f"--delimiter and --no-header need {option}")
+        both = self.kind == "records" and of_fields
+        require(both or self.target is None, "--target needs --source")
         parts = self.delimiter is None or (
             len(self.delimiter) == 1 and self.delimiter not in '"\n\r'
         )
         require(parts, f"--delimiter takes one character, such as ; or \\t, not {self.delimiter!r}")
-        numbered = self.header or bool(re.fullmatch("[1-9][0-9]*", self.field or ""))
+        named = filter(None, (self.field, self.target))
+        numbered = self.header or all(re.fullmatch("[1-9][0-9]*", name) for name in named)
         of_files = self.kind == "documents" and self.field is None
         require(
             self.split_on is None or of_files, "--split-on is for documents, not lines or records"
         )
-        require(numbered, f"with --no-header, --field must be a column number, not {self.field!r}")
+        require(numbered, f"with --no-header, {option} must be a column number, not {self.field!r}")
 
         if self.split_on is not None:
             self._separator()
@@ -152,7 +163,7 @@ class Source:
 
         In running text, files are separated by a line break and records by an empty line. Kind
         "lines" strips lines, drops empty ones and joins a record into one. Documents each end with
-        END.
+        END; so do records, each of which is its source, TARGET and its target.
 
         Args:
             note: called with a line about each guess.
@@ -205,6 +216,9 @@ class Source:
                     kept = (text for block in blocks if (text := block.replace(END, "")))
                     if first := next(kept, ""):
                         yield chain([first], kept, [END])
+            case "records":
+                for _, record in self.records(note):
+                    yield iter([record.text, TARGET, record.target or "", END])
             case _:
                 yield self._joined(found)
 
@@ -238,26 +252,31 @@ class Source:
     def records(self, note: Note = unnoted, id: str | None = None) -> Iterator[tuple[str, Record]]:
         """Yield the records of all files, each with the path of its file.
 
-        Records that are broken or lack the field are skipped, unless `errors` is strict.
+        Records that are broken or lack a field are skipped, unless `errors` is strict; so are those
+        without a source or target. Of sources and targets, END, TARGET and the white space around
+        them are removed.
 
         Args:
-            note: called with the number of records skipped and the reason for the first.
+            note: called with the number of records skipped and the reason for the first, and with
+                the number of those that held END or TARGET.
             id: field that identifies a record, see records.Layout.
 
         Raises:
-            TextError: as `stream`; or all records are broken or lack the field.
+            TextError: as `stream`; or all records are broken or lack a field.
         """
-        assert self.field is not None
-        layout = Layout(self.field, self.delimiter, self.header, id)
-        count = skipped = 0
+        count = skipped = marked = 0
         first = ""
         for path in self.files():
             name = _called(path)
-            for record in records(self._blocks(path, note), unpacked_name(path), name, layout):
+            for record in self._records(path, note, id):
                 count += 1
                 if isinstance(record, Record):
                     if self.normalise:
                         record = record._replace(text=normalised(record.text))
+                    if self.kind == "records":
+                        record, changed = self._pair(record)
+                        marked += changed
+                if isinstance(record, Record):
                     yield path, record
                     continue
                 why = f"{name}: line {record.line}: {record.why}"
@@ -266,9 +285,38 @@ class Source:
                 skipped += 1
                 first = first or why
         if skipped and skipped == count:
-            raise TextError(f"all {count:,} records are broken; {first}", "see --field")
+            option = "--field" if self.target is None else "--source and --target"
+            raise TextError(f"all {count:,} records are broken; {first}", f"see {option}")
         if skipped:
             note(f"{skipped:,} of {count:,} records are skipped; the first one: {first}")
+        if marked:
+            note(
+                f"{marked:,} of {count:,} records hold the characters U+0002 or U+0003, which are "
+                "removed"
+            )
+
+    def _records(self, path: str, note: Note, id: str | None) -> Iterator[Record | Broken]:
+        """Yield the records of a file."""
+        blocks = self._blocks(path, note)
+        if self.field is None:
+            label = PurePath(os.path.abspath(path)).parent.name
+            yield Record(1, 1, "".join(blocks), target=label)
+            return
+        layout = Layout(self.field, self.delimiter, self.header, id, self.target)
+        yield from records(blocks, unpacked_name(path), _called(path), layout)
+
+    def _pair(self, record: Record) -> tuple[Record | Broken, bool]:
+        """Return a record with its source and target cleaned, and whether they held a mark."""
+        pair = record.text, record.target or ""
+        if self.normalise:
+            pair = pair[0], normalised(pair[1])
+        text, target = (part.translate(UNMARKED) for part in pair)
+        changed = len(text) + len(target) < sum(map(len, pair))
+        text, target = text.strip(), target.strip()
+        if text and target:
+            return record._replace(text=text, target=target), changed
+        empty = "target" if text else "source"
+        return Broken(record.number, record.line, f"the {empty} is empty"), changed
 
     def files(self) -> Iterator[str]:
         """Yield the files to read, those of a folder ordered by path."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Mask
-from charrnn.text.blocks import KINDS, Blocks, chunks, told
+from charrnn.text.blocks import KINDS, TARGET, Blocks, chunks, told
 from charrnn.text.encodings import Note, unnoted
 
 BUCKETS = 1 << 20  # buckets of items by hash; the items of a bucket stay together (not tuned)
@@ -119,9 +119,10 @@ class Parts:
     ) -> Self:
         """Split a text.
 
-        The end of a running text is held out. From lines and documents, random items are held out;
-        copies of an item stay together, so that none is in both parts. At least one is held out if
-        items differ and `val` is above 0.
+        The end of a running text is held out. From lines, documents and records, random items are
+        held out; copies of an item stay together, and records with the same source, so that none is
+        in both parts. Both parts have the same share of each target. At least one item is held out
+        if items differ and `val` is above 0.
 
         Args:
             blocks: the text, which can be iterated over repeatedly.
@@ -134,12 +135,18 @@ class Parts:
         read = fingerprint.follow(told(blocks, note, "reading"))
         if boundary := KINDS[kind]:
             sizes = np.zeros(BUCKETS, np.int64)  # characters
-            for buckets, texts in _items(read, boundary):
+            targets = np.zeros(BUCKETS, np.uint32)  # hash of a record's target
+            records = kind == "records"
+            for buckets, texts in _items(read, boundary, records):
                 np.add.at(sizes, buckets, [*map(len, texts)])
-            held = _sampled(sizes, val, seed)
+                if records:
+                    targets[buckets] = [
+                        crc32(text.rpartition(TARGET)[2].encode()) for text in texts
+                    ]
+            held = _stratified(sizes, targets, val, seed) if records else _sampled(sizes, val, seed)
             train, held_out = (
                 Part(
-                    Blocks(partial(_chosen, blocks, boundary, some)),
+                    Blocks(partial(_chosen, blocks, boundary, records, some)),
                     0,
                     int(sizes[some].sum()),
                     True,
@@ -173,21 +180,47 @@ def _sampled(sizes: Counts, val: float, seed: int) -> Mask:
     return held
 
 
-def _items(blocks: Iterable[str], boundary: str) -> Iterator[tuple[Counts, list[str]]]:
+def _stratified(sizes: Counts, targets: NDArray[np.uint32], val: float, seed: int) -> Mask:
+    """Choose the buckets to hold out, the same share of them from each target.
+
+    Args:
+        sizes: characters in each bucket.
+        targets: hash of a target in each bucket.
+        val: share of the buckets.
+        seed: seed of the choice.
+
+    Returns:
+        A mask of the chosen buckets.
+    """
+    held = np.zeros(len(sizes), bool)
+    order = np.random.default_rng(seed).permutation(np.flatnonzero(sizes))
+    order = order[targets[order].argsort(kind="stable")]
+    # Systematic sampling: every so often, one in the order of their targets.
+    reached = np.floor((np.arange(len(order) + 1) + 0.5) * val)
+    held[order[np.diff(reached) > 0]] = True
+    if val and not held.any() and len(order) > 1:
+        held[order[0]] = True
+    return held
+
+
+def _items(
+    blocks: Iterable[str], boundary: str, records: bool = False
+) -> Iterator[tuple[Counts, list[str]]]:
     """Yield the items of each block, with the bucket of each; a long item comes in parts.
 
-    The bucket depends on an item's first HEAD characters alone, so that memory is bounded.
+    The bucket depends on an item's first HEAD characters alone, so that memory is bounded; that of
+    a record on its source.
     """
     begun: int | None = None  # bucket of an item that continues in the next block
     rest = ""
     for block in blocks:
         *ended, rest = (rest + block).split(boundary)
         texts = [text + boundary for text in ended]
-        buckets = _buckets(texts)
+        buckets = _buckets(texts, records)
         if texts and begun is not None:
             buckets[0], begun = begun, None
         if begun is None and len(rest) >= HEAD:
-            (begun,) = _buckets([rest]).tolist()
+            (begun,) = _buckets([rest], records).tolist()
         if begun is not None:
             texts.append(rest)
             buckets = np.append(buckets, begun)
@@ -195,14 +228,16 @@ def _items(blocks: Iterable[str], boundary: str) -> Iterator[tuple[Counts, list[
         yield buckets, texts
 
 
-def _buckets(items: Sequence[str]) -> Counts:
+def _buckets(items: Sequence[str], records: bool) -> Counts:
     heads = [item[:HEAD] for item in items]
+    if records:
+        heads = [head.partition(TARGET)[0] for head in heads]
     encoded = map(str.encode, heads, repeat("utf-8"), repeat("surrogatepass"))
     return np.fromiter(map(crc32, encoded), np.int64, len(heads)) % BUCKETS
 
 
-def _chosen(blocks: Iterable[str], boundary: str, chosen: Mask) -> Iterator[str]:
+def _chosen(blocks: Iterable[str], boundary: str, records: bool, chosen: Mask) -> Iterator[str]:
     """Yield the items of the chosen buckets, in blocks."""
-    for buckets, texts in _items(blocks, boundary):
+    for buckets, texts in _items(blocks, boundary, records):
         if text := "".join(compress(texts, chosen[buckets].tolist())):
             yield text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from charrnn.arrays import Ids
-from charrnn.text.blocks import END, chunks, code_points
+from charrnn.text.blocks import END, TARGET, chunks, code_points
 from charrnn.tokenizer.base import Tokenizer
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def learn(learner: "tokenizers.Tokenizer", text: str, trainer: Any) -> None:
 class PieceTokenizer(Tokenizer):
     """Splits text into pieces and each piece into tokens, with the tokenizers library.
 
-    A piece is a word with the space before it, a run of punctuation, white space, or END.
+    A piece is a word with the space before it, a run of punctuation, white space, END or TARGET.
 
     Attributes:
         encoder: the library's tokenizer, with the same ids but without escapes.
@@ -68,8 +68,8 @@ class PieceTokenizer(Tokenizer):
     PIECE = (
         rf" ?{UNSPACED}{{1,40}}"
         rf"| ?{LETTER}{{1,40}}(?:['’-]{LETTER}{{1,40}}){{0,3}}"
-        rf"| ?(?:[^\w\s{END}]|_){{1,16}}"
-        rf"|{END}"
+        rf"| ?(?:[^\w\s{END}{TARGET}]|_){{1,16}}"
+        rf"|{END}|{TARGET}"
         r"|\n{1,16}"
         r"|[^\S\n]{1,64}(?!\S)"  # indentation, except the last space, which belongs to the word
         r"|[^\S\n]"

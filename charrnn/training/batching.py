@@ -1,6 +1,7 @@
 """Batches of windows for truncated backpropagation through time, from running text or documents."""
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +12,46 @@ IGNORED = -100
 # lowered the validation loss by 1 to 4 % against streams that stay in their part of the text; the
 # number is not tuned.
 SEGMENT = 8
+ABOUT = (0.9, 1.1)  # documents that are read side by side differ in length by such factors
+
+
+class Batch(NamedTuple):
+    """Windows of B streams.
+
+    Attributes:
+        inputs: token ids, int64 [T, B].
+        targets: the token that follows each of them, int64 [T, B]; IGNORED past the end of a
+            document.
+        fresh: the streams that start from a zero state, bool [B]; None for running text.
+        in_source: which targets are part of a record's source, bool [T, B]; None without records.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    fresh: Tensor | None = None
+    in_source: Tensor | None = None
+
+
+class Documents(NamedTuple):
+    """Where the documents of a text are.
+
+    Attributes:
+        ends: index after the last token of each document, int64 [D].
+        targets: index of the first token of each record's target, int64 [D]; None without records.
+    """
+
+    ends: Tensor
+    targets: Tensor | None = None
+
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens of each document, int64 [D]."""
+        return self.ends.diff(prepend=self.ends.new_zeros(1))
+
+    @property
+    def target_tokens(self) -> int | None:
+        """Tokens of all targets together; None without records."""
+        return None if self.targets is None else int((self.ends - self.targets).sum())
 
 
 class Streams:
@@ -48,20 +89,15 @@ class Streams:
         """Tokens in a batch, all streams together."""
         return self.batch * self.bptt
 
-    def next(self) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Return the next batch and advance `position`.
-
-        Returns:
-            Inputs, int64 [T, B]; the token that follows each of them, int64 [T, B]; and the streams
-            that start from a zero state, bool [B], or None for running text.
-        """
+    def next(self) -> Batch:
+        """Return the next batch and advance `position`."""
         number, window = divmod(self.position, self._windows)
         if number != self._round:
             self._round, self._starts = number, self._segments(number)
         offsets = torch.arange(self.bptt + 1)[:, None] + window * self.bptt
         self.position += 1
         tokens = self.ids[(offsets + self._starts) % len(self.ids)].long()
-        return tokens[:-1], tokens[1:], None
+        return Batch(tokens[:-1], tokens[1:])
 
     def _segments(self, number: int) -> Tensor:
         """Return where each stream's segment starts in this round, [B]."""
@@ -90,40 +126,40 @@ class Windows:
 
     Args:
         ids: token ids of all documents, integers [N].
-        ends: index after the last token of each document, [D].
+        documents: where they are.
         length: window length in tokens, T.
         order: order in which documents are read, [D]; by default as they are stored.
     """
 
-    def __init__(self, ids: Tensor, ends: Tensor, length: int, order: Tensor | None = None) -> None:
+    def __init__(
+        self, ids: Tensor, documents: Documents, length: int, order: Tensor | None = None
+    ) -> None:
         self._ids = ids
-        self._ends = ends
+        self._ends, self._targets = documents
         self._length = length
-        self._order = torch.arange(len(ends)) if order is None else order
+        self._order = torch.arange(len(self._ends)) if order is None else order
         # Cumulative count of windows per document, [D]; an entry per window would be too large.
         self._behind = self._counts(*self._spans(self._order)).cumsum(0)
 
     def __len__(self) -> int:
         return int(self._behind[-1])
 
-    def read(self, which: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the windows with these indices.
+    def read(self, which: Tensor) -> Batch:
+        """Return the windows with these indices, int64 [B]; those that begin a document are fresh.
 
-        Args:
-            which: window indices, int64 [B].
-
-        Returns:
-            Inputs, int64 [T, B]; targets, int64 [T, B], IGNORED past the end of a document; and
-            which windows begin a document, bool [B].
+        They are as long as the longest of them, at most T tokens.
         """
         document = torch.searchsorted(self._behind, which, right=True)
         starts, ends = self._spans(self._order[document])
         window = which - (self._behind[document] - self._counts(starts, ends))
-        at = starts + window * self._length + torch.arange(self._length)[:, None]
+        first = starts + window * self._length
+        length = min(self._length, int((ends - first).max()))
+        at = first + torch.arange(length)[:, None]
         inside = at < ends
+        in_source = None if self._targets is None else at < self._targets[self._order[document]]
         at = at.clamp(max=len(self._ids) - 1)
         targets = torch.where(inside, self._ids[at].long(), IGNORED)
-        return self._ids[at - 1].long(), targets, window == 0
+        return Batch(self._ids[at - 1].long(), targets, window == 0, in_source)
 
     def _spans(self, documents: Tensor) -> tuple[Tensor, Tensor]:
         """Return where each of the documents starts and ends."""
@@ -143,7 +179,7 @@ class DocumentStreams:
 
     Args:
         ids: token ids of all documents, integers [N].
-        ends: index after the last token of each document, [D].
+        documents: where they are.
         batch: number of streams, B.
         bptt: window length in tokens, T.
         seed: seed of the shuffling.
@@ -153,28 +189,38 @@ class DocumentStreams:
         tokens_per_step: tokens in a batch without padding, on average.
     """
 
-    def __init__(self, ids: Tensor, ends: Tensor, batch: int, bptt: int, seed: int = 0) -> None:
+    def __init__(
+        self, ids: Tensor, documents: Documents, batch: int, bptt: int, seed: int = 0
+    ) -> None:
         self.batch = batch
         self.seed = seed
         self.position = 0
         self._ids = ids
-        self._ends = ends
+        self._documents = documents
         self._bptt = bptt
         self._windows = lru_cache(maxsize=1)(self._shuffled)
         self._strip = -(-len(self._windows(0)) // batch)  # windows of a stream in an epoch
         self.tokens_per_step = len(ids) / self._strip
 
-    def next(self) -> tuple[Tensor, Tensor, Tensor]:
+    def next(self) -> Batch:
         """Return the next batch as `Streams.next` does, with padding as IGNORED targets."""
         epoch, window = divmod(self.position, self._strip)
         self.position += 1
         windows = self._windows(epoch)
         which = torch.arange(self.batch) * self._strip + window
-        inputs, targets, fresh = windows.read(which % len(windows))
-        return inputs, targets, fresh | (window == 0)
+        batch = windows.read(which % len(windows))
+        assert batch.fresh is not None
+        return batch._replace(fresh=batch.fresh | (window == 0))
 
     def _shuffled(self, epoch: int) -> Windows:
         """Return the windows of an epoch."""
         generator = torch.Generator().manual_seed((self.seed + epoch) % 2**63)
-        order = torch.randperm(len(self._ends), generator=generator)
-        return Windows(self._ids, self._ends, self._bptt, order)
+        # Streams read documents of about the same length at a time: so there is little padding.
+        lengths = self._documents.lengths
+        unequal = torch.empty(len(lengths)).uniform_(*ABOUT, generator=generator)
+        by_length = (lengths * unequal).argsort()
+        full = len(lengths) // self.batch * self.batch
+        rows = by_length[:full].view(-1, self.batch)
+        rows = rows[torch.randperm(len(rows), generator=generator)]
+        order = torch.cat([rows.T.flatten(), by_length[full:]])
+        return Windows(self._ids, self._documents, self._bptt, order)

@@ -8,16 +8,19 @@ from torch import Tensor
 
 from charrnn.arrays import bits
 from charrnn.errors import TextError
+from charrnn.text.blocks import END, KINDS
 from charrnn.text.cache import Build, Made, cached, in_memory
 from charrnn.text.encodings import Note, unnoted
 from charrnn.text.split import Parts
 from charrnn.tokenizer import ESCAPE_NATS, CharTokenizer, Tokenizer
 from charrnn.training import token_file
+from charrnn.training.batching import Documents
+from charrnn.training.token_file import Tokens
 
 SHORTEST = 64  # minimum length of the training part, in tokens; not tuned
 IN_MEMORY = 1 << 26  # maximum characters of a text whose tokens stay in memory; not tuned
 SAMPLE = 1 << 24  # maximum characters to learn a vocabulary and trigrams from; not tuned
-LAYOUT = 3  # version of the token file; part of its key, so that older files are never read
+LAYOUT = 4  # version of the token file; part of its key, so that older files are never read
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +32,14 @@ class Corpus:
         train: token ids of the training part, uint8, int16 or int32 [N].
         val: token ids of the held-out part, of the same type [M]; M may be 0.
         train_chars: number of characters in the training part.
-        val_chars: number of characters in the held-out part.
-        val_bytes: number of bytes in the held-out part, as UTF-8.
-        escape_nats: total cost of spelling the held-out characters outside the vocabulary, nats.
+        val_chars: number of characters of the held-out part to score; of records, their targets.
+        val_bytes: number of bytes in them, as UTF-8.
+        escape_nats: total cost of spelling those outside the vocabulary, nats.
         fingerprint: hash of the whole text.
         kind: the corpus kind, a key of KINDS.
-        train_ends: index after the last token of each training document, int64 [D]; None unless
-            the corpus consists of documents.
-        val_ends: the same for the held-out documents.
+        train_documents: where the training documents are; None unless the corpus consists of
+            documents or records.
+        val_documents: the same for the held-out documents.
         old: corpus of the parent run, with only the end of its training part.
     """
 
@@ -49,8 +52,8 @@ class Corpus:
     escape_nats: float
     fingerprint: str
     kind: str = "text"
-    train_ends: Tensor | None = None
-    val_ends: Tensor | None = None
+    train_documents: Documents | None = None
+    val_documents: Documents | None = None
     old: "Corpus | None" = None
 
     @classmethod
@@ -73,7 +76,6 @@ class Corpus:
             TextError: the text is too short to train on, or changed while it was read.
             RunError: there is no room for the file.
         """
-        documents = parts.kind == "documents"
         if parts.characters < 2:
             raise TextError(
                 "the text is a single character" if parts.characters else "the text is empty",
@@ -98,13 +100,13 @@ class Corpus:
             train=train.ids,
             val=val.ids,
             train_chars=len(parts.train),
-            val_chars=len(parts.val),
+            val_chars=val.chars,
             val_bytes=val.bytes,
             escape_nats=val.escapes * ESCAPE_NATS,
             fingerprint=parts.fingerprint,
             kind=parts.kind,
-            train_ends=train.ends if documents else None,
-            val_ends=val.ends if documents else None,
+            train_documents=_documents(parts.kind, train),
+            val_documents=_documents(parts.kind, val),
         )
 
     @property
@@ -112,13 +114,26 @@ class Corpus:
         """Tokens per character of the training part."""
         return len(self.train) / self.train_chars
 
+    @property
+    def val_tokens(self) -> int:
+        """Held-out tokens to score: all, but of a record only those of its target."""
+        records = self.val_documents and self.val_documents.target_tokens
+        return len(self.val) if records is None else records
+
     def nats_per_char(self, nats_per_token: float) -> float:
         """Convert a mean loss per token of the held-out part into one per character, nats."""
-        return (nats_per_token * len(self.val) + self.escape_nats) / self.val_chars
+        return (nats_per_token * self.val_tokens + self.escape_nats) / self.val_chars
 
     def bits_per_byte(self, nats_per_char: float) -> float:
         """Convert a loss in nats per character of the held-out part into bits per byte."""
         return bits(nats_per_char * self.val_chars / self.val_bytes)
+
+
+def _documents(kind: str, tokens: Tokens) -> Documents | None:
+    """Return where the documents of a part are; None unless it consists of documents or records."""
+    if KINDS[kind] != END:
+        return None
+    return Documents(tokens.ends, tokens.targets if kind == "records" else None)
 
 
 def kept(parts: Parts, build: Build, *key: Any) -> Made:

@@ -1,6 +1,7 @@
 """Data from the training text for the model file, and text for tuning suggestions."""
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Self, TypeVar
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.suggestions.trigrams import Trigrams
-from charrnn.text.blocks import KINDS, lines, told
+from charrnn.text.blocks import END, KINDS, TARGET, Targets, lines, told
 from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.encodings import Note, unnoted
 from charrnn.text.split import Parts
@@ -16,6 +17,10 @@ from charrnn.training.corpus import kept
 
 OPENINGS = ("\n\n", "\n", " ")  # paragraph, line and word breaks, in order of preference
 HELD_OUT = 100_000  # characters kept to tune suggestions; simulated typing uses fewer
+MOST_CLASSES = 1000  # maximum different targets that predictions choose between (not tuned)
+RECURRING = 10  # minimum records for each of them, on average (not tuned)
+RECORDS = 1000  # maximum held-out records to predict at the end; not tuned
+RECORDS_CHARS = 1 << 24  # characters of held-out records to sample them from; not tuned
 LINE_CHARS = 1 << 20  # characters of held-out lines to sample HELD_OUT from; not tuned
 
 AnyIndex = TypeVar("AnyIndex", WordRuns, Items)
@@ -31,15 +36,19 @@ class ModelExtras:
         word_runs: index of the word runs in the training part.
         ngram: trigrams of the training part as `Trigrams.tensors` returns them.
         items: index of the training lines; None unless the corpus consists of lines.
+        targets: see model_file.Trained.
         held_out: beginning of the held-out text, or sampled held-out lines, to tune suggestions on;
             not in the file.
+        records: source and target of some held-out records; not in the file.
     """
 
     opening: str = ""
     word_runs: WordRuns | None = None
     ngram: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     items: Items | None = None
+    targets: Sequence[str] = ()
     held_out: str = ""
+    records: Sequence[tuple[str, str]] = ()
 
     @classmethod
     def of(
@@ -54,14 +63,29 @@ class ModelExtras:
             prior: trigrams of the model that is fine-tuned.
         """
         indexed = told(parts.train, note, "indexing")
-        is_lines = parts.kind == "lines"
+        is_lines, is_records = parts.kind == "lines", parts.kind == "records"
         return cls(
             opening=opening(parts.kind, sample),
             word_runs=_index(WordRuns, indexed, parts),
             items=_index(Items, lines(parts.train), parts) if is_lines else None,
-            ngram=Trigrams.build(sample, prior).tensors(),
+            ngram=Trigrams.build(sample.replace(TARGET, END), prior).tensors(),
+            targets=few_targets(parts.train) if is_records else (),
             held_out=_shuffled_lines(parts) if is_lines else parts.val.beginning(HELD_OUT),
+            records=_held_out_records(parts) if is_records else (),
         )
+
+
+def few_targets(records: Iterable[str]) -> list[str]:
+    """Return the targets of some records, commonest first, if they are few and recur; else none."""
+    counts: Counter[str] = Counter()
+    targets, rest = Targets(), ""
+    for block in records:
+        *ended, rest = (rest + targets(block)).split(END)
+        counts.update(ended)
+        if len(counts) > MOST_CLASSES:
+            return []
+    few = len(counts) * RECURRING <= counts.total()
+    return [target for target, _ in counts.most_common()] if few else []
 
 
 def opening(kind: str, sample: str) -> str:
@@ -84,6 +108,14 @@ def _index(kind: type[AnyIndex], texts: Iterable[str], parts: Parts) -> AnyIndex
 
     bits, values = kept(parts, build, kind.__name__)
     return kind(bits, **values)
+
+
+def _held_out_records(parts: Parts) -> list[tuple[str, str]]:
+    """Sample held-out records from the whole part."""
+    whole = parts.val.beginning(RECORDS_CHARS).split(END)[:-1]
+    np.random.default_rng(parts.seed).shuffle(whole)
+    records = (record.partition(TARGET) for record in whole[:RECORDS])
+    return [(source, target) for source, _, target in records]
 
 
 def _shuffled_lines(parts: Parts) -> str:

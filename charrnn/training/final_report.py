@@ -1,5 +1,7 @@
 """Reports on the model: samples, and at the end tuned suggestions and new items."""
 
+from collections.abc import Sequence
+
 from charrnn.config import StopConfig
 from charrnn.generation.sample import Sample
 from charrnn.model import Model
@@ -15,16 +17,25 @@ NOVELTY_ITEMS = 128  # lines sampled to estimate how many are new; not tuned
 LONGEST_ITEM = 200  # maximum length of a sampled line, characters; not tuned
 
 
-def sample(model: Model, length: int, random_seed: int) -> str:
+def sample(model: Model, length: int, random_seed: int, sources: Sequence[str] = ()) -> str:
     """Return sampled text; the same for the same weights and seed.
 
     Args:
         model: the model to sample from.
-        length: number of characters; a model of lines gives SAMPLE_ITEMS lines instead.
+        length: number of characters; a model of lines gives SAMPLE_ITEMS lines instead, and a model
+            of records a target for each source.
         random_seed: seed of the sampling.
+        sources: sources of held-out records.
     """
     if model.kind == "lines":
         return "\n".join(_lines(model, SAMPLE_ITEMS, random_seed).values())
+    if model.kind == "records":
+        samples = [
+            Sample("", model.sampling(), (0, i), source=source)
+            for i, source in enumerate(sources[:SAMPLE_ITEMS])
+        ]
+        texts = _written(model, samples, random_seed)
+        return "\n".join(f"{sample.source} → {texts[sample]}" for sample in samples)
     return "".join(model.generate(length=length, random_seed=random_seed))
 
 
@@ -58,7 +69,13 @@ def tune(model: Model, held_out: str, read: int, seconds: float, clock: Clock) -
 
 def _lines(model: Model, count: int, random_seed: int) -> dict[Sample, str]:
     """Sample lines and return the text of each."""
-    samples = [Sample("", model.sampling(), (0, i)) for i in range(count)]
+    return _written(
+        model, [Sample("", model.sampling(), (0, i)) for i in range(count)], random_seed
+    )
+
+
+def _written(model: Model, samples: Sequence[Sample], random_seed: int) -> dict[Sample, str]:
+    """Write samples of items; return the text of each."""
     texts = dict.fromkeys(samples, "")
     for part in model.write(samples, StopConfig(chars=LONGEST_ITEM), random_seed):
         texts[part.sample] += part.text

@@ -32,7 +32,7 @@ class Score(NamedTuple):
         """Return the score of some of the corpus's held-out tokens; None without losses."""
         if losses is None:
             return None
-        error = losses.error * len(corpus.val) / corpus.val_chars
+        error = losses.error * corpus.val_tokens / corpus.val_chars
         known = error if math.isfinite(error) else None
         return cls(corpus.nats_per_char(losses.mean), known, losses.few)
 
@@ -60,8 +60,9 @@ def losses(
     present = checkpoint.clone(network.parameters_by_name())
     try:  # evaluation may be interrupted
         network.load(weights)
-        if corpus.val_ends is not None:
-            return evaluate_documents(network, corpus.val, corpus.val_ends, tokens, ngrams, fit)
+        if corpus.val_documents:
+            documents = corpus.val_documents
+            return evaluate_documents(network, corpus.val, documents, tokens, ngrams, fit)
         return evaluate(network, corpus.train, corpus.val, tokens, ngrams, fit)
     finally:
         network.load(present)

@@ -171,7 +171,8 @@ class _Loop:
         """Sample text from the present weights, or the best ones."""
         with self._at_once():
             model = Model(self._run.model_file(self._trainer, best=best))
-            text = final_report.sample(model, length, self._trainer.config.seed)
+            sources = [source for source, _ in self._run.extras.records]
+            text = final_report.sample(model, length, self._trainer.config.seed, sources)
         return events.Sample(self._trainer.step, text)
 
     def save(self, must: bool = False) -> Iterator[Event]:
@@ -220,8 +221,10 @@ class _Loop:
             model = Model(run.model_file(trainer))
             held_out, seconds = run.extras.held_out, budget.tuning_seconds
             read = round(trainer.epoch * trainer.corpus.train_chars)
-            tuned = final_report.tune(model, held_out, read, seconds, self._clock)
-            run.mixture = by_name(tuned.weights)
+            tuned = None
+            if model.kind != "records":
+                tuned = final_report.tune(model, held_out, read, seconds, self._clock)
+                run.mixture = by_name(tuned.weights)
         budget.tick()
         run.save(trainer, val)
         yield events.Save(trainer.step)
@@ -241,9 +244,9 @@ class _Loop:
             tokens=trainer.tokens,
             seconds=trainer.progress.seconds,
             run=run.name,
-            keys_saved=tuned.saved,
-            keys_saved_by_trigrams=tuned.saved_by_trigrams,
-            words_typed=tuned.words,
+            keys_saved=tuned and tuned.saved,
+            keys_saved_by_trigrams=tuned and tuned.saved_by_trigrams,
+            words_typed=tuned and tuned.words,
             new_items=new_items,
             val_error=score.error if score else None,
             best_step=trainer.keeper.kept.step,

@@ -106,6 +106,8 @@ def begin(
         "anchor is for fine-tuning, and this network starts from nothing; leave it out",
         "anchor",
     )
+    if corpus.kind == "records" and corpus.train_documents:
+        options = recipe.records(corpus.train_documents.lengths) | options
     if start:
         level = start.model.tokenizer.level
         shape = {name: getattr(start.model.config, name) for name in SHAPE}

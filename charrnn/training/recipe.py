@@ -11,6 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.files import quoted
@@ -33,6 +34,10 @@ SHAPE = (
 # anchor: with one of 0.33, tinyshakespeare stopped improving after five minutes.
 FINE_TUNING_LR, LONG_TEXT_LR = 0.006, 0.02
 LONG_TEXT = 400_000
+WHOLE = 0.99  # share of records that a window holds whole (not tuned)
+MIN_WINDOW, MAX_WINDOW = 8, 256  # tokens of a window of records (not tuned)
+TOKENS = 1024  # tokens of records in a batch, about as many as of running text
+MAX_STREAMS = 128  # maximum streams of records (not tuned)
 ANCHORED = 3e5  # tokens of a text with which the anchor of fine-tuning is 1
 SECONDS = 300.0  # time budget if the user sets no limit, seconds
 LONG = 240.0  # minimum time budget for larger networks and batches, seconds
@@ -135,6 +140,18 @@ def fine_tuning(tokens: int) -> dict[str, Any]:
     if tokens >= LONG_TEXT:
         return {"lr": LONG_TEXT_LR, "anchor": 0.0}
     return {"lr": FINE_TUNING_LR, "anchor": round(min(100.0, ANCHORED / tokens), 2)}
+
+
+def records(lengths: Tensor) -> dict[str, Any]:
+    """Choose the fields of TrainingConfig for records: a window holds nearly all of them whole.
+
+    Args:
+        lengths: tokens of each record, int64 [D].
+    """
+    bptt = int(lengths.sort().values[int(WHOLE * (len(lengths) - 1))].clamp(MIN_WINDOW, MAX_WINDOW))
+    mean = max(1.0, float(lengths.clamp(max=bptt).float().mean()))
+    batch = min(MAX_STREAMS, max(16, round(TOKENS / mean)))
+    return {"bptt": bptt, "batch": max(1, min(batch, len(lengths) // 8))}
 
 
 def choose(
@@ -247,14 +264,18 @@ def command(
         training: the configuration that was chosen.
     """
     values: dict[str, Any] = {"--encoding": source.encoding, "--glob": source.glob}
-    values |= {"--field": source.field, "--delimiter": source.delimiter, "--errors": source.errors}
+    records = source.kind == "records"
+    values |= {"--source" if records else "--field": source.field, "--target": source.target}
+    values |= {"--delimiter": source.delimiter, "--errors": source.errors}
     values |= {"--split-on": source.split_on}
     for option, off in (
         ("--no-header", not source.header),
         ("--no-normalise", not source.normalise and level != "byte"),
     ):
         values |= {option: True} if off else {}
-    if source.kind != "text":
+    if records and source.field is None:
+        values["--label-folders"] = True
+    elif not records and source.kind != "text":
         values[f"--{source.kind}"] = True
     values["--from"] = parent
     if parent == "none":

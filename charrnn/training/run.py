@@ -132,6 +132,7 @@ class Run:
             best: whether to take the best weights or the present ones.
         """
         score = trainer.best_nats if val_nats is None else val_nats
+        records = trainer.corpus.kind == "records"
         return ModelFile(
             config=trainer.network.config,
             tokenizer=trainer.corpus.tokenizer,
@@ -140,6 +141,9 @@ class Run:
                 kind=trainer.corpus.kind,
                 opening=self.extras.opening,
                 normalised=self.source.normalise,
+                targets=self.extras.targets,
+                source_field=self.source.field if records else None,
+                target_field=self.source.target,
                 facts=self._facts(trainer, score),
             ),
             word_runs=self.extras.word_runs,

@@ -37,10 +37,10 @@ class SampledSoftmax:
         missed = (1 - share) ** tokens * (1 - 1 / len(counts)) ** SAMPLED_TOKENS
         self._log_included = torch.log1p(-missed).float()
 
-    def loss(
+    def losses(
         self, outputs: Tensor, targets: Tensor, layer: nn.Linear, generator: torch.Generator
     ) -> Tensor:
-        """Return the mean loss, nats per token, float32 scalar.
+        """Return the loss of each token, nats, float32 [N].
 
         Args:
             outputs: outputs of the last recurrent layer, float32 [N, H].
@@ -56,4 +56,4 @@ class SampledSoftmax:
         index = torch.searchsorted(sample, targets)
         # A target is always in its own sample: its term is exact and needs no weight.
         exact = torch.zeros_like(logits).scatter_(1, index[:, None], included[index][:, None])
-        return F.cross_entropy(logits + exact, index)
+        return F.cross_entropy(logits + exact, index, reduction="none")

@@ -1,4 +1,4 @@
-"""The token file of a text: the ids of both parts, then where documents end."""
+"""The token file of a text: the ids of both parts, then where documents end and targets begin."""
 
 from array import array
 from typing import Any, BinaryIO, NamedTuple
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from charrnn.errors import TextError
-from charrnn.text.blocks import END, KINDS, chunks, told
+from charrnn.text.blocks import END, KINDS, TARGET, Targets, chunks, told
 from charrnn.text.cache import Made
 from charrnn.text.encodings import Note
 from charrnn.text.split import Fingerprint, Part, Parts
@@ -26,12 +26,16 @@ class Tokens(NamedTuple):
     Attributes:
         ids: token ids that the network knows, uint8, int16 or int32 [N].
         ends: index after the last token of each document, int64 [D].
-        bytes: number of bytes in the text, as UTF-8.
-        escapes: number of characters out of vocabulary.
+        targets: index of the first token of each record's target, int64 [D]; empty otherwise.
+        chars: number of characters to score: all, but of a record only those of its target.
+        bytes: number of bytes in them, as UTF-8.
+        escapes: number of them that are out of vocabulary.
     """
 
     ids: Tensor
     ends: Tensor
+    targets: Tensor
+    chars: int
     bytes: int
     escapes: int
 
@@ -56,20 +60,28 @@ def write(file: BinaryIO, parts: Parts, tokenizer: Tokenizer, note: Note) -> dic
     random = np.random.default_rng(parts.seed)
     (end,) = tokenizer.encode(END).tolist()
     (line_end,) = tokenizer.known(tokenizer.encode(KINDS["lines"])).tolist()
-    ends = array("q")
+    (target,) = tokenizer.encode(TARGET).tolist()
+    records = parts.kind == "records"
+    ends, targets = array("q"), array("q")
+    tokens_after = {end: ends} | ({target: targets} if records else {})
     lengths: list[int] = []  # number of characters read of each part
 
     def encode(part: Part, doing: str) -> dict[str, int]:
-        count = dict.fromkeys(("tokens", "documents", "bytes", "escapes"), 0)
+        count = dict.fromkeys(("tokens", "documents", "chars", "bytes", "escapes"), 0)
+        scored = Targets() if records else str
 
         def encoded(text: str) -> NDArray[Any]:
             ids = tokenizer.encode(text)
-            after = count["tokens"] + 1 + np.flatnonzero(ids == end)
-            ends.frombytes(after.tobytes())
+            for token, after in tokens_after.items():
+                places = count["tokens"] + 1 + np.flatnonzero(ids == token)
+                after.frombytes(places.tobytes())
+            count["documents"] += int((ids == end).sum())
             count["tokens"] += len(ids)
-            count["documents"] += len(after)
+            text = scored(text)
+            count["chars"] += len(text)
             count["bytes"] += len(text.encode())
-            count["escapes"] += int((ids >= tokenizer.vocab_size).sum())
+            escapes = tokenizer.spell(text) if records else ids
+            count["escapes"] += int((escapes >= tokenizer.vocab_size).sum())
             return tokenizer.known(ids).astype(dtype)
 
         blocks = map(encoded, chunks(told(passed.follow(part), note, doing), CHUNK_CHARS))
@@ -88,6 +100,7 @@ def write(file: BinaryIO, parts: Parts, tokenizer: Tokenizer, note: Note) -> dic
         raise TextError("the text changed while it was read", "start again")
     file.write(bytes(-file.tell() % END_BYTES))
     file.write(ends)
+    file.write(targets)
     return values
 
 
@@ -103,12 +116,18 @@ def read(made: Made, tokenizer: Tokenizer) -> tuple[Tokens, Tokens]:
     dtype = _dtype(tokenizer)
     size = (train["tokens"] + val["tokens"]) * dtype.itemsize
     ids = torch.from_numpy(data[:size].view(dtype))
-    ends = torch.from_numpy(data[size + -size % END_BYTES :].view(np.int64))
+    places = torch.from_numpy(data[size + -size % END_BYTES :].view(np.int64))
     tokens, documents = train["tokens"], train["documents"]
+    count = documents + val["documents"]
+    ends, targets = places[:count], places[count:]
     return (
-        Tokens(ids[:tokens], ends[:documents], train["bytes"], train["escapes"]),
-        Tokens(ids[tokens:], ends[documents:], val["bytes"], val["escapes"]),
+        Tokens(ids[:tokens], ends[:documents], targets[:documents], *_counts(train)),
+        Tokens(ids[tokens:], ends[documents:], targets[documents:], *_counts(val)),
     )
+
+
+def _counts(values: dict[str, int]) -> tuple[int, int, int]:
+    return values["chars"], values["bytes"], values["escapes"]
 
 
 def _dtype(tokenizer: Tokenizer) -> np.dtype[Any]:

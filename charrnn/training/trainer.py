@@ -14,7 +14,7 @@ from charrnn.arrays import Array
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.network.ngrams import Ngrams
 from charrnn.training import checkpoint, held_out, memory, ngram_counts
-from charrnn.training.batching import DocumentStreams, Streams
+from charrnn.training.batching import IGNORED, DocumentStreams, Streams
 from charrnn.training.checkpoint import MOST_STEPS
 from charrnn.training.corpus import Corpus
 from charrnn.training.held_out import Score
@@ -93,8 +93,8 @@ class Trainer:
         sizes = (training.batch, training.bptt, training.seed)
         self.streams = (
             Streams(corpus.train, *sizes)
-            if corpus.train_ends is None
-            else DocumentStreams(corpus.train, corpus.train_ends, *sizes)
+            if corpus.train_documents is None
+            else DocumentStreams(corpus.train, corpus.train_documents, *sizes)
         )
         self.hidden = self.network.zero_state(training.batch)
         self.device = device
@@ -188,10 +188,10 @@ class Trainer:
         Returns:
             The gradient's norm before clipping; None if it was not finite: no weight changed.
         """
-        inputs, targets, fresh = self.streams.next()
+        inputs, targets, fresh, in_source = self.streams.next()
         before = self.hidden if fresh is None else emptied(self.hidden, fresh.to(self.device))
         outputs, hidden = self.network.read(inputs.to(self.device), before)
-        loss = self._loss(outputs.flatten(0, 1), targets.flatten().to(self.device))
+        loss = self._loss(outputs, targets, in_source)
         loss.backward()  # type: ignore[no-untyped-call]
         norm = self.optimizer.step(self.lr)
         progress = self.progress
@@ -224,15 +224,32 @@ class Trainer:
         for name, weight in weights.items():
             self.average[name].lerp_(weight, min(1.0, share))
 
-    def _loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Return the mean loss of outputs [N, H], nats per token; ignore targets [N] below 0."""
-        layer = self.network.output
+    def _loss(self, outputs: Tensor, targets: Tensor, in_source: Tensor | None) -> Tensor:
+        """Return the mean loss, nats per token.
+
+        Args:
+            outputs: outputs of the last recurrent layer, float32 [T, B, H].
+            targets: token ids; IGNORED is not counted, int64 [T, B].
+            in_source: which of them count with `config.source_weight`, bool [T, B]; None for none.
+        """
+        layer, device = self.network.output, outputs.device
+        outputs, targets = outputs.flatten(0, 1), targets.flatten()
+        if in_source is None and not self._sampled:
+            return F.cross_entropy(layer(outputs), targets.to(device))
+        weights = (targets != IGNORED).float()
+        if in_source is not None:
+            weights[in_source.flatten()] *= self.config.source_weight
+        counted = weights > 0
+        outputs, targets, weights = (
+            some[counted.to(some.device)].to(device) for some in (outputs, targets, weights)
+        )
         if self._sampled:
-            counted = targets >= 0
-            return self._sampled.loss(
-                outputs[counted], targets[counted], layer, self.network.dropout_generator
-            )
-        return F.cross_entropy(layer(outputs), targets)
+            generator = self.network.dropout_generator
+            nats = self._sampled.losses(outputs, targets, layer, generator)
+        else:
+            nats = F.cross_entropy(layer(outputs), targets, reduction="none")
+        # There may be none, in windows within sources that do not count.
+        return (nats * weights).sum() / weights.sum().clamp(min=1)
 
     def validate(
         self, at_once: Callable[[], AbstractContextManager[None]] = nullcontext

@@ -11,7 +11,7 @@ from torch import Tensor
 from charrnn.arrays import Nodes
 from charrnn.network.ngrams import Ngrams, known
 from charrnn.scoring import WARM_UP_TOKENS
-from charrnn.training.batching import IGNORED, Windows
+from charrnn.training.batching import IGNORED, Documents, Windows
 from charrnn.training.mixing import MixFit
 from charrnn.training.network import Network, State
 
@@ -195,22 +195,24 @@ def evaluate(
 def evaluate_documents(
     network: Network,
     ids: Tensor,
-    ends: Tensor,
+    documents: Documents,
     tokens: int | None = None,
     ngrams: Ngrams | None = None,
     fit: MixFit | None = None,
 ) -> Losses:
     """Return the losses of tokens of documents, each read from a zero state.
 
+    Of a record, only the target is predicted.
+
     Args:
         network: predicts them, without dropout; its mode is restored.
         ids: token ids of at least one document, integers [N].
-        ends: index after the last token of each document, int64 [D].
-        tokens: approximate number of tokens to predict, in evenly spaced passages; all by default.
+        documents: where they are.
+        tokens: approximate number of tokens to read, in evenly spaced passages; all by default.
         ngrams: see `evaluate`.
         fit: see `evaluate`.
     """
-    windows = Windows(ids, ends, WARM_UP_TOKENS)
+    windows = Windows(ids, documents, WARM_UP_TOKENS)
     share = min(1.0, (tokens or len(ids)) / len(ids))
     count = max(1, round(share * len(windows)))
     streams = max(
@@ -223,10 +225,13 @@ def evaluate_documents(
     network.eval()
     parts = []
     for i in range(-1, length):  # the window before the first is context
-        inputs, targets, fresh = windows.read((first + i).clamp(0, len(windows) - 1))
+        inputs, targets, fresh, in_source = windows.read((first + i).clamp(0, len(windows) - 1))
+        assert fresh is not None
         reader.empty(fresh)
         logits = reader.logits(inputs)
         targets[:, (first + i >= len(windows)) | (i < 0)] = IGNORED
+        if in_source is not None:
+            targets[in_source] = IGNORED
         parts.append(_losses(network, *logits, targets, fit))
     network.train(was_training)
     return _joined(parts)

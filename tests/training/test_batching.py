@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charrnn.training.batching import IGNORED, SEGMENT, DocumentStreams, Streams
+from charrnn.training.batching import IGNORED, SEGMENT, Documents, DocumentStreams, Streams
 
 sizes = st.tuples(st.integers(64, 3000), st.integers(1, 9), st.integers(1, 9))
 
@@ -19,7 +19,7 @@ def test_targets_follow_inputs(size: tuple[int, int, int]) -> None:
     length, batch, bptt = size
     streams = Streams(torch.arange(length), batch, bptt)
     for _ in range(40):
-        inputs, targets, _ = streams.next()
+        inputs, targets, *_ = streams.next()
         assert inputs.shape == targets.shape == (bptt, batch)
         assert torch.equal((inputs + 1) % length, targets)
         assert torch.equal((inputs[:-1] + 1) % length, inputs[1:])
@@ -69,12 +69,14 @@ class TestDocuments:
         """An epoch predicts every token of every document, from the token before it."""
         ends = torch.tensor(sizes).cumsum(0)
         total = sum(sizes)
-        streams = DocumentStreams(torch.arange(total), ends, batch, bptt)
+        streams = DocumentStreams(torch.arange(total), Documents(ends), batch, bptt)
         starts = {0, *ends[:-1].tolist()}
         seen: set[int] = set()
         for step in range(round(total / streams.tokens_per_step)):
-            inputs, targets, fresh = streams.next()
-            assert inputs.shape == targets.shape == (bptt, batch)
+            inputs, targets, fresh, _ = streams.next()
+            assert inputs.shape == targets.shape == (len(inputs), batch)
+            assert len(inputs) <= bptt
+            assert fresh is not None
             counts = targets != IGNORED
             assert torch.equal(inputs[counts], (targets[counts] - 1) % total)
             seen |= {*targets[counts].tolist()}
@@ -87,17 +89,20 @@ class TestDocuments:
 
     def test_a_stream_continues(self) -> None:
         """A stream that does not begin a document goes on where it stopped."""
-        streams = DocumentStreams(torch.arange(1000), torch.tensor([300, 330, 1000]), 3, 7)
+        streams = DocumentStreams(
+            torch.arange(1000), Documents(torch.tensor([300, 330, 1000])), 3, 7
+        )
         before = torch.full((3,), -1)
         for _ in range(100):
-            _, targets, fresh = streams.next()
+            _, targets, fresh, _ = streams.next()
+            assert fresh is not None
             assert torch.equal(targets[0][~fresh], before[~fresh] + 1)
             before = targets.max(0).values
 
     @pytest.mark.parametrize("position", [0, 1, 50, 333])
     def test_the_position_is_the_state(self, position: int) -> None:
         """Setting the position continues exactly; each epoch has another order."""
-        ends = torch.arange(10, 1001, 10)
+        ends = Documents(torch.arange(10, 1001, 10))
         one, other = (DocumentStreams(torch.arange(1000), ends, 3, 4, seed=5) for _ in range(2))
         for _ in range(position):
             one.next()

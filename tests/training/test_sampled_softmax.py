@@ -23,7 +23,7 @@ def test_estimate() -> None:
             targets = torch.multinomial(counts, TOKENS, replacement=True, generator=generator)
             outputs = torch.randn(TOKENS, HIDDEN, generator=generator)
             full.append(F.cross_entropy(layer(outputs), targets))
-            estimated.append(sampled.loss(outputs, targets, layer, generator))
+            estimated.append(sampled.losses(outputs, targets, layer, generator).mean())
     assert torch.stack(estimated).mean().isclose(torch.stack(full).mean(), rtol=0.01)
 
 
@@ -32,10 +32,10 @@ def test_gradient() -> None:
     generator = torch.Generator().manual_seed(1)
     layer = nn.Linear(HIDDEN, VOCABULARY)
     targets = torch.tensor([3, 7, 7])
-    loss = SampledSoftmax(torch.ones(VOCABULARY), 3).loss(
+    loss = SampledSoftmax(torch.ones(VOCABULARY), 3).losses(
         torch.randn(3, HIDDEN, generator=generator), targets, layer, generator
     )
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.mean().backward()  # type: ignore[no-untyped-call]
     gradient = layer.bias.grad
     assert gradient is not None
     assert 0 < (gradient != 0).sum() < VOCABULARY / 5

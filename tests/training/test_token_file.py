@@ -83,9 +83,9 @@ def test_the_same_model(text: Path, level: str, kind: str, monkeypatch: pytest.M
         if extras.items and expected.items:
             assert extras.items.bits.tobytes() == expected.items.bits.tobytes()
         if kind == "documents":
-            assert one.train_ends is not None
-            assert other.train_ends is not None
-            assert torch.equal(one.train_ends, other.train_ends)
+            assert one.train_documents
+            assert other.train_documents
+            assert torch.equal(one.train_documents.ends, other.train_documents.ends)
         finish(trainer, run)
         for there, here in zip(
             trainer.network.parameters(), small.network.parameters(), strict=True

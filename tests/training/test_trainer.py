@@ -18,6 +18,7 @@ from charrnn.network.cells import CELLS
 from charrnn.text.blocks import END
 from charrnn.text.split import Parts
 from charrnn.training import checkpoint
+from charrnn.training.batching import Documents
 from charrnn.training.network import Network
 from charrnn.training.trainer import AVERAGED, Trainer
 from charrnn.training.validation import evaluate, evaluate_documents
@@ -167,11 +168,12 @@ def test_documents_are_forgotten() -> None:
     """A document does not affect the score of the next one."""
     network = Network(ModelConfig(9, hidden=16, embedding=8), torch.Generator().manual_seed(0))
     last = torch.tensor([1, 2, 3, 8])
-    alone = evaluate_documents(network, last, torch.tensor([4])).mean
+    alone = evaluate_documents(network, last, Documents(torch.tensor([4]))).mean
     for before in ([5, 8], [4] * 500 + [8]):
         ids = torch.cat((torch.tensor(before), last))
-        first = evaluate_documents(network, torch.tensor(before), torch.tensor([len(before)])).mean
-        both = evaluate_documents(network, ids, torch.tensor([len(before), len(ids)])).mean
+        sizes = torch.tensor([len(before), len(ids)])
+        first = evaluate_documents(network, torch.tensor(before), Documents(sizes[:1])).mean
+        both = evaluate_documents(network, ids, Documents(sizes)).mean
         mean = (len(before) * first + len(last) * alone) / len(ids)
         assert both == pytest.approx(mean, rel=1e-5)
 
@@ -182,7 +184,7 @@ def test_a_sample_of_documents() -> None:
     with torch.no_grad():
         network.output.bias.copy_(torch.tensor([9.0, 0.0]))
     ids = torch.cat((torch.zeros(30_000), torch.ones(30_000))).to(torch.uint8)
-    ends = torch.arange(300, 60_001, 300)
+    ends = Documents(torch.arange(300, 60_001, 300))
     whole = evaluate_documents(network, ids, ends).mean
     assert evaluate_documents(network, ids, ends, 6000).mean == pytest.approx(whole, rel=0.15)
 
