@@ -30,6 +30,8 @@ class Start(Event):
         training: the fields of its TrainingConfig.
         speed: measured speed of the machine, see training.recipe.speed; None if not measured.
         command: command line that makes the same choices on any machine; None for a resumed run.
+        train_records: number of records to train on; None for other corpora.
+        val_records: number of records that are held out.
     """
 
     run: str
@@ -44,6 +46,8 @@ class Start(Event):
     training: dict[str, Any]
     speed: float | None = None
     command: str | None = None
+    train_records: int | None = None
+    val_records: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +219,7 @@ class Done(Event):
         val_error: standard error of `val_nats`; None if too little was scored to tell.
         best_step: step of the best model.
         words_typed: words that the simulated typist typed.
+        exact: share of held-out records whose target is predicted exactly; None for other corpora.
     """
 
     val_nats: float | None
@@ -231,3 +236,4 @@ class Done(Event):
     val_error: float | None = None
     best_step: int | None = None
     words_typed: int | None = None
+    exact: float | None = None

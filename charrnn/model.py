@@ -177,12 +177,7 @@ class Model:
 
     def _read(self, sample: Sample) -> Sample:
         """Normalise a sample's seed, source and biases in place."""
-        records = self.kind == "records"
-        if (sample.source is None) == records:
-            raise UsageError(
-                "the model writes targets to sources" if records else "the model is not of records",
-                "give a --source" if records else "leave out --source",
-            )
+        self.require_source(sample.source is not None)
         if sample.source is not None:
             sample.source = self.as_source(sample.source)
         sample.seed = self.as_read(sample.seed)
@@ -263,6 +258,14 @@ class Model:
     def remember(self, words: Sequence[str]) -> None:
         """Treat words typed earlier, oldest first, as recently typed."""
         self._completer = self.completer(earlier=[*map(self.as_read, words)])
+
+    def require_source(self, given: bool) -> None:
+        """Raise a UsageError if a source is given but not needed, or needed but not given."""
+        records = self.kind == "records"
+        if given and not records:
+            raise UsageError("the model is not one of records", "leave out the source")
+        if records and not given:
+            raise UsageError("the model writes targets to sources", "give one with --source TEXT")
 
     def require_text(self) -> None:
         """Raise a UsageError if the model is one of records, which cannot predict other texts."""

@@ -73,6 +73,7 @@ def complete(
         with unechoed():
             path = runs.find(model, chosen=say_which(ui))
             loaded = charrnn.load(path)
+            loaded.require_text()
 
             from charrnn.session.repl import Session, model_name
             from charrnn.suggestions.explanation import Evidence
@@ -89,6 +90,7 @@ def complete(
     if learn:
         raise UsageError("--learn needs a session on a terminal", "leave it out")
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
+    loaded.require_text()
     from charrnn.text.source import waiting
 
     with waiting("standard input", ui.note, sys.stdin):

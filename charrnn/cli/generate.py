@@ -4,7 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import partial
-from itertools import chain, tee
+from itertools import chain, product, tee
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
@@ -22,7 +22,7 @@ from charrnn.cli.options import (
     seconds,
     with_options,
 )
-from charrnn.cli.seeds import as_known, read_seeds
+from charrnn.cli.seeds import as_known, read_seeds, read_sources
 from charrnn.config import LENGTH, OUTPUT, SAMPLE, STOP, WRITE, SamplingConfig, StopConfig
 from charrnn.display.console import Ui
 from charrnn.errors import UsageError
@@ -47,6 +47,15 @@ def generate(
         str | None,
         Option(
             "-f", "--file", metavar="FILE", help="Read one seed per line.", rich_help_panel=WRITE
+        ),
+    ] = None,
+    source: Annotated[
+        str | None,
+        Option(
+            metavar="TEXT",
+            help="With a model of records: write targets to this source; @FILE has a source on "
+            "each line, - is standard input.",
+            rich_help_panel=WRITE,
         ),
     ] = None,
     samples: Annotated[
@@ -207,17 +216,25 @@ def generate(
             "--template cannot be combined with SEED, --file or a length option",
             "leave those out",
         )
+    if template is not None and source is not None:
+        raise UsageError("--template cannot be combined with --source", "leave one out")
     if template is None and best_of is not None:
         raise UsageError("--best-of needs a --template, whose gaps it fills", "give one")
     ui = Ui(quiet)
-    seeds = [""] if template is not None else read_seeds(seed, file, encoding, meant, ui)
+    sources: Sequence[str | None] = [None]
+    if source is not None:
+        sources = read_sources(source, encoding, meant, ui)
+    unread = template is not None or (seed is None and file is None and source is not None)
+    seeds = [""] if unread else read_seeds(seed, file, encoding, meant, ui)
 
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
+    loaded.require_source(source is not None)
     known = partial(as_known, model=loaded, unknown=unknown, ui=ui)
+    sources = [text and known(text) for text in sources]
     random_seed = new_random_seed() if random_seed is None else random_seed
     options = random_seed, json_lines or highlight, avoid_copying
     samplings = [loaded.sampling(**variant) for variant in variants]
-    wanted, in_turn = tee(_samples([*map(known, seeds)], samplings, samples))
+    wanted, in_turn = tee(_samples(sources, [*map(known, seeds)], samplings, samples))
     if template is None:
         parts = loaded.write(wanted, _limited(stopping, rules, loaded.kind, ui), *options)
     else:
@@ -230,7 +247,7 @@ def generate(
 
     items = loaded.kind == "lines"
     index = (loaded.items if items else loaded.word_runs) if novelty else None
-    if separator is None and stopping.lines != 1 and not items:
+    if separator is None and stopping.lines != 1 and not items and source is None:
         separator = ""
     between = "\n" if separator is None else f"\n{meant(separator)}\n"
     with written.opened(output) as out:
@@ -262,15 +279,18 @@ def _limited(stopping: StopConfig, rules: Collection[str], kind: str, ui: Ui) ->
 
 
 def _samples(
-    seeds: Sequence[str], samplings: Sequence[SamplingConfig], count: int
+    sources: Sequence[str | None],
+    seeds: Sequence[str],
+    samplings: Sequence[SamplingConfig],
+    count: int,
 ) -> Iterator["Sample"]:
     """Yield what to write; there may be millions."""
     from charrnn.generation.sample import Sample
 
-    for i, seed in enumerate(seeds):
+    for i, (source, seed) in enumerate(product(sources, seeds)):
         for sampling in samplings:
             for j in range(count):
-                yield Sample(seed, sampling, (i, j))
+                yield Sample(seed, sampling, (i, j), source)
 
 
 def _temperatures(values: str | None) -> list[float | None]:

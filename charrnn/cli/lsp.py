@@ -31,6 +31,7 @@ def lsp(
     ui = Ui(quiet)
     path = runs.find(model, chosen=say_which(ui))
     loaded = charrnn.load(path)
+    loaded.require_text()
     least = config.dial(dial or "normal")
     if sys.stdin.isatty():
         ui.note("an editor starts this command; it waits for messages on standard input")

@@ -79,6 +79,7 @@ def score(
         raise UsageError("--id needs records", "choose the field with --field")
     ui = Ui(quiet)
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
+    loaded.require_text()
     source = Source(
         texts, encoding, errors, glob, field, delimiter=delimiter, header=header,
         normalise=loaded.normalised,

@@ -1,4 +1,4 @@
-"""The seeds of charrnn generate: an argument, a file or a pipe, as the model reads them."""
+"""The seeds and sources of charrnn generate: arguments, files or a pipe."""
 
 import os
 import stat
@@ -48,6 +48,25 @@ def read_seeds(
     if not seeds:
         raise TextError(f"{file} contains no seed", "write one seed a line")
     return seeds
+
+
+def read_sources(
+    source: str, encoding: str | None, meant: Callable[[str], str], ui: Ui
+) -> list[str]:
+    """Return a source, or those on the lines of a file (@FILE) or of standard input (-)."""
+    from charrnn import runs
+    from charrnn.text.source import Source
+
+    if source != "-" and not source.startswith("@"):
+        sources = [meant(source)] if source.strip() else []
+    else:
+        path = source.removeprefix("@")
+        runs.refuse(path, "a file of sources", "name the model with -m {}")
+        found = Source([path], encoding).lines(ui.note)
+        sources = [meant(line) for _, line in found if line.strip()]
+    if not sources:
+        raise TextError(f"--source {source!r} has no source", "write one source a line")
+    return sources
 
 
 def as_known(text: str, model: "Model", unknown: str, ui: Ui) -> str:

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from charrnn.display.console import Ui
 from charrnn.display.format import printable, to_json
@@ -91,7 +91,8 @@ def as_json(
         text += part.text
         if not part.last:
             continue
-        record = {
+        record: dict[str, Any] = {} if sample.source is None else {"source": sample.source}
+        record |= {
             "seed": sample.seed,
             "text": text,
             "tokens": sample.tokens,

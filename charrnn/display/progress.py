@@ -153,9 +153,12 @@ class Progress:
 
     def _started(self, event: Start) -> None:
         model, training = event.model, event.training
+        if event.train_records is None:
+            parts = f"{event.train_chars:,} characters to train on, {event.val_chars:,} held out"
+        else:
+            parts = f"{event.train_records:,} records to train on, {event.val_records:,} held out"
         self._ui.note(
-            f"{event.run}: {event.train_chars:,} characters to train on, "
-            f"{event.val_chars:,} held out\n"
+            f"{event.run}: {parts}\n"
             f"{model['cell']}, {model['layers']} x {model['hidden']} units, "
             f"{event.parameters:,} parameters{_ngrams(model)}; {event.level} level, "
             f"{model['vocab_size'] - 1:,} tokens; batch {training['batch']} x {training['bptt']}, "
@@ -166,9 +169,10 @@ class Progress:
 
     def _done(self, event: Done) -> None:
         score = "no text was held out"
+        what = "text" if event.exact is None else "targets"
         if event.val_nats is not None and event.val_bpc is not None:
             score = (
-                f"held-out text: {_uncertain(event.val_nats, event.val_error)} nats/char "
+                f"held-out {what}: {_uncertain(event.val_nats, event.val_error)} nats/char "
                 f"= {event.val_bpc:.3f} bits/char"
             )
             if event.val_part < 1:
@@ -186,6 +190,8 @@ class Progress:
                 "\nsimulated typing of the held-out text: not measured, since only "
                 f"{event.words_typed:,} words were typed (train longer, or hold out more text)"
             )
+        if event.exact is not None:
+            score += f"\n{event.exact:.1%} of the held-out targets are predicted exactly"
         if event.new_items is not None:
             score += f"\n{event.new_items:.0%} of the generated lines are new, not training text"
         self._ui.note(

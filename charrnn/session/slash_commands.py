@@ -132,7 +132,9 @@ def _set(session: Session, argument: str) -> str:
 def _model(session: Session, argument: str) -> str:
     if argument:
         path = runs.find(argument)
-        session.use(load(path), argument)
+        model = load(path)
+        model.require_text()
+        session.use(model, argument)
         session.evidence = Evidence.find(path)
     texts = session.suggester.model.file.trained.facts.get("texts", [])
     return f"trained on {', '.join(texts) or 'an unknown text'}"

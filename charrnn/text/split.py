@@ -200,6 +200,8 @@ def _stratified(sizes: Counts, targets: NDArray[np.uint32], val: float, seed: in
     held[order[np.diff(reached) > 0]] = True
     if val and not held.any() and len(order) > 1:
         held[order[0]] = True
+    if len(order) and held[order].all():
+        held[order[0]] = False
     return held
 
 

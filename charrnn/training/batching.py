@@ -219,8 +219,9 @@ class DocumentStreams:
         lengths = self._documents.lengths
         unequal = torch.empty(len(lengths)).uniform_(*ABOUT, generator=generator)
         by_length = (lengths * unequal).argsort()
-        full = len(lengths) // self.batch * self.batch
-        rows = by_length[:full].view(-1, self.batch)
-        rows = rows[torch.randperm(len(rows), generator=generator)]
-        order = torch.cat([rows.T.flatten(), by_length[full:]])
+        rows = -(-len(lengths) // self.batch)  # documents of a stream
+        shuffled = torch.randperm(rows, generator=generator)
+        places = shuffled[torch.arange(len(lengths)) % rows].argsort(stable=True)
+        order = torch.empty_like(by_length)
+        order[places] = by_length
         return Windows(self._ids, self._documents, self._bptt, order)

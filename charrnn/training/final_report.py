@@ -14,6 +14,7 @@ TUNING_WORDS = 1000  # maximum words typed to tune suggestions; not tuned
 TUNING_CHARS = 8000  # characters read per word typed; tuning takes a few percent of the time
 SAMPLE_ITEMS = 8  # lines in a sample from a model of lines
 NOVELTY_ITEMS = 128  # lines sampled to estimate how many are new; not tuned
+PREDICTED = 64  # records predicted at a time; not tuned
 LONGEST_ITEM = 200  # maximum length of a sampled line, characters; not tuned
 
 
@@ -49,6 +50,34 @@ def new_items(model: Model, random_seed: int) -> float | None:
         return None
     lines = _lines(model, NOVELTY_ITEMS, random_seed)
     return model.items.novelty([text for one, text in lines.items() if one.why == "item"])
+
+
+def exact(
+    model: Model, records: Sequence[tuple[str, str]], seconds: float, clock: Clock
+) -> float | None:
+    """Return the share of records whose target is predicted exactly.
+
+    Args:
+        model: the model that predicts.
+        records: source and target of each; fewer are predicted if time is short.
+        seconds: time after which no more are predicted.
+        clock: measures that time.
+
+    Returns:
+        A share from 0 to 1; None for a corpus of another kind, or without records.
+    """
+    if model.kind != "records" or not records:
+        return None
+    stop = clock() + seconds
+    right = done = 0
+    while done < len(records) and (not done or clock() < stop):
+        some = records[done : done + PREDICTED]
+        found = model.predictions([source for source, _ in some])
+        right += sum(
+            each[0].text == target for each, (_, target) in zip(found, some, strict=True) if each
+        )
+        done += len(some)
+    return right / done
 
 
 def tune(model: Model, held_out: str, read: int, seconds: float, clock: Clock) -> Tuned:

@@ -15,6 +15,7 @@ from charrnn.model import Model
 from charrnn.network.cells import parameter_count
 from charrnn.suggestions.mixture import by_name
 from charrnn.training import final_report
+from charrnn.training.batching import Documents
 from charrnn.training.clock import Clock
 from charrnn.training.interrupts import SecondInterrupt
 from charrnn.training.progress import UNPLANNED_STEPS
@@ -230,7 +231,10 @@ class _Loop:
         yield events.Save(trainer.step)
         sample = self._sample(FINAL_SAMPLE_LENGTH, best=True)
         with self._at_once():
-            new_items = final_report.new_items(Model(run.model_file(trainer)), trainer.config.seed)
+            model = Model(run.model_file(trainer))
+            new_items = final_report.new_items(model, trainer.config.seed)
+            records, seconds = run.extras.records, budget.tuning_seconds
+            exact = final_report.exact(model, records, seconds, self._clock)
             old = trainer.fine_tuning_nats(trainer.corpus.old)
         yield sample
         if run.origin:
@@ -247,6 +251,7 @@ class _Loop:
             keys_saved=tuned and tuned.saved,
             keys_saved_by_trigrams=tuned and tuned.saved_by_trigrams,
             words_typed=tuned and tuned.words,
+            exact=exact,
             new_items=new_items,
             val_error=score.error if score else None,
             best_step=trainer.keeper.kept.step,
@@ -278,7 +283,14 @@ def _start(trainer: Trainer, run: Run) -> events.Start:
         training=asdict(trainer.config),
         speed=run.speed,
         command=run.command,
+        train_records=_records(trainer.corpus.train_documents),
+        val_records=_records(trainer.corpus.val_documents),
     )
+
+
+def _records(documents: Documents | None) -> int | None:
+    """Return the number of records; None for other documents or none."""
+    return None if documents is None or documents.targets is None else len(documents.targets)
 
 
 def _plan(trainer: Trainer, budget: TimeBudget) -> events.Plan:

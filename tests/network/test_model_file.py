@@ -500,7 +500,9 @@ class TestTraining:
             ("texts", 5), ("texts", [5]), ("texts", None), ("seconds_spent", math.inf),
             ("seconds_spent", "1"), ("step", 1.5), ("step", 10**30), ("val_nats", math.nan),
             ("lr", [0.1]), ("version", 1), ("from", {}), ("more", math.inf), ("opening", 5),
-            ("opening", "a" * 1_000_000), ("epoch", True), ("batch", None),
+            ("opening", "a" * 1_000_000), ("epoch", True), ("batch", None), ("targets", 5),
+            ("targets", ["a", "a"]), ("targets", [""]), ("targets", ["a\x02"]),
+            ("targets", ["\ud800"]), ("targets", ["a" * 2_000_000]), ("source_field", 5),
         ],
         ids=lambda value: f"{value!r:.12}",
     )  # fmt: skip

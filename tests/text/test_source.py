@@ -21,6 +21,7 @@ from charrnn.text.source import Source
 from tests.strategies import texts
 
 Write = Callable[[bytes], str]
+PAIRS: dict[str, Any] = {"kind": "records", "field": "x", "target": "y"}
 
 
 @pytest.fixture(scope="session")
@@ -312,6 +313,58 @@ class TestRecords:
         error = error_of(write(b"a"), **options)
         assert isinstance(error, UsageError)
         assert said in str(error)
+
+
+class TestPairs:
+    """Records with a source and a target."""
+
+    def test_stream(self, tmp_path: Path) -> None:
+        """A record is its source, the separator, its target and the end; numbers are text."""
+        (tmp_path / "a.jsonl").write_text('{"x": "good\\n one ", "y": 5}\n{"x": 1.5, "y": true}\n')
+        (tmp_path / "b.tsv").write_text("y\tx\nbad\tawful\n")
+        assert read(tmp_path, **PAIRS) == ("good\n one\x025\x031.5\x02true\x03awful\x02bad\x03")
+
+    def test_folders(self, tmp_path: Path) -> None:
+        """Without fields, a file is a source, and the name of its folder the target."""
+        for label, text in (("joy", "ha\nha\n"), ("grief", "oh")):
+            (tmp_path / label).mkdir()
+            (tmp_path / label / "1.txt").write_text(text)
+        assert read(tmp_path, kind="records") == "oh\x02grief\x03ha\nha\x02joy\x03"
+
+    def test_normalised(self, write: Write) -> None:
+        """Both are normalised, if the corpus is."""
+        path = write("x,y\ne\u0301,a\u0308\n".encode())
+        assert read(path, normalise=True, **PAIRS) == "é\x02ä\x03"
+
+    def test_told(self, write: Write) -> None:
+        """Records that are broken, lack a field or hold a separator are counted, in a line each."""
+        path = write(b"x,y\na,1\n,2\nb, \nc\nd\x02e,4\x03\n\x03,5\n")
+        notes: list[str] = []
+        assert Source([path], **PAIRS).read(notes.append) == "a\x021\x03de\x024\x03"
+        skipped, marked = notes
+        assert skipped.startswith("4 of 6 records are skipped; the first one: ")
+        assert skipped.endswith("line 3: the source is empty")
+        assert marked.startswith("2 of 6 records hold the characters U+0002 or U+0003")
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            (b"x,z\na,1\n", "there is no column 'y', only 'x', 'z'"),
+            (b'{"x": "a"}\n', "the field 'y' is missing"),
+            (b'{"x": "a", "y": []}\n', "the field 'y' is not text"),
+            (b"x,y\na\n", "the row ends before the column 'y'"),
+            (b"x,y\na,\n", "the target is empty"),
+        ],
+    )
+    def test_none_left(self, write: Write, text: bytes, said: str) -> None:
+        """If there is no record with both, the error says what is wrong, and names the options."""
+        error = error_of(write(text), **PAIRS)
+        assert said in str(error)
+        assert "--source" in str(error.hint)
+
+    def test_field_alone(self, write: Write) -> None:
+        """A target without a source makes no sense."""
+        assert "--source" in str(error_of(write(b"a"), kind="records", target="y"))
 
 
 class TestShapes:

@@ -1,12 +1,14 @@
 """A text's two parts: what is held out, reading them again, samples, the fingerprint."""
 
 import hashlib
+import re
+from collections import Counter
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.text.blocks import END, KINDS, chunks
+from charrnn.text.blocks import END, KINDS, TARGET, UNMARKED, chunks
 from charrnn.text.split import HEAD, Part, Parts
 from tests.strategies import LONE_SURROGATES, NASTY, cut, texts
 
@@ -116,6 +118,35 @@ class TestItems:
         blocks = [f"name {i}\n" for i in range(100)]
         one, again, other = (both(Parts.of(blocks, 0.1, "lines", seed)) for seed in (1, 1, 2))
         assert one == again != other
+
+
+class TestRecords:
+    @given(
+        st.data(),
+        st.lists(st.tuples(st.sampled_from("abcdefgh") | texts, st.sampled_from("xyz"))),
+        st.floats(0, 1, exclude_max=True),
+    )
+    def test_sources(self, data: st.DataObject, found: list[tuple[str, str]], val: float) -> None:
+        """No source is in both parts, and together they hold every record."""
+        found = [(source.translate(UNMARKED), target) for source, target in found]
+        text = "".join(source + TARGET + target + END for source, target in found)
+        training, held_out = (
+            [tuple(record.split(TARGET)) for record in part.split(END)[:-1]]
+            for part in both(Parts.of(data.draw(cut(text)), val, "records"))
+        )
+        assert sorted(training + held_out) == sorted(found)
+        assert not {source for source, _ in training} & {source for source, _ in held_out}
+        assert bool(held_out) == (val > 0 and len({source for source, _ in found}) > 1)
+
+    def test_shares(self) -> None:
+        """The same share of each target is held out, of rare ones too."""
+        labels = ["rare"] * 20 + ["common"] * 980
+        text = [f"{i}{TARGET}{label}{END}" for i, label in enumerate(labels)]
+        for seed in range(5):
+            _, held_out = both(Parts.of(text, 0.1, "records", seed))
+            counts = Counter(re.findall("rare|common", held_out))
+            assert counts["rare"] in (1, 2, 3)
+            assert counts["common"] in (97, 98, 99)
 
 
 class TestFingerprint:

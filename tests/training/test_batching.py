@@ -110,3 +110,29 @@ class TestDocuments:
         first = [one.next()[1] for _ in range(100)]
         assert all(torch.equal(window, other.next()[1]) for window in first)
         assert not torch.equal(torch.cat(first), torch.cat([one.next()[1] for _ in range(100)]))
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 9), st.integers(1, 9)), min_size=1), st.integers(1, 5))
+def test_sources(sizes: list[tuple[int, int]], bptt: int) -> None:
+    """Tokens up to the start of a record's target are told apart from those of the target."""
+    ends = torch.tensor([sum(pair) for pair in sizes]).cumsum(0)
+    documents = Documents(ends, ends - torch.tensor([target for _, target in sizes]))
+    streams = DocumentStreams(torch.arange(int(ends[-1])), documents, 3, bptt)
+    of_targets: set[int] = set()
+    for _ in range(round(int(ends[-1]) / streams.tokens_per_step)):
+        _, targets, _, in_source = streams.next()
+        assert in_source is not None
+        of_targets |= {*targets[(targets != IGNORED) & ~in_source].tolist()}
+    assert len(of_targets) == documents.target_tokens == sum(target for _, target in sizes)
+
+
+def test_little_padding() -> None:
+    """Documents of about the same length are read side by side."""
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.randint(5, 60, (1000,), generator=generator)
+    streams = DocumentStreams(
+        torch.arange(int(lengths.sum())), Documents(lengths.cumsum(0)), 16, 64
+    )
+    padded = sum(int((streams.next().targets == IGNORED).sum()) for _ in range(63))
+    assert padded < 0.15 * int(lengths.sum())

