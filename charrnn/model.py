@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from charrnn import runs
 from charrnn.arrays import Array
-from charrnn.config import LENGTH, SamplingConfig, StopConfig, require
+from charrnn.config import BEAM, LENGTH, SamplingConfig, StopConfig, require
 from charrnn.errors import ModelFileError, UsageError
 from charrnn.generation.batch import generate
 from charrnn.generation.sample import Part, Sample
@@ -24,6 +24,7 @@ from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.normalisation import normalised
 
 if TYPE_CHECKING:
+    from charrnn.generation.prediction import Choices, Prediction
     from charrnn.generation.template import Piece
     from charrnn.suggestions.completer import Completer, Completion, Reasons
     from charrnn.suggestions.passed_over import Dismissals
@@ -190,6 +191,54 @@ class Model:
     def as_source(self, text: str) -> str:
         """Return a text as the source of a record is read."""
         return self.as_read(text).translate(UNMARKED).strip()
+
+    def predict(self, source: str, k: int = 1, beam: int = BEAM) -> "list[Prediction]":
+        """Return the `k` likeliest targets of a record's source, likeliest first.
+
+        See `predictions`.
+        """
+        return self.predictions([source], k, beam)[0]
+
+    def predictions(
+        self, sources: Sequence[str], k: int = 1, beam: int = BEAM
+    ) -> "list[list[Prediction]]":
+        """Return the `k` likeliest targets of each source, likeliest first.
+
+        If the model knows a list of targets (`file.trained.targets`), all are from it, and their
+        probabilities sum to 1 over the list. An empty source has no target.
+
+        Args:
+            sources: sources of records, read in parallel; memory grows with their number.
+            k: maximum targets for each source.
+            beam: hypotheses kept in the search, for a model without such a list.
+
+        Raises:
+            UsageError: the model is not of records, or a value is out of range.
+            TextError: a source is not valid Unicode.
+        """
+        from charrnn.generation.prediction import predict
+
+        self.require_records()
+        require(k >= 1, "k must be 1 or more", "k")
+        require(beam >= 1, "beam must be 1 or more", "beam")
+        read = [*map(self.as_source, sources)]
+        return predict(self.engine, self.file.tokenizer, self._start, read, self._choices, k, beam)
+
+    def require_records(self) -> None:
+        """Raise a UsageError if the model is not one of records."""
+        if self.kind != "records":
+            raise UsageError(
+                "the model is not of records, so it has no targets to predict",
+                "train one with train --source NAME --target NAME, or choose another with -m",
+            )
+
+    @cached_property
+    def _choices(self) -> "Choices | None":
+        """The targets to choose from; None if the model has no list of them."""
+        from charrnn.generation.prediction import Choices
+
+        targets = self.file.trained.targets
+        return Choices(targets, self.file.tokenizer) if targets else None
 
     @property
     def word_runs(self) -> WordRuns:

@@ -210,6 +210,24 @@ class Engine:
         with blas.threads(1, 0):
             return State(self._read(ids, state.hidden), contexts)
 
+    def read_all(self, texts: Sequence[NDArray[np.integer]], state: State) -> State:
+        """Return the states after some texts, which are read in parallel.
+
+        Args:
+            texts: token ids below V of each text, [T].
+            state: state before each of them, of one stream.
+        """
+        lengths = np.array([len(ids) for ids in texts], int)
+        order = np.argsort(-lengths, kind="stable")
+        ids_tb = np.zeros((lengths.max(initial=0), len(texts)), np.int32)
+        for row, i in enumerate(order.tolist()):
+            ids_tb[: lengths[i], row] = texts[i]
+        states = state.repeat(len(texts))
+        for t, ids in enumerate(ids_tb):
+            going = slice(int((lengths > t).sum()))  # shorter texts have ended
+            states.replace(going, self.step(ids[going], states.take(going)))
+        return states.take(np.argsort(order))
+
     def _read(self, ids: NDArray[np.integer], state: Array) -> Array:
         after = state.copy()
         for start in range(0, len(ids), 1024):  # bounds the memory for a long text
