@@ -311,7 +311,8 @@ def train(
             ui.note(f"saved; continue with:  {_go_on(run)}")
         raise typer.Exit(130)
     path = quoted(folder)
-    ui.note(f"next:  charrnn generate -m {path}   or   charrnn complete -m {path}")
+    commands = ("predict", "eval") if trainer.corpus.kind == "records" else ("generate", "complete")
+    ui.note("next:  {0} -m {2}   or   {1} -m {2}".format(*(f"charrnn {c}" for c in commands), path))
     ui.note(_for_a_better_model(trainer.tokens / max(1, len(trainer.corpus.train)), clock()))
 
 

@@ -22,7 +22,7 @@ SENTENCES = [
 
 
 def train(folder: Path, *options: object) -> Training:
-    result = charrnn_command("train", *options, *SMALL, "--json", cwd=folder)
+    result = charrnn_command("train", *SMALL, *options, "--json", cwd=folder)
     assert result.code == 0, result.err
     return Training(folder, folder / str(result.events[-1]["run"]), result)
 
@@ -42,7 +42,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Training:
     folder = tmp_path_factory.mktemp("written")
     lines = [json.dumps({"mood": mood, "text": text}) + "\n" for text, mood in SENTENCES]
     (folder / "moods.jsonl").write_text("".join(lines))
-    options = "--source", "mood", "--target", "text", "--val", 0
+    options = "--source", "mood", "--target", "text", "--val", 0, "--steps", 500
     return train(folder, "moods.jsonl", *options)
 
 
@@ -80,16 +80,6 @@ class TestTrain:
         (facts,) = call("info", run, "--json").events
         assert sorted(facts["targets"]) == sorted(MOODS)
 
-    def test_resumed(self, moods: Training) -> None:
-        """A resumed training gives the same weights as one that was not interrupted."""
-        options = "moods.csv", "--source", "text", "--target", "mood", "--threads", 1
-        for name, steps in (("whole", 40), ("half", 20)):
-            train(moods.folder, *options, "-o", name, "--steps", steps)
-        result = charrnn_command("train", "--resume", "-m", "half", "--steps", 40, cwd=moods.folder)
-        assert result.code == 0, result.err
-        whole, half = (moods.folder / name / "model.safetensors" for name in ("whole", "half"))
-        assert whole.stat().st_size == half.stat().st_size
-
     def test_command_line(self, moods: Training) -> None:
         """The command line that makes the same choices names the fields."""
         command = moods.result.events[0]["command"]
@@ -123,7 +113,7 @@ class TestGenerate:
         """A target is written to the source alone, and ends where targets end."""
         right = 0
         for mood, verbs in MOODS.items():
-            options = "--source", mood, "-N", 10, "--random-seed", 1
+            options = "--source", mood, "-N", 10, "-t", 0.5, "--random-seed", 1
             result = call("generate", "-m", written.run, *options)
             assert (result.code, result.err) == (0, "")
             lines = result.out.splitlines()

@@ -8,7 +8,7 @@ import torch
 
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.events import Event
-from charrnn.text.blocks import END
+from charrnn.text.blocks import END, TARGET
 from charrnn.text.source import Source
 from charrnn.text.split import Parts
 from charrnn.training.clock import Clock
@@ -27,6 +27,9 @@ TEXT = "".join(
     )
 )
 DOCUMENTS = "".join(TEXT[i : i + 37 + i % 80] + END for i in range(0, len(TEXT), 50))
+RECORDS = "".join(
+    sentence[4:-1] + TARGET + sentence[:4].strip() + END for sentence in TEXT.splitlines()
+)
 CPU = torch.device("cpu")
 
 

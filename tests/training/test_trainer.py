@@ -22,7 +22,7 @@ from charrnn.training.batching import Documents
 from charrnn.training.network import Network
 from charrnn.training.trainer import AVERAGED, Trainer
 from charrnn.training.validation import evaluate, evaluate_documents
-from tests.training.small import DOCUMENTS, TEXT, finish, run_in, trainer
+from tests.training.small import DOCUMENTS, RECORDS, TEXT, finish, run_in, trainer
 
 
 def everything(training: Trainer) -> dict[str, Tensor]:
@@ -38,6 +38,8 @@ def everything(training: Trainer) -> dict[str, Tensor]:
         ("lstm", TEXT, "text", False, 5),
         ("lstm", DOCUMENTS, "documents", False, 5),
         ("lstm", DOCUMENTS, "documents", True, 0),
+        ("lstm", RECORDS, "records", False, 3),
+        ("gru", RECORDS, "records", True, 0),
     ],
 )
 def test_resume_is_exact(
