@@ -22,6 +22,7 @@ from charrnn.cli.learned import learned
 from charrnn.cli.lsp import lsp
 from charrnn.cli.options import named
 from charrnn.cli.plot import plot
+from charrnn.cli.predict import predict
 from charrnn.cli.score import score
 from charrnn.cli.train import train
 from charrnn.display.console import Ui, Unbroken, devnull, write_text
@@ -30,7 +31,7 @@ from charrnn.network import blas
 
 LESS_MEMORY = "close other programs; to train, lower --hidden, --batch, --bptt or --vocab-size"
 COMPLETING = "_CHARRNN_COMPLETE"  # variable by which a shell asks for completions
-TAKE_TEXT = ("train", "generate", "eval", "score")  # commands whose argument is a text
+TAKE_TEXT = ("train", "generate", "predict", "eval", "score")  # commands whose argument is a text
 
 app = typer.Typer(
     name="charrnn",
@@ -60,6 +61,11 @@ COMMANDS: dict[Callable[..., None], str] = {
         charrnn complete -o notes.txt --learn
 
         echo "The old wom" | charrnn complete
+    """,
+    predict: """
+        charrnn predict new.csv
+
+        charrnn predict --top 3 < names.txt
     """,
     evaluate: """
         charrnn eval other.txt

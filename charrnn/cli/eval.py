@@ -1,9 +1,11 @@
 """charrnn eval: how well a model predicts a text, and how many keystrokes its suggestions save."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
+from charrnn.cli.eval_records import evaluate_records
 from charrnn.cli.options import (
     Debug,
     Delimiter,
@@ -19,6 +21,7 @@ from charrnn.cli.options import (
     Texts,
     say_which,
 )
+from charrnn.config import READING
 from charrnn.display.console import Ui, write_json, write_text
 from charrnn.display.working import Working
 from charrnn.errors import TextError, UsageError
@@ -41,10 +44,36 @@ def evaluate(
     keystrokes: Annotated[
         bool, Option("--keystrokes", help="Also simulate typing the text with suggestions.")
     ] = False,
+    baselines: Annotated[
+        str | None,
+        Option(
+            metavar="FILE",
+            help="With a model of records: what simple methods predict that learn from FILE, the "
+            "text that the model was trained on.",
+        ),
+    ] = None,
     encoding: Encoding = None,
     errors: Errors = None,
     glob: Glob = None,
     field: Field = None,
+    source: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            help="With a model of records: field of the sources.",
+            show_default="as in training",
+            rich_help_panel=READING,
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        Option(
+            metavar="NAME",
+            help="With a model of records: field of the targets.",
+            show_default="as in training",
+            rich_help_panel=READING,
+        ),
+    ] = None,
     delimiter: Delimiter = None,
     header: Header = True,
     split_on: SplitOn = None,
@@ -56,6 +85,10 @@ def evaluate(
 
     With --keystrokes, also give the share of keystrokes that suggestions save
     in simulated typing, and the same for trigrams and word counts alone.
+
+    With a model of records, predict their targets: share of exact matches, edit
+    distance per character, bits per character; where the targets are labels,
+    also accuracy, macro F1, calibration error and which are confused.
     """
     import charrnn
     from charrnn import runs
@@ -67,12 +100,30 @@ def evaluate(
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
     if split_on is not None and loaded.kind != "documents":
         raise UsageError("--split-on needs a document model", "leave it out")
+    records = loaded.kind == "records"
+    if records and (keystrokes or field is not None):
+        raise UsageError(
+            "the model is of records, so --keystrokes and --field have no meaning",
+            "name the fields with --source and --target",
+        )
+    if not records and not (baselines is source is target is None):
+        raise UsageError(
+            "--source, --target and --baselines need a model of records", "leave them out"
+        )
+    if records:
+        trained = loaded.file.trained
+        field = trained.source_field if source is None else source
+        target = trained.target_field if target is None else target
     with Working(ui, "scoring") as work:
-        source = Source(
+        text = Source(
             texts, encoding, errors, glob, field, loaded.kind, delimiter, header, split_on,
-            loaded.normalised,
+            loaded.normalised, target,
         )  # fmt: skip
-        parts = source.parts(work.note)
+        if records:
+            learned = baselines and replace(text, paths=[baselines])
+            evaluate_records(loaded, text, learned or None, json_lines, work)
+            return
+        parts = text.parts(work.note)
         whole = ""
         if keystrokes:
             held = ["".join(part) for part in parts]

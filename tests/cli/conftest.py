@@ -1,6 +1,7 @@
 """One tiny model of each level, trained once and used by every test of the command line."""
 
 import itertools
+import json
 import random
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -84,3 +85,43 @@ def call(
         return Result(code, captured.out, captured.err)
 
     return call
+
+
+NATIONS = {"son": "Swedish", "ski": "Polish", "ini": "Italian"}  # by the ends of names
+BEGINNINGS = ["".join(p) for p in itertools.product("BDKLMRST", "aeiou", "bdlnrst")]
+
+
+def names_and_nations(count: int = 240) -> list[tuple[str, str]]:
+    """Names and their nations, as many of each."""
+    ends = itertools.cycle(NATIONS.items())
+    pairs = zip(random.Random(0).sample(BEGINNINGS, count), ends, strict=False)
+    return [(beginning + end, nation) for beginning, (end, nation) in pairs]
+
+
+def _train_records(folder: Path, *options: object) -> Training:
+    run = folder / "run"
+    result = charrnn_command(
+        "train", *options, "--from", "none", "--hidden", 32, "-o", run, cwd=folder
+    )
+    assert result.code == 0, result.err
+    return Training(folder, run, result)
+
+
+@pytest.fixture(scope="session")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """A model of names and nations, with the names in names.csv."""
+    folder = tmp_path_factory.mktemp("labelled")
+    rows = "".join(f"{nation},{name}\n" for name, nation in names_and_nations())
+    (folder / "names.csv").write_text("nation,name\n" + rows)
+    options = ("names.csv", "--source", "name", "--target", "nation")
+    return _train_records(folder, *options, "--steps", 100)
+
+
+@pytest.fixture(scope="session")
+def paired(tmp_path_factory: pytest.TempPathFactory) -> Training:
+    """A model of names and the same names in capitals, with both in pairs.jsonl."""
+    folder = tmp_path_factory.mktemp("paired")
+    rows = ({"small": name, "capitals": name.upper()} for name, _ in names_and_nations())
+    (folder / "pairs.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    options = ("pairs.jsonl", "--source", "small", "--target", "capitals")
+    return _train_records(folder, *options, "--steps", 100)

@@ -12,7 +12,8 @@ from tests.cli.conftest import Call
 from tests.cli.shell import COMMAND, ENVIRONMENT, Training, charrnn_command, modules_loaded
 
 COMMANDS = (
-    "train", "generate", "complete", "eval", "score", "info", "plot", "learned", "lsp", "runs",
+    "train", "generate", "complete", "predict", "eval", "score", "info", "plot", "learned", "lsp",
+    "runs",
 )  # fmt: skip
 
 

@@ -1,0 +1,172 @@
+"""charrnn predict: the likeliest target of each source."""
+
+import codecs
+import sys
+from collections.abc import Iterable, Iterator
+from functools import partial
+from io import BufferedReader, IncrementalNewlineDecoder
+from itertools import chain, islice
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Annotated, cast
+
+from typer import Argument, Option
+
+from charrnn.cli.options import (
+    Debug,
+    Delimiter,
+    Encoding,
+    Errors,
+    Field,
+    Header,
+    Json,
+    ModelOption,
+    Quiet,
+    say_which,
+)
+from charrnn.config import BEAM
+from charrnn.display.console import Ui, write_json, write_text
+from charrnn.display.working import Working
+from charrnn.errors import TextError
+
+if TYPE_CHECKING:
+    from charrnn.network.model_file import Trained
+
+MAX_TOP = 1000  # maximum number of targets it can ask for
+BATCH = 256  # maximum sources predicted in parallel (not tuned)
+BATCH_CHARS = 1 << 17  # or fewer, once they reach this many characters (not tuned)
+READ = 1 << 16  # maximum bytes of a pipe read at a time
+IN_ONE_CELL = str.maketrans("\t\n", "  ")  # keeps a target in its cell of the output
+
+
+def predict(
+    files: Annotated[
+        list[str] | None,
+        Argument(
+            metavar="[FILE]...",
+            help="Files with a source on each line, or records; - is standard input.",
+            show_default="standard input",
+        ),
+    ] = None,
+    model: ModelOption = None,
+    top: Annotated[
+        int,
+        Option("-k", "--top", min=1, max=MAX_TOP, help="Targets to print for each source."),
+    ] = 1,
+    beam: Annotated[
+        int,
+        Option(
+            min=1,
+            max=MAX_TOP,
+            help="Hypotheses kept in the search for a target; none is needed where the model "
+            "chooses from the targets that it was trained on.",
+        ),
+    ] = BEAM,
+    encoding: Encoding = None,
+    errors: Errors = None,
+    field: Field = None,
+    delimiter: Delimiter = None,
+    header: Header = True,
+    json_lines: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Predict the target of each source: its label, or the text that it becomes.
+
+    Each source is answered with one line of tab-separated targets and their
+    probabilities, the likeliest first. An empty source is answered with an
+    empty line. Of a very long source only the last 8,192 tokens are read.
+
+    Of CSV, TSV and JSON files the field that the model was trained on is read,
+    or --field. With a model of train --label-folders, each file is a source.
+    """
+    import charrnn
+    from charrnn import runs
+
+    for path in files or []:
+        runs.refuse(path, "a file of sources", "name the model with -m {}")
+    ui = Ui(quiet)
+    loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
+    loaded.require_records()
+    batches: Iterator[list[str]]
+    with Working(ui, "predicting") as work:
+        if files in (None, [], ["-"]) and not (encoding or errors or field):
+            batches = (batch for lines in _arriving(ui) for batch in _batches(lines))
+        else:
+            options = encoding, errors, field, delimiter, header
+            read = partial(_sources, loaded.file.trained, options, work)
+            batches = _batches(chain.from_iterable(map(read, files or ["-"])))
+        for batch in batches:
+            found = loaded.predictions(batch, top, beam)
+            work.clear()
+            for source, targets in zip(batch, found, strict=True):
+                if json_lines:
+                    answers = [{"text": target.text, "p": target.p} for target in targets]
+                    write_json({"source": source, "targets": answers})
+                else:
+                    cells = (f"{t.text.translate(IN_ONE_CELL)}\t{t.p:.3f}" for t in targets)
+                    write_text("\t".join(cells))
+            work.advance(sum(map(len, batch)))
+
+
+def _arriving(ui: Ui) -> Iterator[list[str]]:
+    """Yield the lines of standard input as they arrive, so that each is answered at once."""
+    from charrnn.text.blocks import bounded_lines, whole_lines
+    from charrnn.text.source import LONGEST_LINE, waiting
+
+    utf_8 = codecs.getincrementaldecoder("utf-8")("replace")
+    decode = IncrementalNewlineDecoder(utf_8, translate=True).decode
+    pipe = cast(BufferedReader, sys.stdin.buffer)
+    read = iter(partial(pipe.read1, READ), b"")
+    with waiting("standard input", ui.note, sys.stdin):
+        first = [*islice(read, 1)]
+    blocks = chain(map(decode, chain(first, read)), (decode(b"", True) for _ in range(1)))
+    for text in whole_lines(bounded_lines(blocks, LONGEST_LINE, "standard input")):
+        yield text.split("\n")
+
+
+def _sources(
+    trained: "Trained",
+    options: tuple[str | None, str | None, str | None, str | None, bool],
+    work: Working,
+    path: str,
+) -> Iterator[str]:
+    """Yield the sources in a file or folder.
+
+    Args:
+        trained: how the model was trained.
+        options: encoding, errors, field, delimiter and header.
+        work: shows the notes about reading.
+        path: the file or folder.
+    """
+    from charrnn.text.records import DELIMITERS, JSON_LINES
+    from charrnn.text.source import Source, unpacked_name
+
+    encoding, errors, field, delimiter, header = options
+    ending = PurePath(unpacked_name(path)).suffix.lower()
+    if field is None and ending in (*DELIMITERS, *JSON_LINES, ".json"):
+        field = trained.source_field
+    source = Source([path], encoding, errors, field=field, delimiter=delimiter, header=header)
+    if field is not None:
+        return (record.text for _, record in source.records(work.note))
+    if trained.source_field is None and path != "-":
+        return (part.read(work.note) for _, part in source.by_file())
+    return (line for _, line in source.lines(work.note))
+
+
+def _batches(sources: Iterable[str]) -> Iterator[list[str]]:
+    """Yield sources in batches to predict in parallel; those read before an error come first."""
+    batch: list[str] = []
+    chars = 0
+    try:
+        for source in sources:
+            batch.append(source)
+            chars += len(source)
+            if len(batch) == BATCH or chars >= BATCH_CHARS:
+                yield batch
+                batch, chars = [], 0
+    except TextError:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
