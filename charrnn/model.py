@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from charrnn import runs
-from charrnn.arrays import Array
+from charrnn.arrays import Array, Floats
 from charrnn.config import BEAM, LENGTH, SamplingConfig, StopConfig, require
 from charrnn.errors import ModelFileError, UsageError
 from charrnn.generation.batch import generate
@@ -222,7 +222,19 @@ class Model:
         require(k >= 1, "k must be 1 or more", "k")
         require(beam >= 1, "beam must be 1 or more", "beam")
         read = [*map(self.as_source, sources)]
-        return predict(self.engine, self.file.tokenizer, self._start, read, self._choices, k, beam)
+        network = self.engine, self.file.tokenizer, self._start
+        return predict(*network, read, self._choices, k, beam, self.file.classifier)
+
+    def target_logp(self, sources: Sequence[str]) -> Floats:
+        """Return the network's log-probabilities of the listed targets, [B, K], for sources [B].
+
+        The linear classifier is left out; see prediction.target_logp.
+        """
+        from charrnn.generation.prediction import target_logp
+
+        assert self._choices
+        network = self.engine, self.file.tokenizer, self._start
+        return target_logp(*network, [*map(self.as_source, sources)], self._choices)
 
     def require_records(self) -> None:
         """Raise a UsageError if the model is not one of records."""

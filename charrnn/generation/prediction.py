@@ -1,15 +1,16 @@
 """Predicting the targets of records: one of a known list, or any text by beam search."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Floats
+from charrnn.arrays import Floats, Ids
 from charrnn.generation.seed import SEED_TOKENS
 from charrnn.network.engine import Engine, State, log_softmax
+from charrnn.network.linear_classifier import LinearClassifier, normalised
 from charrnn.text.blocks import END, TARGET
 from charrnn.tokenizer import ESCAPE_NATS, Tokenizer
 
@@ -78,6 +79,7 @@ def predict(
     choices: Choices | None,
     k: int,
     beam: int,
+    classifier: LinearClassifier | None = None,
 ) -> list[list[Prediction]]:
     """Return the `k` likeliest targets of each source, likeliest first.
 
@@ -91,15 +93,52 @@ def predict(
         choices: the targets to choose from; None searches for any text.
         k: maximum predictions for each source.
         beam: hypotheses that the search keeps for each source; at least k are kept.
+        classifier: linear classifier of `choices`, to mix the network with; None for none.
 
     Raises:
         TextError: a source is not valid Unicode.
     """
+    found: list[list[Prediction]] = [[] for _ in sources]
+    if choices is not None:
+        logp_bk = target_logp(engine, tokenizer, start, sources, choices)
+        if classifier:
+            logp_bk = classifier.mixed(logp_bk, sources)
+        for source, each, logp_k in zip(sources, found, logp_bk, strict=True):
+            best = np.argsort(-logp_k, kind="stable")[:k].tolist() if source else []
+            each += [Prediction(choices.targets[i], float(np.exp(logp_k[i]))) for i in best]
+        return found
     beam = max(beam, k)
-    width = ROWS // beam if choices is None else NUMBERS // len(choices.tokens)
+    for some, read, state in _read(engine, tokenizer, start, sources, ROWS // beam):
+        lengths = np.array([LONGEST + LONGER * len(each) for each in read])
+        targets = _search(engine, tokenizer, state, lengths, k, beam)
+        for i, each in zip(some, targets, strict=True):
+            found[i] = each
+    return found
+
+
+def target_logp(
+    engine: Engine, tokenizer: Tokenizer, start: State, sources: Sequence[str], choices: Choices
+) -> Floats:
+    """Return the network's log-probability of each target, among all of them, [B, K].
+
+    The arguments are those of `predict`. That of an empty source is 0.
+    """
+    logp_bk = np.zeros((len(sources), len(choices.targets)))
+    width = NUMBERS // len(choices.tokens)
+    for some, _, state in _read(engine, tokenizer, start, sources, width):
+        logp_bk[some] = normalised(_choose(engine, state, choices).T)
+    return logp_bk
+
+
+def _read(
+    engine: Engine, tokenizer: Tokenizer, start: State, sources: Sequence[str], width: int
+) -> Iterator[tuple[list[int], list[Ids], State]]:
+    """Yield the indices, tokens and states of up to `width` sources that are read together.
+
+    Empty sources are left out.
+    """
     width = max(1, min(SOURCES, width))
     ids = [tokenizer.known(tokenizer.encode(s + TARGET))[-SEED_TOKENS:] for s in sources]
-    found: list[list[Prediction]] = [[] for _ in sources]
     # Sources of similar length are read together.
     rest = iter(
         sorted((i for i, source in enumerate(sources) if source), key=lambda i: len(ids[i]))
@@ -107,26 +146,7 @@ def predict(
     while some := [*islice(rest, width)]:
         read = [ids[i] for i in some]
         with engine.threads(ROWS):
-            state = engine.read_all(read, start)
-            if choices is None:
-                lengths = np.array([LONGEST + LONGER * len(each) for each in read])
-                targets = _search(engine, tokenizer, state, lengths, k, beam)
-            else:
-                targets = _chosen(choices, _choose(engine, state, choices), k)
-        for i, each in zip(some, targets, strict=True):
-            found[i] = each
-    return found
-
-
-def _chosen(choices: Choices, logp_kb: Floats, k: int) -> list[list[Prediction]]:
-    """Return the likeliest targets for each source, given log-probabilities [K, B]."""
-    p_kb = np.exp(logp_kb - logp_kb.max(axis=0))
-    p_kb /= p_kb.sum(axis=0)
-    best_kb = np.argsort(-p_kb, axis=0, kind="stable")[:k]
-    return [
-        [Prediction(choices.targets[i], float(p[i])) for i in best.tolist()]
-        for best, p in zip(best_kb.T, p_kb.T, strict=True)
-    ]
+            yield some, read, engine.read_all(read, start)
 
 
 def _choose(engine: Engine, states: State, choices: Choices) -> Floats:

@@ -8,6 +8,7 @@ It is a safetensors file. Its metadata has, under "charrnn", the JSON object
      "training": how the model was trained,
      "word_runs": {"every": ...} of the index in the tensor "word_runs",
      "items": {"every": ...} of the index in the tensor "items",
+     "classifier": the mixture of the linear classifier in the tensors "classifier.*",
      "mixture": for each source of suggestions by name, its weights after 0, 1, 2, and 3 or more
          letters of a word; in format 1 a row for each number of letters}
 
@@ -32,6 +33,7 @@ from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import CharrnnError, ModelFileError
 from charrnn.files import open_tensors, write_tensors
 from charrnn.network.cells import tensor_shapes
+from charrnn.network.linear_classifier import LinearClassifier
 from charrnn.network.ngrams import TENSORS, Ngrams
 from charrnn.text.blocks import KINDS, UNMARKED, code_points
 from charrnn.text.copy_index import Index, Items, WordRuns
@@ -60,6 +62,10 @@ NGRAM_TYPES = {"tokens": "U8", "counts": "U32", "one": "F32"} | {
 }
 MOST_NGRAM = 1 << 25  # maximum elements of each of them, and of a trie (not tuned)
 NUMBERS = {1: "U8", 2: "U16", 4: "U32"}  # types of whole numbers by their bytes
+CLASSIFIER = "classifier"  # name of its mixture in the metadata
+BUCKETS = ("classifier.idf", "classifier.weights")  # its tensors
+MOST_BUCKETS = 1 << 20  # maximum buckets; charrnn writes up to a quarter as many
+MOST_MIX = 1e3  # maximum factor in its mixture (not tuned)
 TRIE = "trie."  # prefix of the names of the tensors of a trie of n-grams
 # Types of the entries of "training"; others may have any type.
 TRAINED: dict[str, Any] = kinds_of(TrainingConfig) | {
@@ -166,6 +172,7 @@ class ModelFile:
             they were not tuned.
         items: index of the lines of the training text; None unless lines are items.
         ngrams: n-grams of tokens in the training text; None if the network is not mixed with them.
+        classifier: linear classifier of the targets; None without.
     """
 
     config: ModelConfig
@@ -177,6 +184,7 @@ class ModelFile:
     mixture: Mapping[str, Sequence[float]] | None = None
     items: Items | None = None
     ngrams: Ngrams | None = None
+    classifier: LinearClassifier | None = None
 
 
 def save(path: Path, model: ModelFile, half: bool = False) -> None:
@@ -207,6 +215,12 @@ def save(path: Path, model: ModelFile, half: bool = False) -> None:
     tensors |= {NGRAM + name: array for name, array in model.ngram.items()}
     if model.ngrams:
         tensors |= {TRIE + name: array for name, array in model.ngrams.tensors.items()}
+    if model.classifier:
+        idf, weights, mix = model.classifier
+        description[CLASSIFIER] = [*mix]
+        tensors |= {
+            name: x.astype(np.float16) for name, x in zip(BUCKETS, (idf, weights), strict=True)
+        }
     if model.mixture is not None:
         description["mixture"] = dict(model.mixture)
     metadata = {"charrnn": json.dumps(description, ensure_ascii=False)}
@@ -252,19 +266,22 @@ def _read(path: Path, file: Any) -> ModelFile:
     shapes, names = tensor_shapes(config), {*file.keys()}
     beside = {name for name in names if name.startswith(NGRAM)}
     trie = {TRIE + name for name in TENSORS} if config.ngram_order else set()
-    if names - beside - {WORD_RUNS, ITEMS} != {*shapes} | trie:
+    classifier = {*BUCKETS} if CLASSIFIER in description else set()
+    if names - beside - {WORD_RUNS, ITEMS} != {*shapes} | trie | classifier:
         raise ValueError("its tensors do not match its configuration")
     runs, lines = description.get(WORD_RUNS), description.get(ITEMS)
+    trained = Trained.from_json(description.get("training"))
     return ModelFile(
         config,
         tokenizer,
         {name: _weight(file, name, shape) for name, shape in shapes.items()},
-        Trained.from_json(description.get("training")),
+        trained,
         _index(file, WORD_RUNS, runs, WordRuns) if WORD_RUNS in names else None,
         _ngram(file, beside),
         _mixture(description["mixture"]) if "mixture" in description else None,
         _index(file, ITEMS, lines, Items) if ITEMS in names else None,
         _trie(file, config) if trie else None,
+        _classifier(file, description[CLASSIFIER], len(trained.targets)) if classifier else None,
     )
 
 
@@ -341,6 +358,22 @@ def _trie(file: Any, config: ModelConfig) -> Ngrams:
     if ngrams.order > config.ngram_order:
         raise ValueError("its n-grams are longer than it says")
     return ngrams
+
+
+def _classifier(file: Any, mix: Any, targets: int) -> LinearClassifier:
+    """Return the linear classifier of the targets, checked."""
+    (buckets,) = file.get_slice(BUCKETS[0]).get_shape()[:1] or (0,)
+    if not 2 <= buckets <= MOST_BUCKETS or buckets & (buckets - 1):
+        raise ValueError("its classifier has a wrong size")
+    idf, weights = (
+        _weight(file, name, shape)
+        for name, shape in zip(BUCKETS, ((buckets,), (buckets, targets)), strict=True)
+    )
+    if not isinstance(mix, list) or not len(mix) == 2 <= targets:
+        raise ValueError("its classifier has no mixture")
+    if not all(is_of(factor, float) and 0 <= factor <= MOST_MIX for factor in mix):
+        raise ValueError("the mixture of its classifier is wrong")
+    return LinearClassifier(idf, weights, (float(mix[0]), float(mix[1])))
 
 
 def _index(file: Any, name: str, values: Any, kind: type[I]) -> I:

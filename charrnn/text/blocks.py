@@ -159,6 +159,16 @@ class Targets:
         return "".join(kept)
 
 
+def pairs(records: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield source and target of each record of a corpus of records in blocks."""
+    rest = ""
+    for block in records:
+        *ended, rest = (rest + block).split(END)
+        for record in ended:
+            source, _, target = record.partition(TARGET)
+            yield source, target
+
+
 def chunks(blocks: Iterable[str], size: int = 1 << 16) -> Iterator[str]:
     """Yield a text in chunks of about `size` characters, cut before white space where possible."""
     kept = ""

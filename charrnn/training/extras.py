@@ -8,11 +8,13 @@ from typing import Any, BinaryIO, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from charrnn.network.linear_classifier import LinearClassifier
 from charrnn.suggestions.trigrams import Trigrams
-from charrnn.text.blocks import END, KINDS, TARGET, Targets, lines, told
+from charrnn.text.blocks import END, KINDS, TARGET, lines, pairs, told
 from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.encodings import Note, unnoted
 from charrnn.text.split import Parts
+from charrnn.training import linear_fit
 from charrnn.training.corpus import kept
 
 OPENINGS = ("\n\n", "\n", " ")  # paragraph, line and word breaks, in order of preference
@@ -37,6 +39,7 @@ class ModelExtras:
         ngram: trigrams of the training part as `Trigrams.tensors` returns them.
         items: index of the training lines; None unless the corpus consists of lines.
         targets: see model_file.Trained.
+        classifier: linear classifier of those targets; None without.
         held_out: beginning of the held-out text, or sampled held-out lines, to tune suggestions on;
             not in the file.
         records: source and target of some held-out records; not in the file.
@@ -47,12 +50,18 @@ class ModelExtras:
     ngram: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     items: Items | None = None
     targets: Sequence[str] = ()
+    classifier: LinearClassifier | None = None
     held_out: str = ""
     records: Sequence[tuple[str, str]] = ()
 
     @classmethod
     def of(
-        cls, parts: Parts, sample: str, note: Note = unnoted, prior: Trigrams | None = None
+        cls,
+        parts: Parts,
+        sample: str,
+        note: Note = unnoted,
+        prior: Trigrams | None = None,
+        seconds: float | None = None,
     ) -> Self:
         """Index a text.
 
@@ -61,15 +70,18 @@ class ModelExtras:
             sample: sample of the training part, to count trigrams in.
             note: called with the progress of reading a long text.
             prior: trigrams of the model that is fine-tuned.
+            seconds: time budget of the training, of which a part is taken; None for none.
         """
         indexed = told(parts.train, note, "indexing")
+        targets = few_targets(parts.train) if parts.kind == "records" else ()
         is_lines, is_records = parts.kind == "lines", parts.kind == "records"
         return cls(
             opening=opening(parts.kind, sample),
             word_runs=_index(WordRuns, indexed, parts),
             items=_index(Items, lines(parts.train), parts) if is_lines else None,
             ngram=Trigrams.build(sample.replace(TARGET, END), prior).tensors(),
-            targets=few_targets(parts.train) if is_records else (),
+            targets=targets,
+            classifier=_classifier(parts, targets, seconds),
             held_out=_shuffled_lines(parts) if is_lines else parts.val.beginning(HELD_OUT),
             records=_held_out_records(parts) if is_records else (),
         )
@@ -78,10 +90,8 @@ class ModelExtras:
 def few_targets(records: Iterable[str]) -> list[str]:
     """Return the targets of some records, commonest first, if they are few and recur; else none."""
     counts: Counter[str] = Counter()
-    targets, rest = Targets(), ""
-    for block in records:
-        *ended, rest = (rest + targets(block)).split(END)
-        counts.update(ended)
+    for _, target in pairs(records):
+        counts[target] += 1
         if len(counts) > MOST_CLASSES:
             return []
     few = len(counts) * RECURRING <= counts.total()
@@ -112,10 +122,22 @@ def _index(kind: type[AnyIndex], texts: Iterable[str], parts: Parts) -> AnyIndex
 
 def _held_out_records(parts: Parts) -> list[tuple[str, str]]:
     """Sample held-out records from the whole part."""
-    whole = parts.val.beginning(RECORDS_CHARS).split(END)[:-1]
-    np.random.default_rng(parts.seed).shuffle(whole)
-    records = (record.partition(TARGET) for record in whole[:RECORDS])
-    return [(source, target) for source, _, target in records]
+    whole = [*pairs([parts.val.beginning(RECORDS_CHARS)])]
+    order = np.random.default_rng(parts.seed).permutation(len(whole))
+    return [whole[i] for i in order[:RECORDS].tolist()]
+
+
+def _classifier(
+    parts: Parts, targets: Sequence[str], seconds: float | None
+) -> LinearClassifier | None:
+    """Return a linear classifier of the training records, or of some from everywhere."""
+    if len(targets) < 2:
+        return None
+    most = linear_fit.most_values(len(targets), seconds)
+    share = most / (linear_fit.VALUES_PER_CHAR * max(1, len(parts.train)))
+    random = np.random.default_rng(parts.seed)
+    chosen = (pair for pair in pairs(parts.train) if share >= 1 or random.random() < share)
+    return linear_fit.fit(chosen, targets, most)
 
 
 def _shuffled_lines(parts: Parts) -> str:

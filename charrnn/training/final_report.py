@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from charrnn.config import StopConfig
 from charrnn.generation.sample import Sample
 from charrnn.model import Model
 from charrnn.network import blas
+from charrnn.network.linear_classifier import LinearClassifier
 from charrnn.suggestions import tuning
 from charrnn.suggestions.tuning import Tuned
+from charrnn.training import linear_fit
 from charrnn.training.clock import Clock
 
 TUNING_WORDS = 1000  # maximum words typed to tune suggestions; not tuned
@@ -50,6 +54,38 @@ def new_items(model: Model, random_seed: int) -> float | None:
         return None
     lines = _lines(model, NOVELTY_ITEMS, random_seed)
     return model.items.novelty([text for one, text in lines.items() if one.why == "item"])
+
+
+def mixed(
+    model: Model, records: Sequence[tuple[str, str]], seconds: float, clock: Clock
+) -> LinearClassifier | None:
+    """Return a model's linear classifier, mixed with its network so as to predict records best.
+
+    Args:
+        model: the model.
+        records: held-out records, source and target of each.
+        seconds: time after which no more are read.
+        clock: measures that time.
+    """
+    targets, classifier = model.file.trained.targets, model.file.classifier
+    if not classifier:
+        return None
+    stop = clock() + seconds
+    known = [(model.as_source(s), targets.index(t)) for s, t in records if t in targets]
+    network, linear = [], []
+    labels: list[int] = []
+    for i in range(0, len(known), PREDICTED):
+        if labels and clock() >= stop:
+            break
+        some = known[i : i + PREDICTED]
+        sources = [source for source, _ in some]
+        network.append(model.target_logp(sources))
+        linear.append(classifier.logp(sources))
+        labels += [label for _, label in some]
+    if labels:
+        mix = linear_fit.mix(np.concatenate(network), np.concatenate(linear), labels)
+        classifier = classifier._replace(mix=mix)
+    return classifier
 
 
 def exact(

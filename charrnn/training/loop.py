@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import torch
 
@@ -223,6 +223,9 @@ class _Loop:
             held_out, seconds = run.extras.held_out, budget.tuning_seconds
             read = round(trainer.epoch * trainer.corpus.train_chars)
             tuned = None
+            records, share = run.extras.records, seconds / 2
+            classifier = final_report.mixed(model, records, share, self._clock)
+            run.extras = replace(run.extras, classifier=classifier)
             if model.kind != "records":
                 tuned = final_report.tune(model, held_out, read, seconds, self._clock)
                 run.mixture = by_name(tuned.weights)
@@ -233,8 +236,7 @@ class _Loop:
         with self._at_once():
             model = Model(run.model_file(trainer))
             new_items = final_report.new_items(model, trainer.config.seed)
-            records, seconds = run.extras.records, budget.tuning_seconds
-            exact = final_report.exact(model, records, seconds, self._clock)
+            exact = final_report.exact(model, records, share, self._clock)
             old = trainer.fine_tuning_nats(trainer.corpus.old)
         yield sample
         if run.origin:

@@ -182,7 +182,7 @@ def resume(
         source, config, lambda _: known, note, lambda: start and start.trigrams
     )
     if own:
-        extras = replace(extras, ngram=own.ngram)
+        extras = replace(extras, ngram=own.ngram, classifier=own.classifier)
     if corpus.fingerprint != fingerprint:
         raise RunError(
             f"the text is not the one that {path} was trained on",
@@ -228,7 +228,7 @@ def _prepare(
         for hint in advice(source, parts, sample, training.val) if advise else ():
             note(f"hint: {hint}")
         corpus = Corpus.prepare(parts, tokenize, note, sample)
-        return corpus, ModelExtras.of(parts, sample, note, prior())
+        return corpus, ModelExtras.of(parts, sample, note, prior(), training.seconds)
 
 
 def _configure(

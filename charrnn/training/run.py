@@ -151,6 +151,7 @@ class Run:
             mixture=self.mixture,
             items=self.extras.items,
             ngrams=trainer.ngrams,
+            classifier=self.extras.classifier,
         )
 
     def _facts(self, trainer: Trainer, score: float | None) -> dict[str, Any]:
