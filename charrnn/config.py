@@ -20,7 +20,9 @@ READING, OUTPUT = "What is read", "Output"
 PANELS = (RUN, NETWORK, REGULARISATION, UPDATES, WRITE, STOP, SAMPLE, READING, OUTPUT)
 
 LENGTH = 500  # characters of a text, if nothing else ends it (not tuned)
-BEAM = 4  # default number of hypotheses kept in the search for a target (not tuned)
+# Default number of hypotheses kept in the search for a target. English words to phonemes: errors of
+# 62.3, 60.7, 60.7, 60.6 and 60.6 % of words with 1, 2, 4, 8 and 16 (a model of 150 s).
+BEAM = 4
 LevelName = Literal["auto", "char", "word", "bpe", "byte"]  # `auto` chooses among TOKENIZERS
 CellName = Literal["lstm", "gru", "rnn", "rnn-relu"]  # keys of network.cells.CELLS
 # Least probability of a suggestion that is shown, by the name of the setting (not tuned).
