@@ -1,5 +1,6 @@
 """Predicting the targets of records: one of a known list, or any text by beam search."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
@@ -207,7 +208,8 @@ class _Found:
     def best(self) -> list[Prediction]:
         """Return the best texts, likeliest first."""
         ranked = sorted(self._logp.items(), key=lambda pair: -pair[1])
-        return [Prediction(text, float(np.exp(logp))) for text, logp in ranked[: self._k]]
+        # A sum may be rounded to more than 1.
+        return [Prediction(text, min(1.0, math.exp(logp))) for text, logp in ranked[: self._k]]
 
 
 def _search(

@@ -37,7 +37,7 @@ from charrnn.suggestions.explanation import Evidence
 from charrnn.suggestions.mixture import BEGIN, by_name
 from charrnn.suggestions.trigrams import Trigrams
 from charrnn.suggestions.typing_history import Learned
-from charrnn.text.blocks import KINDS
+from charrnn.text.blocks import END, KINDS, TARGET
 from charrnn.text.cache import cached
 from charrnn.text.copy_index import Items, WordRuns
 from charrnn.text.source import Source
@@ -61,7 +61,7 @@ def is_probability(p: float) -> None:
 
 
 def use_model(rng: Random, path: Path) -> None:
-    """What `info`, `generate`, `complete`, `score` and `eval` do with a model."""
+    """What `info`, `generate`, `complete`, `predict`, `score` and `eval` do with a model."""
     info(str(path), json_lines=False, quiet=False)
     info(str(path), json_lines=True, quiet=False)
     model = charrnn.load(path)
@@ -69,11 +69,26 @@ def use_model(rng: Random, path: Path) -> None:
     score = model.score("The crow.\n").to_json()
     json.dumps(score, allow_nan=False)
     assert all(np.isfinite(nats).all() for nats in model.surprisal([typed, "The end."]))
+    if model.kind == "records":
+        predict(model, typed)
+        return
     temperature = one_of(rng, [0.0, 0.5, 1.0, 5.0])
     text = "".join(model.generate(typed, 6, random_seed=1, temperature=temperature))
     write_text(text)
     complete(model.completer(), typed)
     write_text(f"trained on {', '.join(model.file.trained.facts.get('texts', []))}")
+
+
+def predict(model: Model, source: str) -> None:
+    """Predict the target of a source, with and without the list of targets."""
+    text = replace(model.file, trained=replace(model.file.trained, targets=()))
+    for each in (model, Model(text)):
+        for found in each.predictions([source, "", "The crow."], 3):
+            for target in found:
+                is_probability(target.p)
+            assert sum(target.p for target in found) < 1.001
+            write_text("\t".join(f"{target.text}\t{target.p:.3f}" for target in found))
+    write_text("".join(model.generate("", 6, source=source, random_seed=1)))
 
 
 def complete(completer: Completer, typed: str) -> None:
@@ -112,6 +127,12 @@ def models(folder: Path) -> list[bytes]:
             )
             model_file.save(folder / MODEL_NAME, whole)
             files.append((folder / MODEL_NAME).read_bytes())
+        records = TOKENIZERS[level].train(f"{LONGER}{TARGET}{END}")
+        whole = random_model(records, opening=END, kind="records").file
+        targets = ["fox", "the fox", "crow", "café 猫"]
+        trained = replace(whole.trained, targets=targets, source_field="a", facts=training)
+        model_file.save(folder / MODEL_NAME, replace(whole, trained=trained))
+        files.append((folder / MODEL_NAME).read_bytes())
     return files
 
 

@@ -89,6 +89,21 @@ def test_read_equals_steps(cell: str) -> None:
     np.testing.assert_allclose(after.hidden, state.hidden, atol=1e-5)
 
 
+@pytest.mark.parametrize("count", [0, 1, SINGLE_ROWS, 20])
+@pytest.mark.parametrize("cell", CELLS)
+def test_read_all_equals_read(cell: str, count: int) -> None:
+    """Reading texts of any lengths in parallel leaves each in the state that it has alone."""
+    _, engine = pair(ModelConfig(50, cell, layers=2, hidden=32, embedding=16))
+    rng = np.random.default_rng(0)
+    start = random_state(rng, engine, 1)
+    texts = [rng.integers(0, 50, rng.integers(0, 30)) for _ in range(count)]
+    states = engine.read_all(texts, start)
+    assert len(states.contexts) == count
+    for row, ids in enumerate(texts):
+        expected = engine.read(ids, start)
+        np.testing.assert_allclose(states.take([row]).hidden, expected.hidden, atol=1e-5)
+
+
 @pytest.mark.parametrize("batch", [2, SINGLE_ROWS, SINGLE_ROWS + 1, 64])
 @pytest.mark.parametrize("cell", CELLS)
 def test_streams_are_independent(cell: str, batch: int) -> None:
