@@ -77,6 +77,7 @@ class Agreement:
             gaps = np.abs(self._bins[:, 0] - self._bins[:, 1])
             values |= {
                 "calibration_error": float(gaps.sum()) / records,
+                "calibration_bins": BINS,
                 "labels": self.labels,
                 "confusion": [[self.counts[a, b] for b in self.labels] for a in self.labels],
             }

@@ -140,16 +140,10 @@ def _training_pairs(model: "Model", training: "Source", work: Working) -> Iterat
 
 def _print(values: Mapping[str, Any], total: "Agreement", beside: dict[str, "Agreement"]) -> None:
     """Print metrics and tables for people."""
-    from charrnn.agreement import BINS
-
-    tables = ("labels", "confusion")
     for name, value in values.items():
-        if name in tables or (name == "accuracy"):
-            continue
-        title = name.replace("_", " ")
-        shown = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
-        end = f"  ({BINS} bins)" if name == "calibration_error" else ""
-        write_text(f"{title:<18} {shown}{end}")
+        if name not in ("labels", "confusion"):
+            shown = f"{value:,}" if isinstance(value, int) else f"{value:.4f}"
+            write_text(f"{name.replace('_', ' '):<18} {shown}")
     if beside:
         write_text("")
         columns = ["exact_match", "macro_f1" if "macro_f1" in values else "edit_rate"]

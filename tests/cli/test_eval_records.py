@@ -14,7 +14,14 @@ from tests.cli.conftest import NATIONS, Call, names_and_nations
 from tests.cli.shell import Training, charrnn_command, modules_loaded
 
 KEYS = {"records", "exact_match", "edit_rate", "chars", "nats_per_char", "bpc"}
-LABEL_KEYS = {"accuracy", "macro_f1", "calibration_error", "labels", "confusion"}
+LABEL_KEYS = {
+    "accuracy",
+    "macro_f1",
+    "calibration_error",
+    "calibration_bins",
+    "labels",
+    "confusion",
+}
 NEW = [("Molson", "Swedish"), ("Zarski", "Polish"), ("Bertini", "Italian"), ("Vogski", "Italian")]
 
 
@@ -59,7 +66,12 @@ class TestLabels:
         """Without --json there are a line for each metric, and a table of labels."""
         result = call("eval", new, "-m", labelled.run)
         assert (result.code, result.err) == (0, "")
-        for line in ("exact match        0.7500", "macro f1", "(10 bins)", "right label (rows)"):
+        for line in (
+            "exact match        0.7500",
+            "macro f1",
+            "calibration bins   10",
+            "right label (rows)",
+        ):
             assert line in result.out
         assert all(f"  {nation}" in result.out for nation in NATIONS.values())
 
