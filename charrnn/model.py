@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from charrnn.generation.prediction import Choices, Prediction
     from charrnn.generation.template import Piece
     from charrnn.suggestions.completer import Completer, Completion, Reasons
+    from charrnn.suggestions.missing_words import Filling, MissingWords
     from charrnn.suggestions.passed_over import Dismissals
     from charrnn.suggestions.trigrams import Trigrams
 
@@ -384,6 +385,44 @@ class Model:
             least: least probability of the whole phrase.
         """
         return self._typing.phrase(self.as_read(typed), first, least)
+
+    def missing(
+        self, text: str, k: int = 5, length: int = 1, gap: str | None = None, tell: Tell = untold
+    ) -> "list[Filling]":
+        """Return the `k` likeliest fillings of the gaps in a text, best first.
+
+        What follows a gap counts as much as what precedes it.
+
+        Args:
+            text: the text; in a model of lines, one line.
+            k: maximum number of fillings.
+            length: maximum words in a gap.
+            gap: what marks a gap; None for three or more underscores.
+            tell: called with the number of gaps filled since the last call.
+
+        Raises:
+            UsageError: the text has no gap, or a value is out of range.
+            TextError: the text is not valid Unicode.
+        """
+        from charrnn.suggestions.missing_words import parts
+
+        require(k > 0, "k must be 1 or more", "k")
+        require(length > 0, "length must be 1 or more", "length")
+        found = parts(self.as_read(text), None if gap is None else self.as_read(gap))
+        if self.kind == "lines" and not found[-1].endswith("\n"):
+            found[-1] += "\n"
+        return self.missing_words.fill(found, k, length, tell)
+
+    @cached_property
+    def missing_words(self) -> "MissingWords":
+        """What fills gaps.
+
+        Raises:
+            ModelFileError: the trigrams in the model file are damaged.
+        """
+        from charrnn.suggestions.missing_words import MissingWords
+
+        return MissingWords(self.engine, self.file.tokenizer, self._start, self.ngram)
 
     def score(self, text: str | Iterable[str], tell: Tell = untold) -> Score:
         """Return how well the model predicts a text.

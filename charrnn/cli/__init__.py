@@ -16,6 +16,7 @@ from charrnn import __version__
 from charrnn.cli import runs
 from charrnn.cli.complete import complete
 from charrnn.cli.eval import evaluate
+from charrnn.cli.fill import fill
 from charrnn.cli.generate import generate
 from charrnn.cli.info import info
 from charrnn.cli.learned import learned
@@ -31,7 +32,8 @@ from charrnn.network import blas
 
 LESS_MEMORY = "close other programs; to train, lower --hidden, --batch, --bptt or --vocab-size"
 COMPLETING = "_CHARRNN_COMPLETE"  # variable by which a shell asks for completions
-TAKE_TEXT = ("train", "generate", "predict", "eval", "score")  # commands whose argument is a text
+# Commands whose argument is a text.
+TAKE_TEXT = ("train", "generate", "predict", "fill", "eval", "score")
 
 app = typer.Typer(
     name="charrnn",
@@ -67,10 +69,19 @@ COMMANDS: dict[Callable[..., None], str] = {
 
         charrnn predict --top 3 < names.txt
     """,
+    fill: """
+        charrnn fill "The ___ looked at the grapes."
+
+        charrnn fill "The ___ ran into the ___." --length 2 -k 3
+
+        charrnn fill -f texts.txt --json
+    """,
     evaluate: """
         charrnn eval other.txt
 
         charrnn eval other.txt --keystrokes --json
+
+        charrnn eval other.txt --gaps
     """,
     score: """
         charrnn score lines.txt --rank

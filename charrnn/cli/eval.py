@@ -1,4 +1,4 @@
-"""charrnn eval: how well a model predicts a text, and how many keystrokes its suggestions save."""
+"""charrnn eval: how well a model predicts a text, types it and guesses its missing words."""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -28,6 +28,7 @@ from charrnn.errors import TextError, UsageError
 
 if TYPE_CHECKING:
     from charrnn.model import Model
+    from charrnn.suggestions.cloze import Guesses
     from charrnn.suggestions.simulated_typist import Keystrokes
 
 MODEL = "this model"
@@ -35,6 +36,11 @@ BASELINES = {
     "cold": "nothing remembered",
     "trigrams": "trigrams alone",
     "counts": "word counts alone",
+}
+GUESSED = {
+    "left": "what precedes it alone",
+    "both": "both sides",
+    "trigrams": "trigrams alone, both sides",
 }
 
 
@@ -52,6 +58,10 @@ def evaluate(
             "text that the model was trained on.",
         ),
     ] = None,
+    gaps: Annotated[
+        bool,
+        Option("--gaps", help="Also guess every tenth word of the text, or 500 of them."),
+    ] = False,
     encoding: Encoding = None,
     errors: Errors = None,
     glob: Glob = None,
@@ -86,6 +96,10 @@ def evaluate(
     With --keystrokes, also give the share of keystrokes that suggestions save
     in simulated typing, and the same for trigrams and word counts alone.
 
+    With --gaps, words are removed, one at a time, and guessed: how often the
+    first guess is right, one of five, and the mean reciprocal rank (MRR), by
+    what precedes the word alone and by both sides.
+
     With a model of records, predict their targets: share of exact matches, edit
     distance per character, bits per character; where the targets are labels,
     also accuracy, macro F1, calibration error and which are confused.
@@ -101,9 +115,9 @@ def evaluate(
     if split_on is not None and loaded.kind != "documents":
         raise UsageError("--split-on needs a document model", "leave it out")
     records = loaded.kind == "records"
-    if records and (keystrokes or field is not None):
+    if records and (keystrokes or gaps or field is not None):
         raise UsageError(
-            "the model is of records, so --keystrokes and --field have no meaning",
+            "the model is of records, so --keystrokes, --gaps and --field have no meaning",
             "name the fields with --source and --target",
         )
     if not records and not (baselines is source is target is None):
@@ -125,7 +139,7 @@ def evaluate(
             return
         parts = text.parts(work.note)
         whole = ""
-        if keystrokes:
+        if keystrokes or gaps:
             held = ["".join(part) for part in parts]
             whole = "\n".join(part.removesuffix(END) for part in held)
             parts = map(iter, held)
@@ -133,13 +147,16 @@ def evaluate(
     if not score["chars"]:
         raise TextError("the text is empty", "give a text to score")
     typed = _type(loaded, whole, ui) if keystrokes else {}
+    guessed = _guess(loaded, whole, ui) if gaps else {}
     if json_lines:
-        write_json(score | _record(typed))
+        write_json(score | _record(typed) | _guesses(guessed))
         return
     for name, value in score.items():
         write_text(f"{name.replace('_', ' '):<16} {_shown(value)}")
     if typed:
         _print(typed)
+    if guessed:
+        _print_guesses(guessed)
 
 
 def _shown(value: float | None) -> str:
@@ -171,6 +188,35 @@ def _type(model: "Model", text: str, ui: Ui) -> dict[str, "Keystrokes"]:
             typed = dict(zip(suggest, keys, strict=True))
             work.advance(keys[0].chars - work.done)
     return typed
+
+
+def _guess(model: "Model", text: str, ui: Ui) -> dict[str, "Guesses"]:
+    """Remove words from a text, and guess each."""
+    from charrnn.suggestions.cloze import guess, removed
+
+    guesses: dict[str, Guesses] = {}
+    with Working(ui, "filling gaps", len(removed(text))) as work:
+        for guesses in guess(text, model.missing_words, model.ngram):
+            work.advance(guesses["both"].words - work.done)
+    return guesses
+
+
+def _guesses(guessed: dict[str, "Guesses"]) -> dict[str, Any]:
+    """Return what --json says of the guesses."""
+    if not guessed:
+        return {}
+    return {
+        "gaps": {"words": guessed["both"].words}
+        | {name: guesses.to_json() for name, guesses in guessed.items()}
+    }
+
+
+def _print_guesses(guessed: dict[str, "Guesses"]) -> None:
+    """Print a table for people."""
+    write_text(f"\n{guessed['both'].words:,} words removed, guessed from   1st   in 5     MRR")
+    for name, guesses in guessed.items():
+        each = guesses.to_json()
+        write_text(f"{GUESSED[name]:<28}{each['top1']:7.1%}{each['top5']:7.1%}{each['mrr']:8.3f}")
 
 
 def _record(typed: dict[str, "Keystrokes"]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ MAX_ENTRIES = 400_000  # maximum n-grams of each order; the most frequent are ke
 # How often words of a prior count as following each context, beside what the discounts leave them,
 # and without a context: best for 20 to 300 KB of news, essays and a manual.
 PRIOR, PRIOR_WORDS = 5.0, 5000.0
+RAREST = 1e-9  # minimum probability of the tokens after a gap (not tuned)
 ORDER_NAMES = "two", "three"  # prefixes of the tensors of bigrams and trigrams in model files
 
 Keys = NDArray[np.int64]
@@ -133,6 +134,12 @@ class Order:
             p *= self.backoff[i]
             here = slice(self.starts[i], self.starts[i + 1])
             p[self.words[here]] += self.p[here]
+
+    def leading_to(self, word: int) -> tuple[Keys, NDArray[np.float16]]:
+        """Return the contexts that a word follows, [N], and its probabilities there, [N]."""
+        entries = np.flatnonzero(self.words == word)
+        rows = np.searchsorted(self.starts, entries, "right") - 1
+        return self.contexts[rows], self.p[entries]
 
 
 def _descending(counts: NDArray[np.integer]) -> list[int]:
@@ -249,6 +256,57 @@ class Trigrams:
         p[self.unigram == 0] = 0  # only words are predicted
         return p
 
+    def between(self, before: str, after: str) -> Array:
+        """Return how likely each word is between two texts, up to a factor, float32 [V].
+
+        Args:
+            before: A text that does not end within a word.
+            after: A text that does not begin within a word.
+        """
+        p = self.after(before)
+        last = [self.id(token) for token in _tokens(before[-4 * LONGEST_WORD :])[-1:]]
+        following = [self.id(token) for token in _tokens(after[: 4 * LONGEST_WORD])[:2]]
+        first, second = [*following, None, None][:2]
+        if first is not None:
+            p *= self._around(last[0] if last else None, first)
+            if second is not None:
+                p *= self._ahead(first, second)
+        return p
+
+    def _around(self, before: int | None, token: int) -> Array:
+        """Return the probability of a token after `before` and each other token, float32 [V]."""
+        base, size = len(self.tokens) + 1, len(self.tokens)
+        p = np.full(base, self._alone(token), np.float32)
+        p[self.bigram.contexts] *= self.bigram.backoff
+        contexts, found = self.bigram.leading_to(token)
+        p[contexts] += found
+        if before is not None:
+            bounds = [before * base, (before + 1) * base]
+            here = slice(*np.searchsorted(self.trigram.contexts, bounds).tolist())
+            p[self.trigram.contexts[here] % base] *= self.trigram.backoff[here]
+            contexts, found = self.trigram.leading_to(token)
+            same = contexts // base == before
+            p[contexts[same] % base] += found[same]
+        return p[:size]
+
+    def _ahead(self, token: int, following: int) -> Array:
+        """Return the probability of `following` after each token and then `token`, float32 [V]."""
+        base, size = len(self.tokens) + 1, len(self.tokens)
+        alone = np.full(size, self._alone(following), np.float32)
+        self.bigram.interpolate(alone, token)
+        p = np.full(base, alone[following], np.float32)
+        same = self.trigram.contexts % base == token
+        p[self.trigram.contexts[same] // base] *= self.trigram.backoff[same]
+        contexts, found = self.trigram.leading_to(following)
+        same = contexts % base == token
+        p[contexts[same] // base] += found[same]
+        return p[:size]
+
+    def _alone(self, token: int) -> float:
+        """Return the probability of a token without a context; punctuation has one too."""
+        share = float(self.counts[token]) / max(1.0, float(self.counts.sum(dtype=float)))
+        return float(self.unigram[token]) or max(share, RAREST)
+
     def id(self, token: str) -> int | None:
         """Return the token's id, or None."""
         i = bisect_left(self.tokens, token)
@@ -307,7 +365,7 @@ class Trigrams:
         if NO_WORD.search("".join(words_alone)) or max(map(len, tokens), default=0) > LONGEST_WORD:
             raise ValueError("some of its words are invalid")
         orders = []
-        for name in ORDER_NAMES:
+        for length, name in enumerate(ORDER_NAMES, 1):
             contexts, lengths, words, p = (
                 arrays[f"{name}.{part}"] for part in ("contexts", "lengths", "words", "p")
             )
@@ -316,11 +374,12 @@ class Trigrams:
                 contexts.shape == (2, len(lengths))
                 and words.shape == p.shape == (starts[-1],)
                 and (words < size).all()
+                and (contexts <= size).all()
                 and ((p >= 0) & (p <= 1)).all()
             ):
                 raise ValueError("its contexts and words do not match")
             keys = contexts[0].astype(np.int64) * (size + 1) + contexts[1]
-            if not (np.diff(keys) > 0).all():
+            if not (np.diff(keys) > 0).all() or keys.max(initial=0) >= (size + 1) ** length:
                 raise ValueError("its contexts are not in order")
             order = Order(keys, starts, words, p)
             if not _is_share(order.mass.max(initial=0)):

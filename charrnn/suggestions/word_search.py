@@ -64,15 +64,19 @@ class Hypothesis:
 
 
 @dataclass(slots=True)
-class _Found:
+class Found:
     """What a search has found so far.
 
     Attributes:
         mass: Total probability of spelling the unfinished last token.
+        floor: Minimum probability of a hypothesis, relative to the typed text.
+        ends: Whether a completion must end the word; if not, letters may follow it.
         p: Joint probability of that token and each completion; divide by `mass`.
     """
 
     mass: float
+    floor: float
+    ends: bool = True
     p: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
 
@@ -205,13 +209,36 @@ class WordSearch:
 
     def _search(
         self, typed: str, unfinished: str, within: bool, wanted: list[str], k: int
-    ) -> _Found:
+    ) -> Found:
         """Run the beam search from the text before its unfinished last token."""
         state = self._network.state(self._encode(typed.removesuffix(unfinished)))
+        return self.pursue(state, unfinished, within, wanted, k)
+
+    def pursue(
+        self,
+        state: State,
+        unfinished: str,
+        within: bool,
+        wanted: Iterable[str],
+        k: int,
+        ends: bool = True,
+        floor: float | None = None,
+    ) -> Found:
+        """Run the beam search from a state of the network.
+
+        Args:
+            state: State after the text before its unfinished last token.
+            unfinished: That token's text.
+            within: Whether the text ends within a word.
+            wanted: Completions to compute probabilities for in any case.
+            k: Number of most likely completions to find.
+            ends: Whether a completion must end the word; if not, letters may follow it.
+            floor: Minimum probability of a hypothesis; by default UNLIKELY.
+        """
         next_logp = self._network.next(state)
         paths = tuple(tuple(self._tokenizer.encode(unfinished + text).tolist()) for text in wanted)
         beam = [Hypothesis(unfinished, "", 0.0, paths)]
-        found = _Found(mass=0.0 if unfinished else 1.0)
+        found = Found(0.0 if unfinished else 1.0, UNLIKELY if floor is None else floor, ends)
         while beam:
             logp_bv = next_logp + np.array([[h.score] for h in beam], np.float32)
             self._collect(beam, logp_bv, within, found)
@@ -232,7 +259,7 @@ class WordSearch:
                 next_logp = self._network.logp(state)
         return found
 
-    def _collect(self, beam: list[Hypothesis], logp_bv: Array, within: bool, found: _Found) -> None:
+    def _collect(self, beam: list[Hypothesis], logp_bv: Array, within: bool, found: Found) -> None:
         """Add to `found` what the next token ends: words, or the unfinished last token.
 
         `logp_bv` are the log-probabilities of each hypothesis with each next token, [B, V].
@@ -245,13 +272,13 @@ class WordSearch:
             elif not hypothesis.text and not within:
                 # A character of a script without spaces is a word, whatever follows it.
                 p = np.bincount(self._first_of, np.exp(logp_bv[row, self._unspaced]))
-                for i in np.flatnonzero(p > UNLIKELY * math.exp(hypothesis.score)):
+                for i in np.flatnonzero(p > found.floor * math.exp(hypothesis.score)):
                     found.p[str(self._firsts[i])] += p[i]
             elif may_end(hypothesis.text):
-                found.p[hypothesis.text] += end
+                found.p[hypothesis.text] += end if found.ends else math.exp(hypothesis.score)
 
     def _prune(
-        self, beam: list[Hypothesis], logp_bv: Array, within: bool, found: _Found, k: int
+        self, beam: list[Hypothesis], logp_bv: Array, within: bool, found: Found, k: int
     ) -> list[tuple[int, int]]:
         """Return distinct (row of the beam, next token) pairs: the best, then those asked for."""
         follow = logp_bv[:, self._inside]
@@ -264,7 +291,7 @@ class WordSearch:
                 ids.append(agreeing)
             elif not hypothesis.text and not within:
                 follow[row, self._never_first] = -np.inf
-        floor = max(UNLIKELY * found.mass, SMALLEST)
+        floor = max(found.floor * found.mass, SMALLEST)
         words = sorted(p for text, p in found.p.items() if text)
         # A text is never likelier than its beginning, so nothing below the k-th word can get in.
         least = max(floor, words[-k]) if len(words) >= k else floor

@@ -12,6 +12,7 @@ from unittest.mock import patch
 import pytest
 
 from charrnn.suggestions.completer import Completer
+from charrnn.text.words import WORD
 from tests.cli.conftest import Call, sentences
 from tests.cli.shell import ENVIRONMENT, Training, charrnn_command, finish, modules_loaded
 
@@ -188,6 +189,40 @@ class TestKeystrokes:
         (tmp_path / "text.txt").write_text("")
         result = call("eval", "text.txt", "-m", trained.run, "--keystrokes")
         assert (result.code, result.out) == (1, "")
+
+
+class TestGaps:
+    def test_json(self, call: Call, any_trained: Training, tmp_path: Path) -> None:
+        """How often removed words are guessed stands beside the scores, both sides the best."""
+        (tmp_path / "text.txt").write_text(sentences(1)[:1000])
+        result = call("eval", "text.txt", "-m", any_trained.run, "--gaps", "--json")
+        assert (result.code, result.err) == (0, "")
+        (score,) = result.events
+        assert score.keys() == KEYS | {"tokens", "words", "gaps"}
+        gaps = score["gaps"]
+        assert [*gaps] == ["words", "left", "both", "trigrams"]
+        assert gaps["words"] == len(WORD.findall(sentences(1)[:1000])) // 10
+        for way in ("left", "both", "trigrams"):
+            assert gaps[way].keys() == {"top1", "top5", "mrr"}
+            assert 0 < gaps[way]["top1"] <= gaps[way]["mrr"] <= 1
+            assert gaps[way]["top1"] <= gaps[way]["top5"] <= 1
+        assert gaps["both"]["mrr"] > gaps["left"]["mrr"]
+
+    def test_plain(self, call: Call, trained: Training, tmp_path: Path) -> None:
+        """Without --json there is a table for people."""
+        (tmp_path / "text.txt").write_text(sentences(1)[:400])
+        result = call("eval", "text.txt", "-m", trained.run, "--gaps")
+        assert (result.code, result.err) == (0, "")
+        for line in ("words removed, guessed from", "what precedes it alone", "both sides"):
+            assert line in result.out
+
+    @pytest.mark.parametrize("text", ["x", "?! ...\n", "one two three"])
+    def test_too_short(self, call: Call, trained: Training, tmp_path: Path, text: str) -> None:
+        """A text of fewer than ten words has none to remove."""
+        (tmp_path / "text.txt").write_text(text)
+        result = call("eval", "text.txt", "-m", trained.run, "--gaps", "--json")
+        assert result.code == 0
+        assert result.events[0]["gaps"]["words"] == 0
 
 
 def test_without_torch(tmp_path: Path, trained: Training, corpus: Path) -> None:

@@ -12,8 +12,8 @@ from tests.cli.conftest import Call
 from tests.cli.shell import COMMAND, ENVIRONMENT, Training, charrnn_command, modules_loaded
 
 COMMANDS = (
-    "train", "generate", "complete", "predict", "eval", "score", "info", "plot", "learned", "lsp",
-    "runs",
+    "train", "generate", "complete", "predict", "fill", "eval", "score", "info", "plot", "learned",
+    "lsp", "runs",
 )  # fmt: skip
 
 

@@ -227,3 +227,21 @@ def test_damaged(name: str) -> None:
     ):
         with pytest.raises(ValueError, match=r"\w"):
             Trigrams.from_tensors(wrong)
+
+
+def test_between() -> None:
+    """What follows a word counts as the model predicts it after the word."""
+    text = "the fox saw the crow. the crow saw a fox and the hen saw the crow sing. " * 3
+    trigrams = Trigrams.build(text)
+    for before, after in (("the", "saw the"), ("fox", "the"), ("zebra", "crow sing"), ("", "saw")):
+        expected = trigrams.after(before)
+        for i, word in enumerate(trigrams.tokens):
+            first, *second = after.split()
+            expected[i] *= trigrams.after(f"{before} {word}")[trigrams.id(first)]
+            if second:
+                expected[i] *= trigrams.after(f"{word} {first}")[trigrams.id(second[0])]
+        np.testing.assert_allclose(trigrams.between(before, after), expected, rtol=1e-2)
+    np.testing.assert_array_equal(trigrams.between("the", ""), trigrams.after("the"))
+    np.testing.assert_array_equal(trigrams.between("the", "zebra"), trigrams.after("the"))
+    stop = trigrams.between("the", ".")
+    assert trigrams.tokens[int(stop.argmax())] == "crow"
