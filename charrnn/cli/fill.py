@@ -72,7 +72,7 @@ def fill(
     for where, line in texts:
         empty = False
         try:
-            with Working(ui, "filling gaps", line.count(gap or "___")) as work:
+            with Working(ui, "filling gaps", len(parts(line, gap)) - 1) as work:
                 fillings = loaded.missing(line, count, length, gap, work.advance)
         except UsageError as error:
             if one:
@@ -96,7 +96,8 @@ def _lines(file: str | None, encoding: str | None, ui: Ui) -> Iterator[tuple[str
     if file is None and encoding is None:  # answers each line before it waits for the next
         with waiting("standard input", ui.note, sys.stdin):
             first = [*islice(sys.stdin, 1)]
-        lines = enumerate((line.rstrip("\r\n") for line in chain(first, sys.stdin)), 1)
+        read = (line.rstrip("\r\n") for line in chain(first, sys.stdin))
+        lines: Iterator[tuple[int, str]] = enumerate(read, 1)
     else:
         lines = Source([file or "-"], encoding).lines(ui.note)
     for number, line in lines:
