@@ -339,9 +339,11 @@ class StopConfig:
         stop: strings to stop before.
         seconds: maximum seconds.
         item: stop before this character, which ends a corpus item; "" for none.
+        match: the whole text, without the seed, matches this pattern of Python's `re`; it has at
+            most `chars` characters, and no other field ends it; see charrnn.generation.matching.
 
     Raises:
-        UsageError: a value is out of range.
+        UsageError: a value is out of range, or `match` is combined with another field.
     """
 
     chars: int | None = setting(None, Range(0))
@@ -352,11 +354,21 @@ class StopConfig:
     seconds: float | None = setting(None, Range(0, math.inf, above=True, under=True))
     stop: Sequence[str] = ()
     item: str = ""
+    match: str | None = setting(
+        None,
+        None,
+        "Write only texts that match this regular expression of Python's re, whole.",
+        WRITE,
+        metavar="REGEX",
+    )
 
     def __post_init__(self) -> None:
         _require_ranges(self)
         texts = not isinstance(self.stop, str) and all(self.stop)
         require(texts, "stop texts must not be empty", "stop")
+        for name in ("words", "sentences", "lines", "tokens", "seconds", "stop"):
+            alone = self.match is None or not getattr(self, name)
+            require(alone, f"match cannot be combined with {name}", "match", name)
 
 
 def dial(value: str) -> float:

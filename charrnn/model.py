@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -14,6 +14,7 @@ from charrnn.arrays import Array, Floats
 from charrnn.config import BEAM, LENGTH, SamplingConfig, StopConfig, require
 from charrnn.errors import ModelFileError, UsageError
 from charrnn.generation.batch import generate
+from charrnn.generation.matching import chosen
 from charrnn.generation.sample import Part, Sample
 from charrnn.network import model_file
 from charrnn.network.engine import Engine
@@ -91,6 +92,7 @@ class Model:
         *,
         source: str | None = None,
         stop: Sequence[str] = (),
+        match: str | None = None,
         random_seed: int | None = None,
         **sampling: Any,
     ) -> Iterator[str]:
@@ -102,16 +104,17 @@ class Model:
             source: source of a record, for a model of records: its target is written, which begins
                 with `seed`.
             stop: strings to stop before.
+            match: regular expression that the whole text matches; `length` is then its maximum.
             random_seed: seed of the random choices, 0 or more; None picks a new one each time.
             sampling: fields of SamplingConfig, for example `temperature=0.7`; see `sampling`.
 
         Raises:
-            UsageError: a value is out of range.
+            UsageError: a value is out of range, or the model cannot write text that matches.
             TextError: the seed is not valid Unicode.
         """
         require(length >= 0, "length must be 0 or more", "length")
         samples = [Sample(seed, self.sampling(**sampling), source=source)]
-        parts = self.write(samples, StopConfig(chars=length, stop=stop), random_seed)
+        parts = self.write(samples, StopConfig(chars=length, stop=stop, match=match), random_seed)
         return (part.text for part in parts)
 
     def write(
@@ -121,6 +124,7 @@ class Model:
         random_seed: int | None = None,
         scored: bool = False,
         avoid_copying: bool = False,
+        best_of: int = 1,
     ) -> Iterator[Part]:
         """Generate several texts in parallel; see charrnn.generation.batch.generate.
 
@@ -132,21 +136,35 @@ class Model:
             random_seed: seed of the random choices, 0 or more; None picks a new one.
             scored: whether to compute the surprisal of each character.
             avoid_copying: whether to avoid runs of words that are in the training text.
+            best_of: candidates for each text that has to match a pattern; see
+                charrnn.generation.matching.chosen.
 
         Raises:
-            UsageError: `random_seed` is negative, or a sample has no source but the model is one of
-                records, or the other way round.
+            UsageError: `random_seed` is negative, `avoid_copying` is combined with a pattern, or a
+                sample has no source but the model is one of records, or the other way round.
             ModelFileError: `avoid_copying` is set, but the model file has no index of its text.
         """
         if random_seed is None:
             random_seed = new_random_seed()
         require(random_seed >= 0, "random_seed must be 0 or more", "random_seed")
+        clash = "match cannot be combined with avoid_copying"
+        require(stop.match is None or not avoid_copying, clash, "match", "avoid_copying")
         avoid = self.word_runs if avoid_copying else None
-        stop = replace(stop, item=KINDS[self.kind], stop=[*map(self.as_read, stop.stop)])
+        match = None if stop.match is None else self.as_read(stop.match)
+        texts = [*map(self.as_read, stop.stop)]
+        stop = replace(stop, item=KINDS[self.kind], stop=texts, match=match)
         samples = map(self._read, samples)
-        return generate(
-            self.engine, self.file.tokenizer, self._start, samples, stop, random_seed, scored, avoid
+        write = partial(
+            generate,
+            self.engine,
+            self.file.tokenizer,
+            self._start,
+            stop=stop,
+            random_seed=random_seed,
+            scored=scored,
+            avoid=avoid,
         )
+        return write(samples) if match is None else chosen(samples, write, best_of, random_seed)
 
     def fill(
         self,

@@ -75,3 +75,30 @@ def cut(draw: st.DrawFn, text: str) -> list[str]:
     """The text in blocks of any size, empty ones too."""
     cuts = sorted(draw(st.lists(st.integers(0, len(text)), max_size=6)))
     return [text[a:b] for a, b in zip([0, *cuts], [*cuts, len(text)], strict=True)]
+
+
+_atoms = st.sampled_from(
+    [
+        *("a", "e", "x", "fox", "The", " ", "café", ",", r"\n", ".", "[a-m]", "[^a-m]", "[^,]", ""),
+        *(r"\w", r"\W", r"\d", r"\s", r"\S", "(?i:tHE)", "(?i:[a-f])", "(?s:.)", r"(?a:\w)", "猫"),
+    ]
+)
+_repeats = st.sampled_from(["*", "+", "?", "{2}", "{1,3}", "{2,}", "{,2}", "*?", "{0}"])
+
+
+def _repeated(parts: tuple[str, str]) -> str:
+    """A repeat; not of one without end, for which `re` may take for ever."""
+    inner, repeat = parts
+    return f"(?:{inner}){repeat if not {*'*+{'} & {*inner} else '?'}"
+
+
+patterns = st.recursive(
+    _atoms,
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=2, max_size=3).map("".join),
+        st.lists(inner, min_size=2, max_size=3).map(lambda parts: f"({'|'.join(parts)})"),
+        st.tuples(inner, _repeats).map(_repeated),
+    ),
+    max_leaves=8,
+)
+"""Regular expressions whose repeats are not nested."""

@@ -56,6 +56,8 @@ COMMANDS: dict[Callable[..., None], str] = {
         charrnn generate -t 0.5,1.0 -N 3
 
         charrnn generate --template "The {word} of {words:2}."
+
+        charrnn generate "The fox" --match ".{20,40}ight" --best-of 32
     """,
     complete: """
         charrnn complete

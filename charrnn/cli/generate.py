@@ -76,8 +76,8 @@ def generate(
         int | None,
         Option(
             min=1,
-            help="Candidates sampled for each gap; the best fit is kept.",
-            show_default=str(BEST_OF),
+            help="Candidates for each gap, or each text with --match; one that fits best is kept.",
+            show_default=f"{BEST_OF}; with --match 1",
             rich_help_panel=WRITE,
         ),
     ] = None,
@@ -188,7 +188,7 @@ def generate(
     """Continue a seed text, or write texts from scratch.
 
     The text ends at the first limit met: --length, --words, --sentences, --lines, --stop, --time or
-    --tokens.
+    --tokens. With --match it ends where it matches, after at most --length characters.
     """
     import charrnn
     from charrnn import runs
@@ -213,13 +213,13 @@ def generate(
         SamplingConfig(**variant)
     if template is not None and (seed is not None or file is not None or rules):
         raise UsageError(
-            "--template cannot be combined with SEED, --file or a length option",
+            "--template cannot be combined with SEED, --file, --match or a length option",
             "leave those out",
         )
     if template is not None and source is not None:
         raise UsageError("--template cannot be combined with --source", "leave one out")
-    if template is None and best_of is not None:
-        raise UsageError("--best-of needs a --template, whose gaps it fills", "give one")
+    if template is None and stopping.match is None and best_of is not None:
+        raise UsageError("--best-of needs --template or --match", "give one of them")
     ui = Ui(quiet)
     sources: Sequence[str | None] = [None]
     if source is not None:
@@ -236,7 +236,8 @@ def generate(
     samplings = [loaded.sampling(**variant) for variant in variants]
     wanted, in_turn = tee(_samples(sources, [*map(known, seeds)], samplings, samples))
     if template is None:
-        parts = loaded.write(wanted, _limited(stopping, rules, loaded.kind, ui), *options)
+        limited = _limited(stopping, rules, loaded.kind, ui)
+        parts = loaded.write(wanted, limited, *options, best_of or 1)
     else:
         from charrnn.generation.template import parse
 
@@ -273,7 +274,7 @@ def _limited(stopping: StopConfig, rules: Collection[str], kind: str, ui: Ui) ->
             f"each text of this model is a single line, so --lines {lines} has no effect; "
             f"-N {lines} writes {lines} lines"
         )
-    if any(name in rules for name in ("chars", "tokens", "seconds")):
+    if any(name in rules for name in ("chars", "tokens", "seconds", "match")):
         return stopping
     return dataclasses.replace(stopping, chars=MAX_CHARS if rules or kind != "text" else LENGTH)
 

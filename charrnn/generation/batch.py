@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache, reduce
+from functools import lru_cache, partial, reduce
 from itertools import groupby, islice
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Array
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.generation.backtracking import MOST_BANS, Draft, Sampled
+from charrnn.generation.matching import Matching, Pattern
 from charrnn.generation.sample import Part, Sample
 from charrnn.generation.sampling import Sampler
 from charrnn.generation.seed import read
@@ -54,7 +55,7 @@ def generate(
         Parts, those of one sample in order.
 
     Raises:
-        UsageError: a bias bans every token, or a control needs a model of words.
+        UsageError: a bias bans every token, a control needs a model of words, or no text can match.
         ModelFileError: the network's logits are not finite.
     """
     deadline = math.inf if stop.seconds is None else time.monotonic() + stop.seconds
@@ -114,6 +115,12 @@ def _bias(tokenizer: Tokenizer, key: tuple[tuple[str, float], ...]) -> TextBias:
     return TextBias(tokenizer, dict(key))
 
 
+@lru_cache(1)
+def _pattern(tokenizer: Tokenizer, match: str, item: str) -> Pattern:
+    """Return a pattern; all batches share its table."""
+    return Pattern(match, tokenizer, item)
+
+
 class _Batch:
     """Streams that step together, ordered by group; see `generate` for the arguments."""
 
@@ -131,6 +138,7 @@ class _Batch:
         self._tokenizer = tokenizer
         wanted = [(sample.read, _key(sample.sampling)) for sample in samples]
         biases = {key: _bias(tokenizer, key) for _, key in wanted}
+        pattern = None if stop.match is None else _pattern(tokenizer, stop.match, stop.item)
         # The seed's partial word is read now if its tokens may be banned or taken back.
         seeds = {
             (seed, key): read(
@@ -138,9 +146,10 @@ class _Batch:
                 engine,
                 tokenizer,
                 start,
-                in_word=avoid is None and not key,
+                in_word=avoid is None and not key and not pattern,
                 bias=biases[key],
                 item=stop.item,
+                possible=partial(pattern.possible, length=stop.chars) if pattern else None,
             )
             for seed, key in dict.fromkeys(wanted)
         }
@@ -162,6 +171,8 @@ class _Batch:
         state = State.join([stream.seed.state for stream in streams])
         self._states = Streams(engine, state)
         self._beginning = True
+        ends = [stream.seed.open_end for stream in streams]
+        self._matching = Matching(pattern, samples, ends, stop.chars) if pattern else None
         transitions = tokenizer.transitions
         self._impossible = None if transitions is None else transitions < 0
         self._spelling = np.zeros(len(streams), np.int8)  # states of tokenizer.transitions, [B]
@@ -224,6 +235,8 @@ class _Batch:
             ids = self._sample(logits)
             if transitions is not None:
                 self._spelling = transitions[self._spelling, ids]
+            if self._matching:
+                self._matching.add(ids)
             ids_tb.append(ids)
             if logp is not None:
                 costs_tb.append(-np.take_along_axis(logp, ids[:, None], 1)[:, 0])
@@ -263,6 +276,8 @@ class _Batch:
                 if undone:
                     self._states.put(row, undone[0].before)
                     self._spelling[row] = self._spelled(stream.unsettled)
+                    if self._matching:
+                        self._matching.take_back(row, len(undone))
                     last = [stream.last, *stream.unsettled][-1]
                     group.sampler.take_back(i, len(undone), last, spelled=held[i] < 0)
                 yield settled
@@ -277,6 +292,8 @@ class _Batch:
             for stream, row in zip(self._streams(), logits, strict=True):
                 stream.mask(row)
         self._beginning = False
+        if self._matching:
+            self._matching.mask(logits)
 
     def _sample(self, logits: Array) -> NDArray[np.intp]:
         if len(self._groups) == 1:
@@ -290,6 +307,8 @@ class _Batch:
         if not all(going):
             self._states = Streams(self._engine, self._states.state.take(going))
             self._spelling = self._spelling[going]
+            if self._matching:
+                self._matching.keep(going)
             for group in self._groups:
                 group.drop_ended()
             self._groups = [group for group in self._groups if group.streams]

@@ -21,6 +21,8 @@ class Sample:
         tokens: number of tokens written so far.
         logp: their log-probability (nats) under the unmodified model; 0 unless scored.
         why: the rule that ended the text; None while it goes on.
+        weight: logarithm of the probability that the model gave to the pattern to match, estimated;
+            see charrnn.generation.matching.
     """
 
     seed: str
@@ -30,6 +32,7 @@ class Sample:
     tokens: int = 0
     logp: float = 0.0
     why: str | None = None
+    weight: float = 0.0
 
     @property
     def read(self) -> str:

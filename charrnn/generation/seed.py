@@ -1,5 +1,6 @@
 """Reading a seed: its tokens, the state after them, and what may follow."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -39,6 +40,7 @@ def read(
     in_word: bool,
     bias: TextBias,
     item: str,
+    possible: Callable[[str], Mask] | None = None,
 ) -> Seed:
     """Read a seed, except an end that may start a longer token.
 
@@ -50,6 +52,8 @@ def read(
         in_word: whether the end left unread may be a partial word, not only white space.
         bias: the bias of the next token; the end is read if all tokens that extend it are banned.
         item: the character that ends an item of the corpus; "" if there are no items.
+        possible: returns the tokens that may follow a seed with that end unread, bool [V]; the end
+            is read if there are none. None if all may.
     """
     end = tokenizer.unfinished(seed)
     if not (in_word or end.isspace()):
@@ -60,8 +64,10 @@ def read(
         cannot_follow[:] = [not other.startswith(end) for other in tokenizer.tokens]
         cannot_follow[tokenizer.unknown_id] = True  # never sampled
         banned = np.isneginf(bias.after(tokenizer.spelled(seed.removesuffix(end))))
-        possible = np.flatnonzero(~(cannot_follow | banned)).tolist()
-        if any(tokenizer.tokens[i] != end for i in possible):
+        if possible:
+            banned |= ~possible(end)
+        left = np.flatnonzero(~(cannot_follow | banned)).tolist()
+        if any(tokenizer.tokens[i] != end for i in left):
             break
         ids = np.append(ids, np.int32(token))
         end = end.removeprefix(tokenizer.decode([token]))
@@ -70,7 +76,8 @@ def read(
     if item and not seed.rpartition(item)[2].strip():
         blank = np.array([_is_blank(token, item) for token in tokenizer.tokens])
         blank[tokenizer.unknown_id] = True
-        if not (cannot_follow | blank).all():
+        others = cannot_follow | blank
+        if not (others if possible is None else others | ~possible(end)).all():
             cannot_follow |= blank
     return Seed(ids, end, cannot_follow, engine.read(ids[-SEED_TOKENS:], start))
 

@@ -5,10 +5,11 @@ import numpy as np
 from charrnn.arrays import Array
 from charrnn.config import StopConfig
 from charrnn.generation.backtracking import Draft, Sampled
+from charrnn.generation.matching import MatchEnding
 from charrnn.generation.sample import Part, Sample
 from charrnn.generation.seed import Seed
 from charrnn.generation.stopping import Ending
-from charrnn.tokenizer import Tokenizer
+from charrnn.tokenizer import UNKNOWN, Tokenizer
 from charrnn.tokenizer.base import spread
 
 
@@ -41,7 +42,9 @@ class Stream:
         self.sample = sample
         self.seed = seed
         self.draft = draft
-        self.ending = Ending(stop, sample.seed)
+        self.ending: Ending | MatchEnding = (
+            Ending(stop, sample.seed) if stop.match is None else MatchEnding()
+        )
         self.begun = False
         self.last = int(seed.ids[-1]) if len(seed.ids) else -1
         self.held: list[Sampled] = []
@@ -115,7 +118,8 @@ class Stream:
         """
         if self._depth:
             self._tail = (self._tail + self._spelled(ids))[-self._depth :]
-        tokens = [self._decode(i) for i in ids]
+        unknown = len(self._vocabulary) - 1  # sampled only as the end of a text that matches
+        tokens = [UNKNOWN if i == unknown else self._decode(i) for i in ids]
         if self._open_end and tokens:
             first = tokens[0].removeprefix(self._open_end)
             if first or self._open_end.isspace():

@@ -529,6 +529,70 @@ class TestTemplate:
         assert result.out == "\n" if result.code == 0 else "--template" in result.error
 
 
+class TestMatch:
+    def test_whole(self, call: Call, any_trained: Training) -> None:
+        """Each text matches the pattern, without its seed, whatever a token is."""
+        pattern = r" [a-z ]{5,30}(barn|bridge)\.\n?"
+        result = call(
+            "generate", "The fox", "--match", pattern, "-m", any_trained.run, "--json",
+            "-N", 5, "-t", "0,1", "--random-seed", 1,
+        )  # fmt: skip
+        assert (result.code, result.err, len(result.events)) == (0, "", 10)
+        assert all(re.fullmatch(pattern, record["text"]) for record in result.events)
+        assert {record["why"] for record in result.events} == {"match"}
+
+    def test_text(self, call: Call, trained: Training) -> None:
+        """It is written after the seed; -n is its most characters; the same seed repeats it."""
+        options = ("generate", "The", "--match", "(?s).*winter", "-n", 30, "-m", trained.run)
+        result, again = (call(*options, "--random-seed", 2) for _ in range(2))
+        assert result == again
+        assert re.fullmatch("(?s)The.{0,24}winter\n", result.out)
+
+    def test_best_of(self, call: Call, trained: Training) -> None:
+        """--best-of chooses among several candidates."""
+        options = ("generate", "The", "--match", ".*winter", "-m", trained.run, "--random-seed", 2)
+        result = call(*options, "--best-of", 8)
+        assert (result.code, result.err) == (0, "")
+        assert re.fullmatch("The.*winter\n", result.out)
+
+    def test_novelty(self, call: Call, tmp_path: Path, trained: Training) -> None:
+        """--novelty and --highlight go with it."""
+        options = ("generate", "The", "--match", ".*winter", "-m", trained.run, "--novelty")
+        result = call(*options, "--highlight")
+        assert result.code == 0
+        assert "novelty" in result.err
+
+    @pytest.mark.parametrize(
+        ("arguments", "told"),
+        [
+            (["--match", "("], "--match is not a regular expression: missing )"),
+            (["--match", "a(?=b)"], "--match does not support look-around"),
+            (["--match", r"(a)\1"], "--match does not support back-references"),
+            (["--match", "(a|b)*a.{30}"], "--match is too complex"),
+            (["--match", "☃"], "no text of the model's characters matches '☃'"),
+            (["--match", "[a-z]{31}", "-n", 30], "--match needs at least 31 characters; --length"),
+            (["--match", "ThyThyThyThyThyThyThy"], "the model gives this pattern a probability"),
+            (["--match", "a", "--words", 3], "--match cannot be combined with --words"),
+            (["--match", "a", "--lines", 3], "--match cannot be combined with --lines"),
+            (["--match", "a", "--sentences", 3], "--match cannot be combined with --sentences"),
+            (["--match", "a", "--stop", "b"], "--match cannot be combined with --stop"),
+            (["--match", "a", "--tokens", 3], "--match cannot be combined with --tokens"),
+            (["--match", "a", "--time", 3], "--match cannot be combined with --time"),
+            (
+                ["--match", "a", "--avoid-copying"],
+                "--match cannot be combined with --avoid-copying",
+            ),
+            (["--match", "a", "--template", "{word}"], "--template cannot be combined"),
+        ],
+        ids=str,
+    )
+    def test_wrong(self, call: Call, trained: Training, arguments: list[object], told: str) -> None:
+        """What cannot match is wrong usage, told in one line; nothing is written."""
+        result = call("generate", *arguments, "-m", trained.run)
+        assert (result.code, result.out) == (2, "")
+        assert told in result.error
+
+
 class TestHighlight:
     def test_pipe(self, tmp_path: Path, trained: Training) -> None:
         """Into a pipe or a file --highlight is plain text, unless colours are forced."""
