@@ -172,7 +172,9 @@ class _Batch:
         self._states = Streams(engine, state)
         self._beginning = True
         ends = [stream.seed.open_end for stream in streams]
-        self._matching = Matching(pattern, samples, ends, stop.chars) if pattern else None
+        self._matching = (
+            Matching(pattern, samples, ends, stop.chars, random_seed) if pattern else None
+        )
         transitions = tokenizer.transitions
         self._impossible = None if transitions is None else transitions < 0
         self._spelling = np.zeros(len(streams), np.int8)  # states of tokenizer.transitions, [B]

@@ -4,7 +4,8 @@ The pattern's automaton says which tokens are possible: those after which a matc
 within the length (Willard & Louf 2023, arXiv:2307.09702). Its answer for each state is kept. Where
 the text matches, the model chooses between going on and ending. A running text ends where the model
 would write something that the pattern does not allow, such as a line end after `.*`: the end is as
-likely as all of that together. A line or document ends where the model ends it.
+likely as all of that together. A line or document ends where the model ends it. A text that could
+have ended, but went on into what turned out improbable, may end there after all.
 
 The probability that the model gives to the pattern is estimated by importance sampling: as the
 product, over the steps of a text, of the probability of all that is possible there. A text of which
@@ -18,7 +19,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import compress, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,24 @@ TOGETHER = 64  # candidates written together (not tuned)
 # A state of the automaton, and tokens that are not a part of the text yet: the end of the seed, or
 # the first bytes of a character.
 State = tuple[int, str]
+
+
+class Step(NamedTuple):
+    """A step of a text.
+
+    Attributes:
+        state: the state before it; None after the end.
+        left: how many characters may still come.
+        weight: logarithm of the probability of what was possible in the steps before.
+        inside: probability of all tokens that may be written; set once the step is taken.
+        outside: probability of the end; 0 where the text does not match.
+    """
+
+    state: State | None
+    left: int
+    weight: float = 0.0
+    inside: float = 0.0
+    outside: float = 0.0
 
 
 class Pattern:
@@ -198,6 +217,7 @@ class Matching:
         samples: their samples; `weight` is noted in them.
         open_ends: the end of each seed, with which the first token begins.
         length: maximum characters of a text; None for LENGTH.
+        random_seed: with a sample's key, selects its random numbers.
 
     Raises:
         UsageError: every text that matches is longer.
@@ -209,6 +229,7 @@ class Matching:
         samples: Sequence[Sample],
         open_ends: Sequence[str],
         length: int | None,
+        random_seed: int,
     ) -> None:
         self._pattern = pattern
         self._samples = [*samples]
@@ -216,39 +237,44 @@ class Matching:
         fits = pattern.shortest <= length
         clash = f"match needs at least {pattern.shortest:,} characters; chars allows {length:,}"
         require(fits, clash, "match", "chars")
-        # For each stream and token so far: the state after it (None after the end), how many
-        # characters may still come, and the logarithm of the probability of what was possible.
-        self._past: list[list[tuple[State | None, int, float]]] = [
-            [((0, end), length + len(end), 0.0)] for end in open_ends
+        # The steps of each stream; the last one is to be taken.
+        self._steps = [[Step((0, end), length + len(end))] for end in open_ends]
+        self._rngs = [
+            np.random.default_rng(np.random.SeedSequence(random_seed, spawn_key=(*s.key, 0)))
+            for s in samples
         ]
-        self._weights = [0.0] * len(samples)  # of the steps that are being sampled
 
     def mask(self, logits: Array) -> None:
         """Leave only what is possible, in place; `logits` are [B, V]."""
-        now = [past[-1] for past in self._past]
-        states = [state or (0, "") for state, _, _ in now]
-        left = np.array([left for _, left, _ in now])
+        now = [steps[-1] for steps in self._steps]
+        states = [step.state or (0, "") for step in now]
+        left = np.array([step.left for step in now])
         needs = self._pattern.needs(states)
         banned = needs > left[:, None]
         largest = logits.max(axis=1, keepdims=True)
         masses = np.exp(logits - largest)
         inside = np.where(banned, 0, masses).sum(axis=1, dtype=np.float64).tolist()
         totals = masses.sum(axis=1, dtype=np.float64).tolist()
-        for row, (state, _, weight) in enumerate(now):
-            if state is None or math.isnan(totals[row]):  # it has ended; the sampler refuses NaN
+        for row, step in enumerate(now):
+            if step.state is None or math.isnan(
+                totals[row]
+            ):  # it has ended; the sampler refuses NaN
                 banned[row] = False
                 continue
             outside = 0.0
-            if self._pattern.accepts(state):
+            if self._pattern.accepts(step.state):
                 ends = banned[row]
                 if self._pattern.ends is not None:  # what is too long can only be cut off
                     ends = self._pattern.ends | (ends & (needs[row] < FAR))
                 outside = float(masses[row, ends].sum(dtype=np.float64))
-            step = (inside[row] + outside) / totals[row]
-            self._weights[row] = weight + (math.log(step) if step > 0 else -math.inf)
-            if self._weights[row] - self._past[row][-WINDOW:][0][2] < math.log(LEAST):
-                self._weights[row] = -math.inf
+            possible = (inside[row] + outside) / totals[row]
+            weight = step.weight + _log(possible)
+            if weight - self._steps[row][-WINDOW:][0].weight < math.log(LEAST):
+                self._steps[row][-1] = step._replace(inside=0.0, outside=0.0)  # given up
                 banned[row], outside = True, 1.0
+            else:
+                taken = inside[row] / totals[row], outside / totals[row]
+                self._steps[row][-1] = step._replace(inside=taken[0], outside=taken[1])
             if outside > 0:
                 logits[row, -1] = math.log(outside) + float(largest[row, 0])
                 banned[row, -1] = False
@@ -259,23 +285,53 @@ class Matching:
         pattern, end = self._pattern, len(self._pattern.lengths) - 1
         lengths = pattern.lengths[ids].tolist()
         for row, (token, length) in enumerate(zip(ids.tolist(), lengths, strict=True)):
-            state, left, _ = self._past[row][-1]
-            weight = self._weights[row]
+            steps = self._steps[row]
+            step = steps[-1]
+            after = None
             if token == end:
-                self._samples[row].weight = weight
-            ended = state is None or token == end
-            after = None if ended or state is None else pattern.after(state, token)
-            self._past[row].append((after, left - length, weight))
+                self._note(row)
+            elif step.state is not None:
+                after = pattern.after(step.state, token)
+            weight = step.weight + _log(step.inside + step.outside)
+            steps.append(Step(after, step.left - length, weight))
+
+    def _note(self, row: int) -> None:
+        """Note the end of a text and its weight in its sample.
+
+        Where a text could have ended but went on, into what turned out improbable, it may end after
+        all: with the probability that corrects the choice made without that knowledge.
+        """
+        *steps, last = self._steps[row]
+        sample, rng = self._samples[row], self._rngs[row]
+        sample.kept = len(steps)
+        value = _log(last.inside + last.outside)  # of what follows, as a logarithm
+        for i in reversed(range(len(steps))):
+            _, _, _, inside, outside = steps[i]
+            on, end = _log(inside) + value, _log(outside)
+            both = max(on, end) + math.log1p(math.exp(-abs(on - end))) if outside else on
+            if outside:
+                if sample.sampling.temperature == 0:
+                    ends = end > on
+                else:
+                    ends = rng.random() >= math.exp(value + _log(inside + outside) - both)
+                if ends:
+                    sample.kept = i
+            value = both
+        sample.weight = value
 
     def take_back(self, row: int, count: int) -> None:
         """Forget the newest tokens of a stream."""
-        del self._past[row][-count:]
+        del self._steps[row][-count:]
 
     def keep(self, rows: Sequence[bool]) -> None:
         """Keep only the streams for which `rows` is true, [B]."""
         self._samples = [*compress(self._samples, rows)]
-        self._past = [*compress(self._past, rows)]
-        self._weights = [*compress(self._weights, rows)]
+        self._steps = [*compress(self._steps, rows)]
+        self._rngs = [*compress(self._rngs, rows)]
+
+
+def _log(x: float) -> float:
+    return math.log(x) if x > 0 else -math.inf
 
 
 def _limit(length: int | None) -> int:
@@ -285,28 +341,36 @@ def _limit(length: int | None) -> int:
 class MatchEnding:
     """Holds a text back until it matches; see stopping.Ending, whose part it plays.
 
+    Args:
+        sample: its sample, in which `Matching` notes where it ends.
+
     Attributes:
         why: "match" at the end of the text; None while it goes on.
-        held: the text so far.
         room: how many tokens may still come.
     """
 
     room = math.inf
 
-    def __init__(self) -> None:
-        self.held = ""
+    def __init__(self, sample: Sample) -> None:
+        self._sample = sample
+        self._tokens: list[str] = []
         self.why: str | None = None
+
+    @property
+    def held(self) -> str:
+        """Return the text so far."""
+        return "".join(self._tokens)
 
     def feed(self, tokens: Sequence[str]) -> tuple[str, int]:
         """Add tokens up to UNKNOWN, the end; return as Ending.feed does."""
         if self.why:
             return "", 0
         used = tokens.index(UNKNOWN) if UNKNOWN in tokens else len(tokens)
-        self.held += "".join(tokens[:used])
+        self._tokens += tokens[:used]
         if used == len(tokens):
             return "", used
         self.why = "match"
-        return self.held, used
+        return "".join(self._tokens[: self._sample.kept]), used
 
 
 def chosen(
@@ -371,6 +435,7 @@ def _choose(sample: Sample, parts: Sequence[Part], random_seed: int) -> Part:
     p = np.exp(weights - weights.max())
     rng = np.random.default_rng(np.random.SeedSequence(random_seed, spawn_key=sample.key))
     part = parts[rng.choice(len(parts), p=p / p.sum())]
-    for name in ("tokens", "logp", "why", "weight"):
-        setattr(sample, name, getattr(part.sample, name))
+    sample.why, sample.weight = part.sample.why, part.sample.weight
+    sample.tokens = sample.kept = part.sample.kept
+    sample.logp = 0.0 if part.nats is None else -float(part.nats.sum(dtype=np.float64))
     return part._replace(sample=sample)

@@ -23,6 +23,7 @@ class Sample:
         why: the rule that ended the text; None while it goes on.
         weight: logarithm of the probability that the model gave to the pattern to match, estimated;
             see charrnn.generation.matching.
+        kept: number of tokens up to the end chosen there.
     """
 
     seed: str
@@ -33,6 +34,7 @@ class Sample:
     logp: float = 0.0
     why: str | None = None
     weight: float = 0.0
+    kept: int = 0
 
     @property
     def read(self) -> str:

@@ -43,7 +43,7 @@ class Stream:
         self.seed = seed
         self.draft = draft
         self.ending: Ending | MatchEnding = (
-            Ending(stop, sample.seed) if stop.match is None else MatchEnding()
+            Ending(stop, sample.seed) if stop.match is None else MatchEnding(sample)
         )
         self.begun = False
         self.last = int(seed.ids[-1]) if len(seed.ids) else -1

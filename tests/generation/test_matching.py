@@ -250,9 +250,30 @@ class TestProbability:
     def test_long(self) -> None:
         """A long text may be as improbable as its length makes it."""
         model = random_model(CharTokenizer.train(CORPUS))
-        text = written(model, "[^e]*x", length=400)
-        assert re.fullmatch("[^e]*x", text)
-        assert len(text) > matching.WINDOW
+        sample = Sample("")
+        (text,) = texts_of(model, [sample], StopConfig(chars=400, match="[^a-e]{300,}x"))
+        assert re.fullmatch("[^a-e]{300,}x", text)
+        assert sample.weight < math.log(matching.LEAST)
+
+    def test_hindsight(self) -> None:
+        """A text that went on into what is improbable ends where it could have ended before."""
+        model = random_model(CharTokenizer("abc"), favourite="b", by=-8)
+        texts = some(model, "[ac]*ab?|[ac]{10,}bbb", 60, chars=13)
+        assert sum(text.endswith("bbb") for text in texts) == 0
+        assert some(model, "[ac]{10,}bbb", chars=13)
+
+    def test_always_hindsight(self) -> None:
+        """Where going on costs nothing, the end is as likely as the model finds it."""
+        model = random_model(CharTokenizer.train(CORPUS), favourite="\n", by=1)
+        lengths = [len(text) for text in some(model, "[^\n]*", 400, chars=500)]
+        plain = [
+            len(text)
+            for text in texts_of(
+                model, [Sample("", key=(0, i)) for i in range(400)], StopConfig(chars=500)
+            )
+            for text in [text.partition("\n")[0]]
+        ]
+        assert np.mean(lengths) == pytest.approx(np.mean(plain), rel=0.2)
 
     def test_another_attempt(self) -> None:
         """What one attempt does not reach, another one may."""
