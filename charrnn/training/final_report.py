@@ -56,42 +56,10 @@ def new_items(model: Model, random_seed: int) -> float | None:
     return model.items.novelty([text for one, text in lines.items() if one.why == "item"])
 
 
-def mixed(
+def predict(
     model: Model, records: Sequence[tuple[str, str]], seconds: float, clock: Clock
-) -> LinearClassifier | None:
-    """Return a model's linear classifier, mixed with its network so as to predict records best.
-
-    Args:
-        model: the model.
-        records: held-out records, source and target of each.
-        seconds: time after which no more are read.
-        clock: measures that time.
-    """
-    targets, classifier = model.file.trained.targets, model.file.classifier
-    if not classifier:
-        return None
-    stop = clock() + seconds
-    known = [(model.as_source(s), targets.index(t)) for s, t in records if t in targets]
-    network, linear = [], []
-    labels: list[int] = []
-    for i in range(0, len(known), PREDICTED):
-        if labels and clock() >= stop:
-            break
-        some = known[i : i + PREDICTED]
-        sources = [source for source, _ in some]
-        network.append(model.target_logp(sources))
-        linear.append(classifier.logp(sources))
-        labels += [label for _, label in some]
-    if labels:
-        mix = linear_fit.mix(np.concatenate(network), np.concatenate(linear), labels)
-        classifier = classifier._replace(mix=mix)
-    return classifier
-
-
-def exact(
-    model: Model, records: Sequence[tuple[str, str]], seconds: float, clock: Clock
-) -> float | None:
-    """Return the share of records whose target is predicted exactly.
+) -> tuple[LinearClassifier | None, float | None]:
+    """Predict the targets of held-out records, and fit the mixture with the linear classifier.
 
     Args:
         model: the model that predicts.
@@ -100,20 +68,34 @@ def exact(
         clock: measures that time.
 
     Returns:
-        A share from 0 to 1; None for a corpus of another kind, or without records.
+        The model's linear classifier with its mixture, None without; and the share of targets that
+        are predicted exactly, from 0 to 1, None without records.
     """
-    if model.kind != "records" or not records:
-        return None
+    targets, classifier = model.file.trained.targets, model.file.classifier
     stop = clock() + seconds
-    right = done = 0
+    done = right = 0
+    network, linear = [], []
     while done < len(records) and (not done or clock() < stop):
         some = records[done : done + PREDICTED]
-        found = model.predictions([source for source, _ in some])
-        right += sum(
-            each[0].text == target for each, (_, target) in zip(found, some, strict=True) if each
-        )
+        sources = [model.as_source(source) for source, _ in some]
+        if classifier:
+            network.append(model.target_logp(sources))
+            linear.append(classifier.logp(sources))
+        else:
+            found = model.predictions(sources)
+            expected = [target for _, target in some]
+            right += sum(x[0].text == y for x, y in zip(found, expected, strict=True) if x)
         done += len(some)
-    return right / done
+    if classifier and done:
+        labels = np.array([targets.index(t) if t in targets else -1 for _, t in records[:done]])
+        both = np.concatenate(network), np.concatenate(linear)
+        known = labels >= 0
+        if known.any():
+            mix = linear_fit.mix(both[0][known], both[1][known], labels[known].tolist())
+            classifier = classifier._replace(mix=mix)
+        ours, theirs = classifier.mix
+        right = int(((ours * both[0] + theirs * both[1]).argmax(1) == labels).sum())
+    return classifier, right / done if done else None
 
 
 def tune(model: Model, held_out: str, read: int, seconds: float, clock: Clock) -> Tuned:

@@ -222,11 +222,12 @@ class _Loop:
             model = Model(run.model_file(trainer))
             held_out, seconds = run.extras.held_out, budget.tuning_seconds
             read = round(trainer.epoch * trainer.corpus.train_chars)
-            tuned = None
-            records, share = run.extras.records, seconds / 2
-            classifier = final_report.mixed(model, records, share, self._clock)
-            run.extras = replace(run.extras, classifier=classifier)
-            if model.kind != "records":
+            tuned = exact = None
+            if model.kind == "records":
+                found = final_report.predict(model, run.extras.records, seconds, self._clock)
+                classifier, exact = found
+                run.extras = replace(run.extras, classifier=classifier)
+            else:
                 tuned = final_report.tune(model, held_out, read, seconds, self._clock)
                 run.mixture = by_name(tuned.weights)
         budget.tick()
@@ -236,7 +237,6 @@ class _Loop:
         with self._at_once():
             model = Model(run.model_file(trainer))
             new_items = final_report.new_items(model, trainer.config.seed)
-            exact = final_report.exact(model, records, share, self._clock)
             old = trainer.fine_tuning_nats(trainer.corpus.old)
         yield sample
         if run.origin:

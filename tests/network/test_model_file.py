@@ -18,6 +18,7 @@ import charrnn
 from charrnn.errors import ModelFileError
 from charrnn.model import Model
 from charrnn.network.cells import CELLS, tensor_shapes
+from charrnn.network.linear_classifier import LinearClassifier
 from charrnn.network.model_file import NGRAM_TYPES, OLD_SOURCES, ModelFile, load, save
 from charrnn.network.ngrams import TENSORS
 from charrnn.runs import MODEL_NAME
@@ -429,6 +430,56 @@ class TestNgrams:
         """Weights of the mixture are numbers, and not too large."""
         weights = {**self.arrays(mixed), "mix": np.array([mix] * 4, np.float32)}
         refused(load_bytes, forged(mixed, description(mixed), **weights))
+
+
+class TestClassifier:
+    @pytest.fixture
+    def voting(self, file: ModelFile) -> ModelFile:
+        trained = replace(file.trained, kind="records", targets=["a", "b"])
+        random = np.random.default_rng(0)
+        idf, weights = (random.normal(size=size).astype(np.float16) for size in (8, (8, 2)))
+        halves = idf.astype(np.float32), weights.astype(np.float32)
+        return replace(file, trained=trained, classifier=LinearClassifier(*halves, (0.5, 0.25)))
+
+    def arrays(self, voting: ModelFile) -> dict[str, Any]:
+        assert voting.classifier
+        return {"classifier.idf": voting.classifier.idf, "classifier.weights": voting.classifier[1]}
+
+    def test_round_trip(self, voting: ModelFile, tmp_path: Path) -> None:
+        """What is loaded predicts as what was saved."""
+        save(tmp_path / MODEL_NAME, voting)
+        before, after = Model(voting), charrnn.load(tmp_path / MODEL_NAME)
+        assert after.predict("fox", 2) == before.predict("fox", 2)
+        assert after.predict("fox", 2) != Model(replace(voting, classifier=None)).predict("fox", 2)
+
+    @pytest.mark.parametrize(
+        "mix", [None, [], [1], [1, 2, 3], [1, -1], [1, "1"], [math.nan, 1], [1e9, 1], {}, 1]
+    )
+    def test_bad_mix(self, voting: ModelFile, load_bytes: Load, mix: Any) -> None:
+        """The mixture is two factors of at least 0."""
+        about = description(voting) | {"classifier": mix}
+        refused(load_bytes, forged(voting, about, **self.arrays(voting)))
+
+    @pytest.mark.parametrize("size", [0, 1, 6, 1 << 21])
+    def test_bad_size(self, voting: ModelFile, load_bytes: Load, size: int) -> None:
+        """The number of buckets is a power of two."""
+        about = description(voting) | {"classifier": [1, 1]}
+        zeros = {"classifier.idf": np.zeros(size, np.float16)}
+        zeros |= {"classifier.weights": np.zeros((size, 2), np.float16)}
+        refused(load_bytes, forged(voting, about, **zeros))
+
+    def test_incomplete(self, voting: ModelFile, load_bytes: Load) -> None:
+        """Tensors of other shapes, too few and too many are refused."""
+        about = description(voting) | {"classifier": [1, 1]}
+        whole = self.arrays(voting)
+        assert load_bytes(forged(voting, about, **whole)).classifier
+        for name, array in whole.items():
+            for other in (None, array[None], array[:-1], array.astype(int), array * math.nan):
+                refused(load_bytes, forged(voting, about, **(whole | {name: other})))
+        refused(load_bytes, forged(voting, description(voting), **whole))
+        for targets in ([], ["a"], ["a", "b", "c"]):
+            about["training"] |= {"targets": targets}
+            refused(load_bytes, forged(voting, about, **whole))
 
 
 class TestTrigrams:
