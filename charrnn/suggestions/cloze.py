@@ -15,7 +15,7 @@ from charrnn.text.words import LONGEST_WORD, WORD
 EVERY = 10  # of so many words one is removed, each by itself
 MOST = 500  # maximum number of removed words: of more, as many at equal distances (not tuned)
 CONTEXT = 500  # characters known on each side of a removed word (not tuned)
-RANKED = 20  # fillings that are looked at; a word that is not among them counts as not found
+RANKED = 10  # guesses that are looked at; a word that is not among them counts as not found
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class Guesses:
     def add(self, rank: int | None) -> None:
         """Count a word by its rank among the guesses, from 1; None if it is not among them."""
         self.words += 1
-        if rank is not None:
+        if rank is not None and rank <= RANKED:
             self.first += rank == 1
             self.in_five += rank <= 5
             self.reciprocals += 1 / rank

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from charrnn.arrays import Array, Floats
+from charrnn.arrays import Floats
 from charrnn.errors import UsageError
 from charrnn.network import blas
 from charrnn.network.engine import Engine, State, log_softmax
@@ -30,9 +30,9 @@ TAIL = 4 * LONGEST_WORD  # characters before a gap in which words are looked for
 # Characters after a gap that are read between checks of which candidates are still possible; 120
 # in all. With 56 of 504, the probabilities of nine gaps in ten changed by at most 0.0001.
 BLOCKS = (8, 16, 32, 64)
-SETTLED = 0.01  # nats: candidates whose ratios change less in a block of SETTLING are final
-SETTLING = 32  # characters
-HOPELESS = 12.0  # nats by which a candidate is less likely than the best one, not to be read on
+# Probabilities that change by less in a block of at least so many characters are final (not tuned).
+SETTLED, SETTLING = 0.001, 16
+HOPELESS = 10.0  # nats by which a candidate is less likely than the best one, not to be read on
 CANDIDATES = 64  # candidates from the network, and as many from the trigrams (not tuned)
 MOST = 256  # maximum number of them, if more fillings are asked for (not tuned)
 FEWEST = 12  # minimum number of them for each of several versions of the text (not tuned)
@@ -159,8 +159,7 @@ class MissingWords:
                 return []
             versions = self._continued(versions, options, right, i == len(parts), k)
             tell(1)
-        p = np.exp(versions.logp - versions.logp.max())
-        p /= p.sum()
+        p = _shares(versions.logp)
         ranking = np.argsort(-p, kind="stable")[:k].tolist()
         return [Filling(versions.filled[i], float(p[i])) for i in ranking]
 
@@ -205,7 +204,8 @@ class MissingWords:
             read += len(block)
             ended = read == len(right)
             after = self._read(versions, [words + block for words in added], last and ended)
-            settled = len(block) >= SETTLING and np.ptp(after.logp - versions.logp) < SETTLED
+            change = np.abs(_shares(after.logp) - _shares(versions.logp)).max()
+            settled = len(block) >= SETTLING and change < SETTLED
             versions = after.take(_hopeful(after.logp, k))
             added = [""] * len(versions.ends)
             if ended or settled:
@@ -359,7 +359,14 @@ def _rest(right: str) -> str:
     return word[0][1:] if word else ""
 
 
-def _hopeful(logp: Array | Floats, k: int) -> list[int]:
+def _shares(logp: Floats) -> Floats:
+    """Return the share of each version in the probability of all."""
+    p = np.exp(logp - logp.max())
+    shares: Floats = p / p.sum()
+    return shares
+
+
+def _hopeful(logp: Floats, k: int) -> list[int]:
     """Return the indices of the versions to read on: the `k` best, and those close to the best."""
     order = np.argsort(-logp, kind="stable")
     close = int((logp > logp.max() - HOPELESS).sum())

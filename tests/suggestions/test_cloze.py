@@ -27,9 +27,9 @@ def test_every_tenth() -> None:
 def test_ranks() -> None:
     """Ranks become accuracies and the mean reciprocal rank; a word that was not found is 0."""
     guesses = Guesses()
-    for rank in (1, 5, 10, None):
+    for rank in (1, 5, 10, 11, None):
         guesses.add(rank)
-    expected = {"top1": 1 / 4, "top5": 2 / 4, "mrr": pytest.approx((1 + 1 / 5 + 1 / 10) / 4)}
+    expected = {"top1": 1 / 5, "top5": 2 / 5, "mrr": pytest.approx((1 + 1 / 5 + 1 / 10) / 5)}
     assert guesses.to_json() == expected
     assert Guesses().to_json() == {"top1": 0, "top5": 0, "mrr": 0}
 
