@@ -34,6 +34,7 @@ from charrnn.text.pattern import FAR, automaton
 from charrnn.tokenizer import UNKNOWN, Tokenizer
 
 LEAST = 1e-12  # least probability of a pattern
+LOG_LEAST = math.log(LEAST)
 WINDOW = 32  # tokens in a row whose probability must not be less (not tuned)
 ATTEMPTS = 6  # attempts to write a text, each with twice as many candidates (not tuned)
 CACHED = 1 << 23  # maximum tokens of the states kept in memory, 4 bytes each (not tuned)
@@ -97,6 +98,7 @@ class Pattern:
         self.ends = ends if ends.any() else None
         self._automaton = automaton(pattern, alphabet)
         self.shortest = int(self._automaton.distance[0])
+        self._accepting = {*np.flatnonzero(self._automaton.distance == 0).tolist()}
         if self.shortest == FAR:
             raise UsageError(
                 f"no text of the model's characters matches {pattern!r}",
@@ -114,8 +116,7 @@ class Pattern:
 
     def accepts(self, state: State) -> bool:
         """Return whether the text matches in a state."""
-        open_character = self._bytes is not None and state[1]
-        return not open_character and self._automaton.distance[state[0]] == 0
+        return state[0] in self._accepting and not (state[1] and self._bytes is not None)
 
     def needs(self, states: Sequence[State]) -> Ids:
         """Return how many characters each token needs, with the shortest text after it, [B, V]."""
@@ -255,28 +256,25 @@ class Matching:
         masses = np.exp(logits - largest)
         inside = np.where(banned, 0, masses).sum(axis=1, dtype=np.float64).tolist()
         totals = masses.sum(axis=1, dtype=np.float64).tolist()
-        for row, step in enumerate(now):
-            if step.state is None or math.isnan(
-                totals[row]
-            ):  # it has ended; the sampler refuses NaN
+        ends = banned
+        if self._pattern.ends is not None:  # what is too long can only be cut off
+            ends = self._pattern.ends | (banned & (needs < FAR))
+        outside = np.where(ends, masses, 0).sum(axis=1, dtype=np.float64).tolist()
+        shift = largest[:, 0].tolist()
+        for row, (step, total) in enumerate(zip(now, totals, strict=True)):
+            if step.state is None or math.isnan(total):  # it has ended; the sampler refuses NaN
                 banned[row] = False
                 continue
-            outside = 0.0
-            if self._pattern.accepts(step.state):
-                ends = banned[row]
-                if self._pattern.ends is not None:  # what is too long can only be cut off
-                    ends = self._pattern.ends | (ends & (needs[row] < FAR))
-                outside = float(masses[row, ends].sum(dtype=np.float64))
-            possible = (inside[row] + outside) / totals[row]
-            weight = step.weight + _log(possible)
-            if weight - self._steps[row][-WINDOW:][0].weight < math.log(LEAST):
-                self._steps[row][-1] = step._replace(inside=0.0, outside=0.0)  # given up
-                banned[row], outside = True, 1.0
+            end = outside[row] if self._pattern.accepts(step.state) else 0.0
+            steps = self._steps[row]
+            weight = step.weight + _log((inside[row] + end) / total)
+            if weight - steps[max(0, len(steps) - WINDOW)].weight < LOG_LEAST:  # it is given up
+                steps[-1] = Step(step.state, step.left, step.weight)
+                banned[row], end = True, 1.0
             else:
-                taken = inside[row] / totals[row], outside / totals[row]
-                self._steps[row][-1] = step._replace(inside=taken[0], outside=taken[1])
-            if outside > 0:
-                logits[row, -1] = math.log(outside) + float(largest[row, 0])
+                steps[-1] = Step(*step[:3], inside[row] / total, end / total)
+            if end > 0:
+                logits[row, -1] = math.log(end) + shift[row]
                 banned[row, -1] = False
         np.putmask(logits, banned, -np.inf)
 

@@ -27,7 +27,7 @@ SENTENCE = r"[A-Z][a-z]+( [a-z]+){1,3}\."
 @pytest.fixture
 def _improbable_too() -> Iterator[None]:
     """Patterns that a network of random weights finds improbable are written all the same."""
-    with patch.object(matching, "LEAST", 1e-300):
+    with patch.object(matching, "LOG_LEAST", -1000):
         yield
 
 
@@ -278,7 +278,10 @@ class TestProbability:
     def test_another_attempt(self) -> None:
         """What one attempt does not reach, another one may."""
         model = random_model(CharTokenizer("ab"), favourite="a", by=0)
-        with patch.object(matching, "LEAST", 0.4), patch.object(matching, "ATTEMPTS", 200):
+        with (
+            patch.object(matching, "LOG_LEAST", math.log(0.4)),
+            patch.object(matching, "ATTEMPTS", 200),
+        ):
             assert some(model, "[ab]{2}", 20, chars=2)
 
 
