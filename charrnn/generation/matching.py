@@ -252,14 +252,14 @@ class Matching:
         left = np.array([step.left for step in now])
         needs = self._pattern.needs(states)
         banned = needs > left[:, None]
-        largest = logits.max(axis=1, keepdims=True)
+        largest: Array = np.maximum.reduce(logits, axis=1, keepdims=True)  # faster than logits.max
         masses = np.exp(logits - largest)
-        inside = np.where(banned, 0, masses).sum(axis=1, dtype=np.float64).tolist()
-        totals = masses.sum(axis=1, dtype=np.float64).tolist()
+        inside = _sums(np.where(banned, np.float32(0), masses))
+        totals = _sums(masses)
         ends = banned
         if self._pattern.ends is not None:  # what is too long can only be cut off
             ends = self._pattern.ends | (banned & (needs < FAR))
-        outside = np.where(ends, masses, 0).sum(axis=1, dtype=np.float64).tolist()
+        outside = _sums(np.where(ends, masses, np.float32(0)))
         shift = largest[:, 0].tolist()
         for row, (step, total) in enumerate(zip(now, totals, strict=True)):
             if step.state is None or math.isnan(total):  # it has ended; the sampler refuses NaN
@@ -326,6 +326,11 @@ class Matching:
         self._samples = [*compress(self._samples, rows)]
         self._steps = [*compress(self._steps, rows)]
         self._rngs = [*compress(self._rngs, rows)]
+
+
+def _sums(masses: Array) -> list[float]:
+    sums: list[float] = np.add.reduce(masses, axis=1, dtype=np.float64).tolist()
+    return sums
 
 
 def _log(x: float) -> float:
