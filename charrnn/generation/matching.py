@@ -254,14 +254,13 @@ class Matching:
         banned = needs > left[:, None]
         largest: Array = np.maximum.reduce(logits, axis=1, keepdims=True)  # faster than logits.max
         masses = np.exp(logits - largest)
-        inside = _sums(np.where(banned, np.float32(0), masses))
-        totals = _sums(masses)
-        ends = banned
+        inside, barred = _sums(masses, ~banned), _sums(masses, banned)
+        outside = barred
         if self._pattern.ends is not None:  # what is too long can only be cut off
-            ends = self._pattern.ends | (banned & (needs < FAR))
-        outside = _sums(np.where(ends, masses, np.float32(0)))
+            outside = _sums(masses, self._pattern.ends | (banned & (needs < FAR)))
         shift = largest[:, 0].tolist()
-        for row, (step, total) in enumerate(zip(now, totals, strict=True)):
+        for row, step in enumerate(now):
+            total = inside[row] + barred[row]
             if step.state is None or math.isnan(total):  # it has ended; the sampler refuses NaN
                 banned[row] = False
                 continue
@@ -328,8 +327,8 @@ class Matching:
         self._rngs = [*compress(self._rngs, rows)]
 
 
-def _sums(masses: Array) -> list[float]:
-    sums: list[float] = np.add.reduce(masses, axis=1, dtype=np.float64).tolist()
+def _sums(masses: Array, where: Mask) -> list[float]:
+    sums: list[float] = np.add.reduce(masses, axis=1, dtype=np.float64, where=where).tolist()
     return sums
 
 
