@@ -28,6 +28,7 @@ from charrnn.training.validation import Losses, emptied, tokens_read
 
 VALIDATIONS = 20  # validations in a training, evenly spaced; not tuned
 VALIDATION_SHARE = 0.1  # tokens of a validation per token trained since the last; not tuned
+RECORDS_SHARE = 0.3  # the same for records, of which only the targets count; not tuned
 VALIDATION_TOKENS = 1024  # minimum tokens of a validation; not tuned
 FINAL_SHARE = 0.3  # tokens finally scored per token trained; takes a tenth of the training time
 FINAL_TOKENS = 1_000_000  # maximum tokens of the final score; not tuned
@@ -267,7 +268,8 @@ class Trainer:
         """
         progress = self.progress
         if not progress.val_tokens:
-            trained = int(VALIDATION_SHARE * (progress.steps / VALIDATIONS * self.tokens_per_step))
+            share = RECORDS_SHARE if self.corpus.kind == "records" else VALIDATION_SHARE
+            trained = int(share * (progress.steps / VALIDATIONS * self.tokens_per_step))
             progress.val_tokens = min(max(VALIDATION_TOKENS, trained), len(self.corpus.val))
         average = self._weights(best=False)
         fit = MixFit(self.network.config.ngram_order)
