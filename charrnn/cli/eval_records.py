@@ -123,7 +123,7 @@ def _baselines(
 
 def _training_pairs(model: "Model", training: "Source", work: Working) -> Iterator[Pair]:
     """Yield the records that the model was trained on; all, if the text is not that one."""
-    from charrnn.text.blocks import END
+    from charrnn.text.blocks import pairs
     from charrnn.text.split import Parts
 
     facts = model.file.trained.facts
@@ -132,10 +132,7 @@ def _training_pairs(model: "Model", training: "Source", work: Working) -> Iterat
         same = len(parts.train) == facts.get("train_chars")
         if not same:
             work.note("this is not the text that the model was trained on; baselines learn all")
-        rest = ""
-        for block in parts.train if same else blocks:
-            *records, rest = (rest + block).split(END)
-            yield from _pairs([record] for record in records)
+        yield from pairs(parts.train if same else blocks)
 
 
 def _print(values: Mapping[str, Any], total: "Agreement", beside: dict[str, "Agreement"]) -> None:
