@@ -106,14 +106,15 @@ def begin(
         "anchor is for fine-tuning, and this network starts from nothing; leave it out",
         "anchor",
     )
+    speed = recipe.speed() if where.type == "cpu" else None
     if corpus.kind == "records" and corpus.train_documents:
-        options = recipe.records(corpus.train_documents.lengths) | options
+        lengths = corpus.train_documents.lengths
+        options = recipe.records(lengths, options.get("seconds"), speed or 1.0) | options
     if start:
         level = start.model.tokenizer.level
         shape = {name: getattr(start.model.config, name) for name in SHAPE}
         options = recipe.fine_tuning(len(corpus.train)) | options | shape
         corpus = replace(corpus, old=start.origin.held_out(corpus.tokenizer))
-    speed = recipe.speed() if where.type == "cpu" else None
     model, training = _configure(
         level, len(corpus.train), corpus.tokenizer.vocab_size, options, speed or 1.0
     )

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.text.source import Source
@@ -191,3 +192,13 @@ def test_command_makes_the_same_choices() -> None:
     tuned = command(source, "word", None, "runs/old", model, training)
     assert "--from runs/old" in tuned
     assert "--cell" not in tuned
+
+
+def test_records() -> None:
+    """Nearly all records fit a window whole; batches have as many tokens as of other texts."""
+    lengths = torch.cat([torch.full((9900,), 20), torch.full((100,), 5000)])
+    chosen = recipe.records(lengths, 60.0, 1.0)
+    assert chosen == {"hidden": 256, "bptt": 20, "batch": 51}
+    assert recipe.records(lengths, 6000.0, 4.0)["hidden"] == 256
+    assert recipe.records(lengths[:50], 5.0, 1.0) == {"hidden": 128, "bptt": 20, "batch": 6}
+    assert recipe.records(torch.full((9,), 3000), None, 1.0)["bptt"] == 256
