@@ -71,7 +71,7 @@ def advice(source: Source, parts: Parts, sample: str, val: float) -> Iterator[st
             "the text is one document, so nothing is held out; --split-on REGEX splits a file into "
             f"documents, for example --split-on '{separator}'"
         )
-    if parts.kind == "records" and val and not len(parts.val):
+    if parts.kind == "records" and val and parts.characters and not len(parts.val):
         yield "there is one source, so nothing is held out; give more records"
 
 

@@ -19,6 +19,7 @@ TUNING_CHARS = 8000  # characters read per word typed; tuning takes a few percen
 SAMPLE_ITEMS = 8  # lines in a sample from a model of lines
 NOVELTY_ITEMS = 128  # lines sampled to estimate how many are new; not tuned
 PREDICTED = 64  # records predicted at a time; not tuned
+SHOWN = 100  # maximum characters of a source that is shown in a sample; not tuned
 LONGEST_ITEM = 200  # maximum length of a sampled line, characters; not tuned
 
 
@@ -40,8 +41,16 @@ def sample(model: Model, length: int, random_seed: int, sources: Sequence[str] =
             for i, source in enumerate(sources[:SAMPLE_ITEMS])
         ]
         texts = _written(model, samples, random_seed)
-        return "\n".join(f"{sample.source} → {texts[sample]}" for sample in samples)
+        return "\n".join(
+            f"{shortened(sample.source or '')} → {text}" for sample, text in texts.items()
+        )
     return "".join(model.generate(length=length, random_seed=random_seed))
+
+
+def shortened(source: str) -> str:
+    """Return a source on one line of at most SHOWN characters."""
+    line = " ".join(source.split())
+    return line if len(line) <= SHOWN else f"{line[: SHOWN - 1]}…"
 
 
 def new_items(model: Model, random_seed: int) -> float | None:

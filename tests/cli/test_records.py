@@ -166,3 +166,13 @@ def test_refused(moods: Training, call: Call, command: list[str]) -> None:
     result = call(*command, "-m", moods.run)
     assert (result.code, result.out) == (2, "")
     assert "charrnn predict" in result.error
+
+
+def test_long_sources(tmp_path: Path, call: Call) -> None:
+    """Sources longer than a window are read whole; a sample shows their beginnings on a line."""
+    rows = "".join(f"{'word ' * 200}{i},{'even' if i % 2 == 0 else 'odd'}\n" for i in range(20))
+    (tmp_path / "long.csv").write_text(f"text,label\n{rows}")
+    run = train(tmp_path, "long.csv", "--source", "text", "--target", "label", "--steps", 5)
+    samples = [e["text"] for e in run.result.events if e["event"] == "sample"]
+    assert all(len(line) < 150 for sample in samples for line in sample.splitlines())
+    assert call("eval", tmp_path / "long.csv", "-m", run.run, "--json").events[0]["records"] == 20
