@@ -212,8 +212,13 @@ def evaluate_documents(
         ngrams: see `evaluate`.
         fit: see `evaluate`.
     """
-    windows = Windows(ids, documents, WARM_UP_TOKENS)
     share = min(1.0, (tokens or len(ids)) / len(ids))
+    order = None
+    if documents.targets is not None:  # whole records: other passages might hold no target
+        records = len(documents.ends)
+        order = torch.linspace(0, records - 1, max(1, round(share * records))).long()
+        share = 1.0
+    windows = Windows(ids, documents, WARM_UP_TOKENS, order)
     count = max(1, round(share * len(windows)))
     streams = max(
         1, min(MAX_PASSAGES, count, LOGITS // (WARM_UP_TOKENS * network.config.vocab_size))

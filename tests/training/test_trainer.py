@@ -180,6 +180,20 @@ def test_documents_are_forgotten() -> None:
         assert both == pytest.approx(mean, rel=1e-5)
 
 
+@pytest.mark.parametrize("tokens", [1, 2000, None])
+def test_targets_are_scored(tokens: int | None) -> None:
+    """However few tokens of records are asked for, some targets are scored, and only they."""
+    network = Network(ModelConfig(3, hidden=4, embedding=2), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        network.output.weight.zero_()
+        network.output.bias.copy_(torch.tensor([0.0, 5.0, 9.0]))
+    record = torch.tensor([0] * 1997 + [1, 1, 2])
+    ends = torch.arange(2000, 20_001, 2000)
+    losses = evaluate_documents(network, record.repeat(10), Documents(ends, ends - 2), tokens)
+    expected = -network.output.bias.detach().log_softmax(0)[1:].mean()
+    assert losses.mean == pytest.approx(float(expected), rel=1e-5)
+
+
 def test_a_sample_of_documents() -> None:
     """If only a part of the tokens is scored, it is spread over all of the text."""
     network = Network(ModelConfig(2, hidden=4, embedding=2), torch.Generator().manual_seed(0))
