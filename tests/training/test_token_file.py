@@ -53,14 +53,17 @@ def begin(text: Path, name: str, level: str = "char", kind: str = "text") -> tup
         ("char", "lines"),
         ("bpe", "lines"),
         ("char", "documents"),
+        ("char", "records"),
     ],
 )
 @pytest.mark.slow
 def test_the_same_model(text: Path, level: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The vocabulary, the tokens, the indices and the weights are the same, bit for bit."""
-    if kind == "documents":
-        for i in range(20):
-            text.with_name(f"{i}.txt").write_text(TEXT[i * 9 :] + "§" * i, encoding="utf-8")
+    if kind in ("documents", "records"):
+        for i in range(40):
+            path = text.parent / "ab"[i % 2] / f"{i}.txt"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(TEXT[i * 9 :] + "§" * i, encoding="utf-8")
         text = text.parent
     small, small_run = begin(text, "small", level, kind)
     finish(small, small_run)
@@ -82,10 +85,14 @@ def test_the_same_model(text: Path, level: str, kind: str, monkeypatch: pytest.M
         assert (extras.items is None) == (expected.items is None) == (kind != "lines")
         if extras.items and expected.items:
             assert extras.items.bits.tobytes() == expected.items.bits.tobytes()
-        if kind == "documents":
+        assert extras.targets == expected.targets
+        assert len(extras.targets) == (3 if kind == "records" else 0)  # with the folder itself
+        if kind in ("documents", "records"):
             assert one.train_documents
             assert other.train_documents
-            assert torch.equal(one.train_documents.ends, other.train_documents.ends)
+            for places, there in zip(one.train_documents, other.train_documents, strict=True):
+                assert (places is None) == (there is None)
+                assert places is None or there is None or torch.equal(places, there)
         finish(trainer, run)
         for there, here in zip(
             trainer.network.parameters(), small.network.parameters(), strict=True
