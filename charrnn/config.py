@@ -231,6 +231,7 @@ class TrainingConfig:
         Range(0, 1),
         "Weight of the loss on the sources of records; that on their targets counts 1.",
         REGULARISATION,
+        shown=True,
     )
     # Rate of the recurrent matrices; see training/optimizer.py.
     lr: float = setting(0.03, LEARNING_RATE, "Peak learning rate.", UPDATES)

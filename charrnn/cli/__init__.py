@@ -49,6 +49,8 @@ COMMANDS: dict[Callable[..., None], str] = {
         charrnn train notes/ --time 10m --level word
 
         charrnn train names.txt --lines
+
+        charrnn train reviews.csv --source text --target stars
     """,
     generate: """
         charrnn generate "It was a dark" -n 300
