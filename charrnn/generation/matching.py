@@ -403,6 +403,7 @@ def chosen(
                     sample.seed,
                     _relaxed(sample.sampling) if attempt else sample.sampling,
                     (*sample.key, attempt, i),
+                    sample.source,
                 ): sample
                 for sample in waiting
                 for i in range(best_of << attempt)

@@ -140,6 +140,16 @@ class TestGenerate:
         )
         assert piped.events == found
 
+    def test_match(self, written: Training, call: Call) -> None:
+        """A target that has to match a pattern is written to the source all the same."""
+        for mood, verbs in MOODS.items():
+            options = "--source", mood, "--match", r"The lark \w+ .*", "--random-seed", 1
+            found = call(
+                "generate", "-m", written.run, *options, "-N", 8, "-t", 0.5, "--json"
+            ).events
+            assert all(each["source"] == mood for each in found)
+            assert sum(any(verb in each["text"] for verb in verbs) for each in found) >= 6
+
     def test_needed(self, written: Training, trained: Training, call: Call) -> None:
         """A model of records needs a source, and no other model takes one."""
         result = call("generate", "-m", written.run, "The")
