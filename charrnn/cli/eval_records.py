@@ -43,11 +43,12 @@ def evaluate_records(
         CharrnnError: a package that the baselines need is not installed.
     """
     from charrnn.agreement import Agreement
+    from charrnn.text.blocks import pairs
 
     labels = model.file.trained.targets
     total = Agreement(labels)
     kept: list[Pair] = []
-    for batch in _batches(_pairs(source.parts(work.note))):
+    for batch in _batches(pairs(source.stream(work.note))):
         _add(model, batch, total, work)
         kept += batch if training else ()
     if not total.records:
@@ -60,15 +61,6 @@ def evaluate_records(
         write_json(values | ({"baselines": each} if beside else {}))
         return
     _print(values, total, beside)
-
-
-def _pairs(parts: Iterable[Iterable[str]]) -> Iterator[Pair]:
-    """Yield source and target of each record, given with its marks in blocks."""
-    from charrnn.text.blocks import END, TARGET
-
-    for part in parts:
-        source, _, target = "".join(part).removesuffix(END).partition(TARGET)
-        yield source, target
 
 
 def _batches(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:

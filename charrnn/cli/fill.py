@@ -85,7 +85,7 @@ def fill(
             shown = (f"{BETWEEN.join(filling.words)}\t{filling.p:.3f}" for filling in fillings)
             write_text("\t".join(shown))
     if empty:
-        raise TextError("there is no text", "give one with ___ for each missing word")
+        raise TextError("the input is empty", "give a text with ___ for each missing word")
 
 
 def _lines(file: str | None, encoding: str | None, ui: Ui) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from charrnn.arrays import Floats, Ids
 from charrnn.generation.seed import SEED_TOKENS
 from charrnn.network.engine import Engine, State, log_softmax
-from charrnn.network.linear_classifier import LinearClassifier, normalised
+from charrnn.network.linear_classifier import LinearClassifier
 from charrnn.text.blocks import END, TARGET
 from charrnn.tokenizer import ESCAPE_NATS, Tokenizer
 
@@ -127,7 +127,7 @@ def target_logp(
     logp_bk = np.zeros((len(sources), len(choices.targets)))
     width = NUMBERS // len(choices.tokens)
     for some, _, state in _read(engine, tokenizer, start, sources, width):
-        logp_bk[some] = normalised(_choose(engine, state, choices).T)
+        logp_bk[some] = log_softmax(_choose(engine, state, choices).T)
     return logp_bk
 
 

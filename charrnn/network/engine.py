@@ -6,12 +6,12 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import zip_longest
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Array, Nodes
+from charrnn.arrays import Array, Floats, Nodes
 from charrnn.config import ModelConfig
 from charrnn.network import blas
 from charrnn.network.cells import CELLS, Cell
@@ -22,6 +22,8 @@ TABLE_ROWS = 4096
 # Maximum streams for which one product per stream is faster than a joint one (measured on two
 # cores with AVX-512).
 SINGLE_ROWS = 4
+
+Numbers = TypeVar("Numbers", Array, Floats)
 
 
 class Layer(NamedTuple):
@@ -381,8 +383,8 @@ def multiply(rows: Array, matrix: Array, product: Array | None = None) -> Array:
     return product
 
 
-def log_softmax(logits: Array) -> Array:
-    """Return log-probabilities (nats) over the last axis; float32, same shape."""
-    shifted: Array = logits - logits.max(axis=-1, keepdims=True)
+def log_softmax(logits: Numbers) -> Numbers:
+    """Return log-probabilities (nats) over the last axis; same shape and type."""
+    shifted: Numbers = logits - logits.max(axis=-1, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return shifted

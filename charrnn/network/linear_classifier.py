@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.arrays import Array, Floats
+from charrnn.network.engine import log_softmax
 from charrnn.text.blocks import code_points
 
 LONGEST = 5  # maximum characters of an n-gram (not tuned)
 EDGE = "\n"  # character before and after a text, whose beginning and end tell something
 MULTIPLIER = np.uint64(6364136223846793005)  # of Knuth's MMIX generator; hashes an n-gram
 SPREAD = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: spreads hashes over the buckets
-MOST_CHARS = 1 << 20  # maximum characters of a text that are looked at (not tuned)
+MOST_CHARS = 1 << 20  # maximum characters of a text from which n-grams are taken (not tuned)
 
 
 class LinearClassifier(NamedTuple):
@@ -40,19 +41,12 @@ class LinearClassifier(NamedTuple):
         for row, text in zip(logits, texts, strict=True):
             buckets, values = features(text, self.idf)
             row += values @ self.weights[buckets]
-        return normalised(logits)
+        return log_softmax(logits)
 
     def mixed(self, network: Floats, texts: Sequence[str]) -> Floats:
         """Return the log-probabilities of a network mixed with those for the texts, [B, K]."""
         ours, theirs = self.mix
-        return normalised(ours * network + theirs * self.logp(texts))
-
-
-def normalised(logits: Floats) -> Floats:
-    """Return log-probabilities (nats) over the last axis, from logits of the same shape."""
-    shifted: Floats = logits - logits.max(axis=-1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
-    return shifted
+        return log_softmax(ours * network + theirs * self.logp(texts))
 
 
 def counted(text: str, buckets: int) -> tuple[NDArray[np.intp], Floats]:

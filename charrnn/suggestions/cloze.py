@@ -15,7 +15,7 @@ from charrnn.text.words import LONGEST_WORD, WORD
 EVERY = 10  # of so many words one is removed, each by itself
 MOST = 500  # maximum number of removed words: of more, as many at equal distances (not tuned)
 CONTEXT = 500  # characters known on each side of a removed word (not tuned)
-RANKED = 10  # guesses that are looked at; a word that is not among them counts as not found
+RANKED = 10  # guesses considered; a word that is not among them counts as not found
 
 
 @dataclass(slots=True)

@@ -107,7 +107,7 @@ def test_answers_while_the_pipe_is_open(tmp_path: Path, trained: Training) -> No
         ([TEXT, "-k", "0"], 2, "0"),
         ([TEXT, "--length", "0"], 2, "0"),
         (["-f", "missing.txt"], 1, "missing.txt"),
-        (["-f", "empty.txt"], 1, "there is no text"),
+        (["-f", "empty.txt"], 1, "the input is empty"),
         (["-f", "gapless.txt"], 2, "gapless.txt: line 3: the text has no gap"),
         (["-f", "binary.txt"], 1, "binary.txt"),
         (["-the ___"], 2, "goes after --"),
