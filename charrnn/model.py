@@ -351,7 +351,7 @@ class Model:
         """Raise a UsageError if the model is one of records, which cannot predict other texts."""
         if self.kind == "records":
             raise UsageError(
-                "the model turns sources into targets, and is of no use for other text",
+                "the model predicts targets from sources; it cannot be used on other text",
                 "use charrnn predict or generate --source",
             )
 
