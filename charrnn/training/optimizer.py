@@ -114,15 +114,18 @@ class Optimizer:
         network: the network to train.
         clip: maximum global norm of the gradient.
         weight_decay: decoupled weight decay of the recurrent layers' matrices.
-        anchor: share of the way back to the weights of `set_anchor` that all weights go in a step,
-            times the learning rate (Li et al. 2018, arXiv:1802.01483).
+        pull: share of the way back to the anchor that all weights go in a step, times the learning
+            rate (Li et al. 2018, arXiv:1802.01483).
+
+    Attributes:
+        anchor: the weights that fine-tuning started from, by name; empty without.
     """
 
     def __init__(
-        self, network: Network, clip: float, weight_decay: float, anchor: float = 0.0
+        self, network: Network, clip: float, weight_decay: float, pull: float = 0.0
     ) -> None:
         self._clip = clip
-        self._pull = anchor
+        self._pull = pull
         every = network.parameters_by_name()
         self._parameters = {name: p for name, p in every.items() if p.requires_grad}
         matrices = {
@@ -133,13 +136,12 @@ class Optimizer:
         rest = {n: p for n, p in self._parameters.items() if n not in matrices}
         self._muon = Muon(matrices, network.config.hidden, weight_decay)
         self._adam = Adam(rest)
-        self._anchor = _zeros("anchor", self._parameters) if anchor else {}
+        self.anchor: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def set_anchor(self) -> None:
-        """Take the present weights as those to pull towards."""
-        for name, weight in self._anchor.items():
-            weight.copy_(self._parameters[name.removeprefix("anchor.")])
+        """Take the present weights as the anchor."""
+        self.anchor = {name: p.detach().clone() for name, p in self._parameters.items()}
 
     @torch.no_grad()
     def step(self, lr: float) -> float:
@@ -155,16 +157,17 @@ class Optimizer:
         if math.isfinite(norm):
             self._muon.step(lr)
             self._adam.step(lr * ADAM_SHARE)
-            for name, weight in self._anchor.items():
-                parameter = self._parameters[name.removeprefix("anchor.")]
-                parameter.lerp_(weight, min(1.0, lr * self._pull))
+            if self._pull:
+                for name, weight in self.anchor.items():
+                    self._parameters[name].lerp_(weight, min(1.0, lr * self._pull))
         for parameter in self._parameters.values():
             parameter.grad = None
         return norm
 
     def state(self) -> dict[str, Tensor]:
         """Return the optimizers' state by name; the tensors are not copied."""
-        return self._muon.state | self._adam.state | self._anchor
+        anchor = {f"anchor.{name}": weight for name, weight in self.anchor.items()}
+        return self._muon.state | self._adam.state | anchor
 
     @torch.no_grad()
     def restore(self, tensors: dict[str, Tensor]) -> None:

@@ -194,6 +194,8 @@ def resume(
     theirs = start and start.ngrams(network.vocab_size)
     ngrams = theirs and fine_tuning.ngrams(theirs, corpus, network.ngram_order, config.seconds)
     trainer = Trainer(network, config, corpus, where, own.ngrams if own else ngrams, theirs)
+    if checkpoint.under("optimizer.anchor", tensors):  # older files lack it without --anchor
+        trainer.optimizer.set_anchor()
     with checkpoint.damage(path / RESUME_NAME):
         trainer.check(tensors, values)
     trainer.restore(tensors, values)

@@ -36,7 +36,17 @@ FINE_TUNING_TOKENS = 1 << 16  # tokens of each text scored before and after fine
 AVERAGED = 8  # eta of the weights' average, which covers about the last ninth of the steps
 DECAY = 0.02  # weight of the newest value in the running averages of loss and clipping; not tuned
 
+SHARES = (0.0, 0.5, 1.0)  # of the way from the start of fine-tuning that are scored
+
 State = tuple[dict[str, Tensor], dict[str, Any]]  # tensors and JSON values
+
+
+def lowest_point(at_0: float, at_half: float, at_1: float) -> float:
+    """Return where in [0, 1] the parabola through three points is lowest."""
+    curvature = 2 * (at_0 - 2 * at_half + at_1)
+    if curvature <= 0:
+        return 0.0 if at_0 < at_1 else 1.0
+    return min(1.0, max(0.0, 0.5 + (at_0 - at_1) / (2 * curvature)))
 
 
 class Trainer:
@@ -162,9 +172,13 @@ class Trainer:
     @property
     def closing_tokens(self) -> int:
         """Tokens to read after the last update."""
-        old = self.corpus.old
-        old_tokens = tokens_read(min(FINE_TUNING_TOKENS, len(old.val))) if old else 0
-        return len(self._candidates) * tokens_read(self.final_tokens) + old_tokens
+        old, final = self.corpus.old, tokens_read(self.final_tokens)
+        tokens = len(self._candidates) * final
+        if old:
+            tokens += tokens_read(min(FINE_TUNING_TOKENS, len(old.val)))
+        if self.optimizer.anchor:
+            tokens += len(SHARES) * tokens_read(self.progress.val_tokens) + final
+        return tokens
 
     @property
     def out_of_patience(self) -> bool:
@@ -306,6 +320,8 @@ class Trainer:
     def final_score(self) -> Score | None:
         """Score `final_tokens` held-out tokens, and keep the last candidate that is not worse.
 
+        After fine-tuning, weights nearer to the start are kept if they are better.
+
         Returns:
             The score of the weights that are kept; None if nothing is held out.
         """
@@ -315,7 +331,35 @@ class Trainer:
 
         scored = [(some, losses_of(some)) for some in self._candidates]
         known = [(some, losses) for some, losses in scored if losses]
-        return Score.of(self.keeper.choose(known), self.corpus) if known else None
+        if not known:
+            return None
+        chosen = self.keeper.choose(known)
+        if self.optimizer.anchor and self.best:
+            nearer = self._nearer_start(self.keeper.kept)
+            losses = losses_of(nearer)
+            if losses and losses.mean < chosen.mean:
+                self.keeper.kept, chosen = nearer, losses
+        return Score.of(chosen, self.corpus)
+
+    def _nearer_start(self, kept: Candidate) -> Candidate:
+        """Move the recurrent layers towards the weights that fine-tuning started from.
+
+        The best point on the straight line between the two predicts a text better than either, and
+        other texts too (Wortsman et al. 2022, arXiv:2109.01903). The loss on it is nearly a
+        parabola.
+        """
+
+        def moved(share: float) -> Candidate:
+            layers = {
+                name: start.lerp(kept.weights[name], share)
+                for name, start in self.optimizer.anchor.items()
+                if name.startswith("layers.")
+            }
+            return kept._replace(weights=kept.weights | layers)
+
+        tokens = self.progress.val_tokens
+        nats = [self._losses(moved(share).weights, self.corpus, tokens) for share in SHARES]
+        return moved(lowest_point(*(losses.mean for losses in nats if losses)))
 
     def fine_tuning_nats(self, corpus: Corpus | None) -> float | None:
         """Score FINE_TUNING_TOKENS held-out tokens of a corpus, the old or the new one.

@@ -12,6 +12,7 @@ from charrnn.events import Done, FineTuning
 from charrnn.text.source import Source
 from charrnn.training import fine_tuning, prepare
 from charrnn.training.network import Network
+from charrnn.training.trainer import lowest_point
 from tests.training.small import TEXT, finish, made
 
 NEW = "".join(f"Zwölf {n} Bären zählen §{n % 7}: ja!\n" for n in range(300))
@@ -113,6 +114,42 @@ def test_a_fine_tuned_run_resumes() -> None:
     assert after.old_nats is not None
     for name, weight in whole.network.parameters_by_name().items():
         assert torch.equal(weight, again.network.parameters_by_name()[name]), name
+
+
+def test_the_lowest_point_of_a_parabola() -> None:
+    """It is exact inside [0, 1], else the better end."""
+
+    def lowest(at: float, curvature: float = 1.0) -> float:
+        return lowest_point(*(3 + curvature * (x - at) ** 2 for x in (0.0, 0.5, 1.0)))
+
+    assert lowest(0.46) == pytest.approx(0.46)
+    assert lowest(1.7) == 1
+    assert lowest(-0.2) == 0
+    assert lowest(0.3, -1.0) == 1
+    assert lowest_point(2.0, 2.0, 1.0) == 1
+
+
+@pytest.mark.usefixtures("old")
+def test_weights_nearer_to_the_start() -> None:
+    """If better weights lie between the start and the end, they are kept, also after a resume."""
+    begun, run = prepare.begin(
+        Source(["old.txt"]), made("runs/more"), "cpu", "char", OPTIONS, "runs/old"
+    )
+    finish(begun, run, stop_at=40)
+    training, _ = prepare.resume([], run.path, "cpu", {})
+    middle = {name: weight.clone() for name, weight in training.best.items()}
+    training.best["mix"].copy_(torch.tensor([1.0, 0.0]))  # the network alone
+    generator = torch.Generator().manual_seed(0)
+    for name, start in training.optimizer.anchor.items():
+        if name.startswith("layers."):
+            off = torch.randn(start.shape, generator=generator) * 0.3
+            start.copy_(middle[name] - off)
+            training.best[name].copy_(middle[name] + off)
+    name = "layers.0.recurrent"
+    before = (training.best[name] - middle[name]).abs().mean()
+    training.final_score()
+    after = (training.best[name] - middle[name]).abs().mean()
+    assert after < before / 3
 
 
 @pytest.mark.parametrize("loss", ["text", "state", "changed"])

@@ -131,7 +131,7 @@ def test_anchor() -> None:
         Network(ModelConfig(9, hidden=8, embedding=4), torch.Generator().manual_seed(0))
         for _ in range(2)
     )
-    anchored, free = Optimizer(network, 1.0, 0.0, anchor=2.0), Optimizer(alone, 1.0, 0.0)
+    anchored, free = Optimizer(network, 1.0, 0.0, pull=2.0), Optimizer(alone, 1.0, 0.0)
     anchored.set_anchor()
     start = {name: p.detach().clone() for name, p in network.parameters_by_name().items()}
     for each, optimizer in ((network, anchored), (alone, free)):
