@@ -25,6 +25,9 @@ LENGTH = 500  # characters of a text, if nothing else ends it (not tuned)
 BEAM = 4
 LevelName = Literal["auto", "char", "word", "bpe", "byte"]  # `auto` chooses among TOKENIZERS
 CellName = Literal["lstm", "gru", "rnn", "rnn-relu"]  # keys of network.cells.CELLS
+# `auto`, or keys of training.initialisation.INITIALISATIONS.
+InitName = Literal["auto", "orthogonal", "identity", "uniform", "normal"]
+OptimizerName = Literal["muon", "adam", "sgd"]  # keys of training.optimizer.OPTIMIZERS
 # Least probability of a suggestion that is shown, by the name of the setting (not tuned).
 DIAL = {"quiet": 0.7, "normal": 0.4, "eager": 0.0}
 
@@ -233,6 +236,29 @@ class TrainingConfig:
         REGULARISATION,
         shown=True,
     )
+    init: str = setting(
+        "auto",
+        None,
+        "Initial weights of the recurrent layers; auto is identity for rnn-relu, else orthogonal.",
+        UPDATES,
+        shown=True,
+        values=InitName,
+    )
+    init_scale: float = setting(
+        1.0,
+        Range(0, 1000),
+        "Multiply the initial recurrent matrices by this.",
+        UPDATES,
+        shown=True,
+    )
+    optimizer: str = setting(
+        "muon",
+        None,
+        "Update rule of the recurrent matrices; adam and sgd update all other weights too.",
+        UPDATES,
+        shown=True,
+        values=OptimizerName,
+    )
     # Rate of the recurrent matrices; see training/optimizer.py.
     lr: float = setting(0.03, LEARNING_RATE, "Peak learning rate.", UPDATES)
     batch: int = setting(
@@ -242,11 +268,14 @@ class TrainingConfig:
         64, Range(1, 2**20), "Tokens that the gradient is propagated back through.", UPDATES
     )
     clip: float = setting(
-        1.0, Range(0, 10**9, above=True), "Clip the gradient to this norm.", UPDATES
+        1.0, Range(0, 10**9), "Clip the gradient to this norm; 0 never clips.", UPDATES
     )
 
     def __post_init__(self) -> None:
         _require_ranges(self)
+        for name, values in (("init", get_args(InitName)), ("optimizer", get_args(OptimizerName))):
+            value = getattr(self, name)
+            require(value in values, f"no {name} {value!r}; use one of {', '.join(values)}", name)
         require(
             self.weight_decay >= 0 and self.weight_decay * self.lr < 1,
             "weight_decay must be at least 0 and under 1 / lr, for example 0.1",

@@ -7,6 +7,7 @@ from the start of the run; `seconds` is the training time so far.
 from dataclasses import asdict, dataclass
 from typing import Any
 
+DIVERGED = "training diverges at every learning rate"  # why such a training stops
 LINE_SECONDS = 10.0  # seconds between lines of progress without a terminal (not tuned)
 
 
@@ -108,11 +109,17 @@ class Skip(Event):
 
 @dataclass(frozen=True, slots=True)
 class Rollback(Event):
-    """Training diverged at `step` and went back to `back_to` with a smaller peak learning rate."""
+    """Training diverged at `step` and went back to `back_to` with a smaller peak learning rate.
+
+    Attributes:
+        norm: largest finite gradient norm since the last Step event, before clipping; None if there
+            was none.
+    """
 
     step: int
     back_to: int
     lr: float
+    norm: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """Run folders: the names of their files, how to find, recognise and claim one."""
 
+import itertools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +114,7 @@ def run_folder(named: str) -> Path:
         RunError: not a run.
     """
     path = _located(named)
-    if not os.path.isdir(path) or not _holds_a_run(path):
+    if not os.path.isdir(path) or not holds_a_run(path):
         raise RunError(f"{path} is no run", _instead(path, LOG_NAME))
     return path
 
@@ -158,7 +159,7 @@ def _located(named: str) -> Path:
     with charrnn.
     """
     path = Path(named)
-    if os.path.exists(path) and (_is_ours(path) or not _holds_a_run(RUNS / path)):
+    if os.path.exists(path) and (_is_ours(path) or not holds_a_run(RUNS / path)):
         return path
     if os.path.isdir(RUNS / path):
         return RUNS / path
@@ -172,7 +173,7 @@ def _is_ours(path: Path) -> bool:
     A file that cannot be read may be one.
     """
     if os.path.isdir(path):
-        return _holds_a_run(path)
+        return holds_a_run(path)
     try:
         check_regular(path)
         with open(path, "rb") as file:
@@ -347,7 +348,7 @@ def new(named: str | None, text: str) -> Claim:
             raise RunError(
                 f"another process is training in {path}", "choose another folder with -o"
             )
-        if _holds_a_run(path):
+        if holds_a_run(path):
             claim.release()
             resumable = os.path.exists(path / RESUME_NAME)
             first = "continue it with --resume" if resumable else "delete it"
@@ -355,15 +356,20 @@ def new(named: str | None, text: str) -> Claim:
                 f"{path} holds a run already", f"{first}, or choose another folder with -o"
             )
         return claim
-    count = 1
-    while True:
-        path = RUNS / (text if count == 1 else f"{text}-{count}")
-        claim = None if _holds_a_run(path) else Claim.of(path)
-        if claim and not _holds_a_run(path):  # another process may have trained it meanwhile
+    for path in numbered(text):
+        claim = None if holds_a_run(path) else Claim.of(path)
+        if claim and not holds_a_run(path):  # another process may have trained it meanwhile
             return claim
         if claim:
             claim.release()
-        count += 1
+    raise AssertionError("there is always a next number")
+
+
+def numbered(text: str) -> Iterator[Path]:
+    """Yield the folders that runs on a text are named by default, without end."""
+    yield RUNS / text
+    for count in itertools.count(2):
+        yield RUNS / f"{text}-{count}"
 
 
 def resumed(named: str | None, text: str | None) -> Claim:
@@ -392,7 +398,7 @@ def resumed(named: str | None, text: str | None) -> Claim:
     return claim
 
 
-def _holds_a_run(folder: Path) -> bool:
+def holds_a_run(folder: Path) -> bool:
     """Return whether training has written to a folder; an empty log is only a claim."""
     with suppress(OSError):
         if os.path.getsize(folder / LOG_NAME):

@@ -14,6 +14,7 @@ import typer
 
 from charrnn import __version__
 from charrnn.cli import runs
+from charrnn.cli.compare import compare
 from charrnn.cli.complete import complete
 from charrnn.cli.eval import evaluate
 from charrnn.cli.fill import fill
@@ -33,7 +34,7 @@ from charrnn.network import blas
 LESS_MEMORY = "close other programs; to train, lower --hidden, --batch, --bptt or --vocab-size"
 COMPLETING = "_CHARRNN_COMPLETE"  # variable by which a shell asks for completions
 # Commands whose argument is a text.
-TAKE_TEXT = ("train", "generate", "predict", "fill", "eval", "score")
+TAKE_TEXT = ("train", "compare", "generate", "predict", "fill", "eval", "score")
 
 app = typer.Typer(
     name="charrnn",
@@ -51,6 +52,19 @@ COMMANDS: dict[Callable[..., None], str] = {
         charrnn train names.txt --lines
 
         charrnn train reviews.csv --source text --target stars
+    """,
+    compare: """
+        charrnn compare book.txt --cells lstm,gru --seeds 3
+
+        charrnn compare book.txt --vary "lstm; lstm layers=2; gru" --equal parameters
+
+        An exploding gradient, with and without clipping; then by the initial weights:
+
+        charrnn compare book.txt --steps 100 --hidden 128 --optimizer sgd --lr 10
+        --vary "rnn clip=0.1; rnn clip=0"
+
+        charrnn compare book.txt --steps 100 --hidden 128
+        --vary "rnn-relu init=identity; rnn-relu init=normal init-scale=2"
     """,
     generate: """
         charrnn generate "It was a dark" -n 300
@@ -140,7 +154,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments[:1] != ["train"]:  # torch may need BLAS's threads
+    if arguments[:1] not in (["train"], ["compare"]):  # torch may need BLAS's threads
         blas.start_with_one()
     meta: dict[str, object] = {}
     try:

@@ -124,6 +124,14 @@ Header = Annotated[
         rich_help_panel=READING,
     ),
 ]
+Lines = Annotated[
+    bool,
+    typer.Option(
+        "--lines",
+        help="Treat each line as a text of its own, such as a name.",
+        rich_help_panel=READING,
+    ),
+]
 SplitOn = Annotated[
     str | None,
     typer.Option(

@@ -16,6 +16,9 @@ from charrnn.display.format import printable
 from charrnn.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from charrnn.display.plot.log import Log
     from charrnn.display.plot.terminal import Piece
 
 COLOURS = ("cyan", "yellow", "magenta", "green", "blue", "red")
@@ -57,7 +60,6 @@ def plot(
     """Plot the loss of runs as an HTML page and a small curve in the terminal."""
     from charrnn.display.plot.log import read_logs, summary
     from charrnn.display.plot.page import html
-    from charrnn.display.plot.terminal import curve, digit
     from charrnn.files import write_atomically
     from charrnn.runs import PLOT_NAME
 
@@ -75,14 +77,21 @@ def plot(
         for log in logs:
             write_json(log.to_json())
     else:
-        width = max(30, min(72, shutil.get_terminal_size().columns))
-        _show(curve(logs, by, width, _prints("\u2800│└")))
-        for index, log in enumerate(logs):
-            number = f"{digit(index)}  " if len(logs) > 1 else ""
-            _show([(f"{number}{summary(log)}\n", index)])
+        draw(logs, by, [summary(log) for log in logs])
     # Last, since the folder may be someone else's: the curve is shown in any case.
     write_atomically(path, page.encode())
     ui.note(f"wrote {path}: open it in a browser")
+
+
+def draw(logs: "Sequence[Log]", by: str, legend: "Sequence[str]") -> None:
+    """Print the loss curves of runs, and a line of the legend for each."""
+    from charrnn.display.plot.terminal import curve, digit
+
+    width = max(30, min(72, shutil.get_terminal_size().columns))
+    _show(curve(logs, by, width, _prints("\u2800│└")))
+    for index, line in enumerate(legend):
+        number = f"{digit(index)}  " if len(logs) > 1 else ""
+        _show([(f"{number}{line}\n", index)])
 
 
 def _prints(characters: str) -> bool:

@@ -18,6 +18,7 @@ from charrnn.cli.options import (
     Glob,
     Header,
     Json,
+    Lines,
     Quiet,
     SplitOn,
     given,
@@ -114,14 +115,7 @@ def train(
     device: Annotated[
         Literal["auto", "cpu", "cuda"], Option(help="Where to train.", rich_help_panel=RUN)
     ] = "auto",
-    lines: Annotated[
-        bool,
-        Option(
-            "--lines",
-            help="Treat each line as a text of its own, such as a name.",
-            rich_help_panel=READING,
-        ),
-    ] = False,
+    lines: Lines = False,
     documents: Annotated[
         bool,
         Option(
@@ -303,7 +297,7 @@ def train(
         board = closing(Board(run.path)) if tensorboard else nullcontext()
         with board as tensorboard_of:
             events = run_training(trainer, run, clock, interrupts.seen, interrupts.at_once)
-            stop = _follow(events, interrupts, run, view, tensorboard_of, json_lines, ui)
+            stop = follow(events, interrupts, run, view, tensorboard_of, json_lines, ui)
     if stop:
         if trainer.finished:
             ui.note("saved; the final score and the tuning of suggestions were skipped")
@@ -330,7 +324,7 @@ def _go_on(run: "Run") -> str:
     return f"charrnn train --resume -m {quoted(run.path)}"
 
 
-def _follow(
+def follow(
     events: "Iterable[Event]",
     interrupts: "Interrupts",
     run: "Run",
@@ -339,7 +333,25 @@ def _follow(
     json_lines: bool,
     ui: Ui,
 ) -> bool:
-    """Train, reporting each event to the chosen outputs; return whether training was stopped."""
+    """Train, reporting each event to the chosen outputs.
+
+    Args:
+        events: what the training loop yields.
+        interrupts: holds signals back while weights and files change.
+        run: logs the events.
+        view: shows them.
+        board: shows them in TensorBoard; None for not.
+        json_lines: whether to print them as JSON.
+        ui: prints messages.
+
+    Returns:
+        Whether training was stopped before its end.
+
+    Raises:
+        typer.Exit: a second signal ended training at once.
+        TrainingError: training diverges at every learning rate.
+        RunError: the run cannot be written.
+    """
     from charrnn.events import Stop
     from charrnn.training.interrupts import SecondInterrupt
 

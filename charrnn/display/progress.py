@@ -39,10 +39,12 @@ class Progress:
 
     Args:
         ui: prints the lines.
+        title: what is trained, if it is one of several trainings; each then ends with one line.
     """
 
-    def __init__(self, ui: Ui) -> None:
+    def __init__(self, ui: Ui, title: str = "") -> None:
         self._ui = ui
+        self._title = title
         self._step: Step | None = None
         self._sample: Sample | None = None
         self._curve: list[float] = []
@@ -157,12 +159,14 @@ class Progress:
             parts = f"{event.train_chars:,} characters to train on, {event.val_chars:,} held out"
         else:
             parts = f"{event.train_records:,} records to train on, {event.val_records:,} held out"
+        title = f"{self._title}\n" if self._title else ""
         self._ui.note(
-            f"{event.run}: {parts}\n"
+            f"{title}{event.run}: {parts}\n"
             f"{model['cell']}, {model['layers']} x {model['hidden']} units, "
             f"{event.parameters:,} parameters{_ngrams(model)}; {event.level} level, "
             f"{model['vocab_size'] - 1:,} tokens; batch {training['batch']} x {training['bptt']}, "
-            f"learning rate {training['lr']}, {_dropout(training)}, on {event.device}"
+            f"learning rate {training['lr']}{_choices(training)}, {_dropout(training)}, "
+            f"on {event.device}"
         )
         if event.step:
             self._ui.note(f"resuming from step {event.step:,}")
@@ -179,6 +183,10 @@ class Progress:
                 score += f" ({event.val_part:.2%} of it scored)"
             if event.best_step not in (None, event.steps):
                 score += f", with the weights of step {event.best_step:,}"
+        if self._title:
+            spent = f"{event.steps:,} steps in {duration(event.seconds)}"
+            self._ui.note(f"{self._title}: {spent}; {score}")
+            return
         if event.keys_saved is not None and event.keys_saved_by_trigrams is not None:
             score += (
                 "\nsimulated typing of the held-out text: 3 suggestions save "
@@ -207,9 +215,9 @@ class Progress:
         from rich.progress_bar import ProgressBar
         from rich.text import Text
 
+        rows: list[RenderableType] = [Text(self._title)] if self._title else []
         if not self._step:
-            return Text("measuring the speed ...", style="dim")
-        rows: list[RenderableType] = []
+            return Group(*rows, Text("measuring the speed ...", style="dim"))
         if self._step.steps:
             rows += [ProgressBar(self._step.steps, self._step.step, width=60), Text()]
         rows.append(Text(step_line(self._step)))
@@ -237,6 +245,17 @@ def sparkline(values: list[float], width: int = 40) -> str:
 def _ngrams(model: dict[str, Any]) -> str:
     order = model.get("ngram_order", 0)  # missing in older logs
     return f", mixed with n-grams of up to {order} tokens" if order else ""
+
+
+def _choices(training: dict[str, Any]) -> str:
+    """Return what is not as usual about the updates and the initial weights."""
+    usual = {"optimizer": "muon", "clip": 1.0, "init": "auto", "init_scale": 1.0}
+    other = {name: training.get(name, value) for name, value in usual.items()}  # missing if older
+    return "".join(
+        f", {name.replace('_', ' ')} {value}"
+        for name, value in other.items()
+        if value != usual[name]
+    )
 
 
 def _dropout(training: dict[str, Any]) -> str:

@@ -44,8 +44,8 @@ class Cell(NamedTuple):
         torch_options: its keyword arguments.
         open_gate: gate whose bias starts at 1 (the forget gate: Jozefowicz et al. 2015); None for
             none.
-        identity: whether the recurrent matrix starts as the identity, which keeps unbounded units
-            stable (Le et al. 2015, arXiv:1504.00941), instead of orthogonal.
+        init: its initialisation, a key of training.initialisation.INITIALISATIONS; `identity` keeps
+            unbounded units stable.
     """
 
     gates: int
@@ -56,7 +56,7 @@ class Cell(NamedTuple):
     torch: str
     torch_options: Mapping[str, str] = {}
     open_gate: int | None = None
-    identity: bool = False
+    init: str = "orthogonal"
 
     def prepared(self, weights: Array) -> Array:
         """Return a matrix [G*H, K] or bias [G*H] transposed to [K, G*H] or [1, G*H], for a step.
@@ -152,7 +152,7 @@ CELLS = {
     "lstm": Cell(4, (0, 1, 3), 2, True, lstm, "LSTM", open_gate=1),
     "gru": Cell(3, (0, 1), 1, False, gru, "GRU"),
     "rnn": Cell(1, (), 1, True, rnn_tanh, "RNN", {"nonlinearity": "tanh"}),
-    "rnn-relu": Cell(1, (), 1, True, rnn_relu, "RNN", {"nonlinearity": "relu"}, identity=True),
+    "rnn-relu": Cell(1, (), 1, True, rnn_relu, "RNN", {"nonlinearity": "relu"}, init="identity"),
 }
 
 

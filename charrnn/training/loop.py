@@ -198,17 +198,21 @@ class _Loop:
         trainer = self._trainer
         diverged_at = trainer.step
         trainer.go_back()
-        yield events.Rollback(diverged_at, trainer.step, trainer.progress.rate)
+        rate, norm = trainer.progress.rate, self._largest_norm or None
+        yield events.Rollback(diverged_at, trainer.step, rate, norm)
         if trainer.progress.rate < trainer.config.lr * SMALLEST_RATE:
             yield from self.save()
+            yield events.Stop(trainer.step, events.DIVERGED)
             raise TrainingError(
-                "training diverges at every learning rate; the last good state is saved",
+                f"{events.DIVERGED}; the last good state is saved",
                 "start a new run with a smaller --lr",
             )
 
     def finish(self) -> Iterator[Event]:
         """Score the best weights, tune the suggestions, save, and report on the model."""
         trainer, run, budget = self._trainer, self._run, self._budget
+        if self._largest_norm:  # steps since the last report
+            yield _step(trainer, budget, self._largest_norm)
         if trainer.out_of_patience:
             yield events.Stop(
                 trainer.step, f"no better for {trainer.keeper.since_best} validations"

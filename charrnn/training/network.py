@@ -9,6 +9,7 @@ from torch.func import functional_call
 
 from charrnn.config import ModelConfig
 from charrnn.network.cells import CELLS, Cell
+from charrnn.training.initialisation import INITIALISATIONS
 
 RECURRENT = "weight_hh_l0"  # torch's name of a layer's recurrent weights
 LAYER_PARAMETERS = {  # names in a model file and in a torch layer
@@ -57,6 +58,8 @@ class Network(nn.Module):
         config: sizes and cell.
         generator: samples the initial weights.
         dropout: dropout probabilities while training.
+        init: a key of INITIALISATIONS, or `auto` for the cell's own.
+        scale: factor of the initial recurrent matrices.
 
     Attributes:
         dropout_generator: samples the dropout masks, on the network's device; `generator` until it
@@ -64,7 +67,12 @@ class Network(nn.Module):
     """
 
     def __init__(
-        self, config: ModelConfig, generator: torch.Generator, dropout: Dropout = NO_DROPOUT
+        self,
+        config: ModelConfig,
+        generator: torch.Generator,
+        dropout: Dropout = NO_DROPOUT,
+        init: str = "auto",
+        scale: float = 1.0,
     ) -> None:
         super().__init__()
         self.config = config
@@ -81,12 +89,13 @@ class Network(nn.Module):
         if config.ngram_order:
             mix = torch.tensor(MIX).repeat(config.ngram_order, 1)
             self.mix = nn.Parameter(mix, requires_grad=False)
-        self._initialise(generator)
+        self._initialise(generator, init, scale)
 
     @torch.no_grad()
-    def _initialise(self, generator: torch.Generator) -> None:
-        """Orthogonalise gate matrices (Saxe et al. 2013, arXiv:1312.6120) and open forget gates."""
+    def _initialise(self, generator: torch.Generator, init: str, scale: float) -> None:
+        """Fill gate matrices by their initialisation, and open forget gates."""
         hidden, cell = self.config.hidden, CELLS[self.config.cell]
+        initialisation = INITIALISATIONS[cell.init if init == "auto" else init]
         for name, parameter in self.parameters_by_name().items():
             if name == "embedding" and not self.config.tied:
                 nn.init.normal_(parameter, std=0.5, generator=generator)
@@ -98,11 +107,13 @@ class Network(nn.Module):
                 nn.init.zeros_(parameter)
                 if cell.open_gate is not None and name.endswith("input_bias"):
                     parameter.view(-1, hidden)[cell.open_gate] = 1.0
-            elif cell.identity and name.endswith("recurrent"):
-                nn.init.eye_(parameter)
             else:
+                recurrent = name.endswith("recurrent")
+                fill = initialisation.recurrent if recurrent else initialisation.inputs
                 for block in parameter.view(-1, hidden, parameter.size(1)):
-                    nn.init.orthogonal_(block, generator=generator)
+                    fill(block, generator)
+                if recurrent and scale != 1:
+                    parameter.mul_(scale)
 
     @torch.no_grad()
     def expect(self, counts: Tensor) -> None:

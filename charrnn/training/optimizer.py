@@ -1,4 +1,7 @@
-"""The optimizer: Muon for the recurrent layers' matrices, Adam for the rest, and the schedule."""
+"""The optimizers, clipping, and the schedule of the learning rate.
+
+To add an optimizer: a class and a row in OPTIMIZERS.
+"""
 
 import math
 from collections.abc import Mapping
@@ -105,26 +108,62 @@ class Adam:
             parameter.addcdiv_(mean, deviation, value=-lr / (1 - beta1**updates))
 
 
+class Sgd:
+    """Stochastic gradient descent with momentum, Sutskever et al. 2013.
+
+    The only one here whose update grows with the gradient: an exploding gradient throws the weights
+    far away.
+
+    Args:
+        parameters: the parameters to update, by name.
+    """
+
+    def __init__(self, parameters: Parameters) -> None:
+        self._parameters = parameters
+        self.state = _zeros("velocity", parameters)
+
+    def step(self, lr: float, momentum: float = 0.9) -> None:
+        """Update the parameters."""
+        for name, parameter in self._parameters.items():
+            velocity = self.state[f"velocity.{name}"].mul_(momentum).add_(_gradient(parameter))
+            parameter.add_(velocity, alpha=-lr)
+
+
+# What updates the recurrent layers' matrices, by the name of --optimizer. Beside Muon, Adam updates
+# all other weights; Adam and Sgd themselves update all weights.
+OPTIMIZERS: dict[str, type[Muon] | type[Adam] | type[Sgd]] = {
+    "muon": Muon,
+    "adam": Adam,
+    "sgd": Sgd,
+}
+
+
 class Optimizer:
-    """Muon and Adam under one learning rate, with clipping by global norm.
+    """A row of OPTIMIZERS under one learning rate, with clipping by global norm.
 
     Avoids torch.optim: any optimizer there imports torch's compiler, which takes a second.
 
     Args:
         network: the network to train.
-        clip: maximum global norm of the gradient.
+        clip: maximum global norm of the gradient; 0 for no maximum.
         weight_decay: decoupled weight decay of the recurrent layers' matrices.
         pull: share of the way back to the anchor that all weights go in a step, times the learning
             rate (Li et al. 2018, arXiv:1802.01483).
+        name: a key of OPTIMIZERS.
 
     Attributes:
         anchor: the weights that fine-tuning started from, by name; empty without.
     """
 
     def __init__(
-        self, network: Network, clip: float, weight_decay: float, pull: float = 0.0
+        self,
+        network: Network,
+        clip: float,
+        weight_decay: float,
+        pull: float = 0.0,
+        name: str = "muon",
     ) -> None:
-        self._clip = clip
+        self._clip = clip or math.inf
         self._pull = pull
         every = network.parameters_by_name()
         self._parameters = {name: p for name, p in every.items() if p.requires_grad}
@@ -134,8 +173,16 @@ class Optimizer:
             if name.endswith((".input", ".recurrent"))
         }
         rest = {n: p for n, p in self._parameters.items() if n not in matrices}
-        self._muon = Muon(matrices, network.config.hidden, weight_decay)
-        self._adam = Adam(rest)
+        kind = OPTIMIZERS[name]
+        # Each with its learning rate as a share of that of `step`.
+        self._rules: list[tuple[Muon | Adam | Sgd, float]]
+        if kind is Muon:
+            muon = Muon(matrices, network.config.hidden, weight_decay)
+            self._rules = [(muon, 1.0), (Adam(rest), ADAM_SHARE)]
+        else:
+            self._rules = [(kind(self._parameters), 1.0)]  # type: ignore[call-arg]
+        self._decayed = {} if kind is Muon else matrices
+        self._weight_decay = weight_decay
         self.anchor: dict[str, Tensor] = {}
 
     @torch.no_grad()
@@ -148,15 +195,18 @@ class Optimizer:
         """Clip the gradients, update the weights and drop the gradients.
 
         Args:
-            lr: Muon's learning rate, from which Adam's follows.
+            lr: learning rate of the recurrent matrices, from which that of the rest follows.
 
         Returns:
             The gradient's global norm before clipping; if it is not finite, no weight changed.
         """
         norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self._clip).item()
         if math.isfinite(norm):
-            self._muon.step(lr)
-            self._adam.step(lr * ADAM_SHARE)
+            if self._weight_decay:
+                for matrix in self._decayed.values():
+                    matrix.mul_(1 - lr * self._weight_decay)
+            for rule, share in self._rules:
+                rule.step(lr * share)
             if self._pull:
                 for name, weight in self.anchor.items():
                     self._parameters[name].lerp_(weight, min(1.0, lr * self._pull))
@@ -166,8 +216,9 @@ class Optimizer:
 
     def state(self) -> dict[str, Tensor]:
         """Return the optimizers' state by name; the tensors are not copied."""
-        anchor = {f"anchor.{name}": weight for name, weight in self.anchor.items()}
-        return self._muon.state | self._adam.state | anchor
+        states = [rule.state for rule, _ in self._rules]
+        states.append({f"anchor.{name}": weight for name, weight in self.anchor.items()})
+        return {name: tensor for some in states for name, tensor in some.items()}
 
     @torch.no_grad()
     def restore(self, tensors: dict[str, Tensor]) -> None:

@@ -34,6 +34,10 @@ MAX_VOCAB_SIZE = 1_000_000  # maximum of --vocab-size
 Setup = tuple[Trainer, Run]  # a training and the run that it is saved to
 
 
+class Finished(UsageError):
+    """A run that is to be resumed has made all its steps."""
+
+
 def begin(
     source: Source,
     path: Path,
@@ -113,7 +117,8 @@ def begin(
     if start:
         level = start.model.tokenizer.level
         shape = {name: getattr(start.model.config, name) for name in SHAPE}
-        options = recipe.fine_tuning(len(corpus.train)) | options | shape
+        optimizer = options.get("optimizer", "muon")
+        options = recipe.fine_tuning(len(corpus.train), optimizer) | options | shape
         corpus = replace(corpus, old=start.origin.held_out(corpus.tokenizer))
     model, training = _configure(
         level, len(corpus.train), corpus.tokenizer.vocab_size, options, speed or 1.0
@@ -148,7 +153,8 @@ def resume(
         note: see `begin`.
 
     Raises:
-        CharrnnError: the run is damaged or finished, or its text is missing or has changed.
+        Finished: the run has made all its steps.
+        CharrnnError: the run is damaged, or its text is missing or has changed.
     """
     where = _device(device)
     tensors, values = checkpoint.load(path / RESUME_NAME)
@@ -200,7 +206,7 @@ def resume(
         trainer.check(tensors, values)
     trainer.restore(tensors, values)
     if trainer.finished:
-        raise UsageError(
+        raise Finished(
             f"{path} is finished: {trainer.step:,} steps in {trainer.progress.seconds:.0f} s",
             "give a larger --time, --epochs or --steps to go on",
         )

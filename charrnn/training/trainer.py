@@ -92,14 +92,19 @@ class Trainer:
             training.weight_drop,
             training.variational,
         )
-        self.network = Network(model, initial, dropout).to(device)
+        start = training.init, training.init_scale
+        self.network = Network(model, initial, dropout, *start).to(device)
         counts = torch.bincount(corpus.train, minlength=model.vocab_size)
         self.network.expect(counts)
         large = model.vocab_size >= SAMPLED_FROM
         self._sampled = SampledSoftmax(counts, training.batch * training.bptt) if large else None
         self.network.dropout_generator = torch.Generator(device).manual_seed(training.seed)
         self.optimizer = Optimizer(
-            self.network, training.clip, training.weight_decay, training.anchor
+            self.network,
+            training.clip,
+            training.weight_decay,
+            training.anchor,
+            training.optimizer,
         )
         sizes = (training.batch, training.bptt, training.seed)
         self.streams = (
@@ -222,7 +227,7 @@ class Trainer:
         value = loss.item()
         known = not math.isnan(progress.loss)
         progress.loss = (1 - DECAY) * progress.loss + DECAY * value if known else value
-        progress.clipped += DECAY * ((norm > self.config.clip) - progress.clipped)
+        progress.clipped += DECAY * ((0 < self.config.clip < norm) - progress.clipped)
         return norm
 
     @torch.no_grad()
@@ -481,6 +486,6 @@ class Trainer:
         self.network.dropout_generator.set_state(tensors["dropout_generator"])
         self.streams.position = values["position"]
         self.progress = Progress.of(values)
-        if values["training"] != asdict(self.config):
+        if TrainingConfig(**values["training"]) != self.config:  # older files lack newer fields
             self.progress.steps = planned
         self.remember()

@@ -79,7 +79,7 @@ def call(
     monkeypatch.delenv("CHARRNN_MODEL", raising=False)
 
     def call(*arguments: object) -> Result:
-        with one_thread() if arguments[0] == "train" else nullcontext():
+        with one_thread() if arguments[0] in ("train", "compare") else nullcontext():
             code = main([str(argument) for argument in arguments])
         captured = capsys.readouterr()
         return Result(code, captured.out, captured.err)

@@ -243,7 +243,7 @@ class TestInput:
             "--hidden 0", "--hidden many", "--layers 0", "--embed 0", "--bptt 0", "--batch 0",
             "--dropout 1", "--dropout -0.1", "--dropout nan", "--val 1", "--val -0.1",
             "--weight-drop 1", "--embedding-dropout 1",
-            "--lr 0", "--lr inf", "--clip 0", "--clip nan", "--random-seed -1",
+            "--lr 0", "--lr inf", "--clip -1", "--clip nan", "--random-seed -1",
             "--time nonsense", "--time 0s", "--time -5s", "--time 5x",
             "--epochs 0", "--epochs nan", "--steps 0", "--patience 0",
             "--vocab-size 1", "--vocab-size 9999999",

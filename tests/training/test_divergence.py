@@ -8,7 +8,7 @@ import torch
 
 from charrnn import load
 from charrnn.errors import TrainingError
-from charrnn.events import Done, Event, Rollback, Skip, Unsaved, Validation
+from charrnn.events import DIVERGED, Done, Event, Rollback, Skip, Stop, Unsaved, Validation
 from charrnn.training import checkpoint
 from charrnn.training.clock import Clock
 from charrnn.training.loop import SKIPS, train
@@ -163,3 +163,19 @@ def test_exploding_gradients_are_logged(tmp_path: Path, monkeypatch: pytest.Monk
     clipped = [step["clipped"] for step in steps]
     assert clipped == sorted(clipped)
     assert clipped[-1] > 0.4
+
+
+def test_an_explosion_without_clipping(tmp_path: Path) -> None:
+    """Without clipping no step counts as clipped, and rollbacks tell how large the norm was."""
+    training = trainer(
+        "rnn-relu", steps=60, clip=0.0, init="normal", init_scale=2.0, optimizer="sgd", lr=100.0
+    )
+    events: list[Event] = []
+    with pytest.raises(TrainingError):
+        events.extend(train(training, run_in(tmp_path), Clock(0.0), lambda: False))
+    assert any(isinstance(event, Skip) for event in events)
+    norms = [event.norm or 0.0 for event in events if isinstance(event, Rollback)]
+    assert max(norms) > 1e4
+    assert all(event.to_json().get("clipped", 0) == 0 for event in events)
+    assert isinstance(events[-1], Stop)
+    assert events[-1].why == DIVERGED

@@ -1,16 +1,20 @@
 """The optimizers equal plain references."""
 
+from typing import get_args
+
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from charrnn.config import ModelConfig
+from charrnn.config import ModelConfig, OptimizerName
 from charrnn.training.network import Network
 from charrnn.training.optimizer import (
+    OPTIMIZERS,
     Adam,
     Muon,
     Optimizer,
+    Sgd,
     block_rows,
     orthogonalise,
     schedule,
@@ -142,3 +146,52 @@ def test_anchor() -> None:
         expected = alone.parameters_by_name()[name].lerp(start[name], 0.2)
         torch.testing.assert_close(parameter, expected)
         assert torch.equal(anchored.state()[f"anchor.{name}"], start[name])
+
+
+def test_sgd_equals_that_of_torch() -> None:
+    """Ten updates end where torch.optim.SGD with momentum ends."""
+    ours, theirs = parameters((3, 4), (5,)), parameters((3, 4), (5,))
+    sgd = Sgd(ours)
+    reference = torch.optim.SGD(theirs.values(), lr=0.1, momentum=0.9)
+    generator = torch.Generator().manual_seed(1)
+    for _ in range(10):
+        for name, parameter in ours.items():
+            parameter.grad = torch.randn(parameter.shape, generator=generator)
+            theirs[name].grad = parameter.grad.clone()
+        with torch.no_grad():
+            sgd.step(0.1)
+        reference.step()
+    for name, parameter in ours.items():
+        torch.testing.assert_close(parameter, theirs[name])
+
+
+def updated(name: str, clip: float, scale: float) -> tuple[dict[str, Tensor], float]:
+    """Return the change of all weights by one update with gradients of a scale, and the norm."""
+    network = Network(ModelConfig(9, hidden=8, embedding=4), torch.Generator().manual_seed(0))
+    before = {n: p.detach().clone() for n, p in network.parameters_by_name().items()}
+    generator = torch.Generator().manual_seed(1)
+    for parameter in network.parameters_by_name().values():
+        parameter.grad = scale * torch.randn(parameter.shape, generator=generator)
+    norm = Optimizer(network, clip, 0.0, name=name).step(lr=0.01)
+    return {n: p.detach() - before[n] for n, p in network.parameters_by_name().items()}, norm
+
+
+def test_rows() -> None:
+    """Every row is a value of --optimizer."""
+    assert get_args(OptimizerName) == tuple(OPTIMIZERS)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_updates_every_weight(name: str) -> None:
+    """No weight is left out, whichever optimizer is chosen."""
+    changes, _ = updated(name, 1.0, 1.0)
+    assert all(bool((change != 0).any()) for change in changes.values())
+
+
+def test_without_clipping() -> None:
+    """With clip 0 the update of Sgd grows with the gradient; with clip 1 it does not."""
+    for clip, growth in ((0.0, 100.0), (1.0, 1.0)):
+        (small, low), (large, high) = updated("sgd", clip, 10.0), updated("sgd", clip, 1000.0)
+        assert high == pytest.approx(100 * low, rel=1e-4)
+        for name, change in small.items():
+            torch.testing.assert_close(large[name], growth * change, rtol=1e-3, atol=1e-5)

@@ -76,6 +76,34 @@ def test_resume_is_exact(
     check()
 
 
+@pytest.mark.parametrize(
+    "options", [{"optimizer": "adam"}, {"optimizer": "sgd", "clip": 0.0}], ids=str
+)
+def test_resume_of_other_optimizers(options: dict[str, Any], tmp_path: Path) -> None:
+    """A resumed run equals an unbroken one with every optimizer."""
+    options |= {"init": "normal", "init_scale": 0.5, "weight_decay": 0.1}
+    whole, part, again = (trainer(**options) for _ in range(3))
+    finish(whole, run_in(tmp_path / "whole"))
+    run = run_in(tmp_path / "part")
+    finish(part, run, 17)
+    again.restore(*checkpoint.load(run.path / "resume.safetensors"))
+    finish(again, run)
+    assert all(torch.equal(t, everything(again)[name]) for name, t in everything(whole).items())
+
+
+def test_a_resume_file_without_newer_options(tmp_path: Path) -> None:
+    """A file from before --init and --optimizer resumes exactly, plan included."""
+    training, run = trainer(), run_in(tmp_path)
+    training.progress.steps = 39  # a plan that its configuration alone does not give
+    finish(training, run, 17)
+    tensors, values = checkpoint.load(tmp_path / "resume.safetensors")
+    for name in ("init", "init_scale", "optimizer"):
+        del values["training"][name]
+    again = trainer()
+    again.restore(tensors, values)
+    assert again.progress.steps == 39
+
+
 def test_same_seed_same_model(tmp_path: Path) -> None:
     """The same seed gives the same weights, another seed gives others."""
     first, second, other = trainer(), trainer(), trainer(seed=1)

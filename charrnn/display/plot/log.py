@@ -42,11 +42,13 @@ class Log:
         path: path of the file.
         name: displayed name of the run.
         rows: the events by name, in order.
+        every: all events of the file, also the undone ones, as they were written.
     """
 
     path: Path
     name: str
     rows: defaultdict[str, list[Row]]
+    every: Sequence[Row] = ()
 
     def last(self, event: str) -> Row:
         """Return the last event of this name, or an empty one."""
@@ -117,6 +119,7 @@ def read_log(path: Path) -> Log:
     except OSError as error:
         raise RunError(f"cannot read {path}: {error.strerror}", hint) from None
     events: list[Row] = []
+    every = [dict(row) for row in map(_event, lines) if row]
     for row in filter(None, map(_event, lines)):
         event, step = row["event"], row.get("step")
         if event == "rollback":  # placed where it went back to
@@ -136,7 +139,7 @@ def read_log(path: Path) -> Log:
         rows[row["event"]].append(row)
     whole = path.resolve()
     name = whole.parent.name if path.name == LOG_NAME else whole.stem
-    return Log(path, spelled(name), rows)
+    return Log(path, spelled(name), rows, every)
 
 
 def read_logs(named: Sequence[str], chosen: Chosen | None = None) -> list[Log]:

@@ -29,8 +29,14 @@ GLYPHS = {  # mark of each event on a dashed line, and its legend
 }
 
 
-def html(runs: Sequence[Log], by: str = "seconds") -> str:
-    """Return the page; the charts' horizontal axis is `by`, a key of log.AXES."""
+def html(runs: Sequence[Log], by: str = "seconds", above: str = "") -> str:
+    """Return the page.
+
+    Args:
+        runs: the runs.
+        by: the charts' horizontal axis, a key of log.AXES.
+        above: HTML to show above the table of the runs.
+    """
     page, style, script = (
         (files("charrnn.display.plot") / f"page.{kind}").read_text("utf-8")
         for kind in ("html", "css", "js")
@@ -47,6 +53,7 @@ def html(runs: Sequence[Log], by: str = "seconds") -> str:
     return Template(page).substitute(
         title=_text(", ".join(run.name for run in runs) if len(runs) < 4 else f"{len(runs)} runs"),
         style=style,
+        above=above,
         table=_table(runs),
         colours="".join(colours) if len(runs) > 1 else "",
         across=AXES[by][1],
