@@ -234,6 +234,14 @@ def is_own(name: str) -> bool:
     return name.startswith(OWN)
 
 
+def is_model(named: str) -> bool:
+    """Return whether a name stands for a run or a model file, not for a text."""
+    path = _located(named)
+    if os.path.isdir(path):
+        return holds_a_run(path)
+    return path.suffix == ".safetensors" and os.path.isfile(path)
+
+
 def is_resumable(named: str) -> bool:
     """Return whether a name stands for a run that `resumed` can claim.
 

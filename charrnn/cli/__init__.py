@@ -22,6 +22,7 @@ from charrnn.cli.generate import generate
 from charrnn.cli.info import info
 from charrnn.cli.learned import learned
 from charrnn.cli.lsp import lsp
+from charrnn.cli.memory import memory
 from charrnn.cli.options import named
 from charrnn.cli.plot import plot
 from charrnn.cli.predict import predict
@@ -34,7 +35,7 @@ from charrnn.network import blas
 LESS_MEMORY = "close other programs; to train, lower --hidden, --batch, --bptt or --vocab-size"
 COMPLETING = "_CHARRNN_COMPLETE"  # variable by which a shell asks for completions
 # Commands whose argument is a text.
-TAKE_TEXT = ("train", "compare", "generate", "predict", "fill", "eval", "score")
+TAKE_TEXT = ("train", "compare", "generate", "predict", "fill", "eval", "score", "memory")
 
 app = typer.Typer(
     name="charrnn",
@@ -109,6 +110,13 @@ COMMANDS: dict[Callable[..., None], str] = {
     """,
     plot: """
         charrnn plot book other
+    """,
+    memory: """
+        charrnn memory book.txt
+
+        charrnn memory book other book.txt
+
+        charrnn memory --task recall --cells rnn,gru,lstm
     """,
     learned: """
         charrnn learned --forget WORD

@@ -87,14 +87,18 @@ def draw(logs: "Sequence[Log]", by: str, legend: "Sequence[str]") -> None:
     """Print the loss curves of runs, and a line of the legend for each."""
     from charrnn.display.plot.terminal import curve, digit
 
-    width = max(30, min(72, shutil.get_terminal_size().columns))
-    _show(curve(logs, by, width, _prints("\u2800│└")))
+    show(curve(logs, by, plot_width(), prints("\u2800│└")))
     for index, line in enumerate(legend):
         number = f"{digit(index)}  " if len(logs) > 1 else ""
-        _show([(f"{number}{line}\n", index)])
+        show([(f"{number}{line}\n", index)])
 
 
-def _prints(characters: str) -> bool:
+def plot_width() -> int:
+    """Return the columns of a plot in this terminal."""
+    return max(30, min(72, shutil.get_terminal_size().columns))
+
+
+def prints(characters: str) -> bool:
     """Return whether the terminal can show some characters; on Windows it always can."""
     try:
         characters.encode("utf-8" if os.name == "nt" else locale.getencoding())
@@ -103,7 +107,7 @@ def _prints(characters: str) -> bool:
     return os.environ.get("TERM") != "linux"  # the console, whose font holds no braille
 
 
-def _show(pieces: "list[Piece]") -> None:
+def show(pieces: "list[Piece]") -> None:
     """Print the curves, on a terminal with one colour per run."""
     if not sys.stdout.isatty() or os.environ.get("NO_COLOR"):
         write_text("".join(text for text, _ in pieces), end="")

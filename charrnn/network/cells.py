@@ -33,13 +33,14 @@ class Cell(NamedTuple):
     """What distinguishes a recurrent cell.
 
     Attributes:
-        gates: number of gates: blocks of H rows in each weight matrix and bias.
+        gate_names: names of the gates: blocks of H rows in each weight matrix and bias.
         logistic: indices of the gates with a logistic activation.
         states: number of state arrays [B, H]; the first is the output.
         one_bias: whether the recurrent bias simply adds to the input bias.
         bind: function (gates_bg, state_sbh) -> step. Before `step(inputs_bg)`, `gates_bg` holds the
             hidden state times the recurrent matrix, and `inputs_bg` the layer's input times the
-            input matrix, biases included. The step updates `state_sbh` and overwrites `gates_bg`.
+            input matrix, biases included. The step updates `state_sbh` and overwrites `gates_bg`,
+            in which it leaves the activations of the logistic gates.
         torch: name of the layer in torch.nn that training uses.
         torch_options: its keyword arguments.
         open_gate: gate whose bias starts at 1 (the forget gate: Jozefowicz et al. 2015); None for
@@ -48,7 +49,7 @@ class Cell(NamedTuple):
             unbounded units stable.
     """
 
-    gates: int
+    gate_names: tuple[str, ...]
     logistic: tuple[int, ...]
     states: int
     one_bias: bool
@@ -57,6 +58,11 @@ class Cell(NamedTuple):
     torch_options: Mapping[str, str] = {}
     open_gate: int | None = None
     init: str = "orthogonal"
+
+    @property
+    def gates(self) -> int:
+        """Number of gates."""
+        return len(self.gate_names)
 
     def prepared(self, weights: Array) -> Array:
         """Return a matrix [G*H, K] or bias [G*H] transposed to [K, G*H] or [1, G*H], for a step.
@@ -149,10 +155,14 @@ def rnn_relu(gates: Array, state: Array) -> Step:
 
 # The cells by name.
 CELLS = {
-    "lstm": Cell(4, (0, 1, 3), 2, True, lstm, "LSTM", open_gate=1),
-    "gru": Cell(3, (0, 1), 1, False, gru, "GRU"),
-    "rnn": Cell(1, (), 1, True, rnn_tanh, "RNN", {"nonlinearity": "tanh"}),
-    "rnn-relu": Cell(1, (), 1, True, rnn_relu, "RNN", {"nonlinearity": "relu"}, init="identity"),
+    "lstm": Cell(
+        ("input", "forget", "cell", "output"), (0, 1, 3), 2, True, lstm, "LSTM", open_gate=1
+    ),
+    "gru": Cell(("reset", "update", "new"), (0, 1), 1, False, gru, "GRU"),
+    "rnn": Cell(("recurrent",), (), 1, True, rnn_tanh, "RNN", {"nonlinearity": "tanh"}),
+    "rnn-relu": Cell(
+        ("recurrent",), (), 1, True, rnn_relu, "RNN", {"nonlinearity": "relu"}, init="identity"
+    ),
 }
 
 

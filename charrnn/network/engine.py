@@ -182,8 +182,17 @@ class Engine:
         """Return the n-gram contexts after one more token in each stream, ids [B]."""
         return self.ngrams.step(ids, contexts) if self.ngrams else contexts
 
-    def step(self, ids: NDArray[np.integer], state: State) -> State:
-        """Return the state after one more token in each of B streams, ids below V [B]."""
+    def step(
+        self, ids: NDArray[np.integer], state: State, gates_seen: list[Array] | None = None
+    ) -> State:
+        """Return the state after one more token in each of B streams.
+
+        Args:
+            ids: token ids below V, [B].
+            state: state before.
+            gates_seen: list to which each layer's gates are appended, [B, G*H]: the activations of
+                the logistic ones, and what the cell leaves of others. None to keep none.
+        """
         after = state.hidden.copy()
         inputs = self.inputs(ids)
         for i, layer in enumerate(self.layers):
@@ -194,6 +203,8 @@ class Engine:
             if layer.recurrent_bias is not None:
                 gates += layer.recurrent_bias
             self.cell.bind(gates, after[i])(inputs)
+            if gates_seen is not None:
+                gates_seen.append(gates)
         return State(after, self.contexts(ids, state.contexts))
 
     def read(self, ids: NDArray[np.integer], state: State) -> State:
@@ -257,6 +268,12 @@ class Engine:
         if self.ngrams:
             self.ngrams.mix(logits, state.contexts)
         return logits
+
+    def without_ngrams(self) -> Self:
+        """Return this network alone, whose predictions are not mixed with n-grams."""
+        alone = copy(self)
+        alone.ngrams = None
+        return alone
 
     def with_own_output(self) -> Self:
         """Return this network with its own copy of the output layer, to `correct`."""

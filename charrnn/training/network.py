@@ -133,7 +133,7 @@ class Network(nn.Module):
         states = CELLS[self.config.cell].states
         weight = self.output.weight
         shape = (states, batch, self.config.hidden)
-        return [torch.zeros(shape, device=weight.device) for _ in self.layers]
+        return [torch.zeros(shape, device=weight.device, dtype=weight.dtype) for _ in self.layers]
 
     def forward(self, ids_tb: Tensor, state: State) -> tuple[Tensor, State]:
         """Read T tokens of each of B streams.

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from charrnn.display.format import printable
-from charrnn.display.plot.axes import loss_axis, x_axis
+from charrnn.display.plot.axes import Axis, loss_axis, x_axis
 from charrnn.display.plot.log import AXES, Log, Values
 
 HEIGHT = 12  # lines of the plot (not tuned)
@@ -32,17 +32,43 @@ def curve(runs: Sequence[Log], by: str, width: int = 60, braille: bool = True) -
     if not any(np.isfinite(y).any() for _, y in lines):
         return [("nothing to draw yet\n", None)]
     up = loss_axis(runs, by, HEIGHT // 2)
-    margin = max(len(label) for _, label in up.ticks) + 2
-    cells = width - margin
-    across = x_axis(runs, by, max(2, cells // 10))
-    bar, corner, floor = "│└─" if braille else "|+-"
-    labels = {round((1 - float(up.at(tick))) * (HEIGHT - 1)): label for tick, label in up.ticks}
+    across = x_axis(runs, by, max(2, (width - _margin(up)) // 10))
     title = "held-out text, bits/char"
     without = [run.name for run in runs if not run.held_out]
     if len(without) == len(runs):
         title = "training text, bits/char (nothing held out)"
     elif without:
         title += f"; training text where nothing is held out: {', '.join(without)}"
+    return draw(title, lines, across, up, AXES[by][1], width, braille)
+
+
+def draw(
+    title: str,
+    lines: Sequence[tuple[Values, Values]],
+    across: Axis,
+    up: Axis,
+    below_it: str,
+    width: int = 60,
+    braille: bool = True,
+) -> list[Piece]:
+    """Draw lines in one plot.
+
+    Args:
+        title: title of the plot.
+        lines: x and y of each line, NaN where unknown; of several, each ends with its label.
+        across: the horizontal axis.
+        up: the vertical axis.
+        below_it: label of the horizontal axis.
+        width: columns of the plot.
+        braille: whether to use braille characters instead of ASCII.
+
+    Returns:
+        The plot in pieces.
+    """
+    margin = _margin(up)
+    cells = width - margin
+    bar, corner, floor = "│└─" if braille else "|+-"
+    labels = {round((1 - float(up.at(tick))) * (HEIGHT - 1)): label for tick, label in up.ticks}
     pieces: list[Piece] = [(f"{printable(title)}\n", None)]
     for i, row in enumerate(_rows([(across.at(x), up.at(y)) for x, y in lines], cells, braille)):
         pieces += [(labels.get(i, "").rjust(margin - 1) + bar, None), *row, ("\n", None)]
@@ -51,8 +77,13 @@ def curve(runs: Sequence[Log], by: str, width: int = 60, braille: bool = True) -
         start = margin + round(float(across.at(tick)) * (cells - 1)) - len(label) // 2
         if not below or start > len(below):
             below = below.ljust(start)[: width - len(label)] + label
-    foot = [(corner + floor * cells).rjust(width), below, AXES[by][1].rjust(width)]
+    foot = [(corner + floor * cells).rjust(width), below, below_it.rjust(width)]
     return [*pieces, ("\n".join(foot) + "\n", None)]
+
+
+def _margin(up: Axis) -> int:
+    """Return the columns that the labels of a vertical axis take."""
+    return max(len(label) for _, label in up.ticks) + 2
 
 
 def digit(index: int) -> str:

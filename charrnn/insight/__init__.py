@@ -1,0 +1,1 @@
+"""What a trained network does with a text: its memory and its units."""
