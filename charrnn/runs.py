@@ -22,8 +22,12 @@ LOG_NAME = "log.jsonl"  # one event per line
 LOG_BEGINS = b'{"event": "start"'  # start of every log
 SAMPLES_NAME = "samples.txt"  # texts generated during training
 PLOT_NAME = "plot.html"  # page with the learning curve
+NEURONS_NAME = "neurons.html"  # page with the activations of its units
 # Prefixes of the names of all files that charrnn writes to a run folder; the last is TensorBoard's.
-OWN = (MODEL_NAME, RESUME_NAME, LOG_NAME, SAMPLES_NAME, PLOT_NAME, "events.out.tfevents.")
+OWN = (
+    MODEL_NAME, RESUME_NAME, LOG_NAME, SAMPLES_NAME, PLOT_NAME, NEURONS_NAME,
+    "events.out.tfevents.",
+)  # fmt: skip
 
 MAX_RUNS = 5  # maximum runs that an error lists (not tuned)
 

@@ -23,6 +23,7 @@ from charrnn.cli.info import info
 from charrnn.cli.learned import learned
 from charrnn.cli.lsp import lsp
 from charrnn.cli.memory import memory
+from charrnn.cli.neurons import neurons
 from charrnn.cli.options import named
 from charrnn.cli.plot import plot
 from charrnn.cli.predict import predict
@@ -35,7 +36,9 @@ from charrnn.network import blas
 LESS_MEMORY = "close other programs; to train, lower --hidden, --batch, --bptt or --vocab-size"
 COMPLETING = "_CHARRNN_COMPLETE"  # variable by which a shell asks for completions
 # Commands whose argument is a text.
-TAKE_TEXT = ("train", "compare", "generate", "predict", "fill", "eval", "score", "memory")
+TAKE_TEXT = (
+    "train", "compare", "generate", "predict", "fill", "eval", "score", "memory", "neurons",
+)  # fmt: skip
 
 app = typer.Typer(
     name="charrnn",
@@ -117,6 +120,13 @@ COMMANDS: dict[Callable[..., None], str] = {
         charrnn memory book other book.txt
 
         charrnn memory --task recall --cells rnn,gru,lstm
+    """,
+    neurons: """
+        charrnn neurons book.txt
+
+        charrnn neurons book other.txt --browse
+
+        charrnn neurons book.txt --unit 17
     """,
     learned: """
         charrnn learned --forget WORD

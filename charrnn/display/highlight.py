@@ -1,6 +1,7 @@
-"""Text with a background that shows each character's surprisal."""
+"""Text with a background that shows a value of each character, such as its surprisal."""
 
 import os
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TextIO
 
@@ -30,8 +31,18 @@ def shade(text: str, nats: Array) -> str:
         text: the text; its control characters are shown as dots.
         nats: surprisal of each character, [len(text)].
     """
-    levels = np.searchsorted(LIMIT_NATS, nats, side="right").tolist()
-    colours = [*COLOURS.values()]
+    levels = np.searchsorted(LIMIT_NATS, nats, side="right")
+    return painted(text, levels.tolist(), [*COLOURS.values()])
+
+
+def painted(text: str, levels: Sequence[int], colours: Sequence[int | None]) -> str:
+    """Return a text with escape sequences that give each character a background.
+
+    Args:
+        text: the text; its control characters are shown as dots.
+        levels: index of each character's colour, [len(text)].
+        colours: xterm's colours; None for no background.
+    """
     shaded = ""
     for level, run in groupby(zip(levels, printable(text), strict=True), key=lambda pair: pair[0]):
         part = "".join(c for _, c in run)

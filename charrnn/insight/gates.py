@@ -79,7 +79,7 @@ def gates(
     with engine.threads(len(starts)):
         for t in range(steps):
             seen: list[Array] = []
-            state = engine.step(ids[starts + t], state, seen)
+            state = engine.step(ids[starts + t], state, gates_seen=seen)
             for i, activations in enumerate(seen if t in counted else ()):
                 for gate in cell.logistic:
                     values = activations[:, gate * size : (gate + 1) * size]

@@ -183,13 +183,19 @@ class Engine:
         return self.ngrams.step(ids, contexts) if self.ngrams else contexts
 
     def step(
-        self, ids: NDArray[np.integer], state: State, gates_seen: list[Array] | None = None
+        self,
+        ids: NDArray[np.integer],
+        state: State,
+        keep: Array | None = None,
+        gates_seen: list[Array] | None = None,
     ) -> State:
         """Return the state after one more token in each of B streams.
 
         Args:
             ids: token ids below V, [B].
             state: state before.
+            keep: factor of each unit's output, float32 [L, B, H]; 0 hides a unit from all others.
+                None stands for 1.
             gates_seen: list to which each layer's gates are appended, [B, G*H]: the activations of
                 the logistic ones, and what the cell leaves of others. None to keep none.
         """
@@ -205,6 +211,8 @@ class Engine:
             self.cell.bind(gates, after[i])(inputs)
             if gates_seen is not None:
                 gates_seen.append(gates)
+            if keep is not None:
+                after[i, 0] *= keep[i]
         return State(after, self.contexts(ids, state.contexts))
 
     def read(self, ids: NDArray[np.integer], state: State) -> State:

@@ -153,10 +153,8 @@ class Ngrams:
     def mix(self, logits: Array, contexts: Nodes) -> None:
         """Mix a network's logits, [B, V], with the n-grams' log-probabilities, in place."""
         if len(logits) > FEW:
-            weights = self._mix[known(contexts)]
-            logits *= weights[:, :1]
-            rows = self.logp(contexts)
-            rows *= weights[:, 1:]
+            share, rows = self.weighted(contexts)
+            logits *= share
             logits += rows
             return
         for row, nodes in zip(logits, contexts.tolist(), strict=True):
@@ -169,6 +167,13 @@ class Ngrams:
                 kept = self._rows[last] = share, self._row(nodes) * weight
             row *= kept[0]
             row += kept[1]
+
+    def weighted(self, contexts: Nodes) -> tuple[Array, Array]:
+        """Return what `mix` multiplies logits by, [B, 1], and what it then adds, [B, V]."""
+        weights = self._mix[known(contexts)]
+        rows = self.logp(contexts)
+        rows *= weights[:, 1:]
+        return weights[:, :1], rows
 
     def _row(self, nodes: list[int]) -> Array:
         """Return what `logp` does for one stream, [V]; faster for a few."""

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shlex
 import shutil
-import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -26,6 +25,7 @@ from charrnn.runs import MODEL_NAME, MODELS
 from charrnn.session import slash_commands
 from charrnn.session.ghost_text import InnerGhost, Keystrokes, Suggester
 from charrnn.session.keys import is_suggested, key_bindings
+from charrnn.session.terminal import ENDINGS
 from charrnn.session.transcript import Transcript, Unsent, clean
 from charrnn.session.wrapping import WordWrap
 from charrnn.suggestions.explanation import Evidence, why
@@ -34,8 +34,6 @@ from charrnn.text.words import partial_word
 
 ESCAPE_SECONDS = 0.1  # silence after which Esc is a key, not the start of a sequence (not tuned)
 NO_SUGGESTION = "no suggestion here"
-# Signals that end the session; on Windows an event loop cannot wait for any.
-ENDINGS = (signal.SIGTERM, signal.SIGHUP) if os.name == "posix" else ()
 EDITORS = ("editor", "nano", "vi")  # tried if neither $VISUAL nor $EDITOR names one
 
 

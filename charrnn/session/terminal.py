@@ -1,10 +1,14 @@
 """The user's terminal and settings before a session begins."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+# Signals that end a session; on Windows an event loop cannot wait for any.
+ENDINGS = (signal.SIGTERM, signal.SIGHUP) if os.name == "posix" else ()
 
 
 @contextmanager

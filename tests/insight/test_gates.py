@@ -80,7 +80,7 @@ def test_seen_gates_are_the_engines(cell: str) -> None:
     state = engine.step(np.array([3, 5]), engine.zero_state(2))
     for _ in range(3):
         seen: list[Array] = []
-        after = engine.step(np.array([1, 2]), state, seen)
+        after = engine.step(np.array([1, 2]), state, gates_seen=seen)
         x = weights["embedding"][[1, 2]]
         for i, activations in enumerate(seen):
             name = f"layers.{i}."

@@ -1,0 +1,1 @@
+"""Units of a network: which follow what, and text coloured by their activations."""
