@@ -52,7 +52,7 @@ def neurons(
         Option(metavar="N", help="Only this unit, counted from 0: what it follows, if anything."),
     ] = None,
     layer: Annotated[
-        int | None, Option(metavar="N", help="Layer of --unit, counted from 0.", show_default="0")
+        int | None, Option(metavar="N", help="Layer of --unit, counted from 1.", show_default="1")
     ] = None,
     browse: Annotated[
         bool,
@@ -165,9 +165,10 @@ def _units(model: "Model", index: int | None, layer: int | None) -> "list[Unit]"
     config = model.file.config
     if not 0 <= index < config.hidden:
         raise UsageError(f"no unit {index}: a layer has {config.hidden}", "they count from 0")
-    if not 0 <= (layer or 0) < config.layers:
-        raise UsageError(f"no layer {layer}: the model has {config.layers}", "they count from 0")
-    return [unit for unit in units_of(model) if unit[:2] == (layer or 0, index)]
+    layer = 1 if layer is None else layer
+    if not 1 <= layer <= config.layers:
+        raise UsageError(f"no layer {layer}: the model has {config.layers}", "they count from 1")
+    return [unit for unit in units_of(model) if unit[:2] == (layer, index)]
 
 
 def _text(source: "Source", model: "Model", ui: Ui) -> str:
@@ -215,15 +216,15 @@ def _records(
 ) -> list[Record]:
     """Switch off the unit of each finding, and return what --json prints.
 
-    feature: what is followed. layer, unit: the unit that follows it best, counted from 0. value:
-    what is read of it, "output" or, of an LSTM, "cell state" (its tanh). r_first_half, r:
-    correlation in the half in which the unit was chosen, and in the other one. p: probability of
-    such an r by chance, corrected for the number of features. confirmed: whether p is below 0.05
-    and both correlations have the same sign. chars, chars_on_feature: characters scored with the
-    unit off, and those of them after a character at which the feature holds. bpc, bpc_off: bits per
-    character of the model, n-grams included, and without the unit; bpc_on_feature,
-    bpc_off_on_feature: the same for chars_on_feature, null if there are none. network: the last
-    four for the network's own prediction, without n-grams.
+    feature: what is followed. layer, unit: the unit that follows it best, counted from 1 and
+    from 0. value: what is read of it, "output" or, of an LSTM, "cell state" (its tanh).
+    r_first_half, r: correlation in the half in which the unit was chosen, and in the other one.
+    p: probability of such an r by chance, corrected for the number of features. confirmed:
+    whether p is below 0.05 and both correlations have the same sign. chars, chars_on_feature:
+    characters scored with the unit off, and those of them after a character at which the
+    feature holds. bpc, bpc_off: bits per character of the model, n-grams included, and without
+    the unit; bpc_on_feature, bpc_off_on_feature: the same for chars_on_feature, null if there
+    are none. network: the last four for the network's own prediction, without n-grams.
     """
     from charrnn.insight.search import bits_without
     from charrnn.insight.units import OUTPUT, switched_off

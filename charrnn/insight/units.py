@@ -40,7 +40,7 @@ class Unit(NamedTuple):
     """A unit of a network, and what is read of it.
 
     Attributes:
-        layer: index of its layer, from 0.
+        layer: number of its layer, from 1.
         unit: its index in the layer, from 0.
         value: OUTPUT, or CELL for tanh of an LSTM's cell state.
     """
@@ -104,7 +104,7 @@ def units_of(model: Model) -> list[Unit]:
     config = model.file.config
     return [
         Unit(layer, index, value)
-        for layer in range(config.layers)
+        for layer in range(1, config.layers + 1)
         for value in (OUTPUT, CELL)[: model.engine.cell.states]
         for index in range(config.hidden)
     ]
@@ -175,7 +175,7 @@ def switched_off(
     config, ids, ngrams = model.file.config, read.ids, model.engine.ngrams
     keep = np.ones((config.layers, 1 + len(units), config.hidden), np.float32)
     for row, unit in enumerate(units, 1):
-        keep[unit.layer, row, unit.unit] = 0
+        keep[unit.layer - 1, row, unit.unit] = 0
     begin = len(ids) // 2
     streams, count = scored_tokens(model, len(ids) - begin, len(units))
     starts = np.linspace(begin, len(ids) - count, streams).astype(np.intp)

@@ -40,7 +40,7 @@ def test_json(call: Call, counter: Path) -> None:
     assert result.code == 0, result.err
     assert all(record.keys() == KEYS for record in result.events)
     first = result.events[0]
-    assert (first["feature"], first["layer"], first["unit"]) == ("depth in ( )", 0, COUNTER)
+    assert (first["feature"], first["layer"], first["unit"]) == ("depth in ( )", 1, COUNTER)
     assert first["confirmed"]
     assert first["r"] > 0.99
     assert first["bpc_off_on_feature"] > first["bpc_on_feature"]
@@ -69,7 +69,7 @@ def test_model_file(call: Call, counter: Path, tmp_path: Path) -> None:
 def test_one_unit(call: Call, counter: Path) -> None:
     """--unit tells what that unit follows."""
     result = call("neurons", "text.txt", "--unit", 1, "--json")
-    assert {(record["layer"], record["unit"]) for record in result.events} == {(0, 1)}
+    assert {(record["layer"], record["unit"]) for record in result.events} == {(1, 1)}
     assert len({record["bpc_off"] for record in result.events}) == 1
 
 
@@ -112,7 +112,7 @@ def test_errors(call: Call, counter: Path, tmp_path: Path) -> None:
         (["counte", "text.txt"], 1, "did you mean counter?"),
         (["counter"], 2, "counter is a run, not a text; give a text after it"),
         (["text.txt", "--unit", "8"], 2, "no unit 8: a layer has 8"),
-        (["text.txt", "--unit", "1", "--layer", "1"], 2, "no layer 1: the model has 1"),
+        (["text.txt", "--unit", "1", "--layer", "2"], 2, "no layer 2: the model has 1"),
         (["text.txt", "--layer", "0"], 2, "--layer needs --unit"),
         (["text.txt", "--browse"], 2, "--browse needs a terminal"),
         (["text.txt", "--json", "-o", "-"], 2, "both mean standard output"),

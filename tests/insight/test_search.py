@@ -29,7 +29,7 @@ def as_activations(text: str, values: Array) -> Activations:
     count, units = values.shape
     return Activations(
         text,
-        [Unit(0, i) for i in range(units)],
+        [Unit(1, i) for i in range(units)],
         values,
         abs(values).max(axis=0),
         np.zeros(count, np.int32),
@@ -47,7 +47,7 @@ def counted() -> tuple[Activations, list[Finding]]:
 def test_bracket_counter(counted: tuple[Activations, list[Finding]]) -> None:
     """The unit that counts brackets is found, and confirmed."""
     (found,) = (each for each in counted[1] if each.feature == "depth in ( )")
-    assert found.unit == Unit(0, COUNTER)
+    assert found.unit == Unit(1, COUNTER)
     assert found.r == pytest.approx(1, abs=1e-4)
     assert found.r_first == pytest.approx(1, abs=1e-4)
     assert found.p < 0.01
@@ -100,7 +100,7 @@ def test_chosen_in_the_first_half() -> None:
     values = slow_noise(rng, len(text), 3)
     values[: len(text) // 2, 1] = depth[: len(text) // 2]
     (found,) = search(as_activations(text, values), {"depth": depth})
-    assert found.unit == Unit(0, 1)
+    assert found.unit == Unit(1, 1)
     assert found.r_first == pytest.approx(1)
     assert not found.confirmed
 
@@ -111,7 +111,7 @@ def test_only_some_units() -> None:
     features = features_of(text)
     values = np.stack([features["depth in ( )"], 0.5 * features["space"]], axis=1)
     read = as_activations(text, values)
-    for unit in (Unit(0, 0), Unit(0, 1)):
+    for unit in (Unit(1, 0), Unit(1, 1)):
         assert all(found.unit == unit for found in search(read, features, [unit]))
 
 

@@ -34,7 +34,7 @@ class TestActivations:
             expected = np.stack([hidden, cell], axis=1).ravel()
             np.testing.assert_allclose(read.values[i], expected, atol=1e-3)
         assert read.lengths.sum() == len(TEXT)
-        last = Unit(1, 11, CELL)
+        last = Unit(2, 11, CELL)
         assert read.units == units_of(model)
         assert read.units[-1] == last
         values, scale = read.of(last)
@@ -52,7 +52,7 @@ class TestActivations:
     def test_counter(self) -> None:
         """The unit that counts brackets holds their number."""
         text = bracketed(3000)
-        values, scale = activations(bracket_counter(), text).of(Unit(0, COUNTER))
+        values, scale = activations(bracket_counter(), text).of(Unit(1, COUNTER))
         depth = np.cumsum([(c == "(") - (c == ")") for c in text])
         np.testing.assert_array_equal(values, depth)
         assert scale == 3
@@ -63,7 +63,7 @@ class TestActivations:
         read = activations(char_model, TEXT, shares.append)
         assert sum(shares) == pytest.approx(1)
         shares.clear()
-        switched_off(char_model, read, [Unit(0, 1)], shares.append)
+        switched_off(char_model, read, [Unit(1, 1)], shares.append)
         assert sum(shares) == pytest.approx(1)
 
     def test_room(self, char_model: Model) -> None:
@@ -80,7 +80,7 @@ class TestActivations:
 def test_as_without_its_weights(cell: str, layer: int) -> None:
     """Switching a unit off is the same as setting all weights to 0 that multiply its output."""
     model = with_ngrams(random_model(CharTokenizer.train(CORPUS), cell))
-    unit = Unit(layer, 4)
+    unit = Unit(layer + 1, 4)
     weights = {name: matrix.copy() for name, matrix in model.file.weights.items()}
     for name in (f"layers.{layer}.recurrent", "layers.1.input" if layer == 0 else "output"):
         weights[name][:, unit.unit] = 0
@@ -111,7 +111,7 @@ def test_unchanged(model: Model) -> None:
 def test_unread_unit() -> None:
     """A unit with zero outgoing weights changes nothing when it is switched off."""
     model = bracket_counter()
-    effect = switched_off(model, activations(model, bracketed(4000)), [Unit(0, UNREAD)])
+    effect = switched_off(model, activations(model, bracketed(4000)), [Unit(1, UNREAD)])
     np.testing.assert_array_equal(effect.network[1], effect.network[0])
 
 
@@ -119,7 +119,7 @@ def test_many_logits(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a large vocabulary the units are switched off in groups; the result is the same."""
     model = with_ngrams(random_model(CharTokenizer.train(CORPUS)))
     read = activations(model, TEXT)
-    units = [Unit(layer, i, OUTPUT) for layer in (0, 1) for i in range(5)]
+    units = [Unit(layer, i, OUTPUT) for layer in (1, 2) for i in range(5)]
     whole = switched_off(model, read, units)
     monkeypatch.setattr("charrnn.insight.units.MOST_LOGITS", 4000)
     groups = switched_off(model, read, units)
