@@ -75,7 +75,6 @@ REGULARISATION = {
     ),
 }
 NGRAM_ORDERS = {"characters": 8, "subwords": 5, "words": 3}  # tokens in the longest n-gram
-DEEP_EPOCHS = 35  # minimum epochs for a second layer to pay off; never for words
 TIED_EPOCHS = 20  # minimum epochs for tied weights with a small vocabulary of words
 OPERATIONS = 5e10  # operations per second of training on the reference machine, roughly
 MULTIPLIED = 8.2e10  # operations per second of matrix products on one of its cores
@@ -220,8 +219,6 @@ def choose(
     words = kind == "words"
     if words and epochs >= TIED_EPOCHS:
         shape |= tied
-    if epochs >= DEEP_EPOCHS and not words and "layers" not in options:
-        shape["layers"] = 2
     # Below one epoch, a long run can feed more streams with unread text.
     if epochs < 1 and LONG <= seconds < math.inf and "batch" not in options:
         batch *= 2
