@@ -54,7 +54,7 @@ EPOCHS = 60  # maximum epochs if the user sets no limit; a short text is learned
 # dropout, input dropout, weight drop, weight decay.
 REGULARISATION = {
     "characters": (
-        (2, 0.0, 0.0, 0.0, 0.1),
+        (4, 0.0, 0.0, 0.0, 0.1),
         (8, 0.1, 0.0, 0.0, 0.1),
         (18, 0.2, 0.0, 0.0, 0.2),
         (40, 0.3, 0.0, 0.0, 0.2),

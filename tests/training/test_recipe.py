@@ -98,7 +98,8 @@ def test_longer_tokens(
 
 def test_ten_minutes() -> None:
     """A text of a million characters does not get the dropout that a short one needs."""
-    assert chosen(seconds=600)["dropout"] == chosen(seconds=300)["dropout"] == 0.1
+    assert chosen(seconds=300)["dropout"] == 0
+    assert chosen(seconds=600)["dropout"] == 0.1
     short = choose("char", 143_137, 70, {"seconds": 60}, speed=1.2)
     assert short["dropout"] >= 0.3
 
