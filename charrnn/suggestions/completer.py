@@ -118,7 +118,7 @@ class Completer:
         tokenizer: Its tokenizer.
         start: Its state before any text.
         trigrams: Trigrams of the training text.
-        weights: Weights of the sources, [TYPED, len(FEATURES)]; by default BEGIN.
+        weights: Weights of the sources, [TYPED, len(FEATURES)]; by default BEGIN. An attribute too.
         adapts: Whether to adapt to the text being typed.
         earlier: Words typed before that text, the oldest first.
     """
@@ -133,7 +133,7 @@ class Completer:
         adapts: bool = True,
         earlier: Iterable[str] = (),
     ) -> None:
-        self._weights = BEGIN if weights is None else weights
+        self.weights = BEGIN if weights is None else weights
         given = Given(engine, tokenizer, start, trigrams, adapts, earlier)
         self._network = NetworkSource(given)
         self._sources = [source(given) for source in SOURCES]
@@ -293,7 +293,7 @@ class Completer:
         """Return all candidates, with `space` inserted before them."""
         options = self._known_options(typed + space, k)
         texts = [space + text if text else None for text in options.texts]
-        return ranked(typed, texts, options.probabilities(self._weights), dismissals)
+        return ranked(typed, texts, options.probabilities(self.weights), dismissals)
 
     def options(self, typed: str, k: int) -> Options:
         """Return the candidates and their features; at least `k` come from the network."""

@@ -67,7 +67,7 @@ def tune(
     The keystrokes of each half of the words are measured with weights fitted on the other half.
 
     Args:
-        completer: Makes the suggestions.
+        completer: Makes the suggestions; few words leave its weights as they are.
         text: Held-out text.
         most_words: Maximum number of words typed, in at most WORD_CHARS times as many characters.
         deadline: Time on `clock` at which typing stops (s); a word that it cuts is left out.
@@ -82,11 +82,15 @@ def tune(
             break
         words.append(word)
     first, second = words[: len(words) // 2], words[len(words) // 2 :]
-    weights = _fit(words)
+    before = completer.weights
+    weights = _fit(words, before)
     count = sum(len(word.options) > 1 for word in words)  # single characters save no keys
     if count < MIN_WORDS:
         return Tuned(weights, None, None, count)
-    saved = _saved(text, first, _by(_fit(second))) + _saved(text, second, _by(_fit(first)))
+    saved = sum(
+        _saved(text, some, _by(_fit(others, before)))
+        for some, others in ((first, second), (second, first))
+    )
     chars = words[-1].end - words[0].start
     return Tuned(weights, saved / chars, _saved(text, words, _by_trigrams) / chars, count)
 
@@ -107,14 +111,13 @@ def _type(
     return word
 
 
-def _fit(words: Sequence[_Word]) -> Weights:
-    return fit(
-        [
-            Choice(options.features, options.typed, meant)
-            for word in words
-            for options, meant in zip(word.options, word.meant, strict=True)
-        ]
-    )
+def _fit(words: Sequence[_Word], before: Weights) -> Weights:
+    choices = [
+        Choice(options.features, options.typed, meant)
+        for word in words
+        for options, meant in zip(word.options, word.meant, strict=True)
+    ]
+    return fit(choices, before)
 
 
 def _by(weights: Weights) -> Rank:

@@ -133,6 +133,7 @@ def begin(
     for line in chosen:
         note(line)
     run = Run(path, source, extras, start and start.origin)
+    run.mixture = start and start.model.mixture
     run.speed = speed
     if parent == "auto":
         parent = start.origin.model if start else "none"
@@ -210,7 +211,10 @@ def resume(
             f"{path} is finished: {trainer.step:,} steps in {trainer.progress.seconds:.0f} s",
             "give a larger --time, --epochs or --steps to go on",
         )
-    return trainer, Run(path, source, extras, origin)
+    run = Run(path, source, extras, origin)
+    if before := own or (start and start.model):
+        run.mixture = before.mixture
+    return trainer, run
 
 
 def _prepare(

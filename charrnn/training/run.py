@@ -34,7 +34,8 @@ class Run:
     Attributes:
         speed: relative speed of the machine, see events.Start.
         command: command line that makes the same choices, see events.Start.
-        mixture: tuned weights of the suggestion sources by name, for model files; None until tuned.
+        mixture: weights of the suggestion sources by name, for model files; until they are tuned,
+            those of the model that is fine-tuned, or None.
     """
 
     def __init__(

@@ -94,7 +94,7 @@ def predict(model: Model, source: str) -> None:
 def complete(completer: Completer, typed: str) -> None:
     """Let the words after a text be suggested."""
     options = completer.options(typed, 3)
-    for weights in (BEGIN, completer._weights):
+    for weights in (BEGIN, completer.weights):
         total = float(options.probabilities(weights).sum())
         assert math.isclose(total, 1, abs_tol=1e-3), f"probabilities add up to {total}"
     found = completer.complete(typed, 3)

@@ -130,6 +130,20 @@ def test_the_lowest_point_of_a_parabola() -> None:
 
 
 @pytest.mark.usefixtures("old")
+def test_suggestions_begin_with_the_weights_of_the_start() -> None:
+    """Until few words of the new text change them, sources count as in the model that is tuned."""
+    mixture = load("runs/old").file.mixture
+    assert mixture
+    training, run = prepare.begin(
+        Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 20}, "runs/old"
+    )
+    assert run.mixture == mixture
+    finish(training, run, stop_at=10)
+    _, again = prepare.resume([], run.path, "cpu", {})
+    assert again.mixture == mixture
+
+
+@pytest.mark.usefixtures("old")
 def test_weights_nearer_to_the_start() -> None:
     """If better weights lie between the start and the end, they are kept, also after a resume."""
     begun, run = prepare.begin(
