@@ -34,7 +34,7 @@ def completer(model: Model) -> Completer:
 @pytest.mark.parametrize("model", ["char", "word"], indirect=True)
 def test_saved(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """The shares reported are those of the simulated typist, for the mixture and the trigrams."""
-    monkeypatch.setattr(tuning, "fit", lambda _: BEGIN)
+    monkeypatch.setattr(tuning, "fit", lambda *_: BEGIN)
     tuned = tuning.tune(completer(model), TEXT, 1000)
     end = TEXT.rindex("song") + len("song")
     for saved, suggest in (
