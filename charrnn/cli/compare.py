@@ -125,9 +125,10 @@ def compare(
 ) -> None:
     """Train variations of a network on one text, one after another, and compare them.
 
-    What is compared is the network alone: each starts from nothing, at the level of characters and
-    without n-grams, unless --level or --ngram-order says otherwise. Options given here hold for all
-    variations; what is left out is chosen for the first one. Every variation is an ordinary run.
+    The network alone is compared: each variation starts from nothing, at the level of characters
+    and without n-grams, unless --level or --ngram-order says otherwise. Options that you give hold
+    for all variations. Options you omit are chosen for the first variation, and the others share
+    them. Each variation becomes a run like any other.
     A difference within the spread over the seeds (with one seed: within the standard error of the
     held-out loss) is called a tie.
     """

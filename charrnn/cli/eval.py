@@ -8,18 +8,12 @@ from typer import Option
 from charrnn.cli.eval_records import evaluate_records
 from charrnn.cli.options import (
     Debug,
-    Delimiter,
-    Encoding,
-    Errors,
-    Field,
-    Glob,
-    Header,
     Json,
     ModelOption,
     Quiet,
-    SplitOn,
     Texts,
     say_which,
+    with_reading,
 )
 from charrnn.config import READING
 from charrnn.display.console import Ui, write_json, write_text
@@ -44,6 +38,7 @@ GUESSED = {
 }
 
 
+@with_reading("encoding", "errors", "glob", "field", "delimiter", "header", "split_on")
 def evaluate(
     texts: Texts,
     model: ModelOption = None,
@@ -62,10 +57,6 @@ def evaluate(
         bool,
         Option("--gaps", help="Also guess every tenth word of the text, or 500 of them."),
     ] = False,
-    encoding: Encoding = None,
-    errors: Errors = None,
-    glob: Glob = None,
-    field: Field = None,
     source: Annotated[
         str | None,
         Option(
@@ -84,12 +75,10 @@ def evaluate(
             rich_help_panel=READING,
         ),
     ] = None,
-    delimiter: Delimiter = None,
-    header: Header = True,
-    split_on: SplitOn = None,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
+    **reading: Any,
 ) -> None:
     """Score a text: bits per character, perplexity, accuracy.
 
@@ -112,10 +101,10 @@ def evaluate(
 
     ui = Ui(quiet)
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
-    if split_on is not None and loaded.kind != "documents":
+    if reading["split_on"] is not None and loaded.kind != "documents":
         raise UsageError("--split-on needs a document model", "leave it out")
     records = loaded.kind == "records"
-    if records and (keystrokes or gaps or field is not None):
+    if records and (keystrokes or gaps or reading["field"] is not None):
         raise UsageError(
             "the model is of records, so --keystrokes, --gaps and --field have no meaning",
             "name the fields with --source and --target",
@@ -126,13 +115,12 @@ def evaluate(
         )
     if records:
         trained = loaded.file.trained
-        field = trained.source_field if source is None else source
+        reading["field"] = trained.source_field if source is None else source
         target = trained.target_field if target is None else target
     with Working(ui, "scoring") as work:
         text = Source(
-            texts, encoding, errors, glob, field, loaded.kind, delimiter, header, split_on,
-            loaded.normalised, target,
-        )  # fmt: skip
+            texts, kind=loaded.kind, normalise=loaded.normalised, target=target, **reading
+        )
         if records:
             learned = baselines and replace(text, paths=[baselines])
             evaluate_records(loaded, text, learned or None, json_lines, work)

@@ -1,7 +1,7 @@
 """charrnn memory: how far back a network remembers."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from typer import Option
@@ -10,13 +10,11 @@ from charrnn.cli.memory_measures import Result, measure
 from charrnn.cli.memory_recall import CELLS, recall
 from charrnn.cli.options import (
     Debug,
-    Encoding,
-    Errors,
-    Glob,
     Json,
     Quiet,
     given,
     run_names,
+    with_reading,
 )
 from charrnn.cli.plot import plot_width, prints, show
 from charrnn.display.console import Ui, write_json, write_text
@@ -25,6 +23,7 @@ from charrnn.errors import UsageError
 PAGE = "memory.html"  # default name of the page
 
 
+@with_reading("encoding", "errors", "glob")
 def memory(
     names: Annotated[
         list[str] | None,
@@ -74,12 +73,10 @@ def memory(
         Option("-o", "--output", metavar="FILE", help="The page.", show_default=PAGE),
     ] = None,
     random_seed: Annotated[int, Option(min=0, help="Seed of every random choice.")] = 0,
-    encoding: Encoding = None,
-    errors: Errors = None,
-    glob: Glob = None,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
+    **reading: Any,
 ) -> None:
     """Measure how far back networks remember: in the terminal and as an HTML page.
 
@@ -101,7 +98,7 @@ def memory(
     else:
         if options:
             raise UsageError(f"--{next(iter(options))} needs --task recall", "add it")
-        result = measure(names or [], models or [], (encoding, errors, glob), random_seed, ui)
+        result = measure(names or [], models or [], reading, random_seed, ui)
     _write(result, output, json_lines, ui)
 
 

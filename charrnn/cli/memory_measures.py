@@ -44,7 +44,7 @@ class Result(NamedTuple):
 def measure(
     names: list[str],
     models: list[str],
-    reading: tuple[str | None, Any, str | None],
+    reading: dict[str, Any],
     seed: int,
     ui: Ui,
 ) -> Result:
@@ -53,7 +53,7 @@ def measure(
     Args:
         names: runs, then a text.
         models: more runs.
-        reading: encoding, errors and glob of the text's Source.
+        reading: how the text is read, by the fields of Source.
         seed: seed of the random choices.
         ui: shows the progress.
     """
@@ -88,7 +88,7 @@ def measure(
 
 
 def _of(
-    name: str, model: "Model", text: str, reading: tuple[str | None, Any, str | None], seed: int,
+    name: str, model: "Model", text: str, reading: dict[str, Any], seed: int,
     ui: Ui,
 ) -> dict[str, Any]:  # fmt: skip
     """Return what --json prints of a run."""
@@ -100,10 +100,9 @@ def _of(
     from charrnn.text.source import Source
     from charrnn.training.gradient_reach import gradient_reach
 
-    encoding, errors, glob = reading
     tokenizer = model.file.tokenizer
     with Working(ui, f"measuring {name}", 4) as work:
-        source = Source([text], encoding, errors, glob, kind=model.kind, normalise=model.normalised)
+        source = Source([text], kind=model.kind, normalise=model.normalised, **reading)
         blocks = [*islice(chunks(source.stream(work.note), SAMPLE), 2)]
         if not blocks:
             raise TextError("the text is empty", "give a text to measure on")

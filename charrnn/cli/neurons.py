@@ -11,16 +11,11 @@ from typer import Option
 
 from charrnn.cli.options import (
     Debug,
-    Delimiter,
-    Encoding,
-    Errors,
-    Field,
-    Glob,
-    Header,
     Json,
     ModelOption,
     Quiet,
     say_which,
+    with_reading,
 )
 from charrnn.display.console import Ui, write_coloured, write_json, write_text
 from charrnn.display.working import Working
@@ -38,6 +33,7 @@ PAGE_TOKENS = 3000  # maximum tokens that are coloured on the page (not tuned)
 LEAST_TOKENS = 500  # tokens on the page, however many units there are (not tuned)
 
 
+@with_reading("encoding", "errors", "glob", "field", "delimiter", "header")
 def neurons(
     texts: Annotated[
         list[str],
@@ -68,15 +64,10 @@ def neurons(
             show_default="neurons.html in the run's folder, or here",
         ),
     ] = None,
-    encoding: Encoding = None,
-    errors: Errors = None,
-    glob: Glob = None,
-    field: Field = None,
-    delimiter: Delimiter = None,
-    header: Header = True,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
+    **reading: Any,
 ) -> None:
     """Find units that follow something readable in a text, and switch them off.
 
@@ -106,10 +97,7 @@ def neurons(
     loaded = charrnn.load(found)
     loaded.require_text()
     only = _units(loaded, unit, layer)
-    source = Source(
-        texts, encoding, errors, glob, field, loaded.kind, delimiter, header,
-        normalise=loaded.normalised,
-    )  # fmt: skip
+    source = Source(texts, kind=loaded.kind, normalise=loaded.normalised, **reading)
     text = _text(source, loaded, ui)
     with Working(ui, "reading", 100) as work:
         read = activations(loaded, text, lambda share: work.advance(100 * share))

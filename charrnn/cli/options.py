@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import Parameter, signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_type_hints
@@ -169,6 +169,16 @@ Debug = Annotated[
 ]
 
 
+# How a text is read: the fields of text.source.Source that most commands have an option for.
+READ: dict[str, Any] = {
+    "encoding": Encoding,
+    "errors": Errors,
+    "glob": Glob,
+    "field": Field,
+    "delimiter": Delimiter,
+    "header": Header,
+    "split_on": SplitOn,
+}
 # Options whose names differ from those of their fields.
 OPTIONS = {
     "bias": "--bias or --ban",
@@ -200,14 +210,36 @@ def with_options(*configs: type) -> Callable[[Command], Command]:
         if field.metadata.get("help")
     ]
 
-    def decorate(command: Command) -> Command:
-        own = [p for p in signature(command).parameters.values() if p.kind != p.VAR_KEYWORD]
-        parameters = sorted([*own, *added], key=_panel)
-        command.__signature__ = signature(command).replace(parameters=parameters)  # type: ignore[attr-defined]
-        command.__annotations__ = {p.name: p.annotation for p in parameters}
-        return command
+    return lambda command: _extended(command, added)
 
-    return decorate
+
+def with_reading(*names: str) -> Callable[[Command], Command]:
+    """Return a decorator that gives a command options for how its text is read.
+
+    The command receives their values as keyword arguments, which Source takes.
+
+    Args:
+        names: keys of READ.
+    """
+    added = [
+        Parameter(
+            name,
+            Parameter.POSITIONAL_OR_KEYWORD,
+            default=True if name == "header" else None,
+            annotation=READ[name],
+        )
+        for name in names
+    ]
+    return lambda command: _extended(command, added)
+
+
+def _extended(command: Command, added: Sequence[Parameter]) -> Command:
+    """Add options to a command; they are shown in the order of their panels."""
+    own = [p for p in signature(command).parameters.values() if p.kind != p.VAR_KEYWORD]
+    parameters = sorted([*own, *added], key=_panel)
+    command.__signature__ = signature(command).replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    return command
 
 
 def _option(field: "dataclasses.Field[Any]", kind: Any) -> Parameter:

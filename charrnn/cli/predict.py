@@ -7,21 +7,17 @@ from functools import partial
 from io import BufferedReader, IncrementalNewlineDecoder
 from itertools import chain, islice
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from typer import Argument, Option
 
 from charrnn.cli.options import (
     Debug,
-    Delimiter,
-    Encoding,
-    Errors,
-    Field,
-    Header,
     Json,
     ModelOption,
     Quiet,
     say_which,
+    with_reading,
 )
 from charrnn.config import BEAM
 from charrnn.display.console import Ui, write_json, write_text
@@ -38,6 +34,7 @@ READ = 1 << 16  # maximum bytes of a pipe read at a time
 IN_ONE_CELL = str.maketrans("\t\n", "  ")  # keeps a target in its cell of the output
 
 
+@with_reading("encoding", "errors", "field", "delimiter", "header")
 def predict(
     files: Annotated[
         list[str] | None,
@@ -61,14 +58,10 @@ def predict(
             "chooses from the targets that it was trained on.",
         ),
     ] = BEAM,
-    encoding: Encoding = None,
-    errors: Errors = None,
-    field: Field = None,
-    delimiter: Delimiter = None,
-    header: Header = True,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
+    **reading: Any,
 ) -> None:
     """Predict the target of each source: its label, or the text that it becomes.
 
@@ -89,11 +82,12 @@ def predict(
     loaded.require_records()
     batches: Iterator[list[str]]
     with Working(ui, "predicting") as work:
-        if files in (None, [], ["-"]) and not (encoding or errors or field):
+        if files in (None, [], ["-"]) and not any(
+            reading[name] for name in ("encoding", "errors", "field")
+        ):
             batches = (batch for lines in _arriving(ui) for batch in _batches(lines))
         else:
-            options = encoding, errors, field, delimiter, header
-            read = partial(_sources, loaded.file.trained, options, work)
+            read = partial(_sources, loaded.file.trained, reading, work)
             batches = _batches(chain.from_iterable(map(read, files or ["-"])))
         for batch in batches:
             found = loaded.predictions(batch, top, beam)
@@ -126,7 +120,7 @@ def _arriving(ui: Ui) -> Iterator[list[str]]:
 
 def _sources(
     trained: "Trained",
-    options: tuple[str | None, str | None, str | None, str | None, bool],
+    reading: dict[str, Any],
     work: Working,
     path: str,
 ) -> Iterator[str]:
@@ -134,19 +128,18 @@ def _sources(
 
     Args:
         trained: how the model was trained.
-        options: encoding, errors, field, delimiter and header.
+        reading: how, by the fields of Source.
         work: shows the notes about reading.
         path: the file or folder.
     """
     from charrnn.text.records import DELIMITERS, JSON_LINES
     from charrnn.text.source import Source, unpacked_name
 
-    encoding, errors, field, delimiter, header = options
     ending = PurePath(unpacked_name(path)).suffix.lower()
-    if field is None and ending in (*DELIMITERS, *JSON_LINES, ".json"):
-        field = trained.source_field
-    source = Source([path], encoding, errors, field=field, delimiter=delimiter, header=header)
-    if field is not None:
+    if reading["field"] is None and ending in (*DELIMITERS, *JSON_LINES, ".json"):
+        reading = reading | {"field": trained.source_field}
+    source = Source([path], **reading)
+    if reading["field"] is not None:
         return (record.text for _, record in source.records(work.note))
     if trained.source_field is None and path != "-":
         return (part.read(work.note) for _, part in source.by_file())

@@ -8,17 +8,12 @@ from typer import Option
 
 from charrnn.cli.options import (
     Debug,
-    Delimiter,
-    Encoding,
-    Errors,
-    Field,
-    Glob,
-    Header,
     Json,
     ModelOption,
     Quiet,
     Texts,
     say_which,
+    with_reading,
 )
 from charrnn.display.console import Ui, write_coloured, write_json
 from charrnn.display.format import printable
@@ -35,6 +30,7 @@ BATCH_CHARS = 1 << 17  # or fewer, once they reach this many characters
 Record = dict[str, Any]  # printed for each line, record or file
 
 
+@with_reading("encoding", "errors", "glob", "field", "delimiter", "header")
 def score(
     texts: Texts,
     model: ModelOption = None,
@@ -45,19 +41,14 @@ def score(
     rank: Annotated[
         bool, Option("--rank", help="The likeliest first, by bits per character.")
     ] = False,
-    encoding: Encoding = None,
-    errors: Errors = None,
-    glob: Glob = None,
-    field: Field = None,
     own: Annotated[
         str | None,
         Option("--id", metavar="FIELD", help="Print this field of each record as its id."),
     ] = None,
-    delimiter: Delimiter = None,
-    header: Header = True,
     json_lines: Json = False,
     quiet: Quiet = False,
     debug: Debug = False,
+    **reading: Any,
 ) -> None:
     """Score each line, record or file: its log-probability and bits per character.
 
@@ -70,8 +61,8 @@ def score(
     from charrnn.display.highlight import coloured
     from charrnn.text.source import Source
 
-    by = by or ("line" if field is None else "record")
-    if by != "file" and (by == "record") != (field is not None):
+    by = by or ("line" if reading["field"] is None else "record")
+    if by != "file" and (by == "record") != (reading["field"] is not None):
         raise UsageError(
             f"--by {by} cannot be used {'without' if by == 'record' else 'with'} --field"
         )
@@ -80,10 +71,7 @@ def score(
     ui = Ui(quiet)
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
     loaded.require_text()
-    source = Source(
-        texts, encoding, errors, glob, field, delimiter=delimiter, header=header,
-        normalise=loaded.normalised,
-    )  # fmt: skip
+    source = Source(texts, normalise=loaded.normalised, **reading)
     shaded = sys.stdout.isatty() and not json_lines
     colours = coloured(sys.stdout)
     empty = True
