@@ -14,7 +14,7 @@ from charrnn.events import Event
 from charrnn.model import Model
 from charrnn.network.cells import parameter_count
 from charrnn.suggestions.mixture import by_name
-from charrnn.training import final_report
+from charrnn.training import final_report, final_weights
 from charrnn.training.batching import Documents
 from charrnn.training.clock import Clock
 from charrnn.training.interrupts import SecondInterrupt
@@ -218,7 +218,7 @@ class _Loop:
                 trainer.step, f"no better for {trainer.keeper.since_best} validations"
             )
         with self._at_once():
-            score = trainer.final_score()
+            score = final_weights.choose(trainer)
         val = score.nats if score else None
         budget.tick()
         run.save(trainer, val)  # before tuning, which may be interrupted
@@ -249,7 +249,7 @@ class _Loop:
             val_nats=val,
             val_bpc=None if val is None else bits(val),
             val_bpb=None if val is None else trainer.corpus.bits_per_byte(val),
-            val_part=trainer.final_tokens / max(1, len(trainer.corpus.val)),
+            val_part=final_weights.scored_tokens(trainer) / max(1, len(trainer.corpus.val)),
             steps=trainer.step,
             tokens=trainer.tokens,
             seconds=trainer.progress.seconds,

@@ -5,6 +5,7 @@ from collections import deque
 from statistics import median_low
 
 from charrnn.training.clock import Clock
+from charrnn.training.final_weights import closing_tokens
 from charrnn.training.trainer import Trainer
 
 PROBE_STEPS = 8  # steps to warm up, and steps timed before the throughput is known; not tuned
@@ -101,7 +102,7 @@ class TimeBudget:
         trainer, progress = self._trainer, self._trainer.progress
         if trainer.config.seconds is None or not self.known:
             return False
-        scoring = trainer.closing_tokens * median_low(self._seconds_per_val_token)
+        scoring = closing_tokens(trainer) * median_low(self._seconds_per_val_token)
         last = scoring + self.tuning_seconds
         left = trainer.config.seconds - progress.seconds - last
         steps = progress.step + max(0, round(left / self.seconds_per_step))

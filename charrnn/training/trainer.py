@@ -24,29 +24,17 @@ from charrnn.training.network import Dropout, Network
 from charrnn.training.optimizer import Optimizer, schedule
 from charrnn.training.progress import UNPLANNED_STEPS, Progress
 from charrnn.training.sampled_softmax import SAMPLED_FROM, SampledSoftmax
-from charrnn.training.validation import Losses, emptied, tokens_read
+from charrnn.training.validation import Losses, emptied
 
 VALIDATIONS = 20  # validations in a training, evenly spaced; not tuned
 VALIDATION_SHARE = 0.1  # tokens of a validation per token trained since the last; not tuned
 RECORDS_SHARE = 0.3  # the same for records, of which only the targets count; not tuned
 VALIDATION_TOKENS = 1024  # minimum tokens of a validation; not tuned
-FINAL_SHARE = 0.3  # tokens finally scored per token trained; takes a tenth of the training time
-FINAL_TOKENS = 1_000_000  # maximum tokens of the final score; not tuned
 FINE_TUNING_TOKENS = 1 << 16  # tokens of each text scored before and after fine-tuning; not tuned
 AVERAGED = 8  # eta of the weights' average, which covers about the last ninth of the steps
 DECAY = 0.02  # weight of the newest value in the running averages of loss and clipping; not tuned
 
-SHARES = (0.0, 0.5, 1.0)  # of the way from the start of fine-tuning that are scored
-
 State = tuple[dict[str, Tensor], dict[str, Any]]  # tensors and JSON values
-
-
-def lowest_point(at_0: float, at_half: float, at_1: float) -> float:
-    """Return where in [0, 1] the parabola through three points is lowest."""
-    curvature = 2 * (at_0 - 2 * at_half + at_1)
-    if curvature <= 0:
-        return 0.0 if at_0 < at_1 else 1.0
-    return min(1.0, max(0.0, 0.5 + (at_0 - at_1) / (2 * curvature)))
 
 
 class Trainer:
@@ -169,23 +157,6 @@ class Trainer:
         return self.keeper.kept.val if math.isfinite(self.keeper.kept.val) else None
 
     @property
-    def final_tokens(self) -> int:
-        """Held-out tokens that the final score covers."""
-        share = int(FINAL_SHARE * self.progress.steps * self.tokens_per_step)
-        return min(len(self.corpus.val), FINAL_TOKENS, max(share, self.progress.val_tokens))
-
-    @property
-    def closing_tokens(self) -> int:
-        """Tokens to read after the last update."""
-        old, final = self.corpus.old, tokens_read(self.final_tokens)
-        tokens = len(self._candidates) * final
-        if old:
-            tokens += tokens_read(min(FINE_TUNING_TOKENS, len(old.val)))
-        if self.optimizer.anchor:
-            tokens += len(SHARES) * tokens_read(self.progress.val_tokens) + final
-        return tokens
-
-    @property
     def out_of_patience(self) -> bool:
         """Whether the last `config.patience` validations were no better."""
         return self.config.patience is not None and self.keeper.since_best >= self.config.patience
@@ -290,14 +261,14 @@ class Trainer:
             share = RECORDS_SHARE if self.corpus.kind == "records" else VALIDATION_SHARE
             trained = int(share * (progress.steps / VALIDATIONS * self.tokens_per_step))
             progress.val_tokens = min(max(VALIDATION_TOKENS, trained), len(self.corpus.val))
-        average = self._weights(best=False)
+        average = self.weight_tensors(best=False)
         fit = MixFit(self.network.config.ngram_order)
         with at_once():
-            losses = self._losses(average, self.corpus, progress.val_tokens, fit)
+            losses = self.losses(average, self.corpus, progress.val_tokens, fit)
             reference = self.keeper.reference
             same_passages = losses and reference and len(reference.nats) == len(losses.nats)
             if self.best and not same_passages:  # resumed from an older file
-                reference = self._losses(self.best, self.corpus, progress.val_tokens)
+                reference = self.losses(self.best, self.corpus, progress.val_tokens)
         progress.validated_at = progress.step
         if self.ngrams:
             self.network.mix.copy_(fit.step(self.network.mix))
@@ -307,64 +278,6 @@ class Trainer:
         candidate = Candidate(dict(average), progress.step, val, progress.loss)
         self.keeper.consider(candidate, losses, reference)
         return score
-
-    @property
-    def _candidates(self) -> list[Candidate]:
-        """Weights that the final score chooses between, the oldest first.
-
-        There is only one if the validations have read all that the final score reads.
-        """
-        keeper, step = self.keeper, self.step
-        if not self.best or self.progress.val_tokens >= self.final_tokens:
-            return [keeper.kept]
-        found = {some.step: some for some in (keeper.lowest, keeper.kept)}
-        if self.progress.validated_at == step not in found and math.isfinite(keeper.last_val):
-            found[step] = Candidate(self.average, step, keeper.last_val, self.progress.loss)
-        return [*found.values()]
-
-    def final_score(self) -> Score | None:
-        """Score `final_tokens` held-out tokens, and keep the last candidate that is not worse.
-
-        After fine-tuning, weights nearer to the start are kept if they are better.
-
-        Returns:
-            The score of the weights that are kept; None if nothing is held out.
-        """
-
-        def losses_of(some: Candidate) -> Losses | None:
-            return self._losses(some.weights or self._weights(), self.corpus, self.final_tokens)
-
-        scored = [(some, losses_of(some)) for some in self._candidates]
-        known = [(some, losses) for some, losses in scored if losses]
-        if not known:
-            return None
-        chosen = self.keeper.choose(known)
-        if self.optimizer.anchor and self.best:
-            nearer = self._nearer_start(self.keeper.kept)
-            losses = losses_of(nearer)
-            if losses and losses.mean < chosen.mean:
-                self.keeper.kept, chosen = nearer, losses
-        return Score.of(chosen, self.corpus)
-
-    def _nearer_start(self, kept: Candidate) -> Candidate:
-        """Move the recurrent layers towards the weights that fine-tuning started from.
-
-        The best point on the straight line between the two predicts a text better than either, and
-        other texts too (Wortsman et al. 2022, arXiv:2109.01903). The loss on it is nearly a
-        parabola.
-        """
-
-        def moved(share: float) -> Candidate:
-            layers = {
-                name: start.lerp(kept.weights[name], share)
-                for name, start in self.optimizer.anchor.items()
-                if name.startswith("layers.")
-            }
-            return kept._replace(weights=kept.weights | layers)
-
-        tokens = self.progress.val_tokens
-        nats = [self._losses(moved(share).weights, self.corpus, tokens) for share in SHARES]
-        return moved(lowest_point(*(losses.mean for losses in nats if losses)))
 
     def fine_tuning_nats(self, corpus: Corpus | None) -> float | None:
         """Score FINE_TUNING_TOKENS held-out tokens of a corpus, the old or the new one.
@@ -376,11 +289,13 @@ class Trainer:
         if not corpus:
             return None
         ngrams = self.ngrams if self.step else self._old_ngrams
-        some = held_out.losses(self.network, self._weights(), ngrams, corpus, FINE_TUNING_TOKENS)
+        some = held_out.losses(
+            self.network, self.weight_tensors(), ngrams, corpus, FINE_TUNING_TOKENS
+        )
         score = Score.of(some, corpus)
         return score.nats if score else None
 
-    def _losses(
+    def losses(
         self,
         weights: Mapping[str, Tensor],
         corpus: Corpus,
@@ -414,7 +329,7 @@ class Trainer:
         tensors, values = self._remembered
         rate, seconds, steps = self.progress.rate / 2, self.progress.seconds, self.progress.steps
         self.restore(tensors, values | {"rate": rate, "seconds": seconds, "steps": steps})
-        self.network.load(self._weights(best=False))
+        self.network.load(self.weight_tensors(best=False))
 
     def weights(self, best: bool = True) -> dict[str, Array]:
         """Return the weights by name, float32; not copied if the network is on the CPU.
@@ -422,10 +337,10 @@ class Trainer:
         Args:
             best: whether to take the best average once there is one, or the present average.
         """
-        chosen = self._weights(best)
+        chosen = self.weight_tensors(best)
         return {name: weight.detach().cpu().numpy() for name, weight in chosen.items()}
 
-    def _weights(self, best: bool = True) -> Mapping[str, Tensor]:
+    def weight_tensors(self, best: bool = True) -> Mapping[str, Tensor]:
         """Like `weights`, as tensors; the network's own weights before the first update."""
         return (best and self.best) or self.average or self.network.parameters_by_name()
 

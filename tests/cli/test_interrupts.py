@@ -140,7 +140,7 @@ class TestTraining:
 
     @pytest.mark.slow
     @pytest.mark.parametrize(
-        ("module", "function"), [("trainer", "Trainer.final_score"), ("final_report", "tune")]
+        ("module", "function"), [("final_weights", "choose"), ("final_report", "tune")]
     )
     def test_the_end(self, module: str, function: str, corpus: Path, tmp_path: Path) -> None:
         """While the last score is computed or suggestions are tuned, a signal saves and ends."""

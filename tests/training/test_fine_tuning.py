@@ -10,9 +10,9 @@ from charrnn import load
 from charrnn.errors import CharrnnError, UsageError
 from charrnn.events import Done, FineTuning
 from charrnn.text.source import Source
-from charrnn.training import fine_tuning, prepare
+from charrnn.training import final_weights, fine_tuning, prepare
+from charrnn.training.final_weights import lowest_point
 from charrnn.training.network import Network
-from charrnn.training.trainer import lowest_point
 from tests.training.small import TEXT, finish, made
 
 NEW = "".join(f"Zwölf {n} Bären zählen §{n % 7}: ja!\n" for n in range(300))
@@ -94,7 +94,7 @@ def test_the_final_scores_agree(monkeypatch: pytest.MonkeyPatch) -> None:
         Source(["new.txt"]), made("runs/new"), "cpu", "char", {"steps": 20}, "runs/old"
     )
     events = finish(training, run)
-    assert training.final_tokens > 300
+    assert final_weights.scored_tokens(training) > 300
     _, after = scores(list(events))
     done = events[-1]
     assert isinstance(done, Done)
@@ -161,7 +161,7 @@ def test_weights_nearer_to_the_start() -> None:
             training.best[name].copy_(middle[name] + off)
     name = "layers.0.recurrent"
     before = (training.best[name] - middle[name]).abs().mean()
-    training.final_score()
+    final_weights.choose(training)
     after = (training.best[name] - middle[name]).abs().mean()
     assert after < before / 3
 

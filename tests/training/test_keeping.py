@@ -9,7 +9,7 @@ from torch import Tensor
 
 from charrnn import load
 from charrnn.events import Done, Few, Overfit, Stop, Validation
-from charrnn.training import checkpoint
+from charrnn.training import checkpoint, final_weights
 from charrnn.training.trainer import Trainer
 from charrnn.training.validation import Losses
 from tests.training.small import TEXT, finish, run_in, trainer
@@ -26,7 +26,7 @@ def scores(monkeypatch: pytest.MonkeyPatch) -> Callable[[Trainer, Score], None]:
         def losses(_weights: object, _corpus: object, tokens: int, _fit: object = None) -> Losses:
             return Losses.of(of(training, tokens))
 
-        monkeypatch.setattr(training, "_losses", losses)
+        monkeypatch.setattr(training, "losses", losses)
 
     return scored
 
@@ -85,7 +85,7 @@ def test_all_candidates_are_scored_again(
 
     scores(training, score)
     events = finish(training, run_in(tmp_path))
-    assert training.progress.val_tokens < training.final_tokens
+    assert training.progress.val_tokens < final_weights.scored_tokens(training)
     validations = [event for event in events if isinstance(event, Validation)]
     assert [event.best for event in validations] == [True] + 19 * [False]
     done = events[-1]
@@ -102,10 +102,10 @@ def test_the_same_passages(scores: Callable[[Trainer, Score], None]) -> None:
     scores(training, lambda training, _: NOISE + training.step)
     for _ in range(3):
         validated(training)
-    assert training.progress.val_tokens == training.final_tokens
+    assert training.progress.val_tokens == final_weights.scored_tokens(training)
     counted: list[int] = []
     scores(training, lambda *_: counted.append(1) or NOISE)  # type: ignore[func-returns-value]
-    training.final_score()
+    final_weights.choose(training)
     assert len(counted) == 1
     assert training.keeper.kept.step == 1
 

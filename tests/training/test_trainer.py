@@ -17,7 +17,7 @@ from charrnn.events import Done, Validation
 from charrnn.network.cells import CELLS
 from charrnn.text.blocks import END
 from charrnn.text.split import Parts
-from charrnn.training import checkpoint
+from charrnn.training import checkpoint, final_weights
 from charrnn.training.batching import Documents
 from charrnn.training.network import Network
 from charrnn.training.trainer import AVERAGED, Trainer
@@ -145,7 +145,7 @@ def test_the_best_model_is_kept(tmp_path: Path) -> None:
     saved = load(tmp_path / "run")
     for name, weight in saved.file.weights.items():
         assert np.array_equal(weight, training.best[name].numpy())
-    final = training.final_score()
+    final = final_weights.choose(training)
     assert final
     assert saved.file.trained.facts["val_nats"] == pytest.approx(final.nats)
 
