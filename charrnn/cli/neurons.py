@@ -126,12 +126,10 @@ def _run_and_texts(arguments: list[str], model: str | None) -> tuple[str | None,
     from charrnn import runs
 
     first, *rest = arguments
-    known = first in runs.names()
-    if not rest and known and not os.path.exists(first):
+    is_run = runs.is_model(first)
+    if not rest and is_run:
         raise UsageError(f"{first} is a run, not a text", "give a text after it")
-    is_run = known or runs.is_run(first) or os.path.exists(os.path.join(first, runs.MODEL_NAME))
-    is_run = is_run or first.endswith(".safetensors") or not os.path.exists(first)
-    if model is None and rest and first != "-" and is_run:
+    if model is None and rest and first != "-" and (is_run or not os.path.exists(first)):
         model, arguments = first, rest
     for path in arguments:
         runs.refuse(path, "a text", "give a text after it: charrnn neurons {} TEXT")
