@@ -1,5 +1,6 @@
 """Batches of windows for truncated backpropagation through time, from running text or documents."""
 
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ IGNORED = -100
 # lowered the validation loss by 1 to 4 % against streams that stay in their part of the text; the
 # number is not tuned.
 SEGMENT = 8
+ALL = slice(None)
 ABOUT = (0.9, 1.1)  # documents that are read side by side differ in length by such factors
 
 
@@ -30,6 +32,20 @@ class Batch(NamedTuple):
     targets: Tensor
     fresh: Tensor | None = None
     in_source: Tensor | None = None
+
+
+def moved(batches: Sequence[Batch], device: torch.device) -> Iterator[Batch]:
+    """Yield batches on a device, to which they are copied together, without waiting for it."""
+    if device.type == "cpu":
+        yield from batches
+        return
+    fields = [field for batch in batches for field in batch if field is not None]
+    packed = torch.cat([field.flatten().to(torch.int32) for field in fields])
+    there = packed.pin_memory().to(device, non_blocking=True)
+    pieces = iter(torch.split(there, [field.numel() for field in fields]))
+    for batch in batches:
+        given = {name: f for name, f in batch._asdict().items() if f is not None}
+        yield Batch(**{name: next(pieces).view_as(f).to(f.dtype) for name, f in given.items()})
 
 
 class Documents(NamedTuple):
@@ -67,12 +83,15 @@ class Streams:
         batch: number of streams, B.
         bptt: window length in tokens, T.
         seed: seed of the shuffling.
+        part: the streams to return; by default all.
 
     Attributes:
         position: windows that each stream has read.
     """
 
-    def __init__(self, ids: Tensor, batch: int, bptt: int, seed: int = 0) -> None:
+    def __init__(
+        self, ids: Tensor, batch: int, bptt: int, seed: int = 0, part: slice = ALL
+    ) -> None:
         self.ids = ids
         self.batch = batch
         self.bptt = bptt
@@ -81,6 +100,7 @@ class Streams:
         self._windows = max(1, min(SEGMENT, len(ids) // (batch * bptt)))  # in a segment
         self._round = -1
         self._starts = torch.zeros(0)
+        self._part = part
         # A round, in which every stream reads one segment, may end one epoch and begin the next.
         self._order = lru_cache(maxsize=2)(self._shuffled)
 
@@ -90,10 +110,10 @@ class Streams:
         return self.batch * self.bptt
 
     def next(self) -> Batch:
-        """Return the next batch and advance `position`."""
+        """Return this part of the next batch, and advance `position`."""
         number, window = divmod(self.position, self._windows)
         if number != self._round:
-            self._round, self._starts = number, self._segments(number)
+            self._round, self._starts = number, self._segments(number)[self._part]
         offsets = torch.arange(self.bptt + 1)[:, None] + window * self.bptt
         self.position += 1
         tokens = self.ids[(offsets + self._starts) % len(self.ids)].long()
@@ -183,6 +203,7 @@ class DocumentStreams:
         batch: number of streams, B.
         bptt: window length in tokens, T.
         seed: seed of the shuffling.
+        part: the streams to return; by default all.
 
     Attributes:
         position: windows that each stream has read.
@@ -190,7 +211,13 @@ class DocumentStreams:
     """
 
     def __init__(
-        self, ids: Tensor, documents: Documents, batch: int, bptt: int, seed: int = 0
+        self,
+        ids: Tensor,
+        documents: Documents,
+        batch: int,
+        bptt: int,
+        seed: int = 0,
+        part: slice = ALL,
     ) -> None:
         self.batch = batch
         self.seed = seed
@@ -198,6 +225,7 @@ class DocumentStreams:
         self._ids = ids
         self._documents = documents
         self._bptt = bptt
+        self._part = part
         self._windows = lru_cache(maxsize=1)(self._shuffled)
         self._strip = -(-len(self._windows(0)) // batch)  # windows of a stream in an epoch
         self.tokens_per_step = len(ids) / self._strip
@@ -207,7 +235,7 @@ class DocumentStreams:
         epoch, window = divmod(self.position, self._strip)
         self.position += 1
         windows = self._windows(epoch)
-        which = torch.arange(self.batch) * self._strip + window
+        which = torch.arange(self.batch)[self._part] * self._strip + window
         batch = windows.read(which % len(windows))
         assert batch.fresh is not None
         return batch._replace(fresh=batch.fresh | (window == 0))

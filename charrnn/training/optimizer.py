@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from charrnn.training.network import Network
+from charrnn.training.ranks import ALONE, Ranks
 
 ADAM_SHARE = 0.25  # Adam's learning rate as a share of Muon's; not tuned
 BLOCK_ROWS = 128  # maximum rows orthogonalised at once; a third of whole gates' cost at H = 384
@@ -52,10 +53,14 @@ class Muon:
         matrices: weights of recurrent layers by name, float [gates * H, inputs].
         hidden: H, the rows of one gate.
         weight_decay: share of a matrix subtracted per step, times the learning rate.
+        ranks: the processes among which the blocks are shared out.
     """
 
-    def __init__(self, matrices: Parameters, hidden: int, weight_decay: float) -> None:
+    def __init__(
+        self, matrices: Parameters, hidden: int, weight_decay: float, ranks: Ranks = ALONE
+    ) -> None:
         self._matrices = matrices
+        self._ranks = ranks
         self._weight_decay = weight_decay
         self._hidden = hidden
         self._rows = block_rows(hidden)
@@ -68,7 +73,7 @@ class Muon:
             average = self.state[f"momentum.{name}"].lerp_(gradient, 1 - momentum)
             blocks = gradient.lerp(average, momentum).view(-1, self._rows, matrix.size(1))
             scale = max(1.0, self._hidden / matrix.size(1)) ** 0.5
-            update = orthogonalise(blocks).reshape(matrix.shape)
+            update = self._ranks.divided(orthogonalise, blocks).reshape(matrix.shape)
             if self._weight_decay:
                 agrees = (update * matrix).gt_(0)
                 matrix.addcmul_(matrix, agrees, value=-lr * self._weight_decay)
@@ -150,8 +155,10 @@ class Optimizer:
         pull: share of the way back to the anchor that all weights go in a step, times the learning
             rate (Li et al. 2018, arXiv:1802.01483).
         name: a key of OPTIMIZERS.
+        ranks: the processes that train the network together.
 
     Attributes:
+        parameters: the parameters that are trained.
         anchor: the weights that fine-tuning started from, by name; empty without.
     """
 
@@ -162,11 +169,14 @@ class Optimizer:
         weight_decay: float,
         pull: float = 0.0,
         name: str = "muon",
+        ranks: Ranks = ALONE,
     ) -> None:
         self._clip = clip or math.inf
         self._pull = pull
         every = network.parameters_by_name()
         self._parameters = {name: p for name, p in every.items() if p.requires_grad}
+        self.parameters = [*self._parameters.values()]
+        self._waits = self.parameters[0].device.type == "cpu"
         matrices = {
             name: parameter
             for name, parameter in self._parameters.items()
@@ -177,7 +187,7 @@ class Optimizer:
         # Each with its learning rate as a share of that of `step`.
         self._rules: list[tuple[Muon | Adam | Sgd, float]]
         if kind is Muon:
-            muon = Muon(matrices, network.config.hidden, weight_decay)
+            muon = Muon(matrices, network.config.hidden, weight_decay, ranks)
             self._rules = [(muon, 1.0), (Adam(rest), ADAM_SHARE)]
         else:
             self._rules = [(kind(self._parameters), 1.0)]  # type: ignore[call-arg]
@@ -191,17 +201,22 @@ class Optimizer:
         self.anchor = {name: p.detach().clone() for name, p in self._parameters.items()}
 
     @torch.no_grad()
-    def step(self, lr: float) -> float:
+    def step(self, lr: float) -> Tensor:
         """Clip the gradients, update the weights and drop the gradients.
 
         Args:
             lr: learning rate of the recurrent matrices, from which that of the rest follows.
 
         Returns:
-            The gradient's global norm before clipping; if it is not finite, no weight changed.
+            The gradient's global norm before clipping, float32 []; if it is not finite, no weight
+            changed. On a GPU, which would have to be waited for, the gradient counts as 0 then.
         """
-        norm = torch.nn.utils.clip_grad_norm_(self._parameters.values(), self._clip).item()
-        if math.isfinite(norm):
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self._clip)
+        finite = torch.isfinite(norm)
+        if not self._waits:
+            for parameter in self.parameters:
+                parameter.grad = torch.where(finite, _gradient(parameter), 0.0)
+        if not self._waits or finite:
             if self._weight_decay:
                 for matrix in self._decayed.values():
                     matrix.mul_(1 - lr * self._weight_decay)
@@ -210,7 +225,7 @@ class Optimizer:
             if self._pull:
                 for name, weight in self.anchor.items():
                     self._parameters[name].lerp_(weight, min(1.0, lr * self._pull))
-        for parameter in self._parameters.values():
+        for parameter in self.parameters:
             parameter.grad = None
         return norm
 

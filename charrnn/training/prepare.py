@@ -25,6 +25,8 @@ from charrnn.training import checkpoint, fine_tuning, recipe
 from charrnn.training.corpus import SAMPLE, SHORTEST, Corpus
 from charrnn.training.extras import ModelExtras
 from charrnn.training.fine_tuning import Origin
+from charrnn.training.lockstep import introduce
+from charrnn.training.ranks import ALONE, Ranks
 from charrnn.training.recipe import LIMITS, SHAPE, choose
 from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer
@@ -47,6 +49,7 @@ def begin(
     parent: str = "none",
     vocab_size: int | None = None,
     note: Note = unnoted,
+    ranks: Ranks = ALONE,
 ) -> Setup:
     """Read and tokenize a text and create a network.
 
@@ -60,6 +63,7 @@ def begin(
             network; `auto` for the model `english` where it helps.
         vocab_size: maximum number of tokens; None to choose by the level and the text.
         note: called with what was guessed about the text, and the progress of reading it.
+        ranks: the processes that train together, this one being rank 0.
 
     Raises:
         CharrnnError: an option is invalid, the text cannot be read or is too short, or there is no
@@ -72,7 +76,7 @@ def begin(
         f"vocab_size must be from 2 to {MAX_VOCAB_SIZE:,}",
         "vocab_size",
     )
-    where = _device(device)
+    where = device_named(device)
     start = None if parent in ("auto", "none") else fine_tuning.find(parent)
     open_to_english = (
         parent == "auto"
@@ -110,7 +114,7 @@ def begin(
         "anchor is for fine-tuning, and this network starts from nothing; leave it out",
         "anchor",
     )
-    speed = recipe.speed() if where.type == "cpu" else None
+    speed = recipe.speed() * ranks.size if where.type == "cpu" else None
     if corpus.kind == "records" and corpus.train_documents:
         lengths = corpus.train_documents.lengths
         options = recipe.records(lengths, options.get("seconds"), speed or 1.0) | options
@@ -125,10 +129,12 @@ def begin(
     )
     theirs = start and start.ngrams(model.vocab_size)
     ngrams = theirs and fine_tuning.ngrams(theirs, corpus, model.ngram_order, training.seconds)
-    trainer = Trainer(model, training, corpus, where, ngrams, theirs)
+    introduce(ranks, source, model, training, corpus, bool(start))
+    trainer = Trainer(model, training, corpus, where, ngrams, theirs, ranks)
     if start:
         fine_tuning.take_over(trainer.network, corpus.tokenizer, start.model)
         trainer.optimizer.set_anchor()
+        trainer.share_state(trainer.network.zero_state(training.batch))
         trainer.remember()
     for line in chosen:
         note(line)
@@ -142,7 +148,12 @@ def begin(
 
 
 def resume(
-    texts: list[str], path: Path, device: str, limits: dict[str, Any], note: Note = unnoted
+    texts: list[str],
+    path: Path,
+    device: str,
+    limits: dict[str, Any],
+    note: Note = unnoted,
+    ranks: Ranks = ALONE,
 ) -> Setup:
     """Resume a run where it was saved.
 
@@ -152,12 +163,13 @@ def resume(
         device: auto, cpu or cuda.
         limits: fields of TrainingConfig that say when to stop, if they change.
         note: see `begin`.
+        ranks: see `begin`; there may be more or fewer than before.
 
     Raises:
         Finished: the run has made all its steps.
         CharrnnError: the run is damaged, or its text is missing or has changed.
     """
-    where = _device(device)
+    where = device_named(device)
     tensors, values = checkpoint.load(path / RESUME_NAME)
     with checkpoint.damage(path / RESUME_NAME):
         config = made(TrainingConfig, values["training"])
@@ -200,8 +212,11 @@ def resume(
         corpus = replace(corpus, old=origin.held_out(known))
     theirs = start and start.ngrams(network.vocab_size)
     ngrams = theirs and fine_tuning.ngrams(theirs, corpus, network.ngram_order, config.seconds)
-    trainer = Trainer(network, config, corpus, where, own.ngrams if own else ngrams, theirs)
-    if checkpoint.under("optimizer.anchor", tensors):  # older files lack it without --anchor
+    anchored = bool(checkpoint.under("optimizer.anchor", tensors))  # older files may lack it
+    introduce(ranks, source, network, config, corpus, anchored)
+    own_ngrams = own.ngrams if own else ngrams
+    trainer = Trainer(network, config, corpus, where, own_ngrams, theirs, ranks)
+    if anchored:
         trainer.optimizer.set_anchor()
     with checkpoint.damage(path / RESUME_NAME):
         trainer.check(tensors, values)
@@ -255,7 +270,8 @@ def _configure(
     return ModelConfig(vocab_size, **shape), TrainingConfig(**values)
 
 
-def _device(name: str) -> torch.device:
+def device_named(name: str) -> torch.device:
+    """Return the device called auto, cpu or cuda."""
     require(name in ("auto", "cpu", "cuda"), f"no device {name!r}; use auto, cpu or cuda")
     if name == "cuda" and not torch.cuda.is_available():
         raise UsageError("torch finds no CUDA device here", "use --device cpu")

@@ -7,24 +7,22 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from charrnn.arrays import Array
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.network.ngrams import Ngrams
 from charrnn.training import checkpoint, held_out, memory, ngram_counts
-from charrnn.training.batching import IGNORED, DocumentStreams, Streams
 from charrnn.training.checkpoint import MOST_STEPS
 from charrnn.training.corpus import Corpus
 from charrnn.training.held_out import Score
 from charrnn.training.keeping import Candidate, Keeper
+from charrnn.training.lockstep import Action, announce, gather, share_state
 from charrnn.training.mixing import MixFit
-from charrnn.training.network import Dropout, Network
-from charrnn.training.optimizer import Optimizer, schedule
-from charrnn.training.progress import UNPLANNED_STEPS, Progress
-from charrnn.training.sampled_softmax import SAMPLED_FROM, SampledSoftmax
-from charrnn.training.validation import Losses, emptied
+from charrnn.training.progress import Progress
+from charrnn.training.ranks import ALONE, Ranks
+from charrnn.training.replica import Replica
+from charrnn.training.validation import Losses
 
 VALIDATIONS = 20  # validations in a training, evenly spaced; not tuned
 VALIDATION_SHARE = 0.1  # tokens of a validation per token trained since the last; not tuned
@@ -37,8 +35,8 @@ DECAY = 0.02  # weight of the newest value in the running averages of loss and c
 State = tuple[dict[str, Tensor], dict[str, Any]]  # tensors and JSON values
 
 
-class Trainer:
-    """A network, its optimizer, their progress and their position in the text.
+class Trainer(Replica):
+    """The replica that leads: it validates, keeps the best weights, and can be saved and restored.
 
     Args:
         model: configuration of the network.
@@ -47,12 +45,10 @@ class Trainer:
         device: the device that computes.
         ngrams: n-grams to mix the network with; by default those of the text.
         old_ngrams: n-grams of the model that is fine-tuned.
+        ranks: the processes that train together; the others are in `lockstep.follow`.
 
     Attributes:
-        progress: the scalars that change.
-        hidden: the streams' state after the last window, for each layer [S, B, H].
         average: average of the weights after each update, by name; empty before the first one.
-        limit: maximum number of updates, or None.
         ngrams: the n-grams that the network is mixed with; None for none.
 
     Raises:
@@ -67,47 +63,12 @@ class Trainer:
         device: torch.device,
         ngrams: Ngrams | None = None,
         old_ngrams: Ngrams | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         if device.type == "cpu":
             memory.check(model, training)
-        self.config = training
-        self.corpus = corpus
-        initial = torch.Generator().manual_seed(training.seed)
-        dropout = Dropout(
-            training.dropout,
-            training.input_dropout,
-            training.embedding_dropout,
-            training.weight_drop,
-            training.variational,
-        )
-        start = training.init, training.init_scale
-        self.network = Network(model, initial, dropout, *start).to(device)
-        counts = torch.bincount(corpus.train, minlength=model.vocab_size)
-        self.network.expect(counts)
-        large = model.vocab_size >= SAMPLED_FROM
-        self._sampled = SampledSoftmax(counts, training.batch * training.bptt) if large else None
-        self.network.dropout_generator = torch.Generator(device).manual_seed(training.seed)
-        self.optimizer = Optimizer(
-            self.network,
-            training.clip,
-            training.weight_decay,
-            training.anchor,
-            training.optimizer,
-        )
-        sizes = (training.batch, training.bptt, training.seed)
-        self.streams = (
-            Streams(corpus.train, *sizes)
-            if corpus.train_documents is None
-            else DocumentStreams(corpus.train, corpus.train_documents, *sizes)
-        )
-        self.hidden = self.network.zero_state(training.batch)
-        self.device = device
-        self.progress = Progress(rate=training.lr)
+        super().__init__(model, training, corpus, device, ranks)
         self.keeper = Keeper()
-        by_epochs = training.epochs and math.ceil(training.epochs * self.steps_per_epoch)
-        limits = [limit for limit in (by_epochs, training.steps) if limit]
-        self.limit = min(limits) if limits else None
-        self.progress.steps = self.limit or UNPLANNED_STEPS  # until a plan fits them to the time
         self.average: dict[str, Tensor] = {}
         if model.ngram_order and not ngrams:
             size, order = model.vocab_size, model.ngram_order
@@ -117,34 +78,14 @@ class Trainer:
         self.remember()
 
     @property
-    def step(self) -> int:
-        """Number of updates so far, including skipped ones."""
-        return self.progress.step
-
-    @property
-    def tokens_per_step(self) -> float:
-        """Tokens that an update trains on."""
-        return self.streams.tokens_per_step
-
-    @property
     def tokens(self) -> int:
         """Tokens trained on so far."""
         return round(self.step * self.tokens_per_step)
 
     @property
-    def steps_per_epoch(self) -> float:
-        """Updates that read the training part once."""
-        return len(self.corpus.train) / self.tokens_per_step
-
-    @property
     def epoch(self) -> float:
         """Epochs trained so far."""
         return self.step / self.steps_per_epoch
-
-    @property
-    def lr(self) -> float:
-        """The learning rate of the next update."""
-        return self.progress.rate * schedule(self.step / self.progress.steps)
 
     @property
     def best(self) -> dict[str, Tensor]:
@@ -173,33 +114,36 @@ class Trainer:
         since = self.step - self.progress.validated_at
         return since >= steps / VALIDATIONS or (self.step >= steps and since > 0)
 
-    def update(self) -> float | None:
-        """Train on the next batch.
+    def update(self, count: int = 1) -> float | None:
+        """Train on the next batches.
+
+        Args:
+            count: number of updates; what a GPU computes is read only after the last one.
 
         Returns:
-            The gradient's norm before clipping; None if it was not finite: no weight changed.
+            The largest norm of the gradients before clipping; None if that of the last update was
+            not finite: it changed no weight.
         """
-        inputs, targets, fresh, in_source = self.streams.next()
-        before = self.hidden if fresh is None else emptied(self.hidden, fresh.to(self.device))
-        outputs, hidden = self.network.read(inputs.to(self.device), before)
-        loss = self._loss(outputs, targets, in_source)
-        loss.backward()  # type: ignore[no-untyped-call]
-        norm = self.optimizer.step(self.lr)
+        announce(self, Action.UPDATE, count)
+        results = []
+        for batch in self.batches(count):
+            results.append(self.learn(batch))
+            self._update_average()
+        read: list[tuple[float, float]] = torch.stack(results).tolist()
+        for loss, norm in read:
+            self._record(loss, norm)
+        return None if self.progress.skipped else max(norm for _, norm in read)
+
+    def _record(self, loss: float, norm: float) -> None:
+        """Record the loss of an update, nats per token, and the norm of its gradient."""
         progress = self.progress
-        progress.step += 1
         if not math.isfinite(norm):
-            # A hidden state that is not finite would stay so: start from a zero state.
-            self.hidden = self.network.zero_state(self.config.batch)
             progress.skipped += 1
-            return None
+            return
         progress.skipped = 0
-        self._update_average()
-        self.hidden = [state.detach() for state in hidden]
-        value = loss.item()
         known = not math.isnan(progress.loss)
-        progress.loss = (1 - DECAY) * progress.loss + DECAY * value if known else value
+        progress.loss = (1 - DECAY) * progress.loss + DECAY * loss if known else loss
         progress.clipped += DECAY * ((0 < self.config.clip < norm) - progress.clipped)
-        return norm
 
     @torch.no_grad()
     def _update_average(self) -> None:
@@ -214,33 +158,6 @@ class Trainer:
         share = (AVERAGED + 1) / (AVERAGED + self.step)
         for name, weight in weights.items():
             self.average[name].lerp_(weight, min(1.0, share))
-
-    def _loss(self, outputs: Tensor, targets: Tensor, in_source: Tensor | None) -> Tensor:
-        """Return the mean loss, nats per token.
-
-        Args:
-            outputs: outputs of the last recurrent layer, float32 [T, B, H].
-            targets: token ids; IGNORED is not counted, int64 [T, B].
-            in_source: which of them count with `config.source_weight`, bool [T, B]; None for none.
-        """
-        layer, device = self.network.output, outputs.device
-        outputs, targets = outputs.flatten(0, 1), targets.flatten()
-        if in_source is None and not self._sampled:
-            return F.cross_entropy(layer(outputs), targets.to(device))
-        weights = (targets != IGNORED).float()
-        if in_source is not None:
-            weights[in_source.flatten()] *= self.config.source_weight
-        counted = weights > 0
-        outputs, targets, weights = (
-            some[counted.to(some.device)].to(device) for some in (outputs, targets, weights)
-        )
-        if self._sampled:
-            generator = self.network.dropout_generator
-            nats = self._sampled.losses(outputs, targets, layer, generator)
-        else:
-            nats = F.cross_entropy(layer(outputs), targets, reduction="none")
-        # There may be none, in windows within sources that do not count.
-        return (nats * weights).sum() / weights.sum().clamp(min=1)
 
     def validate(
         self, at_once: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -352,11 +269,27 @@ class Trainer:
             | checkpoint.nest("average", self.average)
             | kept
             | checkpoint.nest("optimizer", self.optimizer.state())
-            | checkpoint.nest("hidden", {str(i): h for i, h in enumerate(self.hidden)})
+            | checkpoint.nest("hidden", {str(i): h for i, h in enumerate(self._whole_hidden())})
             | {"dropout_generator": self.network.dropout_generator.get_state()}
         )
         position = {"position": self.streams.position, "training": asdict(self.config)}
         return tensors, values | asdict(self.progress) | position
+
+    def _whole_hidden(self) -> list[Tensor]:
+        """Return the states of all streams, for each layer [S, B, H]."""
+        if self.ranks.size == 1:
+            return self.hidden
+        announce(self, Action.GATHER)
+        return gather(self)
+
+    def share_state(self, hidden: list[Tensor]) -> None:
+        """Give the other processes this state, and each its part of the streams' states.
+
+        Args:
+            hidden: the states of all streams, for each layer [S, B, H].
+        """
+        announce(self, Action.RESTORE)
+        share_state(self, hidden)
 
     def check(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Check that a resume file holds what `restore` needs.
@@ -397,9 +330,9 @@ class Trainer:
         self.keeper.restore(tensors, values)
         self.optimizer.restore(checkpoint.under("optimizer", tensors))
         hidden = checkpoint.under("hidden", tensors)
-        self.hidden = [hidden[str(i)].to(self.device) for i in range(len(self.hidden))]
         self.network.dropout_generator.set_state(tensors["dropout_generator"])
         self.streams.position = values["position"]
+        self.share_state([hidden[str(i)].to(self.device) for i in range(len(self.hidden))])
         self.progress = Progress.of(values)
         if TrainingConfig(**values["training"]) != self.config:  # older files lack newer fields
             self.progress.steps = planned

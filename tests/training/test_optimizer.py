@@ -172,7 +172,7 @@ def updated(name: str, clip: float, scale: float) -> tuple[dict[str, Tensor], fl
     generator = torch.Generator().manual_seed(1)
     for parameter in network.parameters_by_name().values():
         parameter.grad = scale * torch.randn(parameter.shape, generator=generator)
-    norm = Optimizer(network, clip, 0.0, name=name).step(lr=0.01)
+    norm = float(Optimizer(network, clip, 0.0, name=name).step(lr=0.01))
     return {n: p.detach() - before[n] for n, p in network.parameters_by_name().items()}, norm
 
 

@@ -54,7 +54,7 @@ def test_resume_is_exact(
     """A run interrupted at any steps and resumed equals an unbroken one, bit for bit."""
     options: dict[str, Any] = {"kind": kind, "ngram_order": order}
     if large:  # options of large vocabularies
-        monkeypatch.setattr("charrnn.training.trainer.SAMPLED_FROM", 1)
+        monkeypatch.setattr("charrnn.training.replica.SAMPLED_FROM", 1)
         options |= {"input_dropout": 0.2, "weight_drop": 0.2, "variational": True}
         options |= {"embedding_dropout": 0.1}
     whole = trainer(cell, text, **options)

@@ -1,0 +1,179 @@
+"""The processes that train one network together, as torchrun starts them.
+
+torchrun numbers them: rank 0 leads, that is, it alone decides, validates, writes and prints. The
+others follow it, see follower.py. Each reads its own share of the streams, from the same text.
+"""
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from charrnn.errors import RunError
+
+RESTARTS = "TORCHELASTIC_RESTART_COUNT"  # variable of torchrun: how often it started us again
+
+
+class LostRank(RunError):
+    """Another process of this training has ended, or cannot be reached."""
+
+
+class Ranks:
+    """The processes of a training; by default, this one alone.
+
+    Args:
+        rank: number of this process, from 0.
+        size: number of processes.
+
+    Attributes:
+        rank: number of this process, from 0.
+        size: number of processes.
+        stopping: whether `agree` has told that some process was asked to stop.
+    """
+
+    def __init__(self, rank: int = 0, size: int = 1) -> None:
+        self.rank = rank
+        self.size = size
+        self.stopping = False
+
+    @classmethod
+    def joined(cls) -> "Ranks":
+        """Return the processes that torchrun started, once all of them are there.
+
+        Raises:
+            LostRank: they do not find each other.
+        """
+        size = int(os.environ.get("WORLD_SIZE", 1))
+        if size == 1:
+            return ALONE
+        from torch import distributed
+
+        ranks = cls(int(os.environ["RANK"]), size)
+        with ranks._together():
+            distributed.init_process_group()  # gloo for tensors on the CPU, nccl on GPUs
+        return ranks
+
+    @property
+    def restarted(self) -> bool:
+        """Whether torchrun has started the processes again because one of them failed."""
+        return self.size > 1 and os.environ.get(RESTARTS, "0") != "0"
+
+    def part(self, count: int) -> slice:
+        """Return the share of `count` things, such as streams, that is this process's."""
+        return slice(count * self.rank // self.size, count * (self.rank + 1) // self.size)
+
+    def agree(self, numbers: Sequence[float], stop: bool = False) -> list[float]:
+        """Return rank 0's numbers to all, and learn whether any process was asked to stop.
+
+        Args:
+            numbers: of rank 0; the others give as many.
+            stop: whether this process was asked to stop.
+        """
+        mine = [*numbers] if self.rank == 0 else [0.0] * len(numbers)
+        shared = torch.tensor([*mine, float(stop)], dtype=torch.float64)
+        self._add(shared)
+        *theirs, stops = shared.tolist()
+        self.stopping = self.stopping or stops > 0
+        return theirs
+
+    def share(self, tensors: Sequence[Tensor]) -> None:
+        """Copy rank 0's tensors into those of the others."""
+        from torch import distributed
+
+        with self._together():
+            for tensor in tensors:
+                distributed.broadcast(tensor, 0)
+
+    def share_json(self, values: Any = None) -> Any:
+        """Return rank 0's JSON values to all."""
+        data = torch.frombuffer(bytearray(json.dumps(values).encode()), dtype=torch.uint8)
+        (size,) = self.agree([len(data)])
+        if self.rank:
+            data = torch.empty(int(size), dtype=torch.uint8)
+        self.share([data])
+        return json.loads(data.numpy().tobytes())
+
+    def whole(self, part: Tensor, streams: int) -> Tensor:
+        """Return the states of all streams, float32 [S, B, H], from each process's share of them.
+
+        Args:
+            part: the states of this process's streams.
+            streams: B.
+        """
+        whole = part.new_zeros(part.size(0), streams, part.size(2))
+        whole[:, self.part(streams)] = part
+        self._add(whole)
+        return whole
+
+    def mean_gradients(
+        self, parameters: Sequence[nn.Parameter], loss: Tensor, tokens: Tensor
+    ) -> Tensor:
+        """Replace the gradients by their mean over the tokens of all processes.
+
+        Args:
+            parameters: have the gradient of the sum of this process's losses.
+            loss: the sum of this process's losses, nats.
+            tokens: the number of its tokens.
+
+        Returns:
+            The mean loss of all processes, nats per token.
+        """
+        gradients = [_gradient(parameter) for parameter in parameters]
+        flat = torch.cat([*(each.flatten() for each in gradients), torch.stack([loss, tokens])])
+        self._add(flat)
+        flat = flat / flat[-1].clamp(min=1)
+        pieces = torch.split(flat[:-2], [each.numel() for each in gradients])
+        for parameter, piece in zip(parameters, pieces, strict=True):
+            parameter.grad = piece.view_as(parameter)
+        return flat[-2]
+
+    def divided(self, work: Callable[[Tensor], Tensor], rows: Tensor) -> Tensor:
+        """Return what `work`, which treats each row alone, makes of the rows; they are shared out.
+
+        Args:
+            work: returns a tensor of the shape of its argument.
+            rows: float [N, ...].
+        """
+        if self.size == 1:
+            return work(rows)
+        from torch import distributed
+
+        each = math.ceil(len(rows) / self.size)
+        padded = rows.new_zeros(each * self.size, *rows.shape[1:])
+        padded[: len(rows)] = rows
+        parts = [*padded.chunk(self.size)]
+        mine = work(parts[self.rank])
+        with self._together():
+            distributed.all_gather(parts, mine.contiguous())
+        return padded[: len(rows)]
+
+    def _add(self, tensor: Tensor) -> None:
+        """Replace a tensor by its sum over all processes."""
+        from torch import distributed
+
+        with self._together():
+            distributed.all_reduce(tensor)
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """Report that another process is lost."""
+        try:
+            yield
+        except RuntimeError as error:
+            raise LostRank(
+                "another process of this training has ended or cannot be reached",
+                "the message of the first one that failed says why",
+            ) from error
+
+
+ALONE = Ranks()
+
+
+def _gradient(parameter: nn.Parameter) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
