@@ -33,6 +33,7 @@ class Start(Event):
         command: command line that makes the same choices on any machine; None for a resumed run.
         train_records: number of records to train on; None for other corpora.
         val_records: number of records that are held out.
+        processes: number of processes that train.
     """
 
     run: str
@@ -49,6 +50,7 @@ class Start(Event):
     command: str | None = None
     train_records: int | None = None
     val_records: int | None = None
+    processes: int = 1
 
 
 @dataclass(frozen=True, slots=True)

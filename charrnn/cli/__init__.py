@@ -13,7 +13,7 @@ from typing import Annotated, TextIO, cast
 import typer
 
 from charrnn import __version__
-from charrnn.cli import runs
+from charrnn.cli import runs, torchrun
 from charrnn.cli.compare import compare
 from charrnn.cli.complete import complete
 from charrnn.cli.eval import evaluate
@@ -199,7 +199,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if meta.get("debug"):
             Ui().note(traceback.format_exc().rstrip())
         else:
-            Ui().error(message)
+            rank = f"rank {torchrun.rank()}: " if torchrun.several() else ""
+            Ui().error(rank + message)
         return code
     finally:
         sys.stderr = stderr

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer import Option
 
+from charrnn.cli import torchrun
 from charrnn.cli.options import (
     Debug,
     Delimiter,
@@ -241,6 +242,8 @@ def train(
             "name a file, for example charrnn train book.txt",
         ),
     )
+    if torchrun.rank():
+        return torchrun.follow(device)
     from charrnn import runs
     from charrnn.display.progress import Progress
     from charrnn.files import quoted
@@ -248,6 +251,8 @@ def train(
     from charrnn.training.clock import Clock
     from charrnn.training.interrupts import Interrupts
 
+    if not resume and torchrun.goes_on(output):
+        resume, limits = True, {}
     paths = texts or []
     instead = "start from it with --from {0}; continue a run with --resume -m {0}"
     if resume:
@@ -279,30 +284,38 @@ def train(
     ):
         try:
             from charrnn.training import prepare
+            from charrnn.training.lockstep import Action, announce
             from charrnn.training.loop import train as run_training
+            from charrnn.training.ranks import Ranks
 
+            ranks = Ranks.joined()
             if tensorboard:  # before anything is written: TensorBoard may be missing
                 from charrnn.training.tensorboard import Board
 
             if resume:
-                trainer, run = prepare.resume(paths, folder, device, limits, ui.note)
+                trainer, run = prepare.resume(paths, folder, device, limits, ui.note, ranks)
             else:
                 options = fixed | limits
                 trainer, run = prepare.begin(
-                    text, folder, device, level, options, parent, vocab_size, ui.note
+                    text, folder, device, level, options, parent, vocab_size, ui.note, ranks
                 )
         except KeyboardInterrupt:
             ui.note("stopped before the first step; nothing was saved")
             raise typer.Exit(130) from None
         board = closing(Board(run.path)) if tensorboard else nullcontext()
         with board as tensorboard_of:
-            events = run_training(trainer, run, clock, interrupts.seen, interrupts.at_once)
+            events = run_training(
+                trainer,
+                run,
+                clock,
+                lambda: interrupts.seen() or ranks.stopping,
+                interrupts.at_once,
+            )
             stop = follow(events, interrupts, run, view, tensorboard_of, json_lines, ui)
+        announce(trainer, Action.END)
     if stop:
-        if trainer.finished:
-            ui.note("saved; the final score and the tuning of suggestions were skipped")
-        else:
-            ui.note(f"saved; continue with:  {_go_on(run)}")
+        skipped = "the final score and the tuning of suggestions were skipped"
+        ui.note(f"saved; {skipped if trainer.finished else f'continue with:  {_go_on(run)}'}")
         raise typer.Exit(130)
     path = quoted(folder)
     commands = ("predict", "eval") if trainer.corpus.kind == "records" else ("generate", "complete")

@@ -166,7 +166,7 @@ class Progress:
             f"{event.parameters:,} parameters{_ngrams(model)}; {event.level} level, "
             f"{model['vocab_size'] - 1:,} tokens; batch {training['batch']} x {training['bptt']}, "
             f"learning rate {training['lr']}{_choices(training)}, {_dropout(training)}, "
-            f"on {event.device}"
+            f"on {event.device}{_processes(event.processes)}"
         )
         if event.step:
             self._ui.note(f"resuming from step {event.step:,}")
@@ -245,6 +245,10 @@ def sparkline(values: list[float], width: int = 40) -> str:
 def _ngrams(model: dict[str, Any]) -> str:
     order = model.get("ngram_order", 0)  # missing in older logs
     return f", mixed with n-grams of up to {order} tokens" if order else ""
+
+
+def _processes(count: int) -> str:
+    return f", by {count} processes" if count > 1 else ""
 
 
 def _choices(training: dict[str, Any]) -> str:

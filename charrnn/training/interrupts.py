@@ -10,6 +10,24 @@ from typing import Self
 END_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")  # end a training; Windows lacks the last one
 
 
+@contextmanager
+def ending_signals() -> Iterator[None]:
+    """Let signals end the process at once, without saving.
+
+    Python handles no signal while torch waits for another process.
+    """
+    before = {}
+    for name in END_SIGNALS:
+        number = getattr(signal, name, None)
+        if number and signal.getsignal(number) not in (signal.SIG_IGN, None):
+            before[number] = signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class SecondInterrupt(KeyboardInterrupt):
     """A second signal: end now, without saving."""
 

@@ -105,13 +105,12 @@ def share_state(replica: Replica, hidden: list[Tensor]) -> None:
     replica.hidden = [layer[:, part].contiguous() for layer in hidden]
 
 
-def follow(ranks: Ranks, device: torch.device, stop: Callable[[], bool]) -> None:
-    """Train with rank 0 until it ends.
+def prepare(ranks: Ranks, device: torch.device) -> Replica:
+    """Return the replica of a process that is not rank 0, once rank 0 has introduced the training.
 
     Args:
-        ranks: the processes, this one not being rank 0.
+        ranks: the processes.
         device: the device that computes.
-        stop: called before each action; True asks rank 0 to save and end.
 
     Raises:
         TextError: the text cannot be read here.
@@ -129,11 +128,26 @@ def follow(ranks: Ranks, device: torch.device, stop: Callable[[], bool]) -> None
             f"{', '.join(source.paths)} is not the text that rank 0 reads",
             "give all machines the same file, at the same path",
         )
+    if config.threads:
+        torch.set_num_threads(config.threads)
     replica = Replica(ModelConfig(**values["model"]), config, corpus, device, ranks)
     if values["anchored"]:
         replica.optimizer.set_anchor()
+    return replica
+
+
+def follow(replica: Replica, stop: Callable[[], bool]) -> None:
+    """Train with rank 0 until it ends.
+
+    Args:
+        replica: from `prepare`.
+        stop: called before each action; True asks rank 0 to save and end.
+
+    Raises:
+        RunError: another process is lost.
+    """
     while True:
-        action, count, step, steps, rate = ranks.agree([0.0] * 5, stop())
+        action, count, step, steps, rate = replica.ranks.agree([0.0] * 5, stop())
         progress = replica.progress
         progress.step, progress.steps, progress.rate = int(step), int(steps), rate
         match Action(int(action)):
@@ -143,6 +157,6 @@ def follow(ranks: Ranks, device: torch.device, stop: Callable[[], bool]) -> None
             case Action.GATHER:
                 gather(replica)
             case Action.RESTORE:
-                share_state(replica, replica.network.zero_state(config.batch))
+                share_state(replica, replica.network.zero_state(replica.config.batch))
             case Action.END:
                 return

@@ -265,11 +265,15 @@ class _Loop:
 
 
 def _threads(trainer: Trainer) -> ThreadChooser | None:
-    """Return what chooses the number of threads; None if it is fixed or a GPU does the work."""
+    """Return what chooses the number of threads; None if it is fixed or a GPU does the work.
+
+    Of several processes each keeps to its own: it would measure how long it waits for the others.
+    """
     if trainer.device.type != "cpu":
         return None
     if trainer.config.threads:
         torch.set_num_threads(trainer.config.threads)
+    if trainer.config.threads or trainer.ranks.size > 1:
         return None
     return ThreadChooser(torch.get_num_threads(), torch.set_num_threads)
 
@@ -291,6 +295,7 @@ def _start(trainer: Trainer, run: Run) -> events.Start:
         command=run.command,
         train_records=_records(trainer.corpus.train_documents),
         val_records=_records(trainer.corpus.val_documents),
+        processes=trainer.ranks.size,
     )
 
 

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from charrnn.errors import RunError
-
-RESTARTS = "TORCHELASTIC_RESTART_COUNT"  # variable of torchrun: how often it started us again
+from charrnn.training.interrupts import ending_signals
 
 
 class LostRank(RunError):
@@ -54,14 +53,11 @@ class Ranks:
         from torch import distributed
 
         ranks = cls(int(os.environ["RANK"]), size)
-        with ranks._together():
+        if torch.cuda.is_available():
+            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+        with _together(), ending_signals():
             distributed.init_process_group()  # gloo for tensors on the CPU, nccl on GPUs
         return ranks
-
-    @property
-    def restarted(self) -> bool:
-        """Whether torchrun has started the processes again because one of them failed."""
-        return self.size > 1 and os.environ.get(RESTARTS, "0") != "0"
 
     def part(self, count: int) -> slice:
         """Return the share of `count` things, such as streams, that is this process's."""
@@ -83,11 +79,8 @@ class Ranks:
 
     def share(self, tensors: Sequence[Tensor]) -> None:
         """Copy rank 0's tensors into those of the others."""
-        from torch import distributed
-
-        with self._together():
-            for tensor in tensors:
-                distributed.broadcast(tensor, 0)
+        for tensor in tensors:
+            self._copy(tensor)
 
     def share_json(self, values: Any = None) -> Any:
         """Return rank 0's JSON values to all."""
@@ -141,37 +134,48 @@ class Ranks:
         """
         if self.size == 1:
             return work(rows)
-        from torch import distributed
-
         each = math.ceil(len(rows) / self.size)
         padded = rows.new_zeros(each * self.size, *rows.shape[1:])
         padded[: len(rows)] = rows
         parts = [*padded.chunk(self.size)]
-        mine = work(parts[self.rank])
-        with self._together():
-            distributed.all_gather(parts, mine.contiguous())
+        self._collect(parts, work(parts[self.rank]).contiguous())
         return padded[: len(rows)]
 
     def _add(self, tensor: Tensor) -> None:
         """Replace a tensor by its sum over all processes."""
         from torch import distributed
 
-        with self._together():
+        with _together():
             distributed.all_reduce(tensor)
 
-    @contextmanager
-    def _together(self) -> Iterator[None]:
-        """Report that another process is lost."""
-        try:
-            yield
-        except RuntimeError as error:
-            raise LostRank(
-                "another process of this training has ended or cannot be reached",
-                "the message of the first one that failed says why",
-            ) from error
+    def _copy(self, tensor: Tensor) -> None:
+        """Replace a tensor by rank 0's."""
+        from torch import distributed
+
+        with _together():
+            distributed.broadcast(tensor, 0)
+
+    def _collect(self, parts: list[Tensor], mine: Tensor) -> None:
+        """Replace each of the tensors by that of the process with this rank."""
+        from torch import distributed
+
+        with _together():
+            distributed.all_gather(parts, mine)
 
 
 ALONE = Ranks()
+
+
+@contextmanager
+def _together() -> Iterator[None]:
+    """Report that another process is lost."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise LostRank(
+            "another process of this training has ended or cannot be reached",
+            "the message of the first one that failed says why",
+        ) from error
 
 
 def _gradient(parameter: nn.Parameter) -> Tensor:

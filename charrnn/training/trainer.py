@@ -245,8 +245,8 @@ class Trainer(Replica):
         """
         tensors, values = self._remembered
         rate, seconds, steps = self.progress.rate / 2, self.progress.seconds, self.progress.steps
+        tensors = tensors | checkpoint.nest("network", checkpoint.under("average", tensors))
         self.restore(tensors, values | {"rate": rate, "seconds": seconds, "steps": steps})
-        self.network.load(self.weight_tensors(best=False))
 
     def weights(self, best: bool = True) -> dict[str, Array]:
         """Return the weights by name, float32; not copied if the network is on the CPU.

@@ -15,6 +15,7 @@ from charrnn.training.clock import Clock
 from charrnn.training.corpus import Corpus
 from charrnn.training.extras import ModelExtras, opening
 from charrnn.training.loop import train
+from charrnn.training.ranks import ALONE, Ranks
 from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer
 
@@ -39,9 +40,23 @@ def trainer(
     layers: int = 2,
     kind: str = "text",
     ngram_order: int = 0,
+    ranks: Ranks = ALONE,
     **options: object,
 ) -> Trainer:
     """Return a new training of a tiny network; `options` are fields of TrainingConfig."""
+    network, config, corpus = setup(cell, text, layers, kind, ngram_order, **options)
+    return Trainer(network, config, corpus, CPU, ranks=ranks)
+
+
+def setup(
+    cell: str = "lstm",
+    text: str = TEXT,
+    layers: int = 2,
+    kind: str = "text",
+    ngram_order: int = 0,
+    **options: object,
+) -> tuple[ModelConfig, TrainingConfig, Corpus]:
+    """Return the configuration and the corpus of a tiny training; see `trainer`."""
     values: dict[str, object] = {"bptt": 16, "batch": 4, "dropout": 0.2, "steps": 40}
     config = TrainingConfig(**(values | options))  # type: ignore[arg-type]
     corpus = Corpus.prepare(Parts.of([text], config.val, kind))
@@ -53,7 +68,7 @@ def trainer(
         embedding=8,
         ngram_order=ngram_order,
     )
-    return Trainer(network, config, corpus, CPU)
+    return network, config, corpus
 
 
 def run_in(folder: Path, kind: str = "text") -> Run:
