@@ -50,14 +50,10 @@ def introduce(
         anchored: whether the optimizer has an anchor.
 
     Raises:
-        UsageError: the text cannot be read by several processes, or there is too little to share.
+        UsageError: there are fewer streams than processes.
     """
     if ranks.size == 1:
         return
-    if not source.lasts:
-        raise UsageError(
-            "standard input and pipes cannot be read by several processes", "name a file"
-        )
     if training.batch < ranks.size:
         raise UsageError(
             f"batch is {training.batch}, less than a stream for each of {ranks.size} processes",

@@ -107,7 +107,7 @@ def begin(
     # Check options before reading a long text; the final choices depend on it.
     _, training = _configure("char", 10**6, 100, options, 1.0)
     corpus, extras = _prepare(
-        source, training, tokenize, note, lambda: start and start.trigrams, advise=True
+        source, training, tokenize, note, lambda: start and start.trigrams, ranks, advise=True
     )
     require(
         bool(start) or not options.get("anchor"),
@@ -199,7 +199,7 @@ def resume(
     own = model_file.load(saved) if saved.exists() else None
     start = None if own or not origin else fine_tuning.find(origin.model)
     corpus, extras = _prepare(
-        source, config, lambda _: known, note, lambda: start and start.trigrams
+        source, config, lambda _: known, note, lambda: start and start.trigrams, ranks
     )
     if own:
         extras = replace(extras, ngram=own.ngram, classifier=own.classifier)
@@ -238,6 +238,7 @@ def _prepare(
     tokenize: Callable[[str], Tokenizer],
     note: Note,
     prior: Callable[[], Trigrams | None],
+    ranks: Ranks,
     advise: bool = False,
 ) -> tuple[Corpus, ModelExtras]:
     """Read, split, tokenize and index a text.
@@ -248,8 +249,13 @@ def _prepare(
         tokenize: makes the tokenizer from a sample of the training part.
         note: called with the progress of reading a long text.
         prior: called after `tokenize` for the trigrams of the model that is fine-tuned.
+        ranks: the processes that read it.
         advise: whether to note hints about the text.
     """
+    if ranks.size > 1 and not source.lasts:
+        raise UsageError(
+            "standard input and pipes cannot be read by several processes", "name a file"
+        )
     with source.kept(note) as blocks:
         parts = Parts.of(blocks, training.val, source.kind, training.seed, note)
         sample = parts.train.sample(SAMPLE)

@@ -47,17 +47,24 @@ class Ranks:
         Raises:
             LostRank: they do not find each other.
         """
-        size = int(os.environ.get("WORLD_SIZE", 1))
-        if size == 1:
+        if os.environ.get("WORLD_SIZE", "1") == "1":
             return ALONE
         from torch import distributed
+        from torch.distributed.distributed_c10d import PrefixStore
+        from torch.distributed.rendezvous import rendezvous
 
-        ranks = cls(int(os.environ["RANK"]), size)
         if torch.cuda.is_available():
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         with _together(), ending_signals():
-            distributed.init_process_group()  # gloo for tensors on the CPU, nccl on GPUs
-        return ranks
+            store, rank, size = next(rendezvous("env://"))
+            if os.environ.get("LOCAL_WORLD_SIZE") == str(size):
+                # On one machine torchrun keeps its store when it restarts the processes: they must
+                # not find the addresses of those that have ended.
+                attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+                store = PrefixStore(attempt, store)
+            # gloo for tensors on the CPU, nccl for those on GPUs
+            distributed.init_process_group(store=store, rank=rank, world_size=size)
+        return cls(rank, size)
 
     def part(self, count: int) -> slice:
         """Return the share of `count` things, such as streams, that is this process's."""
