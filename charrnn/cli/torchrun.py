@@ -53,9 +53,8 @@ def follow(device: str) -> None:
     Raises:
         typer.Exit: training was stopped before its end.
     """
-    from charrnn.training import lockstep
+    from charrnn.training import devices, lockstep
     from charrnn.training.interrupts import Interrupts, ending_signals
-    from charrnn.training.prepare import device_named
     from charrnn.training.ranks import Ranks
 
     def nothing() -> None:
@@ -63,7 +62,7 @@ def follow(device: str) -> None:
 
     with ending_signals():
         ranks = Ranks.joined()
-        replica = lockstep.prepare(ranks, device_named(device))
+        replica = lockstep.prepare(ranks, devices.named(device))
     with Interrupts(nothing, nothing, nothing) as interrupts, interrupts.held():
         lockstep.follow(replica, interrupts.seen)
     if ranks.stopping:

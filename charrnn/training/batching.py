@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from charrnn.training import devices
+
 # Target id that adds nothing to the loss; the default of torch.nn.functional.cross_entropy.
 IGNORED = -100
 # Windows that a stream reads in sequence before it jumps to another segment. Shuffled segments
@@ -34,18 +36,12 @@ class Batch(NamedTuple):
     in_source: Tensor | None = None
 
 
-def moved(batches: Sequence[Batch], device: torch.device) -> Iterator[Batch]:
-    """Yield batches on a device, to which they are copied together, without waiting for it."""
-    if device.type == "cpu":
-        yield from batches
-        return
+def on_device(batches: Sequence[Batch], device: torch.device) -> Iterator[Batch]:
+    """Yield batches on a device, to which they are copied together."""
     fields = [field for batch in batches for field in batch if field is not None]
-    packed = torch.cat([field.flatten().to(torch.int32) for field in fields])
-    there = packed.pin_memory().to(device, non_blocking=True)
-    pieces = iter(torch.split(there, [field.numel() for field in fields]))
+    there = iter(devices.moved(fields, device))
     for batch in batches:
-        given = {name: f for name, f in batch._asdict().items() if f is not None}
-        yield Batch(**{name: next(pieces).view_as(f).to(f.dtype) for name, f in given.items()})
+        yield Batch(*(None if field is None else next(there) for field in batch))  # type: ignore[arg-type]
 
 
 class Documents(NamedTuple):

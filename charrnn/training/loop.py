@@ -14,7 +14,7 @@ from charrnn.events import Event
 from charrnn.model import Model
 from charrnn.network.cells import parameter_count
 from charrnn.suggestions.mixture import by_name
-from charrnn.training import final_report, final_weights
+from charrnn.training import devices, final_report, final_weights
 from charrnn.training.batching import Documents
 from charrnn.training.clock import Clock
 from charrnn.training.interrupts import SecondInterrupt
@@ -25,6 +25,7 @@ from charrnn.training.time_budget import TimeBudget
 from charrnn.training.trainer import Trainer
 from charrnn.training.validation import tokens_read
 
+READ_SECONDS = 0.5  # time between two reads of what a GPU computed; Ctrl-C waits for it; not tuned
 STEP_EVENT_SECONDS = 1.0  # minimum time between two Step events; not tuned
 SAVE_SECONDS = 60.0  # minimum time between two saves; not tuned
 SAVE_SHARE = 0.02  # maximum share of the time spent on saving; not tuned
@@ -107,11 +108,12 @@ class _Loop:
             yield from self._validate()
 
     def step(self) -> Iterator[Event]:
-        """Make one update, and whatever is due after it."""
+        """Make one update, or on a GPU those of READ_SECONDS, and whatever is due after it."""
+        count = self._updates()
         before = self._clock()
-        norm = self._trainer.update()
+        norm = self._trainer.update(count)
         now = self._clock()
-        self._budget.step(now - before)
+        self._budget.steps(count, now - before)
         if self._threads and self._threads.record(now - before):
             chosen = self._threads.count, self._threads.step_seconds
             yield events.Threads(self._trainer.step, *chosen)
@@ -130,6 +132,13 @@ class _Loop:
             self._save_at = before + max(SAVE_SECONDS, cost / SAVE_SHARE)
         if self._stop() and not self._trainer.finished:
             raise KeyboardInterrupt
+
+    def _updates(self) -> int:
+        """Return how many updates to make before their results are read."""
+        if not devices.queues(self._trainer.device) or not self._budget.known:
+            return 1
+        count = int(READ_SECONDS / self._budget.seconds_per_step)
+        return max(1, min(count, self._trainer.updates_until_due))
 
     def _skip(self) -> Iterator[Event]:
         """Report a skipped update; go back after too many."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from charrnn.training import devices
 from charrnn.training.network import Network
 from charrnn.training.ranks import ALONE, Ranks
 
@@ -22,8 +23,7 @@ def orthogonalise(matrices: Tensor, iterations: int = 3) -> Tensor:
     """Bring every singular value near 1, keeping the singular vectors.
 
     Newton-Schulz iteration with the quintic of Jordan 2024
-    (https://kellerjordan.github.io/posts/muon), in the tensor's own precision:
-    bfloat16 is many times slower than float32 on a CPU that lacks it.
+    (https://kellerjordan.github.io/posts/muon), in the precision of the device.
 
     Args:
         matrices: a batch of matrices, float [N, rows, columns].
@@ -33,13 +33,16 @@ def orthogonalise(matrices: Tensor, iterations: int = 3) -> Tensor:
         New matrices of the same shape.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
+    kind = matrices.dtype
+    if devices.halves(matrices.device):
+        matrices = matrices.bfloat16()
     tall = matrices.size(1) > matrices.size(2)
     x = matrices.mT if tall else matrices
     x = x / (x.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(iterations):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.mT if tall else x
+    return (x.mT if tall else x).to(kind)
 
 
 class Muon:
@@ -98,7 +101,7 @@ class Adam:
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
         self.state = _zeros("mean", parameters) | _zeros("variance", parameters)
-        self.state["updates"] = torch.zeros((), dtype=torch.int64)
+        self.state["updates"] = torch.zeros((), dtype=torch.int64)  # on the CPU, as it is read
 
     def step(self, lr: float, beta1: float = 0.9, beta2: float = 0.99, tiny: float = 1e-8) -> None:
         """Update the parameters; `lr` is the paper's alpha, `tiny` its epsilon."""
@@ -176,7 +179,7 @@ class Optimizer:
         every = network.parameters_by_name()
         self._parameters = {name: p for name, p in every.items() if p.requires_grad}
         self.parameters = [*self._parameters.values()]
-        self._waits = self.parameters[0].device.type == "cpu"
+        self._queues = devices.queues(self.parameters[0].device)
         matrices = {
             name: parameter
             for name, parameter in self._parameters.items()
@@ -209,14 +212,14 @@ class Optimizer:
 
         Returns:
             The gradient's global norm before clipping, float32 []; if it is not finite, no weight
-            changed. On a GPU, which would have to be waited for, the gradient counts as 0 then.
+            changed. On a device that queues, the gradient counts as 0 instead.
         """
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self._clip)
         finite = torch.isfinite(norm)
-        if not self._waits:
+        if self._queues:
             for parameter in self.parameters:
                 parameter.grad = torch.where(finite, _gradient(parameter), 0.0)
-        if not self._waits or finite:
+        if self._queues or finite:
             if self._weight_decay:
                 for matrix in self._decayed.values():
                     matrix.mul_(1 - lr * self._weight_decay)

@@ -5,8 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from charrnn import tokenizer
 from charrnn.checked import made
 from charrnn.config import ModelConfig, TrainingConfig, require
@@ -21,7 +19,7 @@ from charrnn.text.encodings import Note, unnoted
 from charrnn.text.source import Source, comes_once
 from charrnn.text.split import Parts
 from charrnn.tokenizer import TOKENIZERS, Tokenizer
-from charrnn.training import checkpoint, fine_tuning, recipe
+from charrnn.training import checkpoint, devices, fine_tuning, recipe
 from charrnn.training.corpus import SAMPLE, SHORTEST, Corpus
 from charrnn.training.extras import ModelExtras
 from charrnn.training.fine_tuning import Origin
@@ -76,7 +74,7 @@ def begin(
         f"vocab_size must be from 2 to {MAX_VOCAB_SIZE:,}",
         "vocab_size",
     )
-    where = device_named(device)
+    where = devices.named(device)
     start = None if parent in ("auto", "none") else fine_tuning.find(parent)
     open_to_english = (
         parent == "auto"
@@ -169,7 +167,7 @@ def resume(
         Finished: the run has made all its steps.
         CharrnnError: the run is damaged, or its text is missing or has changed.
     """
-    where = device_named(device)
+    where = devices.named(device)
     tensors, values = checkpoint.load(path / RESUME_NAME)
     with checkpoint.damage(path / RESUME_NAME):
         config = made(TrainingConfig, values["training"])
@@ -274,13 +272,3 @@ def _configure(
     values = choose(level, tokens, vocab_size, options, speed)
     shape = {name: values.pop(name) for name in SHAPE}
     return ModelConfig(vocab_size, **shape), TrainingConfig(**values)
-
-
-def device_named(name: str) -> torch.device:
-    """Return the device called auto, cpu or cuda."""
-    require(name in ("auto", "cpu", "cuda"), f"no device {name!r}; use auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("torch finds no CUDA device here", "use --device cpu")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)

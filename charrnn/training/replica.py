@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from charrnn.config import ModelConfig, TrainingConfig
-from charrnn.training.batching import IGNORED, Batch, DocumentStreams, Streams, moved
+from charrnn.training import devices
+from charrnn.training.batching import IGNORED, Batch, DocumentStreams, Streams, on_device
 from charrnn.training.corpus import Corpus
 from charrnn.training.network import Dropout, Network
 from charrnn.training.optimizer import Optimizer, schedule
@@ -48,7 +49,6 @@ class Replica:
         self.corpus = corpus
         self.device = device
         self.ranks = ranks
-        self._on_cpu = device.type == "cpu"
         initial = torch.Generator().manual_seed(training.seed)
         dropout = Dropout(
             training.dropout,
@@ -64,9 +64,9 @@ class Replica:
         part = ranks.part(training.batch)
         self._streams = part.stop - part.start
         # A sample would have another size in each step, for which a GPU would have to wait.
-        large = model.vocab_size >= SAMPLED_FROM and self._on_cpu
+        large = model.vocab_size >= SAMPLED_FROM and not devices.queues(device)
         self._sampled = SampledSoftmax(counts, self._streams * training.bptt) if large else None
-        self.network.dropout_generator = torch.Generator(device).manual_seed(training.seed)
+        self.network.dropout_generator = devices.generator(device, training.seed)
         self.optimizer = Optimizer(
             self.network,
             training.clip,
@@ -110,23 +110,23 @@ class Replica:
 
     def batches(self, count: int) -> Iterator[Batch]:
         """Yield the next batches, on the device."""
-        return moved([self.streams.next() for _ in range(count)], self.device)
+        return on_device([self.streams.next() for _ in range(count)], self.device)
 
     def learn(self, batch: Batch) -> Tensor:
         """Train on a batch.
 
         Returns:
             The loss, nats per token, and the gradient's norm before clipping, float32 [2]: if the
-            norm is not finite, no weight changed and all hidden states are 0. A GPU is not waited
-            for.
+            norm is not finite, no weight changed and all hidden states are 0.
         """
         inputs, targets, fresh, in_source = batch
         if self.ranks.rank:  # so that no state of the generator need be saved for each process
             seed = np.random.SeedSequence([self.config.seed, self.ranks.rank, self.step])
             self.network.dropout_generator.manual_seed(int(seed.generate_state(1)[0]))
         before = self.hidden if fresh is None else emptied(self.hidden, fresh)
-        outputs, hidden = self.network.read(inputs, before)
-        loss, tokens = self._loss(outputs, targets, in_source)
+        with devices.precision(self.device):
+            outputs, hidden = self.network.read(inputs, before)
+            loss, tokens = self._loss(outputs, targets, in_source)
         alone = self.ranks.size == 1
         torch.autograd.backward(loss if alone else loss * tokens)
         if not alone:
@@ -135,7 +135,7 @@ class Replica:
         norm = self.optimizer.step(self.lr)
         finite = torch.isfinite(norm)
         # A hidden state that is not finite would stay so.
-        self.hidden = [torch.where(finite, state.detach(), 0.0) for state in hidden]
+        self.hidden = [torch.where(finite, state.detach().float(), 0.0) for state in hidden]
         self.progress.step += 1
         return torch.stack([loss.detach(), norm])
 
@@ -156,7 +156,7 @@ class Replica:
             return F.cross_entropy(layer(outputs), targets), weights.sum()
         if in_source is not None:
             weights = torch.where(in_source.flatten(), weights * self.config.source_weight, weights)
-        if self._on_cpu:  # saves the work for the others; a GPU would be waited for
+        if not devices.queues(self.device):  # saves the work for the others
             counted = weights > 0
             outputs, targets, weights = outputs[counted], targets[counted], weights[counted]
         if self._sampled:

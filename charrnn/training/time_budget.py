@@ -46,10 +46,10 @@ class TimeBudget:
         """Update the time spent; call after work that is not a step."""
         self._trainer.progress.seconds = self._before + self.clock()
 
-    def step(self, seconds: float) -> None:
-        """Record a step that took `seconds`, and update the time spent."""
+    def steps(self, count: int, seconds: float) -> None:
+        """Record some steps that took `seconds` together, and update the time spent."""
         self.tick()
-        self._timed += 1
+        self._timed += count
         spent = self._trainer.progress.seconds
         if self._timed <= 0:
             self._began = spent
@@ -57,7 +57,7 @@ class TimeBudget:
         self._stepping += seconds
         limit = self._trainer.config.seconds or 0.0
         decay = math.exp(-seconds / max(AVERAGING_SECONDS, MEMORY_SHARE * (limit - spent)))
-        self._recent_steps = self._recent_steps * decay + 1
+        self._recent_steps = self._recent_steps * decay + count
         self._recent_seconds = self._recent_seconds * decay + seconds
 
     def validated(self, tokens: int, seconds: float) -> None:

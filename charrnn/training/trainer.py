@@ -6,13 +6,14 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from charrnn.arrays import Array
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.network.ngrams import Ngrams
-from charrnn.training import checkpoint, held_out, memory, ngram_counts
+from charrnn.training import checkpoint, devices, held_out, memory, ngram_counts
 from charrnn.training.checkpoint import MOST_STEPS
 from charrnn.training.corpus import Corpus
 from charrnn.training.held_out import Score
@@ -30,6 +31,7 @@ RECORDS_SHARE = 0.3  # the same for records, of which only the targets count; no
 VALIDATION_TOKENS = 1024  # minimum tokens of a validation; not tuned
 FINE_TUNING_TOKENS = 1 << 16  # tokens of each text scored before and after fine-tuning; not tuned
 AVERAGED = 8  # eta of the weights' average, which covers about the last ninth of the steps
+GENERATORS = (5056, 16)  # bytes of the state of torch's generators, on a CPU and on a GPU
 DECAY = 0.02  # weight of the newest value in the running averages of loss and clipping; not tuned
 
 State = tuple[dict[str, Tensor], dict[str, Any]]  # tensors and JSON values
@@ -114,11 +116,18 @@ class Trainer(Replica):
         since = self.step - self.progress.validated_at
         return since >= steps / VALIDATIONS or (self.step >= steps and since > 0)
 
+    @property
+    def updates_until_due(self) -> int:
+        """Number of updates until a validation is due."""
+        steps = self.progress.steps
+        since = self.step - self.progress.validated_at
+        return min(math.ceil(steps / VALIDATIONS - since), steps - self.step)
+
     def update(self, count: int = 1) -> float | None:
         """Train on the next batches.
 
         Args:
-            count: number of updates; what a GPU computes is read only after the last one.
+            count: number of updates; their results are read after the last one.
 
         Returns:
             The largest norm of the gradients before clipping; None if that of the last update was
@@ -309,6 +318,9 @@ class Trainer(Replica):
         self.keeper.check(tensors, values)
         reference = {f"reference.{name}" for name in Losses._fields}
         shapes |= {n: (t.shape, t.dtype) for n, t in tensors.items() if n in reference}
+        state = tensors["dropout_generator"]
+        if state.dtype == torch.uint8 and len(state) in GENERATORS:
+            shapes["dropout_generator"] = (state.shape, state.dtype)
         if {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()} != shapes:
             raise ValueError("its tensors do not match its network")
         if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
@@ -319,7 +331,19 @@ class Trainer(Replica):
                 raise ValueError(f"its {name} is wrong")
         Progress.check(values)
         checkpoint.check_number("position", values["position"], int, 0, MOST_STEPS)
-        torch.Generator(self.device).set_state(tensors["dropout_generator"])
+        self._restore_generator(state, devices.generator(self.device, 0))
+
+    def _restore_generator(self, state: Tensor, generator: torch.Generator | None = None) -> None:
+        """Restore the state of the dropout masks' generator, or of another one.
+
+        One that was saved on another kind of device means nothing here: it is seeded anew.
+        """
+        generator = generator or self.network.dropout_generator
+        if state.shape == generator.get_state().shape:
+            generator.set_state(state)
+        else:
+            seed = np.random.SeedSequence([self.config.seed, self.step])
+            generator.manual_seed(int(seed.generate_state(1)[0]))
 
     def restore(self, tensors: dict[str, Tensor], values: dict[str, Any]) -> None:
         """Restore what `state` returned, but plan the steps anew if the configuration differs."""
@@ -327,13 +351,15 @@ class Trainer(Replica):
         self.network.load(checkpoint.under("network", tensors))
         average = checkpoint.under("average", tensors)
         self.average = {name: t.to(self.device, copy=True) for name, t in average.items()}
-        self.keeper.restore(tensors, values)
+        weights = ("best.", "lowest.")
+        there = {n: t.to(self.device) for n, t in tensors.items() if n.startswith(weights)}
+        self.keeper.restore(tensors | there, values)
         self.optimizer.restore(checkpoint.under("optimizer", tensors))
         hidden = checkpoint.under("hidden", tensors)
-        self.network.dropout_generator.set_state(tensors["dropout_generator"])
         self.streams.position = values["position"]
         self.share_state([hidden[str(i)].to(self.device) for i in range(len(self.hidden))])
         self.progress = Progress.of(values)
+        self._restore_generator(tensors["dropout_generator"])
         if TrainingConfig(**values["training"]) != self.config:  # older files lack newer fields
             self.progress.steps = planned
         self.remember()

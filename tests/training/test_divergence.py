@@ -96,10 +96,10 @@ def test_what_cannot_be_trained_is_given_up(
     training = trainer(steps=60)
     update = training.update
 
-    def diverging() -> float | None:
+    def diverging(count: int = 1) -> float | None:
         if training.step >= 20:
             spoil(training)
-        return update()
+        return update(count)
 
     monkeypatch.setattr(training, "update", diverging)
     with pytest.raises(TrainingError, match="diverges at every learning rate"):

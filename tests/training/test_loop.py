@@ -74,7 +74,7 @@ def test_the_budget_counts_earlier_time() -> None:
     for _ in range(20):
         began = clock()
         training.update()
-        budget.step(clock() - began)
+        budget.steps(1, clock() - began)
     assert budget.known
     assert budget.plan()
     assert 90 <= training.progress.seconds < 100

@@ -31,7 +31,7 @@ class Training:
             before = self.clock()
             self.now += a_step
             self.trainer.progress.step += 1
-            self.budget.step(self.clock() - before)
+            self.budget.steps(1, self.clock() - before)
             self.budget.plan()
 
     @property

@@ -1,0 +1,68 @@
+"""What a GPU does otherwise than a CPU: precision, and that reading a result stops it.
+
+A GPU works through a queue of operations. To read a result is to wait until the queue is empty, and
+then it stands still until the queue is filled again. So a step reads nothing: see Trainer.update.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from charrnn.config import require
+from charrnn.errors import UsageError
+
+
+def named(name: str) -> torch.device:
+    """Return the device called auto, cpu or cuda.
+
+    Raises:
+        UsageError: there is no such device.
+    """
+    require(name in ("auto", "cpu", "cuda"), f"no device {name!r}; use auto, cpu or cuda")
+    found = torch.cuda.is_available()
+    if name == "cuda" and not found:
+        raise UsageError("torch finds no CUDA device here", "use --device cpu")
+    device = torch.device("cuda" if found and name != "cpu" else "cpu")
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")  # TF32, for what `precision` leaves in float32
+    return device
+
+
+def queues(device: torch.device) -> bool:
+    """Return whether a device works through a queue, so that reading a result takes long."""
+    return device.type != "cpu"
+
+
+def halves(device: torch.device) -> bool:
+    """Return whether products are computed in bfloat16: on a GPU that can.
+
+    A CPU that cannot is many times slower then.
+    """
+    return device.type == "cuda" and torch.cuda.is_bf16_supported()
+
+
+def precision(device: torch.device) -> AbstractContextManager[object]:
+    """Compute products in the precision of the device; the weights stay in float32."""
+    return torch.autocast(device.type, torch.bfloat16) if halves(device) else nullcontext()
+
+
+def generator(device: torch.device, seed: int) -> torch.Generator:
+    """Return a generator of the random numbers that are drawn on a device."""
+    where = device if device.type == "cuda" else torch.device("cpu")
+    return torch.Generator(where).manual_seed(seed)
+
+
+def moved(tensors: Sequence[Tensor], device: torch.device) -> list[Tensor]:
+    """Return integer tensors on a device, to which they are copied in one piece."""
+    if not queues(device):
+        return [*tensors]
+    packed = torch.cat([tensor.flatten().to(torch.int32) for tensor in tensors])
+    if device.type == "cuda":
+        packed = packed.pin_memory()  # only then is it copied while the GPU works
+    pieces = torch.split(packed.to(device, non_blocking=True), [t.numel() for t in tensors])
+    return [
+        piece.view(tensor.shape).to(tensor.dtype)
+        for piece, tensor in zip(pieces, tensors, strict=True)
+    ]
