@@ -2,10 +2,10 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from itertools import chain, product, tee
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from itertools import chain
+from typing import Annotated, Any, Literal
 
 import typer
 from typer import Option
@@ -25,13 +25,12 @@ from charrnn.cli.options import (
 from charrnn.cli.seeds import as_known, read_seeds, read_sources
 from charrnn.config import LENGTH, OUTPUT, SAMPLE, STOP, WRITE, SamplingConfig, StopConfig
 from charrnn.display.console import Ui
+from charrnn.display.working import Working
 from charrnn.errors import UsageError
-
-if TYPE_CHECKING:
-    from charrnn.generation.sample import Sample
 
 MAX_CHARS = 10_000  # characters, if the other rules may never be met
 BEST_OF = 16  # candidates for each gap of a template
+MAX_PROCESSES = 256  # maximum processes; each has its own copy of the model (not tuned)
 
 
 @with_options(StopConfig, SamplingConfig)
@@ -78,6 +77,17 @@ def generate(
             min=1,
             help="Candidates for each gap, or each text with --match; one that fits best is kept.",
             show_default=f"{BEST_OF}; with --match 1",
+            rich_help_panel=WRITE,
+        ),
+    ] = None,
+    processes: Annotated[
+        int | None,
+        Option(
+            min=1,
+            max=MAX_PROCESSES,
+            help="Processes that write, with one thread each; for many texts. The texts do not "
+            "depend on their number.",
+            show_default="1, with as many threads as pay",
             rich_help_panel=WRITE,
         ),
     ] = None,
@@ -192,8 +202,8 @@ def generate(
     """
     import charrnn
     from charrnn import runs
-    from charrnn.generation.sample import in_order
     from charrnn.model import new_random_seed
+    from charrnn.processes import Order, writing
     from charrnn.text.blocks import unescape
 
     meant = unescape if escapes else str
@@ -227,36 +237,53 @@ def generate(
     unread = template is not None or (seed is None and file is None and source is not None)
     seeds = [""] if unread else read_seeds(seed, file, encoding, meant, ui)
 
-    loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
+    path = runs.find(model, chosen=say_which(ui))
+    loaded = charrnn.load(path)
     loaded.require_source(source is not None)
     known = partial(as_known, model=loaded, unknown=unknown, ui=ui)
-    sources = [text and known(text) for text in sources]
     random_seed = new_random_seed() if random_seed is None else random_seed
-    options = random_seed, json_lines or highlight, avoid_copying
-    samplings = [loaded.sampling(**variant) for variant in variants]
-    wanted, in_turn = tee(_samples(sources, [*map(known, seeds)], samplings, samples))
-    if template is None:
-        limited = _limited(stopping, rules, loaded.kind, ui)
-        parts = loaded.write(wanted, limited, *options, best_of or 1)
-    else:
+    pieces = None
+    if template is not None:
         from charrnn.generation.template import parse
 
         pieces = [piece._replace(fixed=known(piece.fixed)) for piece in parse(meant(template))]
-        parts = loaded.fill(pieces, wanted, best_of or BEST_OF, *options)
-    parts = in_order(parts, in_turn)
-    parts = chain([next(parts)], parts)  # a failed start must not empty the output file
-
+    order = Order(
+        sources=[text and loaded.as_source(known(text)) for text in sources],
+        seeds=[*map(known, seeds)],
+        samplings=[loaded.sampling(**variant) for variant in variants],
+        count=samples,
+        stop=_limited(stopping, rules, loaded.kind, ui) if pieces is None else StopConfig(),
+        pieces=pieces,
+        best_of=best_of or (1 if pieces is None else BEST_OF),
+        random_seed=random_seed,
+        scored=json_lines or highlight,
+        surprisal=highlight and not json_lines,
+        avoid_copying=avoid_copying,
+    )
     items = loaded.kind == "lines"
     index = (loaded.items if items else loaded.word_runs) if novelty else None
     if separator is None and stopping.lines != 1 and not items and source is None:
         separator = ""
     between = "\n" if separator is None else f"\n{meant(separator)}\n"
-    with written.opened(output) as out:
-        if json_lines:
-            written.as_json(parts, random_seed, index, out)
-        else:
-            parts = written.with_novelty(parts, index, ui) if index else parts
-            written.as_text(parts, echo, between, highlight, out)
+    with writing(loaded, path, order, processes) as parts:
+        parts = chain([next(parts)], parts)  # a failed start must not empty the output file
+        with written.opened(output) as out:
+            # The texts themselves show the progress of one, and on a terminal.
+            told = Ui(quiet or len(order) == 1 or out.isatty())
+            with Working(told, "writing", len(order), "texts") as work:
+                parts = written.counted(parts, work)
+                if json_lines:
+                    written.as_json(parts, random_seed, index, out)
+                else:
+                    if index:
+                        parts = written.with_novelty(parts, index, partial(_note, work, ui))
+                    written.as_text(parts, echo, between, highlight, out)
+
+
+def _note(work: Working, ui: Ui, message: str) -> None:
+    """Print a message beside the line of progress."""
+    work.clear()
+    ui.note(message)
 
 
 def _limited(stopping: StopConfig, rules: Collection[str], kind: str, ui: Ui) -> StopConfig:
@@ -277,21 +304,6 @@ def _limited(stopping: StopConfig, rules: Collection[str], kind: str, ui: Ui) ->
     if any(name in rules for name in ("chars", "tokens", "seconds", "match")):
         return stopping
     return dataclasses.replace(stopping, chars=MAX_CHARS if rules or kind != "text" else LENGTH)
-
-
-def _samples(
-    sources: Sequence[str | None],
-    seeds: Sequence[str],
-    samplings: Sequence[SamplingConfig],
-    count: int,
-) -> Iterator["Sample"]:
-    """Yield what to write; there may be millions."""
-    from charrnn.generation.sample import Sample
-
-    for i, (source, seed) in enumerate(product(sources, seeds)):
-        for sampling in samplings:
-            for j in range(count):
-                yield Sample(seed, sampling, (i, j), source)
 
 
 def _temperatures(values: str | None) -> list[float | None]:

@@ -1,12 +1,12 @@
 """How charrnn generate writes its texts: as they come, or as JSON."""
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
-from charrnn.display.console import Ui
 from charrnn.display.format import printable, to_json
+from charrnn.display.working import Working
 
 if TYPE_CHECKING:
     from charrnn.generation.sample import Part, Sample
@@ -46,7 +46,17 @@ def as_text(
     out.write("\n")
 
 
-def with_novelty(parts: Iterable["Part"], index: "WordRuns | Items", ui: Ui) -> Iterator["Part"]:
+def counted(parts: Iterable["Part"], work: Working) -> Iterator["Part"]:
+    """Yield the parts, and show how many texts are done."""
+    for part in parts:
+        yield part
+        if part.last:
+            work.advance(1)
+
+
+def with_novelty(
+    parts: Iterable["Part"], index: "WordRuns | Items", note: Callable[[str], None]
+) -> Iterator["Part"]:
     """Yield the parts; report the novelty of each text, or of all lines at the end."""
     from charrnn.text.copy_index import WordRuns
 
@@ -60,13 +70,13 @@ def with_novelty(parts: Iterable["Part"], index: "WordRuns | Items", ui: Ui) -> 
         share = _share_new(index, part.sample, text)
         if runs:
             told = "-" if share is None else f"{share:.1%}"
-            ui.note(f"\nnovelty: {told} of its 8-word sequences are not in the training text")
+            note(f"\nnovelty: {told} of its 8-word sequences are not in the training text")
         elif share is not None:
             new, count = new + share, count + 1
         text = ""
     if not runs:
         told = f"{new:.0f} of {count} are not in the training text" if count else "-, no line ended"
-        ui.note(f"\nnovelty: {told}")
+        note(f"\nnovelty: {told}")
 
 
 def _share_new(index: "WordRuns | Items", sample: "Sample", text: str) -> float | None:

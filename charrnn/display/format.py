@@ -12,6 +12,8 @@ CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
 
+ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would create one for each value
+
 
 def duration(seconds: float) -> str:
     """Return seconds in readable form: 42 s, 3 min 20 s, 2 h 5 min."""
@@ -37,5 +39,5 @@ def in_one_line(message: str) -> str:
 
 def to_json(value: Any) -> str:
     """Return a value as JSON in one line, with every control character escaped."""
-    line = json.dumps(value, ensure_ascii=False)
+    line = ENCODER.encode(value)
     return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", line)

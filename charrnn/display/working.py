@@ -18,16 +18,18 @@ class Working:
     Args:
         ui: prints the progress.
         doing: name of the work, such as "scoring".
-        total: number of characters to process; None if unknown.
+        total: number of characters, or of other units, to process; None if unknown.
+        units: name of other units, whose number and rate are then shown.
 
     Attributes:
-        done: number of characters processed so far.
+        done: number processed so far.
     """
 
-    def __init__(self, ui: Ui, doing: str, total: int | None = None) -> None:
+    def __init__(self, ui: Ui, doing: str, total: int | None = None, units: str = "") -> None:
         self._ui = ui
         self._doing = doing
         self._total = total
+        self._units = units
         self.done = 0.0
         self._on_terminal = sys.stderr.isatty()
         self._line = ""
@@ -39,9 +41,9 @@ class Working:
     def __exit__(self, *_: object) -> None:
         self.clear()
 
-    def advance(self, chars: float) -> None:
-        """Add to the characters processed, in fractions if need be."""
-        self.done += chars
+    def advance(self, count: float) -> None:
+        """Add to the number processed, in fractions if need be."""
+        self.done += count
         now = time.monotonic()
         left = self._left(now)
         pause = REWRITE_SECONDS if self._on_terminal else LINE_SECONDS
@@ -50,7 +52,7 @@ class Working:
         if self._ui.quiet or now - self._told < pause:
             return
         self._told = now
-        line = f"{self._doing}: {self._state(left)}"
+        line = f"{self._doing}: {self._state(now, left)}"
         if self._on_terminal:
             # Spaces erase the rest of a longer line; the cursor returns to the line's start.
             self._write(line.ljust(len(self._line)))
@@ -64,10 +66,14 @@ class Working:
             return None
         return (now - self._began) * (self._total / self.done - 1)
 
-    def _state(self, left: float | None) -> str:
+    def _state(self, now: float, left: float | None) -> str:
         if not self._total:
             return f"{self.done:,.0f} characters"
         end = "" if left is None else f", {duration(left)} left"
+        if self._units:
+            rate = self.done / max(1e-9, now - self._began)
+            shown = f"{rate:,.0f}" if rate >= 10 else f"{rate:.1g}"
+            return f"{self.done:,.0f} of {self._total:,} {self._units}, {shown}/s{end}"
         return f"{self.done / self._total:.0%} done{end}"
 
     def note(self, message: str) -> None:

@@ -1,10 +1,15 @@
-"""Writing samples in batches: each step samples the next token of every stream."""
+"""Writing samples in batches: each step samples the next token of every stream.
+
+When a sample ends, the next one takes its row of the batch, so that many short texts are written
+as fast as a few long ones. When this happens depends on the samples alone, never on the clock: the
+number of rows may change the last bit of a matrix product.
+"""
 
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache, partial, reduce
-from itertools import groupby, islice
+from itertools import compress, groupby, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +20,7 @@ from charrnn.generation.backtracking import MOST_BANS, Draft, Sampled
 from charrnn.generation.matching import Matching, Pattern
 from charrnn.generation.sample import Part, Sample
 from charrnn.generation.sampling import Sampler
-from charrnn.generation.seed import read
+from charrnn.generation.seed import Seed, read
 from charrnn.generation.stream import Stream
 from charrnn.generation.text_bias import TextBias
 from charrnn.network.engine import Engine, State, Streams, log_softmax
@@ -26,7 +31,10 @@ from charrnn.tokenizer import Joints, Tokenizer
 BATCH_SIZE = 64  # maximum streams in a batch (not tuned)
 BIASES = 8  # bias tables cached, as building one visits the whole vocabulary (not tuned)
 BLOCK_TOKENS = 32  # maximum tokens sampled before their text is shown (not tuned)
-BLOCK_SECONDS = 0.05  # target time of a block, so that a slow model's text flows (not tuned)
+# Maximum multiplications in a block, so that a slow model's text flows: 0.05 s at 5 per ns (not
+# tuned).
+BLOCK_PRODUCTS = 250_000_000
+ENDED = 8  # a block ends early once one in so many streams may have ended (not tuned)
 
 
 def generate(
@@ -45,7 +53,7 @@ def generate(
         engine: the network.
         tokenizer: the model's tokenizer.
         start: the network's state before a seed.
-        samples: samples to write, consumed BATCH_SIZE at a time; their progress is noted in them.
+        samples: samples to write, at most BATCH_SIZE at once; their progress is noted in them.
         stop: where each sample ends; its time limit holds for all samples together.
         random_seed: with a sample's key, selects its random numbers.
         scored: whether to compute surprisal.
@@ -59,10 +67,28 @@ def generate(
         ModelFileError: the network's logits are not finite.
     """
     deadline = math.inf if stop.seconds is None else time.monotonic() + stop.seconds
-    rest = iter(samples)
-    while some := [*islice(rest, BATCH_SIZE)]:
+    waiting = _Waiting(samples)
+    while some := waiting.take(BATCH_SIZE):
         batch = _Batch(engine, tokenizer, start, some, stop, random_seed, avoid)
-        yield from batch.write(deadline, scored)
+        yield from batch.write(deadline, scored, waiting)
+
+
+class _Waiting:
+    """Samples that have not begun, in order."""
+
+    def __init__(self, samples: Iterable[Sample]) -> None:
+        self._rest = iter(samples)
+        self._next: list[Sample] = []  # at most one
+
+    def take(self, count: int, like: SamplingConfig | None = None) -> list[Sample]:
+        """Return the next samples, at most `count`, up to the first not sampled `like` this."""
+        taken: list[Sample] = []
+        while len(taken) < count:
+            self._next = self._next or [*islice(self._rest, 1)]
+            if not self._next or (like is not None and self._next[0].sampling != like):
+                break
+            taken.append(self._next.pop())
+        return taken
 
 
 class _Group:
@@ -77,8 +103,9 @@ class _Group:
         joints: Joints | None,
     ) -> None:
         self.streams = streams
-        seeds = (np.random.SeedSequence(random_seed, spawn_key=s.sample.key) for s in streams)
-        rngs = [np.random.default_rng(seed) for seed in seeds]
+        self.sampling = sampling
+        self._random_seed = random_seed
+        rngs = [self._rng(stream) for stream in streams]
         self.sampler = Sampler(sampling, rngs, [stream.seed.ids for stream in streams], joints)
         self._bias = bias
         self.takes_back = self.sampler.held is not None or any(s.draft for s in streams)
@@ -95,6 +122,15 @@ class _Group:
             return self.sampler.sample(logits, self._bias.anywhere)
         bias = np.stack([self._bias.after(stream.tail) for stream in self.streams])
         return self.sampler.sample(logits, bias)
+
+    def _rng(self, stream: Stream) -> np.random.Generator:
+        key = stream.sample.key
+        return np.random.default_rng(np.random.SeedSequence(self._random_seed, spawn_key=key))
+
+    def put(self, i: int, stream: Stream) -> None:
+        """Replace a stream by one that begins, where none is ever taken back."""
+        self.streams[i] = stream
+        self.sampler.restart(i, self._rng(stream), stream.seed.ids)
 
     def drop_ended(self) -> None:
         """Keep only the streams that go on."""
@@ -113,6 +149,13 @@ def _key(sampling: SamplingConfig) -> tuple[tuple[str, float], ...]:
 def _bias(tokenizer: Tokenizer, key: tuple[tuple[str, float], ...]) -> TextBias:
     """Return a bias table; streams, batches and gaps of a template with equal biases share it."""
     return TextBias(tokenizer, dict(key))
+
+
+@lru_cache(BIASES)
+def _holding(tokenizer: Tokenizer, characters: str) -> frozenset[int]:
+    """Return the tokens that hold one of some characters, and that which ends a match."""
+    found = (i for i, t in enumerate(tokenizer.tokens) if not set(characters).isdisjoint(t))
+    return frozenset(found) | {tokenizer.unknown_id}
 
 
 @lru_cache(1)
@@ -136,78 +179,113 @@ class _Batch:
     ) -> None:
         self._engine = engine
         self._tokenizer = tokenizer
-        wanted = [(sample.read, _key(sample.sampling)) for sample in samples]
-        biases = {key: _bias(tokenizer, key) for _, key in wanted}
-        pattern = None if stop.match is None else _pattern(tokenizer, stop.match, stop.item)
-        # The seed's partial word is read now if its tokens may be banned or taken back.
-        seeds = {
-            (seed, key): read(
-                seed,
-                engine,
-                tokenizer,
-                start,
-                in_word=avoid is None and not key and not pattern,
-                bias=biases[key],
-                item=stop.item,
-                possible=partial(pattern.possible, length=stop.chars) if pattern else None,
-            )
-            for seed, key in dict.fromkeys(wanted)
-        }
+        self._start = start
+        self._stop = stop
+        self._avoid = avoid
+        self._pattern = None if stop.match is None else _pattern(tokenizer, stop.match, stop.item)
+        self._seeds: dict[tuple[str, tuple[tuple[str, float], ...]], Seed] = {}
         # Tokens that are never written.
         self._never = [tokenizer.unknown_id]
         if any(sample.source is not None for sample in samples):
             self._never += [i for i, token in enumerate(tokenizer.tokens) if token == TARGET]
-        bans = min(MOST_BANS, tokenizer.vocab_size - 2)
-        streams = [
-            Stream(
-                sample,
-                seeds[seed_and_key],
-                tokenizer,
-                stop,
-                Draft(avoid, tokenizer, sample.seed, bans) if avoid else None,
-            )
-            for sample, seed_and_key in zip(samples, wanted, strict=True)
-        ]
-        state = State.join([stream.seed.state for stream in streams])
-        self._states = Streams(engine, state)
-        self._beginning = True
-        ends = [stream.seed.open_end for stream in streams]
+        ends = {stop.item, "\n" if stop.lines else "", *(text[-1:] for text in stop.stop)}
+        self._may_end = _holding(tokenizer, "".join(sorted(ends)))
+        streams = self._begin(samples)
+        self._states = Streams(engine, State.join([stream.seed.state for stream in streams]))
+        # Tokens of each stream, and their surprisal (nats), that `Stream.feed` has not got yet.
+        self._unfed: list[tuple[list[int], list[float]]] = [([], []) for _ in streams]
+        self._beginning = [*range(len(streams))]  # rows whose first token has not been sampled
+        open_ends = [stream.seed.open_end for stream in streams]
         self._matching = (
-            Matching(pattern, samples, ends, stop.chars, random_seed) if pattern else None
+            Matching(self._pattern, samples, open_ends, stop.chars, random_seed)
+            if self._pattern
+            else None
         )
         transitions = tokenizer.transitions
         self._impossible = None if transitions is None else transitions < 0
         self._spelling = np.zeros(len(streams), np.int8)  # states of tokenizer.transitions, [B]
         self._groups = [
             _Group(
-                list(group), sampling, biases[_key(sampling)], random_seed, self._tokenizer.joints
+                list(group),
+                sampling,
+                _bias(tokenizer, _key(sampling)),
+                random_seed,
+                self._tokenizer.joints,
             )
             for sampling, group in groupby(streams, key=lambda stream: stream.sample.sampling)
         ]
         self._takes_back = any(group.takes_back for group in self._groups)
 
-    def write(self, deadline: float, scored: bool) -> Iterator[Part]:
-        """Yield the parts of all streams until they end or time.monotonic() passes `deadline`."""
+    def _begin(self, samples: Sequence[Sample]) -> list[Stream]:
+        """Return a stream for each sample; the seeds of the previous call are not read again."""
+        tokenizer, stop, pattern = self._tokenizer, self._stop, self._pattern
+        wanted = [(sample.read, _key(sample.sampling)) for sample in samples]
+        # The seed's partial word is read now if its tokens may be banned or taken back.
+        self._seeds = {
+            (seed, key): self._seeds.get((seed, key))
+            or read(
+                seed,
+                self._engine,
+                tokenizer,
+                self._start,
+                in_word=self._avoid is None and not key and not pattern,
+                bias=_bias(tokenizer, key),
+                item=stop.item,
+                possible=partial(pattern.possible, length=stop.chars) if pattern else None,
+            )
+            for seed, key in dict.fromkeys(wanted)
+        }
+        bans = min(MOST_BANS, tokenizer.vocab_size - 2)
+        return [
+            Stream(
+                sample,
+                self._seeds[seed_and_key],
+                tokenizer,
+                stop,
+                Draft(self._avoid, tokenizer, sample.seed, bans) if self._avoid else None,
+            )
+            for sample, seed_and_key in zip(samples, wanted, strict=True)
+        ]
+
+    def write(self, deadline: float, scored: bool, waiting: _Waiting) -> Iterator[Part]:
+        """Yield the parts of all streams until they end or time.monotonic() passes `deadline`.
+
+        Args:
+            deadline: when to end all streams.
+            scored: whether to compute surprisal.
+            waiting: samples that may take the place of those that end.
+        """
         for stream in self._streams():
             if stream.ending.why:  # a length of 0
                 yield stream.feed([], np.zeros(0, np.float32) if scored else None)
         self._drop_ended()
-        steps = 1
+        block = 1
         while streams := self._streams():
-            began = time.monotonic()
             with self._engine.threads(len(streams)):
-                steps = min(steps, self._room())
-                settled = self._advance(steps, scored)
-            for stream, (ids, nats) in zip(streams, settled, strict=True):
-                part = stream.feed(ids, nats)
+                steps = min(block, self._room())
+                self._advance(steps, scored)
+            late = time.monotonic() > deadline
+            for stream, (ids, nats) in zip(streams, self._unfed, strict=True):
+                if not (ids and (late or self._is_due(stream, ids, steps))):
+                    continue
+                part = stream.feed(ids, np.array(nats, np.float32) if scored else None)
+                ids.clear()
+                nats.clear()
                 if part.text or part.last:
                     yield part
+            if not late:
+                self._replace_ended(waiting)
             self._drop_ended()
-            if time.monotonic() > deadline:
+            if late:
                 yield from (stream.interrupt(scored) for stream in self._streams())
                 return
-            faster = min(2.0, BLOCK_SECONDS / max(1e-6, time.monotonic() - began))
-            steps = max(1, min(BLOCK_TOKENS, int(steps * faster)))
+            products = self._engine.weights * len(streams)
+            block = max(1, min(BLOCK_TOKENS, 2 * block, BLOCK_PRODUCTS // products))
+
+    def _is_due(self, stream: Stream, ids: list[int], steps: int) -> bool:
+        """Return whether to feed a stream its tokens: it may have ended, or they are many."""
+        many = len(ids) >= steps or len(ids) >= stream.ending.room
+        return many or not self._may_end.isdisjoint(ids)
 
     def _spelled(self, ids: list[int]) -> int:
         """Return the state of tokenizer.transitions after tokens that begin a character."""
@@ -223,13 +301,14 @@ class _Batch:
         """Return the maximum number of steps until the streams' text has to be looked at."""
         if any(group.looks_back for group in self._groups):
             return 1
-        return int(min(BLOCK_TOKENS, max(stream.ending.room for stream in self._streams())))
+        unfed = zip(self._streams(), self._unfed, strict=True)
+        left = max(stream.ending.room - len(ids) for stream, (ids, _) in unfed)
+        return int(max(1, min(BLOCK_TOKENS, left)))
 
-    def _advance(self, steps: int, scored: bool) -> list[tuple[list[int], Array | None]]:
-        """Take some steps; return the tokens settled in each stream and their surprisal (nats)."""
+    def _advance(self, steps: int, scored: bool) -> None:
+        """Take some steps, fewer if many streams may have ended; adds to the tokens not yet fed."""
         engine, states, transitions = self._engine, self._states, self._tokenizer.transitions
-        settled: list[list[Sampled]] = [[] for _ in self._streams()]
-        ids_tb, costs_tb = [], []
+        may_end = 0
         for _ in range(steps):
             logits = engine.logits(states.state)
             logp = log_softmax(logits) if scored else None
@@ -239,25 +318,25 @@ class _Batch:
                 self._spelling = transitions[self._spelling, ids]
             if self._matching:
                 self._matching.add(ids)
-            ids_tb.append(ids)
+            costs: NDArray[np.floating] = np.zeros(len(ids))
             if logp is not None:
-                costs_tb.append(-np.take_along_axis(logp, ids[:, None], 1)[:, 0])
+                costs = -np.take_along_axis(logp, ids[:, None], 1)[:, 0]
             before = states.state.copy() if self._takes_back else None
             states.step(ids)
+            newest = ids.tolist()
             if before is not None:
-                costs = costs_tb[-1] if scored else np.zeros(len(ids))
-                for row, newly in enumerate(self._settle(ids, costs, before)):
-                    settled[row] += newly
-        if not self._takes_back:
-            rows = np.stack(ids_tb, axis=1).tolist()
-            nats = [*np.stack(costs_tb, axis=1)] if scored else [None] * len(rows)
-        else:
-            rows = [[sampled.token for sampled in row] for row in settled]
-            nats = [
-                np.array([sampled.nats for sampled in row], np.float32) if scored else None
-                for row in settled
-            ]
-        return [*zip(rows, nats, strict=True)]
+                for unfed, settled in zip(
+                    self._unfed, self._settle(ids, costs, before), strict=True
+                ):
+                    unfed[0].extend(sampled.token for sampled in settled)
+                    unfed[1].extend(sampled.nats for sampled in settled)
+            else:
+                for unfed, token, nats in zip(self._unfed, newest, costs.tolist(), strict=True):
+                    unfed[0].append(token)
+                    unfed[1].append(nats)
+            may_end += sum(token in self._may_end for token in newest)
+            if may_end * ENDED >= len(newest):
+                break
 
     def _settle(
         self, ids: NDArray[np.intp], costs: NDArray[np.floating], before: State
@@ -276,7 +355,7 @@ class _Batch:
                 newest = Sampled(int(ids[row]), float(costs[row]), before.take([row]))
                 settled, undone = stream.settle(newest, held[i])
                 if undone:
-                    self._states.put(row, undone[0].before)
+                    self._states.put([row], undone[0].before)
                     self._spelling[row] = self._spelled(stream.unsettled)
                     if self._matching:
                         self._matching.take_back(row, len(undone))
@@ -291,9 +370,10 @@ class _Batch:
         if self._impossible is not None:
             logits[self._impossible[self._spelling]] = -np.inf
         if self._beginning or self._takes_back:
-            for stream, row in zip(self._streams(), logits, strict=True):
-                stream.mask(row)
-        self._beginning = False
+            streams = self._streams()
+            for row in range(len(streams)) if self._takes_back else self._beginning:
+                streams[row].mask(logits[row])
+        self._beginning = []
         if self._matching:
             self._matching.mask(logits)
 
@@ -304,11 +384,32 @@ class _Batch:
         parts = zip(self._groups, np.split(logits, ends[:-1]), strict=True)
         return np.concatenate([group.sample(rows) for group, rows in parts])
 
+    def _replace_ended(self, waiting: _Waiting) -> None:
+        """Let samples begin in the rows of streams that have ended, if they are sampled alike."""
+        if len(self._groups) != 1 or self._takes_back or self._matching:
+            return
+        (group,) = self._groups
+        ended = [i for i, stream in enumerate(group.streams) if stream.ending.why is not None]
+        if not ended:
+            return
+        streams = self._begin(waiting.take(len(ended), group.sampling))
+        if not streams:
+            return
+        rows = ended[: len(streams)]
+        self._states.put(rows, State.join([stream.seed.state for stream in streams]))
+        self._spelling[rows] = 0
+        for row, stream in zip(rows, streams, strict=True):
+            group.put(row, stream)
+        self._beginning += rows
+
     def _drop_ended(self) -> None:
         going = [stream.ending.why is None for stream in self._streams()]
         if not all(going):
             self._states = Streams(self._engine, self._states.state.take(going))
             self._spelling = self._spelling[going]
+            self._unfed = [*compress(self._unfed, going)]
+            rows = np.cumsum(going) - 1
+            self._beginning = [int(rows[row]) for row in self._beginning if going[row]]
             if self._matching:
                 self._matching.keep(going)
             for group in self._groups:

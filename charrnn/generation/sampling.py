@@ -72,12 +72,31 @@ class Sampler:
         self._last = [-1] * len(rngs)
         self._repeated = [0] * len(rngs)
         for row, past in enumerate(pasts):
-            for token in past[-RUN:].tolist():
-                self._repeated[row] = self._repeated[row] + 1 if token == self._last[row] else 1
-                self._last[row] = token
-        for row, past in enumerate(pasts):
-            known = past[max(0, len(past) - self._kept) :]
-            self._ids[row, self._end - len(known) : self._end] = known
+            self._read(row, past)
+
+    def _read(self, row: int, past: NDArray[np.integer]) -> None:
+        """Begin a stream, whose ids are -1, with some tokens."""
+        for token in past[-RUN:].tolist():
+            self._repeated[row] = self._repeated[row] + 1 if token == self._last[row] else 1
+            self._last[row] = token
+        known = past[max(0, len(past) - self._kept) :]
+        self._ids[row, self._end - len(known) : self._end] = known
+
+    def restart(self, row: int, rng: np.random.Generator, past: NDArray[np.integer]) -> None:
+        """Begin another stream in a row; only where `held` is None.
+
+        Args:
+            row: index of the stream that it replaces.
+            rng: its random number generator.
+            past: token ids that it begins with, [N].
+        """
+        self._rngs[row] = rng
+        ahead = self._uniform[row, self._used :]
+        np.subtract(1, rng.random(len(ahead)), out=ahead)
+        self._ids[row] = self._last[row] = -1
+        self._repeated[row] = 0
+        self._context.limit[row] = 2 * (self._config.mirostat or 0.0)
+        self._read(row, past)
 
     def sample(self, logits: Array, bias: Array) -> NDArray[np.intp]:
         """Sample the next token of each stream.

@@ -29,6 +29,13 @@ def start_with_one() -> None:
         _started_with_one = True
 
 
+def use_one_thread() -> None:
+    """From now on use one thread, whatever the size of a network."""
+    global _started_with_one
+    os.environ[THREADS_VARIABLE] = "1"
+    _started_with_one = False
+
+
 @contextmanager
 def threads(streams: int, weights: int) -> Iterator[None]:
     """Set the number of threads that suits a network for the duration of a block.

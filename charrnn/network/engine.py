@@ -110,6 +110,7 @@ class Engine:
         cell: the recurrent cell.
         layers: the recurrent layers, first to last.
         ngrams: the n-grams; None without.
+        weights: number of weights that each token is multiplied with.
     """
 
     def __init__(
@@ -125,7 +126,8 @@ class Engine:
         self.layers = self._layers(weights)
         self._output = weights["embedding" if config.tied else "output"]
         self._output_bias = weights["output_bias"][None]
-        self._largest = max(m.size for m in (self._output, *(x.outgoing for x in self.layers)))
+        sizes = [m.size for m in (self._output, *(layer.outgoing for layer in self.layers))]
+        self._largest, self.weights = max(sizes), sum(sizes)
         first = self.layers[0]
         self._table = (
             self._embedding @ first.input + first.input_bias
@@ -344,11 +346,11 @@ class Streams:
         if self._engine.ngrams:
             self.state.contexts[:] = self._engine.contexts(ids, self.state.contexts)
 
-    def put(self, row: int, state: State) -> None:
-        """Replace the state of one stream by that of a single one."""
-        self.state.replace([row], state)
+    def put(self, rows: Sequence[int], state: State) -> None:
+        """Replace the state of some streams."""
+        self.state.replace(rows, state)
         for layer in self._layers:
-            layer.multiply()
+            layer.multiply_rows(rows)
 
 
 class _Running:
@@ -385,6 +387,12 @@ class _Running:
             multiply(self._hidden, matrix, product)
             if bias is not None:
                 np.add(product, bias, product)
+
+    def multiply_rows(self, rows: Sequence[int]) -> None:
+        """Do what `multiply` does, for some streams."""
+        for matrix, bias, product in self._products:
+            some = multiply(self._hidden[rows], matrix)
+            product[rows] = some if bias is None else some + bias
 
 
 def multiply(rows: Array, matrix: Array, product: Array | None = None) -> Array:

@@ -177,7 +177,7 @@ class AdaptiveNetwork:
         streams = Streams(self._original, self._start.state.repeat(STREAMS))
         for back in range(WARM_UP_TOKENS, 0, -1):
             streams.step(ids[np.maximum(0, starts - back)])
-        streams.put(0, self._states[-1])
+        streams.put([0], self._states[-1])
         before = []
         for i in range(STREAM_TOKENS):
             before.append(streams.state.visible())

@@ -201,6 +201,8 @@ def spread(nats: Array, lengths: Sequence[int]) -> Array:
     Returns:
         The surprisal of each character (nats), float32 [sum(lengths)].
     """
+    if set(lengths) == {1}:  # the same, but faster
+        return nats
     complete = np.flatnonzero(lengths)
     if not len(complete):
         return np.zeros(0, np.float32)

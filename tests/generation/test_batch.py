@@ -458,7 +458,7 @@ class TestInOrder:
         assert {part.sample for part in itertools.islice(parts, 20)} == {samples[0]}
 
     def test_as_many_as_are_wanted(self, model: Model) -> None:
-        """Samples are consumed a batch at a time: their number costs neither time nor memory."""
+        """At most a batch is being written: the number of samples costs neither time nor memory."""
         taken = itertools.count()
         samples = (Sample("The", key=(next(taken),)) for _ in itertools.count())
         wanted, turns = itertools.tee(samples)
@@ -467,7 +467,7 @@ class TestInOrder:
         assert [sample.key for sample in itertools.islice(ended, BATCH_SIZE + 2)] == [
             (i,) for i in range(BATCH_SIZE + 2)
         ]
-        assert next(taken) == 2 * BATCH_SIZE
+        assert next(taken) <= 3 * BATCH_SIZE
 
 
 class TestNoted:

@@ -150,7 +150,7 @@ def test_mixed_with_ngrams(batch: int, char_model: Model) -> None:
             np.testing.assert_allclose(mixed.logits(found), expected, atol=1e-4)
     read = [mixed.read(ids, mixed.zero_state()) for ids in ids_tb.T]
     np.testing.assert_allclose(mixed.logits(State.join(read)), expected, atol=1e-4)
-    streams.put(0, read[-1])
+    streams.put([0], read[-1])
     np.testing.assert_allclose(mixed.logits(streams.state)[0], expected[-1], atol=1e-4)
 
 
@@ -161,7 +161,7 @@ def test_put(cell: str) -> None:
     rng = np.random.default_rng(0)
     first, other = (random_state(rng, engine, 3) for _ in range(2))
     streams = Streams(engine, first)
-    streams.put(1, other.take([2]))
+    streams.put([1], other.take([2]))
     expected = first.copy()
     expected.replace([1], other.take([2]))
     for ids in rng.integers(0, 50, (3, 3)):
