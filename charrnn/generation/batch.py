@@ -8,6 +8,7 @@ number of rows may change the last bit of a matrix product.
 import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache, partial, reduce
 from itertools import compress, groupby, islice
 
@@ -125,7 +126,8 @@ class _Group:
 
     def _rng(self, stream: Stream) -> np.random.Generator:
         key = stream.sample.key
-        return np.random.default_rng(np.random.SeedSequence(self._random_seed, spawn_key=key))
+        seed = np.random.SeedSequence(self._random_seed, spawn_key=key)
+        return np.random.Generator(np.random.PCG64(seed))
 
     def put(self, i: int, stream: Stream) -> None:
         """Replace a stream by one that begins, where none is ever taken back."""
@@ -164,6 +166,23 @@ def _pattern(tokenizer: Tokenizer, match: str, item: str) -> Pattern:
     return Pattern(match, tokenizer, item)
 
 
+@dataclass(slots=True)
+class _Unfed:
+    """Sampled tokens of a stream that `Stream.feed` has not got yet.
+
+    Attributes:
+        room: how many tokens, at most, the stream may still get.
+        ids: the tokens, without those that may still be taken back.
+        nats: their surprisal.
+        may_end: whether one of them, or of those, may end the text.
+    """
+
+    room: float
+    ids: list[int] = field(default_factory=list)
+    nats: list[float] = field(default_factory=list)
+    may_end: bool = False
+
+
 class _Batch:
     """Streams that step together, ordered by group; see `generate` for the arguments."""
 
@@ -192,8 +211,7 @@ class _Batch:
         self._may_end = _holding(tokenizer, "".join(sorted(ends)))
         streams = self._begin(samples)
         self._states = Streams(engine, State.join([stream.seed.state for stream in streams]))
-        # Tokens of each stream, and their surprisal (nats), that `Stream.feed` has not got yet.
-        self._unfed: list[tuple[list[int], list[float]]] = [([], []) for _ in streams]
+        self._unfed = [_Unfed(stream.ending.room) for stream in streams]
         self._beginning = [*range(len(streams))]  # rows whose first token has not been sampled
         open_ends = [stream.seed.open_end for stream in streams]
         self._matching = (
@@ -265,12 +283,13 @@ class _Batch:
                 steps = min(block, self._room())
                 self._advance(steps, scored)
             late = time.monotonic() > deadline
-            for stream, (ids, nats) in zip(streams, self._unfed, strict=True):
-                if not (ids and (late or self._is_due(stream, ids, steps))):
+            for row, unfed in enumerate(self._unfed):
+                count = len(unfed.ids)
+                if not (late or count >= steps or count >= unfed.room or unfed.may_end):
                     continue
-                part = stream.feed(ids, np.array(nats, np.float32) if scored else None)
-                ids.clear()
-                nats.clear()
+                nats = np.array(unfed.nats, np.float32) if scored else None
+                part = streams[row].feed(unfed.ids, nats)
+                self._unfed[row] = _Unfed(streams[row].ending.room)
                 if part.text or part.last:
                     yield part
             if not late:
@@ -281,11 +300,6 @@ class _Batch:
                 return
             products = self._engine.weights * len(streams)
             block = max(1, min(BLOCK_TOKENS, 2 * block, BLOCK_PRODUCTS // products))
-
-    def _is_due(self, stream: Stream, ids: list[int], steps: int) -> bool:
-        """Return whether to feed a stream its tokens: it may have ended, or they are many."""
-        many = len(ids) >= steps or len(ids) >= stream.ending.room
-        return many or not self._may_end.isdisjoint(ids)
 
     def _spelled(self, ids: list[int]) -> int:
         """Return the state of tokenizer.transitions after tokens that begin a character."""
@@ -301,9 +315,7 @@ class _Batch:
         """Return the maximum number of steps until the streams' text has to be looked at."""
         if any(group.looks_back for group in self._groups):
             return 1
-        unfed = zip(self._streams(), self._unfed, strict=True)
-        left = max(stream.ending.room - len(ids) for stream, (ids, _) in unfed)
-        return int(max(1, min(BLOCK_TOKENS, left)))
+        return int(max(1, min(BLOCK_TOKENS, max(x.room - len(x.ids) for x in self._unfed))))
 
     def _advance(self, steps: int, scored: bool) -> None:
         """Take some steps, fewer if many streams may have ended; adds to the tokens not yet fed."""
@@ -328,13 +340,16 @@ class _Batch:
                 for unfed, settled in zip(
                     self._unfed, self._settle(ids, costs, before), strict=True
                 ):
-                    unfed[0].extend(sampled.token for sampled in settled)
-                    unfed[1].extend(sampled.nats for sampled in settled)
+                    unfed.ids.extend(sampled.token for sampled in settled)
+                    unfed.nats.extend(sampled.nats for sampled in settled)
             else:
                 for unfed, token, nats in zip(self._unfed, newest, costs.tolist(), strict=True):
-                    unfed[0].append(token)
-                    unfed[1].append(nats)
-            may_end += sum(token in self._may_end for token in newest)
+                    unfed.ids.append(token)
+                    unfed.nats.append(nats)
+            for unfed, token in zip(self._unfed, newest, strict=True):
+                if token in self._may_end:
+                    unfed.may_end = True
+                    may_end += 1
             if may_end * ENDED >= len(newest):
                 break
 
@@ -396,10 +411,13 @@ class _Batch:
         if not streams:
             return
         rows = ended[: len(streams)]
-        self._states.put(rows, State.join([stream.seed.state for stream in streams]))
+        for seed in {id(stream.seed): stream.seed for stream in streams}.values():
+            alike = [row for row, stream in zip(rows, streams, strict=True) if stream.seed is seed]
+            self._states.put(alike, seed.state)
         self._spelling[rows] = 0
         for row, stream in zip(rows, streams, strict=True):
             group.put(row, stream)
+            self._unfed[row] = _Unfed(stream.ending.room)
         self._beginning += rows
 
     def _drop_ended(self) -> None:

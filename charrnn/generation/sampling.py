@@ -15,7 +15,7 @@ from charrnn.network.engine import log_softmax
 from charrnn.tokenizer import Joints
 
 SPARE = 512  # tokens kept beyond the window, so that some can be taken back (not tuned)
-AHEAD = 256  # random numbers generated at once for each stream (not tuned)
+AHEAD = 64  # random numbers generated at once for each stream (not tuned)
 RUN = 16  # equal tokens in a row that make `filters.runs_end` apply (not tuned)
 
 

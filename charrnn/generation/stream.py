@@ -49,10 +49,11 @@ class Stream:
         self.last = int(seed.ids[-1]) if len(seed.ids) else -1
         self.held: list[Sampled] = []
         self._open_end = seed.open_end
-        spelled = tokenizer.spelled
-        self._depth = max(map(len, map(spelled, sample.sampling.bias or {})), default=0)
-        before = spelled(sample.seed.removesuffix(seed.open_end))
-        self._tail = before[-self._depth :] if self._depth else ""
+        self._depth, self._tail = 0, ""
+        if sample.sampling.bias:
+            spelled = tokenizer.spelled
+            self._depth = max(map(len, map(spelled, sample.sampling.bias)))
+            self._tail = spelled(sample.seed.removesuffix(seed.open_end))[-self._depth :]
         self._nats = np.zeros(0, np.float32)  # surprisal of the characters that `ending` holds back
         self._partial = np.zeros(0, np.float32)  # surprisal of tokens of an incomplete character
 
@@ -135,9 +136,9 @@ class Stream:
             return Part(self.sample, shown, None, ended)
         self.sample.logp -= float(nats[:used].sum(dtype=np.float64))
         lengths = [0] * len(self._partial) + [len(token) for token in tokens[:used]]
-        unspread = np.concatenate([self._partial, nats[:used]])
+        unspread = _joined(self._partial, nats[:used])
         self._partial = unspread[max((i for i, n in enumerate(lengths, 1) if n), default=0) :]
-        known = np.concatenate([self._nats, spread(unspread, lengths)])
+        known = _joined(self._nats, spread(unspread, lengths))
         self._nats = known[len(shown) :]
         return Part(self.sample, shown, known[: len(shown)], ended)
 
@@ -145,3 +146,8 @@ class Stream:
         """End the sample because its time is up; return the text held back until now."""
         self.sample.why = "time"
         return Part(self.sample, self.ending.held, self._nats if scored else None, True)
+
+
+def _joined(first: Array, second: Array) -> Array:
+    """Return two arrays as one; faster than NumPy where the first is empty, as is usual."""
+    return np.concatenate([first, second]) if len(first) else second

@@ -329,6 +329,8 @@ class Streams:
     def __init__(self, engine: Engine, state: State) -> None:
         self._engine = engine
         self.state = state.copy()
+        self._put: State | None = None
+        self._products: list[list[Array]] = []
         self._layers = [
             _Running(engine.cell, layer, above, own)
             for layer, above, own in zip_longest(
@@ -347,10 +349,20 @@ class Streams:
             self.state.contexts[:] = self._engine.contexts(ids, self.state.contexts)
 
     def put(self, rows: Sequence[int], state: State) -> None:
-        """Replace the state of some streams."""
+        """Replace the state of some streams by that of one, or of as many.
+
+        The products of the state put last are kept, as many streams may begin in the same one; it
+        must not change.
+        """
         self.state.replace(rows, state)
-        for layer in self._layers:
-            layer.multiply_rows(rows)
+        if state is not self._put:
+            self._put = state
+            self._products = [
+                layer.products(own[0])
+                for layer, own in zip(self._layers, state.hidden, strict=True)
+            ]
+        for layer, products in zip(self._layers, self._products, strict=True):
+            layer.put(rows, products)
 
 
 class _Running:
@@ -388,11 +400,15 @@ class _Running:
             if bias is not None:
                 np.add(product, bias, product)
 
-    def multiply_rows(self, rows: Sequence[int]) -> None:
-        """Do what `multiply` does, for some streams."""
-        for matrix, bias, product in self._products:
-            some = multiply(self._hidden[rows], matrix)
-            product[rows] = some if bias is None else some + bias
+    def products(self, hidden: Array) -> list[Array]:
+        """Return what `multiply` computes, for other streams, hidden [B, H]."""
+        found = ((multiply(hidden, matrix), bias) for matrix, bias, _ in self._products)
+        return [product if bias is None else product + bias for product, bias in found]
+
+    def put(self, rows: Sequence[int], products: Sequence[Array]) -> None:
+        """Replace what `multiply` has computed for some streams."""
+        for (_, _, own), product in zip(self._products, products, strict=True):
+            own[rows] = product
 
 
 def multiply(rows: Array, matrix: Array, product: Array | None = None) -> Array:

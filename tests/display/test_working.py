@@ -63,6 +63,17 @@ def test_unknown_total(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None
     assert capsys.readouterr().err == "scoring: 1,234,567 characters\n"
 
 
+def test_counted(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where units are named, their number and rate are printed."""
+    with Working(Ui(), "writing", 1_000_000, "texts") as work:
+        work_on(work, clock, 20, 50_000)
+        work_on(work, clock, 480, 50)
+    assert capsys.readouterr().err.splitlines() == [
+        "writing: 50,000 of 1,000,000 texts, 2,500/s, 6 min 20 s left",
+        "writing: 50,050 of 1,000,000 texts, 100/s, 2 h 38 min left",
+    ]
+
+
 def test_short_work(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     """Of work that is done soon nothing is said."""
     with Working(Ui(), "scoring", 10) as work:

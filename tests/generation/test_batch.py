@@ -414,6 +414,21 @@ class TestSideBySide:
         backwards = self.samples(BATCH_SIZE + 6)[::-1]
         assert texts_of(model, backwards, StopConfig(chars=40)) == together[::-1]
 
+    @pytest.mark.parametrize("level", ["char", "byte"])
+    def test_rows_are_used_again(self, level: str) -> None:
+        """Samples that begin where others have ended have the same text as alone."""
+        model = random_model(TOKENIZERS[level].train(CORPUS), kind="lines", favourite="\n", by=4)
+        stop = StopConfig(chars=200)
+        controls = SamplingConfig(1, min_p=0.001, frequency_penalty=0.5, bias={"fox": 2.0})
+
+        def samples() -> list[Sample]:
+            return [Sample(["", "The "][i % 2], controls, (0, i)) for i in range(3 * BATCH_SIZE)]
+
+        together = texts_of(model, samples(), stop)
+        assert len(set(map(len, together))) > 3
+        for i in range(0, len(together), 17):
+            assert texts_of(model, [samples()[i]], stop) == [together[i]]
+
     def test_keys(self, model: Model) -> None:
         """Samples of different keys differ, those of one key are alike."""
         samples = [Sample("The", SamplingConfig(1), (i // 2,)) for i in range(8)]

@@ -44,6 +44,7 @@ def test_threads(streams: int, weights: int, threads: int, counts: list[int]) ->
 
 def test_the_user_decides(counts: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     """OPENBLAS_NUM_THREADS bounds them; one thread stays one."""
+    monkeypatch.setattr(blas, "_started_with_one", False)
     monkeypatch.setenv(blas.THREADS_VARIABLE, "3")
     blas.start_with_one()
     assert os.environ[blas.THREADS_VARIABLE] == "3"
