@@ -37,6 +37,7 @@ def workers(process: Process) -> list[psutil.Process]:
     """The processes that it has started, once there are two."""
     parent = psutil.Process(process.pid)
     deadline = time.monotonic() + PATIENCE
+    found: list[psutil.Process] = []
     while len(found := parent.children()) < 2:
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.01)
