@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,15 +101,29 @@ class TestSameTexts:
 
 
 class TestEnds:
-    @staticmethod
-    def begin(model: Path, cwd: Path, *options: object) -> Process:
-        return start("generate", "-m", model, *ENDLESS, *options, "--processes", 2, cwd=cwd)
+    @pytest.fixture
+    def begin(self, model: Path, tmp_path: Path) -> Iterator[Callable[..., Process]]:
+        """Starts a command that would write for long; it is killed after the test."""
+        begun = []
+
+        def begin(*options: object) -> Process:
+            command = ("generate", "-m", model, *ENDLESS, *options, "--processes", 2)
+            begun.append(start(*command, cwd=tmp_path))
+            return begun[-1]
+
+        yield begin
+        for process in begun:
+            process.kill()
+            process.wait()
+            for pipe in (process.stdin, process.stdout, process.stderr):
+                if pipe:
+                    pipe.close()
 
     @posix
     @pytest.mark.slow
-    def test_interrupted(self, model: Path, tmp_path: Path) -> None:
+    def test_interrupted(self, begin: Callable[..., Process], tmp_path: Path) -> None:
         """Ctrl-C ends all processes at once."""
-        process = self.begin(model, tmp_path, "-o", "out.txt")
+        process = begin("-o", "out.txt")
         found = workers(process)
         while not (tmp_path / "out.txt").exists():
             time.sleep(0.01)
@@ -118,9 +133,9 @@ class TestEnds:
 
     @posix
     @pytest.mark.slow
-    def test_interrupted_early(self, model: Path, tmp_path: Path) -> None:
+    def test_interrupted_early(self, begin: Callable[..., Process], tmp_path: Path) -> None:
         """So it does while they start."""
-        process = self.begin(model, tmp_path)
+        process = begin()
         found = workers(process)
         process.send_signal(signal.SIGINT)
         assert finish(process).code == 130
@@ -128,9 +143,9 @@ class TestEnds:
 
     @posix
     @pytest.mark.slow
-    def test_killed(self, model: Path, tmp_path: Path) -> None:
+    def test_killed(self, begin: Callable[..., Process], tmp_path: Path) -> None:
         """No process is left when the command is killed."""
-        process = self.begin(model, tmp_path)
+        process = begin()
         found = workers(process)
         assert process.stdout and process.stdout.readline()
         process.kill()
@@ -139,9 +154,9 @@ class TestEnds:
 
     @posix
     @pytest.mark.slow
-    def test_killed_worker(self, model: Path, tmp_path: Path) -> None:
+    def test_killed_worker(self, begin: Callable[..., Process], tmp_path: Path) -> None:
         """When a worker is killed, an error says so, and the texts before it are whole."""
-        process = self.begin(model, tmp_path, "--json", "-o", "out.jsonl")
+        process = begin("--json", "-o", "out.jsonl")
         found = workers(process)
         while not (tmp_path / "out.jsonl").exists():
             time.sleep(0.01)
