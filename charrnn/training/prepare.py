@@ -115,7 +115,8 @@ def begin(
     speed = recipe.speed() * ranks.size if where.type == "cpu" else None
     if corpus.kind == "records" and corpus.train_documents:
         lengths = corpus.train_documents.lengths
-        options = recipe.records(lengths, options.get("seconds"), speed or 1.0) | options
+        known = options.get("seconds"), speed or 1.0, options.get("optimizer", "muon")
+        options = recipe.records(lengths, *known) | options
     if start:
         level = start.model.tokenizer.level
         shape = {name: getattr(start.model.config, name) for name in SHAPE}

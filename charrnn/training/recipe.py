@@ -39,6 +39,9 @@ LONG_TEXT = 400_000
 # sgd 1.90, 1.65, 1.52 and 1.56 with 0.3, 1, 3 and 6. Half of the best rate is taken: with 1.5 the
 # plain rnn learns too (1.73 after 150 steps), with 3 it barely does (2.88).
 LEARNING_RATES = {"muon": 0.03, "adam": 0.008, "sgd": 1.5}
+# The best learning rate of Muon grows with the number of streams to this power, from STREAMS up to 8
+# times as many, at equal epochs (tests/benchmarks/figures/distributed.md).
+STREAMS, MORE_STREAMS = 16, 2 / 3
 WHOLE = 0.99  # share of records that a window holds whole (not tuned)
 MIN_WINDOW, MAX_WINDOW = 8, 256  # tokens of a window of records (not tuned)
 TOKENS = 1024  # tokens of records in a batch, about as many as of running text
@@ -151,7 +154,9 @@ def fine_tuning(tokens: int, optimizer: str = "muon") -> dict[str, Any]:
     return {"lr": FINE_TUNING_LR * share, "anchor": round(min(100.0, ANCHORED / tokens), 2)}
 
 
-def records(lengths: Tensor, seconds: float | None, speed: float) -> dict[str, Any]:
+def records(
+    lengths: Tensor, seconds: float | None, speed: float, optimizer: str = "muon"
+) -> dict[str, Any]:
     """Choose fields of ModelConfig and TrainingConfig for records.
 
     A window holds nearly all of them whole. A small network reads them more often.
@@ -160,13 +165,15 @@ def records(lengths: Tensor, seconds: float | None, speed: float) -> dict[str, A
         lengths: tokens of each record, int64 [D].
         seconds: time budget; None for none.
         speed: see `choose`.
+        optimizer: a key of LEARNING_RATES.
     """
     bptt = int(lengths.sort().values[int(WHOLE * (len(lengths) - 1))].clamp(MIN_WINDOW, MAX_WINDOW))
     mean = max(1.0, float(lengths.clamp(max=bptt).float().mean()))
     batch = min(MAX_STREAMS, max(16, round(TOKENS / mean)))
     budget = SECONDS if seconds is None else seconds * speed
     hidden = min(_hidden(int(lengths.sum()), budget), RECORD_UNITS)
-    return {"hidden": hidden, "bptt": bptt, "batch": max(1, min(batch, len(lengths) // 8))}
+    batch = max(1, min(batch, len(lengths) // 8))
+    return {"hidden": hidden, "bptt": bptt, "batch": batch, "lr": LEARNING_RATES[optimizer]}
 
 
 def choose(
@@ -227,8 +234,11 @@ def choose(
     # `not >=`: a limit of NaN gets this far, and TrainingConfig refuses it.
     dropout, inputs, weights, decay = next(row for below, *row in rows if not overfitting >= below)
     optimizer = options.get("optimizer", "muon")
+    more = 1.0
+    if "batch" in options and optimizer == "muon":
+        more = min(max(1.0, options["batch"] / STREAMS), 8.0) ** MORE_STREAMS
     recipe = {
-        "lr": LEARNING_RATES[optimizer],
+        "lr": round(LEARNING_RATES[optimizer] * more, 4),
         "bptt": bptt,
         "batch": batch,
         "dropout": dropout,

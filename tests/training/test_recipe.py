@@ -123,6 +123,14 @@ def test_batch() -> None:
     assert chosen(10 * LONG, seconds=300, batch=8)["batch"] == 8
 
 
+def test_larger_batches_learn_faster() -> None:
+    """The learning rate grows with a batch that the user asks for, up to 8 times as large."""
+    rates = [chosen(LONG, batch=batch)["lr"] for batch in (8, 16, 32, 128, 1024)]
+    assert rates == [0.03, 0.03, pytest.approx(0.0476), pytest.approx(0.12), pytest.approx(0.12)]
+    assert chosen(LONG, batch=128, optimizer="adam")["lr"] == 0.008
+    assert chosen(LONG, batch=128, lr=0.01)["lr"] == 0.01
+
+
 def test_limits() -> None:
     """The default limits are five minutes and 60 epochs; a limit of the user's replaces both."""
     assert chosen().items() >= {"seconds": 300, "epochs": 60}.items()
@@ -198,7 +206,8 @@ def test_records() -> None:
     """Nearly all records fit a window whole; batches have as many tokens as of other texts."""
     lengths = torch.cat([torch.full((9900,), 20), torch.full((100,), 5000)])
     chosen = recipe.records(lengths, 60.0, 1.0)
-    assert chosen == {"hidden": 256, "bptt": 20, "batch": 51}
+    assert chosen == {"hidden": 256, "bptt": 20, "batch": 51, "lr": 0.03}
     assert recipe.records(lengths, 6000.0, 4.0)["hidden"] == 256
-    assert recipe.records(lengths[:50], 5.0, 1.0) == {"hidden": 128, "bptt": 20, "batch": 6}
+    few = recipe.records(lengths[:50], 5.0, 1.0, "adam")
+    assert few == {"hidden": 128, "bptt": 20, "batch": 6, "lr": 0.008}
     assert recipe.records(torch.full((9,), 3000), None, 1.0)["bptt"] == 256
