@@ -245,20 +245,24 @@ def quoted(path: str | Path) -> str:
         return "$'" + repr(b'"' + raw)[3:]
 
 
-def temporary(mode: str, **options: Any) -> IO[Any]:
+def temporary(mode: str, in_memory: int = 0, **options: Any) -> IO[Any]:
     """Open an unnamed temporary file on disk for data too large for memory.
 
     Args:
         mode: mode, as for `open`.
+        in_memory: bytes up to which it stays in memory.
         options: other options of `open`.
 
     Raises:
         OSError: the file cannot be created.
     """
-    from tempfile import TemporaryFile
+    from tempfile import SpooledTemporaryFile, TemporaryFile
 
     on_disk = "TMPDIR" not in os.environ and os.access(DISK, os.W_OK)
-    return TemporaryFile(mode, dir=DISK if on_disk else None, **options)
+    options["dir"] = DISK if on_disk else None
+    if in_memory:
+        return SpooledTemporaryFile(in_memory, mode, **options)
+    return TemporaryFile(mode, **options)
 
 
 @contextmanager

@@ -11,10 +11,9 @@ from itertools import islice
 
 from charrnn.text.records import DELIMITERS
 from charrnn.text.source import Source, unpacked_name
-from charrnn.text.split import Parts
+from charrnn.text.split import SAMPLE, Parts
 
 START = 1 << 16  # characters examined at the start of the text
-WHOLE = 1 << 24  # maximum characters of a text that is searched for a licence
 ROWS = 20  # minimum rows of a table, or lines of a list
 NAMES = 8  # maximum names of fields or columns in a hint
 TAGS = 0.05  # minimum share of characters in tags, for HTML or XML
@@ -36,16 +35,15 @@ SEPARATORS = ("^From ", "^%$", r"^\[Event ", "^X:")
 BLANK = r"^\s*$"  # the separator suggested where none of those is found
 
 
-def advice(source: Source, parts: Parts, sample: str, val: float) -> Iterator[str]:
+def advice(source: Source, parts: Parts, val: float) -> Iterator[str]:
     """Yield the hints for a text, one line each; usually none.
 
     Args:
         source: where the text comes from.
         parts: the text's two parts.
-        sample: sample of the training part.
         val: share of the text to hold out.
     """
-    start = sample[:START]
+    start = parts.train.sample[:START]
     if source.field is None and parts.kind != "records":
         names = _json_fields(start)
         table = None if names is not None else _columns(start, source.paths)
@@ -61,7 +59,7 @@ def advice(source: Source, parts: Parts, sample: str, val: float) -> Iterator[st
             )
         elif parts.kind == "text" and _is_list(start):
             yield "the text looks like a list, perhaps titles; --lines makes each line an item"
-    yield from _licence(parts, sample)
+    yield from _licence(parts)
     if parts.kind == "documents" and val and not len(parts.val):
         lines = start.split("\n")
         separator = next(
@@ -121,13 +119,13 @@ def _is_list(start: str) -> bool:
     return max(as_titles, words) >= TITLES * len(lines) and sentences <= SENTENCES * len(lines)
 
 
-def _licence(parts: Parts, sample: str) -> Iterator[str]:
+def _licence(parts: Parts) -> Iterator[str]:
     """Yield a hint on Project Gutenberg's licence, with its share of the held-out part."""
-    if parts.characters > WHOLE:
+    if parts.characters > SAMPLE:
         return
-    held_out = parts.val.beginning(len(parts.val))
-    cut = len(sample)
-    found = [match.span() for match in LICENCE.finditer(sample + held_out)]
+    held_out = parts.val.sample
+    cut = len(parts.train)
+    found = [match.span() for match in LICENCE.finditer(parts.train.sample + held_out)]
     if not found:
         return
     share = ""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, dropwhile, groupby
 from operator import itemgetter
+from typing import AnyStr
 
 import numpy as np
 
@@ -188,7 +189,44 @@ def chunks(blocks: Iterable[str], size: int = 1 << 16) -> Iterator[str]:
         yield kept
 
 
-def told(blocks: Iterable[str], note: Callable[[str], None], doing: str) -> Iterator[str]:
+def spread(pieces: Iterable[tuple[int, str]], size: int) -> list[tuple[int, str]]:
+    """Return all pieces of a text, or evenly spread ones if they are too long together.
+
+    The length of the text need not be known: whenever those kept are too long, every second one is
+    dropped.
+
+    Args:
+        pieces: the pieces, each with a number that stays with it.
+        size: maximum characters of the pieces returned, unless the first alone has more.
+    """
+    kept: list[tuple[int, str]] = []
+    every, length = 1, 0
+    for i, piece in enumerate(pieces):
+        if i % every:
+            continue
+        kept.append(piece)
+        length += len(piece[1])
+        while length > size and len(kept) > 1:
+            every *= 2
+            kept = kept[::2]
+            length = sum(len(text) for _, text in kept)
+    return kept
+
+
+def beginning(blocks: Iterable[str], size: int) -> str:
+    """Return the first `size` characters of a text, or all."""
+    kept: list[str] = []
+    for block in blocks:
+        kept.append(block[:size])
+        size -= len(kept[-1])
+        if not size:
+            break
+    return "".join(kept)
+
+
+def told(
+    blocks: Iterable[AnyStr], note: Callable[[str], None], doing: str, unit: str = "characters"
+) -> Iterator[AnyStr]:
     """Yield blocks unchanged, and report progress through `note` every LINE_SECONDS."""
     read, last = 0, time.monotonic()
     for block in blocks:
@@ -196,7 +234,7 @@ def told(blocks: Iterable[str], note: Callable[[str], None], doing: str) -> Iter
         read += len(block)
         if time.monotonic() - last > LINE_SECONDS:
             last = time.monotonic()
-            note(f"{doing}: {read / 1e6:,.0f} million characters")
+            note(f"{doing}: {read / 1e6:,.0f} million {unit}")
 
 
 def code_points(text: str) -> Ids:

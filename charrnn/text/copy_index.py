@@ -15,7 +15,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from charrnn.arrays import Mask
+from charrnn.arrays import Ids, Mask
 from charrnn.text.blocks import chunks, code_points
 
 RUN_WORDS = 8  # words in a run (not tuned)
@@ -24,7 +24,8 @@ PROBES = 8  # bits set for each hash
 CHUNK_CHARS = 1 << 17  # characters hashed at a time (not tuned)
 MAX_HASHES = 1 << 18  # maximum hashes indexed, which take 512 KiB (not tuned)
 FACTOR = 0x9E3779B97F4A7C15  # base of the polynomial hash: 2^64 / golden ratio, odd so invertible
-OTHER, LETTER, MARK, JOINER, WORD_ALONE = range(5)  # classes of characters, see `_kind`
+OTHER, LETTER, MARK, JOINER, WORD_ALONE, UNKNOWN = range(6)  # classes of characters, see `_kind`
+CODE_POINTS = 0x110000  # number of code points in Unicode
 INVERSE = pow(FACTOR, -1, 1 << 64)  # inverse of FACTOR modulo 2^64
 
 Hashes = NDArray[np.uint64]
@@ -118,22 +119,34 @@ class Items(Index):
 
 def _spans(text: str) -> NDArray[np.intp]:
     """Return where words start and end, [N, 2]: as `words.WORD` matches, but many times faster."""
-    codes = code_points(text)
-    # `kinds` is kept short, so that it fits the CPU cache.
-    kinds = np.zeros(1 + codes.max(initial=0), np.uint8)
-    kinds[codes] = 1
-    for code in np.flatnonzero(kinds).tolist():
-        kinds[code] = _kind(chr(code))
-    found = np.pad(kinds[codes], 1)
+    found = np.pad(_kinds(code_points(text)), 1)
     inside = found == LETTER
-    if MARK in kinds:  # combining marks belong to the letter before them
-        marks = found == MARK
+    marks = found == MARK
+    if marks.any():  # combining marks belong to the letter before them
         inside |= marks & inside[np.maximum.accumulate(np.where(marks, 0, np.arange(len(marks))))]
     inside[1:-1] |= (found[1:-1] == JOINER) & inside[:-2] & (found[2:] == LETTER)
     whole = found == WORD_ALONE
     starts = np.flatnonzero(whole[1:] | (inside[1:] & ~inside[:-1]))
     ends = np.flatnonzero(whole[:-1] | (inside[:-1] & ~inside[1:]))
     return np.stack([starts, ends], axis=1)
+
+
+def _kinds(codes: Ids) -> NDArray[np.uint8]:
+    """Return the class of each code point, uint8 [N]."""
+    known = _known_kinds()
+    kinds = known.take(codes)
+    new = kinds == UNKNOWN
+    if new.any():
+        for code in np.unique(codes[new]).tolist():
+            known[code] = _kind(chr(code))
+        kinds = known.take(codes)
+    return kinds
+
+
+@cache
+def _known_kinds() -> NDArray[np.uint8]:
+    """Return the class of each code point, UNKNOWN until it occurs."""
+    return np.full(CODE_POINTS, UNKNOWN, np.uint8)
 
 
 def _kind(character: str) -> int:
@@ -155,10 +168,11 @@ def hash_words(text: str) -> Hashes:
     spans = _spans(text)
     if not len(spans):
         return np.zeros(0, np.uint64)
-    codes = code_points(text).astype(np.uint64) + np.uint64(1)
-    sums = np.concatenate(
-        [np.zeros(1, np.uint64), np.cumsum(codes * _powers(FACTOR)[: len(codes)])]
-    )
+    codes = code_points(text).view(np.uint32) + np.uint32(1)
+    sums = np.zeros(len(codes) + 1, np.uint64)
+    # In place, since fresh memory costs more than the arithmetic.
+    np.multiply(codes, _powers(FACTOR)[: len(codes)], out=sums[1:])
+    np.cumsum(sums, out=sums)
     start, end = spans.T
     return _mix((sums[end] - sums[start]) * _powers(INVERSE)[start])
 

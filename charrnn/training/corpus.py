@@ -9,18 +9,18 @@ from torch import Tensor
 from charrnn.arrays import bits
 from charrnn.errors import TextError
 from charrnn.text.blocks import END, KINDS
-from charrnn.text.cache import Build, Made, cached, in_memory
+from charrnn.text.cache import cached, in_memory
 from charrnn.text.encodings import Note, unnoted
 from charrnn.text.split import Parts
 from charrnn.tokenizer import ESCAPE_NATS, CharTokenizer, Tokenizer
-from charrnn.training import token_file
+from charrnn.training import indexing, token_file
 from charrnn.training.batching import Documents
+from charrnn.training.indexing import Indexed
 from charrnn.training.token_file import Tokens
 
 SHORTEST = 64  # minimum length of the training part, in tokens; not tuned
 IN_MEMORY = 1 << 26  # maximum characters of a text whose tokens stay in memory; not tuned
-SAMPLE = 1 << 24  # maximum characters to learn a vocabulary and trigrams from; not tuned
-LAYOUT = 4  # version of the token file; part of its key, so that older files are never read
+LAYOUT = 5  # version of the token file; part of its key, so that older files are never read
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Corpus:
         val_bytes: number of bytes in them, as UTF-8.
         escape_nats: total cost of spelling those outside the vocabulary, nats.
         fingerprint: hash of the whole text.
+        indexed: what was noted about the text.
         kind: the corpus kind, a key of KINDS.
         train_documents: where the training documents are; None unless the corpus consists of
             documents or records.
@@ -51,6 +52,7 @@ class Corpus:
     val_bytes: int
     escape_nats: float
     fingerprint: str
+    indexed: Indexed
     kind: str = "text"
     train_documents: Documents | None = None
     val_documents: Documents | None = None
@@ -62,7 +64,6 @@ class Corpus:
         parts: Parts,
         tokenize: Callable[[str], Tokenizer] = CharTokenizer.train,
         note: Note = unnoted,
-        sample: str | None = None,
     ) -> Self:
         """Tokenize a text; the tokens of a large one are kept in a file, see `kept`.
 
@@ -70,7 +71,6 @@ class Corpus:
             parts: the text, split.
             tokenize: makes the tokenizer from a sample of the training part.
             note: called with the progress of reading a long text.
-            sample: the sample for `tokenize`; taken from the training part by default.
 
         Raises:
             TextError: the text is too short to train on, or changed while it was read.
@@ -81,14 +81,17 @@ class Corpus:
                 "the text is a single character" if parts.characters else "the text is empty",
                 "give a text of a few thousand characters",
             )
-        if sample is None:
-            sample = parts.train.sample(SAMPLE)
-        tokenizer = tokenize(sample)
+        tokenizer = tokenize(parts.train.sample)
 
         def build(file: BinaryIO) -> dict[str, Any]:
-            return token_file.write(file, parts, tokenizer, note)
+            readers = indexing.readers(parts)
+            values, found = token_file.write(file, parts, tokenizer, note, *readers)
+            file.write(Indexed(*found).to_bytes())
+            return values
 
-        train, val = token_file.read(kept(parts, build, tokenizer.to_json(), LAYOUT), tokenizer)
+        key = [*parts.key, tokenizer.to_json(), LAYOUT]
+        made = cached(build, *key) if parts.characters > IN_MEMORY else in_memory(build)
+        train, val, rest = token_file.read(made, tokenizer)
         if len(train.ids) < SHORTEST:
             raise TextError(
                 f"the text is too short: {len(train.ids)} {tokenizer.level} tokens to train on, "
@@ -104,6 +107,7 @@ class Corpus:
             val_bytes=val.bytes,
             escape_nats=val.escapes * ESCAPE_NATS,
             fingerprint=parts.fingerprint,
+            indexed=Indexed.from_bytes(rest),
             kind=parts.kind,
             train_documents=_documents(parts.kind, train),
             val_documents=_documents(parts.kind, val),
@@ -134,14 +138,3 @@ def _documents(kind: str, tokens: Tokens) -> Documents | None:
     if KINDS[kind] != END:
         return None
     return Documents(tokens.ends, tokens.targets if kind == "records" else None)
-
-
-def kept(parts: Parts, build: Build, *key: Any) -> Made:
-    """Return what `build` makes of a text, cached by text and `key` if the text is large.
-
-    Raises:
-        RunError: the file cannot be written.
-    """
-    if parts.characters > IN_MEMORY:
-        return cached(build, *parts.key, *key)
-    return in_memory(build)

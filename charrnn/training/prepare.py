@@ -14,13 +14,13 @@ from charrnn.network import model_file
 from charrnn.network.model_file import config_from
 from charrnn.runs import MODEL_NAME, RESUME_NAME
 from charrnn.suggestions.trigrams import Trigrams
+from charrnn.text import known
 from charrnn.text.advice import advice
 from charrnn.text.encodings import Note, unnoted
 from charrnn.text.source import Source, comes_once
-from charrnn.text.split import Parts
 from charrnn.tokenizer import TOKENIZERS, Tokenizer
 from charrnn.training import checkpoint, devices, fine_tuning, recipe
-from charrnn.training.corpus import SAMPLE, SHORTEST, Corpus
+from charrnn.training.corpus import SHORTEST, Corpus
 from charrnn.training.extras import ModelExtras
 from charrnn.training.fine_tuning import Origin
 from charrnn.training.lockstep import introduce
@@ -175,9 +175,9 @@ def resume(
         network = config_from(values["model"])
         source = Source.from_json(values["source"])
         origin = None if values["origin"] is None else Origin.from_json(values["origin"])
-        known = tokenizer.from_json(values["tokenizer"])
+        vocabulary = tokenizer.from_json(values["tokenizer"])
         fingerprint = values["fingerprint"]
-        checkpoint.check_sizes(tensors, network, config, known)
+        checkpoint.check_sizes(tensors, network, config, vocabulary)
     if limits.keys() & LIMITS:  # a new limit replaces all earlier ones
         limits = dict.fromkeys(LIMITS) | limits
     config = replace(config, **limits)
@@ -198,7 +198,7 @@ def resume(
     own = model_file.load(saved) if saved.exists() else None
     start = None if own or not origin else fine_tuning.find(origin.model)
     corpus, extras = _prepare(
-        source, config, lambda _: known, note, lambda: start and start.trigrams, ranks
+        source, config, lambda _: vocabulary, note, lambda: start and start.trigrams, ranks
     )
     if own:
         extras = replace(extras, ngram=own.ngram, classifier=own.classifier)
@@ -208,7 +208,7 @@ def resume(
             "give that text, or start a new run without --resume",
         )
     if origin:
-        corpus = replace(corpus, old=origin.held_out(known))
+        corpus = replace(corpus, old=origin.held_out(vocabulary))
     theirs = start and start.ngrams(network.vocab_size)
     ngrams = theirs and fine_tuning.ngrams(theirs, corpus, network.ngram_order, config.seconds)
     anchored = bool(checkpoint.under("optimizer.anchor", tensors))  # older files may lack it
@@ -255,13 +255,11 @@ def _prepare(
         raise UsageError(
             "standard input and pipes cannot be read by several processes", "name a file"
         )
-    with source.kept(note) as blocks:
-        parts = Parts.of(blocks, training.val, source.kind, training.seed, note)
-        sample = parts.train.sample(SAMPLE)
-        for hint in advice(source, parts, sample, training.val) if advise else ():
+    with known.split(source, training.val, training.seed, note) as parts:
+        for hint in advice(source, parts, training.val) if advise else ():
             note(f"hint: {hint}")
-        corpus = Corpus.prepare(parts, tokenize, note, sample)
-        return corpus, ModelExtras.of(parts, sample, note, prior(), training.seconds)
+        corpus = Corpus.prepare(parts, tokenize, note)
+        return corpus, ModelExtras.of(corpus, parts, prior(), training.seconds)
 
 
 def _configure(

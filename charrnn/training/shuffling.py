@@ -10,7 +10,7 @@ from charrnn.files import room_for, temporary
 
 PART = 1 << 25  # tokens shuffled in memory at once; not tuned
 PILES = 256  # piles that each part is dealt to; not tuned
-TOGETHER = 1 << 14  # items moved by one NumPy operation; not tuned
+TOGETHER = 1 << 11  # items moved by one NumPy operation; not tuned
 
 Ids = NDArray[Any]  # token ids of items, each of which ends with the end token
 
@@ -70,8 +70,9 @@ def _shuffle(ids: Ids, end: int, random: np.random.Generator) -> Ids:
     for i in range(0, len(order), TOGETHER):
         starts, stops = edges[order[i : i + TOGETHER]], edges[order[i : i + TOGETHER] + 1]
         moved = (stops - starts).cumsum()  # where each item ends among these
-        sources = np.repeat(stops - moved, stops - starts) + np.arange(moved[-1])
-        shuffled[done : done + len(sources)] = ids[sources]
+        sources = np.repeat(stops - moved, stops - starts)
+        sources += np.arange(len(sources))
+        ids.take(sources, out=shuffled[done : done + len(sources)], mode="clip")
         done += len(sources)
     return shuffled
 

@@ -31,7 +31,7 @@ from charrnn.network import blas
 from charrnn.suggestions.tuning import tune
 from charrnn.text.source import Source
 from charrnn.text.split import Parts
-from charrnn.training.extras import ModelExtras
+from charrnn.training.corpus import Corpus
 from tests.benchmarks.figures import parse, tell, write
 from tests.benchmarks.invented import words
 
@@ -55,7 +55,7 @@ def keys_saved(model: Model, path: str) -> float:
     """The share of keystrokes that three suggestions save in the held-out part."""
     with Source([path], kind=model.kind).kept() as blocks:
         parts = Parts.of(blocks, TrainingConfig(steps=1).val, model.kind)
-        held_out = ModelExtras.of(parts, "").held_out
+        held_out = Corpus.prepare(parts).indexed.held_out
     with blas.threads(1, 0):
         return tune(model.completer(), held_out, WORDS).saved or 0
 

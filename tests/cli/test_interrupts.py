@@ -77,8 +77,8 @@ class TestBeforeTheFirstStep:
     ) -> None:
         """While a text is read or made ready, a signal ends the command and nothing is written."""
         then = f"kill({end.name!r}); time.sleep(50)"
-        module = "prepare" if function == "Parts.of" else "extras"
-        program = interpose(f"charrnn.training.{module}", function, then)
+        module = "text.split" if function == "Parts.of" else "training.extras"
+        program = interpose(f"charrnn.{module}", function, then)
         result = run(program, "train", corpus, *LONG, "-o", "run", cwd=tmp_path)
         assert result.returncode == 130
         assert result.stderr == "stopped before the first step; nothing was saved\n"

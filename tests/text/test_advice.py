@@ -22,7 +22,7 @@ def told(text: str, path: str = "a.txt", val: float = 0.1, **options: str) -> li
     """The advice on a text."""
     source = Source([path], **options)  # type: ignore[arg-type]
     parts = Parts.of([text], val, source.kind)
-    return [*advice(source, parts, parts.train.sample(1 << 24), val)]
+    return [*advice(source, parts, val)]
 
 
 @pytest.mark.parametrize("text", [PROSE, VERSE, WRAPPED, CODE, "", "a", "The fox\n" * 3])

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from charrnn.text.blocks import END, KINDS, TARGET, UNMARKED, chunks
-from charrnn.text.split import HEAD, Part, Parts
+from charrnn.text.blocks import END, KINDS, TARGET, UNMARKED
+from charrnn.text.split import HEAD, Parts
 from tests.strategies import LONE_SURROGATES, NASTY, cut, texts
 
 
@@ -39,27 +39,40 @@ class TestText:
         """A share of 0 trains on the whole text."""
         assert both(Parts.of(["abc"], 0.0)) == ("abc", "")
 
-    @given(st.data(), texts, st.integers(0, 10))
-    def test_beginning(self, data: st.DataObject, s: str, size: int) -> None:
-        """A part begins with its beginning."""
-        parts = Parts.of(data.draw(cut(s)), 0.3)
-        assert parts.val.beginning(size) == both(parts)[1][:size]
-
 
 class TestSample:
-    def test_short(self) -> None:
-        """All of a part that is short enough."""
-        assert Part(["ab cd ", "ef"], 1, 7).sample(6) == "b cd e"
+    @pytest.mark.parametrize("kind", KINDS)
+    @given(st.data(), texts)
+    def test_short(self, kind: str, data: st.DataObject, s: str) -> None:
+        """All of each part if the text is short enough."""
+        s = s.translate(UNMARKED) + KINDS[kind]
+        parts = Parts.of(data.draw(cut(s)), 0.3, kind)
+        assert (parts.train.sample, parts.val.sample) == both(parts)
 
-    def test_spread(self) -> None:
-        """Of a long one about as much as asked, from everywhere, in order."""
-        whole = " ".join(f"{i:07}" for i in range(1 << 17))
-        found = Part([whole], 0, len(whole)).sample(len(whole) // 3)
-        pieces = [piece for piece in chunks([whole]) if piece in found]
-        assert "".join(pieces) == found
-        assert len(found) == pytest.approx(len(whole) / 3, abs=1 << 16)
-        assert whole.index(pieces[0]) < len(whole) / 4
-        assert whole.index(pieces[-1]) > len(whole) / 2
+    @pytest.mark.parametrize("kind", ["text", "lines", "documents"])
+    def test_spread(self, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of a long one at most as much as asked, of each part from everywhere, in order."""
+        monkeypatch.setattr("charrnn.text.split.SAMPLE", 1 << 19)
+        items = [f"{i:07}{KINDS[kind] or ' '}" for i in range(1 << 18)]
+        parts = Parts.of(["".join(items)], 0.25, kind)
+        found = [part.sample for part in (parts.train, parts.val)]
+        assert 1 << 18 < len("".join(found)) <= 1 << 19
+        for part, sample in zip((parts.train, parts.val), found, strict=True):
+            within, sampled = ([*re.findall("[0-9]{7}", text)] for text in ("".join(part), sample))
+            places = [within.index(item) for item in sampled[1:-1:500]]
+            assert places == sorted(places)
+            assert places[0] < len(within) / 8
+            assert places[-1] > len(within) / 2
+
+    def test_long_documents(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The passages of a document that is longer than one are in the sample of its part."""
+        monkeypatch.setattr("charrnn.text.split.SAMPLE", 1 << 20)
+        blocks = [letter * 300_000 + END for letter in "abcdefghij"]
+        parts = Parts.of(blocks, 0.3, "documents")
+        for part in (parts.train, parts.val):
+            found = {*part.sample} - {END}
+            assert len(found) > 1
+            assert found <= {*"".join(part)}
 
 
 items = st.lists(
