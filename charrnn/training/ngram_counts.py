@@ -107,9 +107,7 @@ def _levels(ids: Ids, vocab_size: int, order: int) -> list[_Level]:
     # The n-grams before each token, and those that end with it.
     context = ending = np.zeros(len(text), np.int32)
     for n in range(order):
-        keys, at, occurrences = np.unique(
-            context[n:] * np.int64(vocab_size) + text[n:], return_inverse=True, return_counts=True
-        )
+        keys, at, occurrences = _distinct(context[n:] * np.int64(vocab_size) + text[n:])
         shorter = np.zeros(len(keys), np.int32)
         shorter[at] = ending[n:]
         if levels:
@@ -124,6 +122,27 @@ def _levels(ids: Ids, vocab_size: int, order: int) -> list[_Level]:
         ending[n:] = at
         context = np.concatenate([np.zeros(1, np.int32), ending[:-1]])
     return levels
+
+
+def _distinct(
+    keys: NDArray[np.int64],
+) -> tuple[NDArray[np.int64], NDArray[np.integer], NDArray[np.integer]]:
+    """Return the distinct keys, which one each key is, and how often each occurs.
+
+    As np.unique does, in a fifth of the time: with its position in the lower bits of a key, sorting
+    the keys is enough, which is much faster than finding the order that sorts them.
+    """
+    bits = max(0, len(keys) - 1).bit_length()
+    if int(keys.max(initial=0)).bit_length() + bits > 64:
+        return np.unique(keys, return_inverse=True, return_counts=True)
+    both = keys.astype(np.uint64) << np.uint64(bits) | np.arange(len(keys), dtype=np.uint64)
+    both.sort()
+    keys = (both >> np.uint64(bits)).astype(np.int64)
+    first = np.diff(keys, prepend=-1) > 0
+    at = np.empty(len(keys), np.int32)
+    at[both & np.uint64((1 << bits) - 1)] = np.cumsum(first, dtype=np.int32) - 1
+    starts = np.flatnonzero(first)
+    return keys[starts], at, np.diff(starts, append=len(keys))
 
 
 def _kept(levels: list[_Level], most: int) -> list[NDArray[np.bool_]]:
