@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
-from itertools import islice
+from itertools import islice, repeat
 from typing import Self
 
 import numpy as np
@@ -187,10 +187,9 @@ def _powers(base: int) -> Hashes:
 
 def _hash_items(items: Iterable[str]) -> Hashes:
     """Return a hash of each item: 64 bits of BLAKE2b, without case and outer white space."""
-    digests = (
-        blake2b(item.strip().lower().encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        for item in items
-    )
+    plain = map(str.lower, map(str.strip, items))
+    encoded = map(str.encode, plain, repeat("utf-8"), repeat("surrogatepass"))
+    digests = (blake2b(item, digest_size=8).digest() for item in encoded)
     return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 

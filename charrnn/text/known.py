@@ -102,4 +102,5 @@ def _from_bytes(data: bytes, blocks: Iterable[str]) -> tuple[Parts, list[str]]:
     if isinstance(values["held"], str):
         bits = np.frombuffer(b64decode(values["held"]), np.uint8)
         values["held"] = np.unpackbits(bits, count=BUCKETS).astype(bool)
-    return Parts(blocks, **values), notes
+    lengths, samples = (tuple(values.pop(name)) for name in ("lengths", "samples"))
+    return Parts(blocks, **values, lengths=lengths, samples=samples), notes

@@ -1,6 +1,7 @@
 """A large text, whose tokens are kept in a file, trains the same model as one in memory."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from charrnn.tokenizer import CharTokenizer
 from charrnn.training import corpus as corpora
 from charrnn.training import final_weights, prepare, token_file
 from charrnn.training.corpus import Corpus
+from charrnn.training.extras import ModelExtras
 from charrnn.training.run import Run
 from charrnn.training.trainer import Trainer
 from tests.training.small import CPU, TEXT, finish, made
@@ -133,6 +135,25 @@ def test_changed_meanwhile(kind: str) -> None:
     with pytest.raises(TextError, match="changed while it was read"):
         Corpus.prepare(parts)
     assert not [*Path(os.environ["XDG_CACHE_HOME"]).rglob("*.tmp")]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_read_twice(kind: str) -> None:
+    """The text is read once to split it, and once for the tokens and all that is noted about it."""
+    reads = 0
+
+    def read() -> Iterator[str]:
+        nonlocal reads
+        reads += 1
+        return iter([TEXT.replace("\n", KINDS[kind] or "\n")])
+
+    parts = Parts.of(Blocks(read), 0.1, kind)
+    corpus = Corpus.prepare(parts)
+    extras = ModelExtras.of(corpus, parts)
+    assert reads == 2
+    assert len(corpus.train) == len(parts.train)
+    assert extras.word_runs
+    assert extras.held_out
 
 
 @pytest.mark.parametrize("kind", ["lines", "documents"])
