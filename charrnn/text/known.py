@@ -18,7 +18,7 @@ import numpy as np
 from charrnn.errors import TextError
 from charrnn.text.blocks import told
 from charrnn.text.cache import cached
-from charrnn.text.encodings import READ_BYTES, Note
+from charrnn.text.encodings import READ_BYTES, Note, unnoted
 from charrnn.text.source import Source
 from charrnn.text.split import BUCKETS, Parts
 
@@ -26,7 +26,7 @@ LARGE = 1 << 26  # bytes of files from which on their split is kept (not tuned)
 
 
 @contextmanager
-def split(source: Source, val: float, seed: int, note: Note) -> Iterator[Parts]:
+def split(source: Source, val: float, seed: int, note: Note = unnoted) -> Iterator[Parts]:
     """Yield the split of a text that Parts.of returns, from the cache if its files are known.
 
     Args:

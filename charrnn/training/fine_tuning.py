@@ -19,8 +19,8 @@ from charrnn.network.ngrams import Ngrams
 from charrnn.runs import RESUME_NAME
 from charrnn.scoring import WARM_UP_TOKENS
 from charrnn.suggestions.trigrams import Trigrams
+from charrnn.text import known
 from charrnn.text.source import Source
-from charrnn.text.split import Parts
 from charrnn.tokenizer import Tokenizer
 from charrnn.training import checkpoint, ngram_counts, ngram_interpolation
 from charrnn.training.corpus import Corpus
@@ -90,8 +90,7 @@ class Origin:
         if not self.source or not self.source.lasts:
             return None
         try:
-            with self.source.kept() as blocks:
-                parts = Parts.of(blocks, self.val, self.source.kind, self.seed)
+            with known.split(self.source, self.val, self.seed) as parts:
                 corpus = Corpus.prepare(parts, lambda _: tokenizer)
         except CharrnnError:
             return None

@@ -5,11 +5,11 @@
 For each kind and size a text is made, in a temporary folder, of words of corpora/fables.txt in
 random order with a number now and then, and `charrnn train` runs on it for some steps; then again,
 when the tokens are in the cache. Lines have 12 words, documents, which are records of JSON Lines,
-160. Seconds are those from the start of the command to the end of the first step. Decoded is how
-often the text was opened, decoded and cut up. Memory is what a process has for itself (RssAnon, of
-Linux alone), at its highest in both runs: pages of mapped files, which the system takes back when
-it needs them, are not counted. Beyond torch: less what it has after `import torch` and a step of
-the network on 10 KB.
+160. Seconds are those from the start of the command to the end of the first step; CPU seconds are
+those of all threads. Decoded is how often the text was opened, decoded and cut up. Memory is what a
+process has for itself (RssAnon, of Linux alone), at its highest in both runs: pages of mapped
+files, which the system takes back when it needs them, are not counted. Beyond torch: less that of
+the same training on 10 KB.
 """
 
 import argparse
@@ -83,17 +83,22 @@ class Training(NamedTuple):
     Attributes:
         memory: the most memory of its own, MB.
         seconds: seconds to the end of the first step.
+        cpu: CPU seconds until then.
         decoded: how often the text was decoded.
     """
 
     memory: float
     seconds: float
+    cpu: float
     decoded: int
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.1f} s ({self.cpu:.1f} s CPU) | {self.decoded}"
 
 
 def train(folder: Path, *options: str) -> Training:
     """Train for some steps on the text in a folder."""
-    began, most, seconds = time.perf_counter(), 0, 0.0
+    began, most, seconds, cpu = time.perf_counter(), 0, 0.0, 0.0
     command = [sys.executable, "-c", COUNTING, "train", "text.txt", "-q", "--json", *options]
     command += ["--steps", str(STEPS), "--hidden", "256"]
     environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache")}
@@ -108,10 +113,12 @@ def train(folder: Path, *options: str) -> Training:
             most = max([most, *(int(line.split()[1]) for line in own)])
             if not seconds and b'"step": 1,' in events.read_bytes():
                 seconds = time.perf_counter() - began
+                ticks = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+                cpu = (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
             time.sleep(EVERY)
     if process.returncode:
         sys.exit("charrnn train failed")
-    return Training(most / 1024, seconds, int((folder / "decoded").read_text()))
+    return Training(most / 1024, seconds, cpu, int((folder / "decoded").read_text()))
 
 
 def encoding_rate(tries: int = 5) -> float:
@@ -149,8 +156,7 @@ def main() -> None:
             make(folder / "text.txt", size * 10**6, kind)
             first, again = train(folder, *given), train(folder, *given)
         memory = f"{max(first.memory, again.memory) - torch:.0f} MB"
-        figures = (f"{each.seconds:.1f} s | {each.decoded}" for each in (first, again))
-        lines.append(tell(f"| {kind}, {size:,} MB | {memory} | {' | '.join(figures)} |"))
+        lines.append(tell(f"| {kind}, {size:,} MB | {memory} | {first} | {again} |"))
     write("large_text", lines)
 
 
