@@ -22,7 +22,8 @@ from charrnn.text.encodings import READ_BYTES, Note, unnoted
 from charrnn.text.source import Source
 from charrnn.text.split import BUCKETS, Parts
 
-LARGE = 1 << 26  # bytes of files from which on their split is kept (not tuned)
+LARGE = 1 << 26  # minimum bytes of files whose split is kept (not tuned)
+LAYOUT = 1  # version of what is kept; part of its key, so that older files are never read
 
 
 @contextmanager
@@ -59,15 +60,15 @@ def split(source: Source, val: float, seed: int, note: Note = unnoted) -> Iterat
             file.write(_to_bytes(parts, notes))
             return {}
 
-        data, _ = cached(build, "split", key, val, seed)
+        data, _ = cached(build, "split", LAYOUT, key, val, seed)
         parts, known = _from_bytes(data.tobytes(), blocks)
         for line in known:
             once(line)
         yield parts
 
 
-def _key(source: Source, note: Note) -> list[Any] | None:
-    """Return JSON values that identify what is read; None for small files, or those read once."""
+def _key(source: Source, note: Note) -> dict[str, Any] | None:
+    """Return JSON values that identify what is read; None for small files and those read once."""
     try:
         files = [*source.files()]
         if not source.lasts or sum(map(os.path.getsize, files)) < LARGE:
@@ -75,7 +76,7 @@ def _key(source: Source, note: Note) -> list[Any] | None:
         hashes = [[os.path.abspath(path), _hash(path, note)] for path in files]
     except OSError:  # reading the text will say what is wrong
         return None
-    return [source.to_json() | {"paths": hashes}]
+    return source.to_json() | {"paths": hashes}
 
 
 def _hash(path: str, note: Note) -> str:

@@ -41,13 +41,17 @@ class _Stopped(Exception):
 
 
 class _Reader(Thread, Generic[Block]):
-    """A thread that runs a reader."""
+    """A thread that runs a reader.
+
+    Args:
+        read: the reader.
+    """
 
     def __init__(self, read: Callable[[Iterator[Block]], Any]) -> None:
         super().__init__(daemon=True)  # a reader that is stopped does not keep the process alive
         self._read = read
         self._waiting: Queue[Block | None] = Queue(AHEAD)  # None ends them
-        self._stopped = False
+        self._abandoned = False
         self._result: Any = None
         self._error: BaseException | None = None
         self.start()
@@ -68,7 +72,7 @@ class _Reader(Thread, Generic[Block]):
 
     def stop(self) -> None:
         """Let the reader end without a result, as soon as it asks for the next block."""
-        self._stopped = True
+        self._abandoned = True
         if self._waiting.empty():
             self._waiting.put(None)
 
@@ -84,8 +88,8 @@ class _Reader(Thread, Generic[Block]):
 
     def _blocks(self) -> Iterator[Block]:
         while (block := self._waiting.get()) is not None:
-            if self._stopped:
+            if self._abandoned:
                 raise _Stopped
             yield block
-        if self._stopped:
+        if self._abandoned:
             raise _Stopped

@@ -38,7 +38,7 @@ OPTIONS: dict[str, list[str]] = {
     "lines": ["--lines"],
     "documents": ["--documents", "--field", "text"],
 }
-STEPS = 20
+STEPS = 2
 SMALLEST = 10_000  # bytes of a text that hardly needs memory
 # Runs charrnn, and writes to a file how often the text is decoded.
 COUNTING = """

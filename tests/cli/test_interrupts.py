@@ -69,7 +69,11 @@ def run(program: list[str], *arguments: object, cwd: Path) -> subprocess.Complet
 class TestBeforeTheFirstStep:
     @pytest.mark.parametrize(
         ("function", "end"),
-        [*zip(["Parts.of"] * 3, ENDS, strict=True), ("Trigrams.build", signal.SIGINT)],
+        [
+            *zip(["text.split Parts.of"] * 3, ENDS, strict=True),
+            ("text.copy_index WordRuns.build", signal.SIGINT),  # in a thread
+            ("training.extras Trigrams.build", signal.SIGINT),
+        ],
     )
     @pytest.mark.slow
     def test_ends_at_once(
@@ -77,8 +81,8 @@ class TestBeforeTheFirstStep:
     ) -> None:
         """While a text is read or made ready, a signal ends the command and nothing is written."""
         then = f"kill({end.name!r}); time.sleep(50)"
-        module = "text.split" if function == "Parts.of" else "training.extras"
-        program = interpose(f"charrnn.{module}", function, then)
+        module, name = function.split()
+        program = interpose(f"charrnn.{module}", name, then)
         result = run(program, "train", corpus, *LONG, "-o", "run", cwd=tmp_path)
         assert result.returncode == 130
         assert result.stderr == "stopped before the first step; nothing was saved\n"
