@@ -15,8 +15,8 @@ from torch import Tensor
 from charrnn import tokenizer
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import RunError, UsageError
+from charrnn.text import known
 from charrnn.text.source import Source
-from charrnn.text.split import Parts
 from charrnn.training.corpus import Corpus
 from charrnn.training.ranks import Ranks
 from charrnn.training.replica import Replica
@@ -115,10 +115,9 @@ def prepare(ranks: Ranks, device: torch.device) -> Replica:
     values = ranks.share_json()
     source = Source.from_json(values["source"])
     config = TrainingConfig(**values["training"])
-    known = tokenizer.from_json(values["tokenizer"])
-    with source.kept() as blocks:
-        parts = Parts.of(blocks, config.val, source.kind, config.seed)
-        corpus = Corpus.prepare(parts, lambda _: known)
+    vocabulary = tokenizer.from_json(values["tokenizer"])
+    with known.split(source, config.val, config.seed) as parts:
+        corpus = Corpus.prepare(parts, lambda _: vocabulary)
     if corpus.fingerprint != values["fingerprint"]:
         raise RunError(
             f"{', '.join(source.paths)} is not the text that rank 0 reads",

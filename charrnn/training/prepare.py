@@ -115,8 +115,8 @@ def begin(
     speed = recipe.speed() * ranks.size if where.type == "cpu" else None
     if corpus.kind == "records" and corpus.train_documents:
         lengths = corpus.train_documents.lengths
-        known = options.get("seconds"), speed or 1.0, options.get("optimizer", "muon")
-        options = recipe.records(lengths, *known) | options
+        budget, optimizer = options.get("seconds"), options.get("optimizer", "muon")
+        options = recipe.records(lengths, budget, speed or 1.0, optimizer) | options
     if start:
         level = start.model.tokenizer.level
         shape = {name: getattr(start.model.config, name) for name in SHAPE}

@@ -39,8 +39,8 @@ LONG_TEXT = 400_000
 # sgd 1.90, 1.65, 1.52 and 1.56 with 0.3, 1, 3 and 6. Half of the best rate is taken: with 1.5 the
 # plain rnn learns too (1.73 after 150 steps), with 3 it barely does (2.88).
 LEARNING_RATES = {"muon": 0.03, "adam": 0.008, "sgd": 1.5}
-# The best learning rate of Muon grows with the number of streams to this power, from STREAMS up to 8
-# times as many, at equal epochs (tests/benchmarks/figures/distributed.md).
+# The best learning rate of Muon grows with the streams to this power, from STREAMS to 8 times as
+# many, at equal epochs (tests/benchmarks/figures/distributed.md).
 STREAMS, MORE_STREAMS = 16, 2 / 3
 WHOLE = 0.99  # share of records that a window holds whole (not tuned)
 MIN_WINDOW, MAX_WINDOW = 8, 256  # tokens of a window of records (not tuned)

@@ -121,7 +121,7 @@ def test_a_text_that_one_process_cannot_read(corpus: Path, tmp_path: Path) -> No
     """The error names the rank and the text."""
     text = tmp_path / "text.txt"
     text.write_text(corpus.read_text())
-    program = interpose("charrnn.training.lockstep", "Parts.of", f"os.remove({str(text)!r})")
+    program = interpose("charrnn.training.lockstep", "known.split", f"os.remove({str(text)!r})")
     zero, one = ends(ranks(text, *LONG, cwd=tmp_path, second=program))
     assert (zero.code, one.code) == (1, 1)
     assert one.err.startswith(f"charrnn: error: rank 1: {text} does not exist")
@@ -134,7 +134,7 @@ def test_another_text(corpus: Path, tmp_path: Path) -> None:
     text = tmp_path / "text.txt"
     text.write_text(corpus.read_text())
     then = f"open({str(text)!r}, 'a').write('more')"
-    program = interpose("charrnn.training.lockstep", "Parts.of", then)
+    program = interpose("charrnn.training.lockstep", "known.split", then)
     _, one = ends(ranks(text, *LONG, cwd=tmp_path, second=program))
     assert one.code == 1
     assert "rank 1: " in one.err

@@ -64,6 +64,6 @@ def test_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_before_it_is_taken(free: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
     """The check comes before the network is created."""
     free.available = free.free = 0
-    monkeypatch.delattr("charrnn.training.trainer.Network")
+    monkeypatch.delattr("charrnn.training.replica.Network")
     with pytest.raises(TrainingError, match="not enough memory"):
         trainer()
