@@ -4,6 +4,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import psutil
+import torch
 
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import TrainingError
@@ -30,15 +31,18 @@ def needed(model: ModelConfig, training: TrainingConfig) -> int:
     return FLOAT * (COPIES * parameter_count(model) + tokens * (activations + logits))
 
 
-def check(model: ModelConfig, training: TrainingConfig) -> None:
-    """Check that the network may fit in the free memory.
+def check(model: ModelConfig, training: TrainingConfig, device: torch.device) -> None:
+    """Check that the network may fit in the free memory of a device.
 
     Raises:
         TrainingError: it certainly does not.
     """
-    free = psutil.virtual_memory().available + psutil.swap_memory().free
-    with suppress(OSError, ValueError):  # not Linux, or no limit
-        free = min(free, int(LIMIT.read_text()))
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+    else:
+        free = psutil.virtual_memory().available + psutil.swap_memory().free
+        with suppress(OSError, ValueError):  # not Linux, or no limit
+            free = min(free, int(LIMIT.read_text()))
     if (bytes_needed := needed(model, training)) > free:
         raise TrainingError(
             f"not enough memory: training this network takes {_gigabytes(bytes_needed)} or more, "

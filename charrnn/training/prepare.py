@@ -5,6 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from charrnn import tokenizer
 from charrnn.checked import made
 from charrnn.config import ModelConfig, TrainingConfig, require
@@ -24,6 +26,7 @@ from charrnn.training.corpus import SHORTEST, Corpus
 from charrnn.training.extras import ModelExtras
 from charrnn.training.fine_tuning import Origin
 from charrnn.training.lockstep import introduce
+from charrnn.training.probe import WINDOW, probe
 from charrnn.training.ranks import ALONE, Ranks
 from charrnn.training.recipe import LIMITS, SHAPE, choose
 from charrnn.training.run import Run
@@ -112,11 +115,13 @@ def begin(
         "anchor is for fine-tuning, and this network starts from nothing; leave it out",
         "anchor",
     )
-    speed = recipe.speed() * ranks.size if where.type == "cpu" else None
+    speed, measured = _measured(where, len(corpus.train))
+    speed *= ranks.size
     if corpus.kind == "records" and corpus.train_documents:
         lengths = corpus.train_documents.lengths
         budget, optimizer = options.get("seconds"), options.get("optimizer", "muon")
-        options = recipe.records(lengths, budget, speed or 1.0, optimizer) | options
+        measured = recipe.records(lengths, budget, speed, optimizer)
+    options = measured | options
     if start:
         level = start.model.tokenizer.level
         shape = {name: getattr(start.model.config, name) for name in SHAPE}
@@ -124,7 +129,7 @@ def begin(
         options = recipe.fine_tuning(len(corpus.train), optimizer) | options | shape
         corpus = replace(corpus, old=start.origin.held_out(corpus.tokenizer))
     model, training = _configure(
-        level, len(corpus.train), corpus.tokenizer.vocab_size, options, speed or 1.0
+        level, len(corpus.train), corpus.tokenizer.vocab_size, options, speed
     )
     theirs = start and start.ngrams(model.vocab_size)
     ngrams = theirs and fine_tuning.ngrams(theirs, corpus, model.ngram_order, training.seconds)
@@ -260,6 +265,19 @@ def _prepare(
             note(f"hint: {hint}")
         corpus = Corpus.prepare(parts, tokenize, note)
         return corpus, ModelExtras.of(corpus, parts, prior(), training.seconds)
+
+
+def _measured(device: torch.device, tokens: int) -> tuple[float, dict[str, Any]]:
+    """Return the speed of a device, see recipe.speed, and the options that follow from it.
+
+    Args:
+        device: the device.
+        tokens: number of tokens in the training part.
+    """
+    if not devices.queues(device):
+        return recipe.speed(), {}
+    speed, streams = probe(device)
+    return speed, {"batch": max(1, min(streams, tokens // (4 * WINDOW)))}
 
 
 def _configure(

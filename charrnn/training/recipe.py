@@ -218,7 +218,7 @@ def choose(
         shape |= tied
     bptt = max(1, options.get("bptt", min(64, tokens // 8)))
     batch = max(1, options.get("batch", min(16, tokens // (4 * bptt))))
-    multiplied = _multiplied(ModelConfig(vocab_size, **shape), bptt * batch)
+    multiplied = weights_multiplied(ModelConfig(vocab_size, **shape), bptt * batch)
     read = min(
         seconds * OPERATIONS / (6 * multiplied), options.get("steps", math.inf) * bptt * batch
     )
@@ -264,7 +264,7 @@ def _hidden(tokens: int, seconds: float) -> int:
     return 384 if seconds < 900 else 512
 
 
-def _multiplied(config: ModelConfig, tokens_per_step: int) -> int:
+def weights_multiplied(config: ModelConfig, tokens_per_step: int) -> int:
     """Return the number of weights that each token is multiplied with."""
     recurrent = sum(math.prod(s) for name, s in tensor_shapes(config).items() if "layers." in name)
     return recurrent + sample_size(config.vocab_size, tokens_per_step) * config.hidden

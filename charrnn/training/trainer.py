@@ -67,8 +67,7 @@ class Trainer(Replica):
         old_ngrams: Ngrams | None = None,
         ranks: Ranks = ALONE,
     ) -> None:
-        if device.type == "cpu":
-            memory.check(model, training)
+        memory.check(model, training, device)
         super().__init__(model, training, corpus, device, ranks)
         self.keeper = Keeper()
         self.average: dict[str, Tensor] = {}

@@ -9,7 +9,7 @@ import pytest
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import TrainingError
 from charrnn.training import memory
-from tests.training.small import trainer
+from tests.training.small import CPU, trainer
 
 SMALL = ModelConfig(60), TrainingConfig(steps=1)
 
@@ -26,9 +26,9 @@ def free(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
 
 def test_fits(free: SimpleNamespace) -> None:
     """A network that fits into memory and swap together is accepted."""
-    memory.check(*SMALL)
+    memory.check(*SMALL, CPU)
     free.available = 0
-    memory.check(*SMALL)
+    memory.check(*SMALL, CPU)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_too_large(model: dict[str, int], training: dict[str, int]) -> None:
     sizes: dict[str, Any] = {"vocab_size": 60} | model
     limits: dict[str, Any] = {"steps": 1} | training
     with pytest.raises(TrainingError, match=r"takes [1-9]\d*\.\d GB or more, 1\.0 GB are free"):
-        memory.check(ModelConfig(**sizes), TrainingConfig(**limits))
+        memory.check(ModelConfig(**sizes), TrainingConfig(**limits), CPU)
 
 
 @pytest.mark.usefixtures("free")
@@ -55,10 +55,10 @@ def test_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """In a container its memory limit counts; "max" is no limit."""
     monkeypatch.setattr(memory, "LIMIT", tmp_path / "memory.max")
     memory.LIMIT.write_text("max\n")
-    memory.check(*SMALL)
+    memory.check(*SMALL, CPU)
     memory.LIMIT.write_text("1000000\n")
     with pytest.raises(TrainingError, match="not enough memory"):
-        memory.check(*SMALL)
+        memory.check(*SMALL, CPU)
 
 
 def test_before_it_is_taken(free: SimpleNamespace, monkeypatch: pytest.MonkeyPatch) -> None:
