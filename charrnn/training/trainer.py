@@ -31,7 +31,7 @@ RECORDS_SHARE = 0.3  # the same for records, of which only the targets count; no
 VALIDATION_TOKENS = 1024  # minimum tokens of a validation; not tuned
 FINE_TUNING_TOKENS = 1 << 16  # tokens of each text scored before and after fine-tuning; not tuned
 AVERAGED = 8  # eta of the weights' average, which covers about the last ninth of the steps
-GENERATORS = (5056, 16)  # bytes of the state of torch's generators, on a CPU and on a GPU
+GENERATORS = ((5056,), (16,))  # bytes of the state of torch's generators, on a CPU and on a GPU
 DECAY = 0.02  # weight of the newest value in the running averages of loss and clipping; not tuned
 
 State = tuple[dict[str, Tensor], dict[str, Any]]  # tensors and JSON values
@@ -129,8 +129,8 @@ class Trainer(Replica):
             count: number of updates; their results are read after the last one.
 
         Returns:
-            The largest norm of the gradients before clipping; None if that of the last update was
-            not finite: it changed no weight.
+            The largest finite norm of the gradients before clipping; None if that of the last
+            update was not finite: it changed no weight.
         """
         announce(self, Action.UPDATE, count)
         results = []
@@ -140,7 +140,8 @@ class Trainer(Replica):
         read: list[tuple[float, float]] = torch.stack(results).tolist()
         for loss, norm in read:
             self._record(loss, norm)
-        return None if self.progress.skipped else max(norm for _, norm in read)
+        known = [norm for _, norm in read if math.isfinite(norm)]
+        return None if self.progress.skipped else max(known)
 
     def _record(self, loss: float, norm: float) -> None:
         """Record the loss of an update, nats per token, and the norm of its gradient."""
@@ -318,7 +319,7 @@ class Trainer(Replica):
         reference = {f"reference.{name}" for name in Losses._fields}
         shapes |= {n: (t.shape, t.dtype) for n, t in tensors.items() if n in reference}
         state = tensors["dropout_generator"]
-        if state.dtype == torch.uint8 and len(state) in GENERATORS:
+        if state.dtype == torch.uint8 and state.shape in GENERATORS:
             shapes["dropout_generator"] = (state.shape, state.dtype)
         if {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()} != shapes:
             raise ValueError("its tensors do not match its network")

@@ -1,5 +1,6 @@
 """What a GPU needs, checked on the CPU: on torch's device `meta`, nothing can be read or mixed."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,10 @@ def test_a_gradient_that_is_not_finite() -> None:
     assert training.update() is None
     assert training.progress.skipped == 1
     assert all(bool(torch.isfinite(t).all()) for t in training.state()[0].values())
-    assert training.update(2) is not None
+    training.hidden[0][:] = torch.nan
+    norm = training.update(3)  # of which only the first is not finite
+    assert norm
+    assert math.isfinite(norm)
 
 
 @pytest.mark.usefixtures("queueing")
@@ -141,9 +145,9 @@ def test_resume_on_another_kind_of_device(tmp_path: Path) -> None:
         states.append(again.network.dropout_generator.get_state())
         assert isinstance(finish(again, run)[-1], Done)
     assert torch.equal(*states)
-    tensors["dropout_generator"] = torch.zeros(17, dtype=torch.uint8)
-    with pytest.raises(ValueError, match="tensors do not match"):
-        trainer().check(tensors, values)
+    for wrong in (torch.zeros(17, dtype=torch.uint8), torch.zeros((), dtype=torch.uint8)):
+        with pytest.raises(ValueError, match="tensors do not match"):
+            trainer().check(tensors | {"dropout_generator": wrong}, values)
 
 
 def test_integers_move_unchanged() -> None:
