@@ -31,7 +31,8 @@ RECORDS_SHARE = 0.3  # the same for records, of which only the targets count; no
 VALIDATION_TOKENS = 1024  # minimum tokens of a validation; not tuned
 FINE_TUNING_TOKENS = 1 << 16  # tokens of each text scored before and after fine-tuning; not tuned
 AVERAGED = 8  # eta of the weights' average, which covers about the last ninth of the steps
-GENERATORS = ((5056,), (16,))  # bytes of the state of torch's generators, on a CPU and on a GPU
+# Bytes of the state of torch's generators, on a CPU and on a GPU.
+GENERATORS = torch.Size([5056]), torch.Size([16])
 DECAY = 0.02  # weight of the newest value in the running averages of loss and clipping; not tuned
 
 State = tuple[dict[str, Tensor], dict[str, Any]]  # tensors and JSON values
