@@ -13,13 +13,15 @@ def run() -> None:
     if by_python:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     from charrnn.cli import main
+    from charrnn.cli.torchrun import several
 
     if by_python:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     code = main()
-    if code == INTERRUPTED:
+    if code == INTERRUPTED or several():
         # Exit at once: finalizing a process that has loaded torch takes half a second, and a SIGINT
-        # received while torch was loading would make Python die by that signal.
+        # received while torch was loading would make Python die by that signal. Of processes that
+        # train together, finalizing aborts some, as threads of torch.distributed still run.
         from contextlib import suppress
 
         for stream in (sys.stdout, sys.stderr):

@@ -199,8 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if meta.get("debug"):
             Ui().note(traceback.format_exc().rstrip())
         else:
-            rank = f"rank {torchrun.rank()}: " if torchrun.several() else ""
-            Ui().error(rank + message)
+            Ui().error(torchrun.speaker() + message)
         return code
     finally:
         sys.stderr = stderr

@@ -8,7 +8,11 @@ import typer
 from charrnn.errors import UsageError
 
 PROCESSES, RANK = "WORLD_SIZE", "RANK"  # variables of torchrun: how many it started, and which
+PLACE = ("MASTER_ADDR", "MASTER_PORT")  # and where they find each other
+LAST_PORT = (1 << 16) - 1  # maximum port number (TCP)
 RESTARTS = "TORCHELASTIC_RESTART_COUNT"  # and how often it started them again
+STARTED = "TORCHELASTIC_RUN_ID"  # set in every process that torchrun starts
+PARENT = os.getppid()  # the process that started this one, and so torchrun where STARTED is set
 
 
 def several() -> bool:
@@ -16,9 +20,42 @@ def several() -> bool:
     return os.environ.get(PROCESSES, "1") != "1"
 
 
+def check() -> None:
+    """Check the variables of torchrun, which may be left over from something else.
+
+    Raises:
+        UsageError: they do not say which of how many processes this one is.
+    """
+    if not several():
+        return
+    values = {name: os.environ.get(name, "") for name in (PROCESSES, RANK, *PLACE)}
+    numbers = all(values[name].isdecimal() for name in (PROCESSES, RANK, PLACE[1]))
+    if not (
+        numbers
+        and values[PLACE[0]]
+        and int(values[PLACE[1]]) <= LAST_PORT
+        and int(values[RANK]) < int(values[PROCESSES])
+    ):
+        given = ", ".join(f"{name}={value!r}" for name, value in values.items())
+        raise UsageError(
+            f"these environment variables do not belong to a process of torchrun: {given}",
+            f"start the processes with torchrun, or unset {PROCESSES} to train with one",
+        )
+
+
 def rank() -> int:
     """Return the number of this process; 0 leads."""
     return int(os.environ[RANK]) if several() else 0
+
+
+def speaker() -> str:
+    """Return what an error begins with: the rank, if there are several processes."""
+    return f"rank {os.environ[RANK]}: " if several() and RANK in os.environ else ""
+
+
+def abandoned() -> bool:
+    """Return whether torchrun has been killed, and so cannot end this process any more."""
+    return STARTED in os.environ and os.getppid() != PARENT
 
 
 def goes_on(output: str | None) -> bool:
@@ -64,6 +101,6 @@ def follow(device: str) -> None:
         ranks = Ranks.joined()
         replica = lockstep.prepare(ranks, devices.named(device))
     with Interrupts(nothing, nothing, nothing) as interrupts, interrupts.held():
-        lockstep.follow(replica, interrupts.seen)
+        lockstep.follow(replica, lambda: interrupts.seen() or abandoned())
     if ranks.stopping:
         raise typer.Exit(130)

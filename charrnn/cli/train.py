@@ -242,6 +242,7 @@ def train(
             "name a file, for example charrnn train book.txt",
         ),
     )
+    torchrun.check()
     if torchrun.rank():
         return torchrun.follow(device)
     from charrnn import runs
@@ -308,7 +309,7 @@ def train(
                 trainer,
                 run,
                 clock,
-                lambda: interrupts.seen() or ranks.stopping,
+                lambda: interrupts.seen() or ranks.stopping or torchrun.abandoned(),
                 interrupts.at_once,
             )
             stop = follow(events, interrupts, run, view, tensorboard_of, json_lines, ui)

@@ -12,7 +12,16 @@ from typing import Any
 import pytest
 
 from charrnn import load
-from tests.cli.shell import COMMAND, ENVIRONMENT, Process, Result, event_named, finish, start
+from tests.cli.shell import (
+    COMMAND,
+    ENVIRONMENT,
+    Process,
+    Result,
+    charrnn_command,
+    event_named,
+    finish,
+    start,
+)
 from tests.cli.test_interrupts import interpose, wait_for
 from tests.cli.test_train import files_limited_to
 
@@ -155,6 +164,39 @@ def test_too_few_streams(corpus: Path, tmp_path: Path) -> None:
     assert "--batch" in zero.err
 
 
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"WORLD_SIZE": "2"},
+        {"WORLD_SIZE": ""},
+        {"WORLD_SIZE": "two", "RANK": "0"},
+        {"WORLD_SIZE": "2", "RANK": "0"},
+        {"WORLD_SIZE": "2", "RANK": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"},
+        {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "99999"},
+    ],
+)
+def test_variables_of_something_else(
+    variables: dict[str, str], corpus: Path, tmp_path: Path
+) -> None:
+    """Training says which variables are wrong; other commands do without them."""
+    result = charrnn_command("train", corpus, *LONG, cwd=tmp_path, environment=variables)
+    assert result.code == 2
+    assert all(f"{name}={value!r}" in result.error for name, value in variables.items())
+    assert "unset WORLD_SIZE" in result.error
+    other = charrnn_command("info", "nothing", cwd=tmp_path, environment=variables)
+    assert other.code
+    assert "nothing does not exist" in other.error
+
+
+def test_exit_codes(corpus: Path, tmp_path: Path) -> None:
+    """The processes end without finalizing torch, which aborts some of them."""
+    aborting = "import atexit, os; atexit.register(os.abort); import charrnn.__main__ as m; m.run()"
+    program = [sys.executable, "-c", aborting]
+    options = ("--steps", 3, "--hidden", 8, "--batch", 4, "-o", "run", "-q")
+    processes = ranks(corpus, *options, cwd=tmp_path, second=program)
+    assert [result.code for result in ends(processes)] == [0, 0]
+
+
 def test_full_disk(corpus: Path, tmp_path: Path) -> None:
     """Rank 0 says that it cannot save, and nobody waits for ever."""
     options = ("--steps", 30, "--hidden", 8, "--batch", 4, "-o", "run")
@@ -213,5 +255,15 @@ def test_ctrl_c_to_torchrun(corpus: Path, tmp_path: Path) -> None:
     os.killpg(process.pid, signal.SIGINT)
     result = finish(process)
     assert result.code
+    assert "saved; continue with" in result.err
+    assert saved_step(tmp_path / "run") > 0
+
+
+def test_killed_torchrun(corpus: Path, tmp_path: Path) -> None:
+    """If torchrun is killed, the processes that it started save and end."""
+    process = torchrun(corpus, *LONG, "-o", "run", "--json", cwd=tmp_path)
+    event_named(process, "step")
+    process.kill()
+    result = finish(process)  # their end closes its output
     assert "saved; continue with" in result.err
     assert saved_step(tmp_path / "run") > 0
