@@ -61,7 +61,8 @@ def abandoned() -> bool:
 def goes_on(output: str | None) -> bool:
     """Return whether this training goes on with a run, because torchrun has started it again.
 
-    If the run had not been saved yet, what there is of it is removed.
+    If the run had not been saved yet, its log is removed. A run with a model that cannot be resumed
+    is not of this training, and is left alone.
 
     Args:
         output: the run folder.
@@ -79,8 +80,9 @@ def goes_on(output: str | None) -> bool:
         )
     if runs.is_resumable(output):
         return True
-    if runs.holds_a_run(Path(output)):
-        runs.remove(Path(output))
+    folder = Path(output)
+    if runs.holds_a_run(folder) and not (folder / runs.MODEL_NAME).exists():
+        runs.remove(folder)
     return False
 
 
