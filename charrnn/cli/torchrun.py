@@ -76,7 +76,8 @@ def goes_on(output: str | None) -> bool:
 
     if output is None:
         raise UsageError(
-            "a training that torchrun restarts must know its run", "give torchrun's command -o RUN"
+            "torchrun restarted this training, but its run has no name to resume it by",
+            "name the run with -o",
         )
     if runs.is_resumable(output):
         return True

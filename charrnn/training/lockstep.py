@@ -56,8 +56,8 @@ def introduce(
         return
     if training.batch < ranks.size:
         raise UsageError(
-            f"batch is {training.batch}, less than a stream for each of {ranks.size} processes",
-            "give a larger one, or fewer processes",
+            f"batch is {training.batch}, but each of {ranks.size} processes needs a stream",
+            "give a larger batch, or use fewer processes",
             ["batch"],
         )
     ranks.share_json(

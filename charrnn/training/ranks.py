@@ -181,7 +181,7 @@ def _together() -> Iterator[None]:
     except RuntimeError as error:
         raise LostRank(
             "another process of this training has ended or cannot be reached",
-            "the message of the first one that failed says why",
+            "see the message of the process that failed first",
         ) from error
 
 

@@ -122,7 +122,7 @@ def test_a_killed_process(rank: int, corpus: Path, tmp_path: Path) -> None:
     assert results[1 - rank].code == 1
     assert results[1 - rank].err.splitlines()[-1] == (
         f"charrnn: error: rank {1 - rank}: another process of this training has ended or cannot be "
-        "reached; the message of the first one that failed says why"
+        "reached; see the message of the process that failed first"
     )
 
 
@@ -244,7 +244,7 @@ def test_a_restart_without_a_name(corpus: Path, tmp_path: Path) -> None:
     process = torchrun(corpus, *LONG, "--json", cwd=tmp_path, restarts=1)
     event_named(process, "step")
     os.kill(workers(process)[-1], signal.SIGKILL)
-    assert "give torchrun's command -o RUN" in wait_for(process, "error: rank 0: a training")
+    assert "name the run with -o" in wait_for(process, "error: rank 0: torchrun restarted")
     assert finish(process).code == 1
 
 
