@@ -61,8 +61,8 @@ def abandoned() -> bool:
 def goes_on(output: str | None) -> bool:
     """Return whether this training goes on with a run, because torchrun has started it again.
 
-    If the run had not been saved yet, its log is removed. A run with a model that cannot be resumed
-    is not of this training, and is left alone.
+    If the run had not been saved yet, its log is removed. A run that is older than torchrun is not
+    of this training, and is left alone.
 
     Args:
         output: the run folder.
@@ -72,6 +72,8 @@ def goes_on(output: str | None) -> bool:
     """
     if not several() or os.environ.get(RESTARTS, "0") == "0":
         return False
+    import psutil
+
     from charrnn import runs
 
     if output is None:
@@ -79,10 +81,13 @@ def goes_on(output: str | None) -> bool:
             "torchrun restarted this training, but its run has no name to resume it by",
             "name the run with -o",
         )
+    folder = Path(output)
+    log = folder / runs.LOG_NAME
+    if not log.exists() or log.stat().st_mtime < psutil.Process(PARENT).create_time():
+        return False
     if runs.is_resumable(output):
         return True
-    folder = Path(output)
-    if runs.holds_a_run(folder) and not (folder / runs.MODEL_NAME).exists():
+    if not (folder / runs.MODEL_NAME).exists():
         runs.remove(folder)
     return False
 
@@ -100,8 +105,8 @@ def follow(device: str) -> None:
     def nothing() -> None:
         pass
 
+    ranks = Ranks.joined()
     with ending_signals():
-        ranks = Ranks.joined()
         replica = lockstep.prepare(ranks, devices.named(device))
     with Interrupts(nothing, nothing, nothing) as interrupts, interrupts.held():
         lockstep.follow(replica, lambda: interrupts.seen() or abandoned())

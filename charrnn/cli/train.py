@@ -248,7 +248,7 @@ def train(
     from charrnn import runs
     from charrnn.display.progress import Progress
     from charrnn.files import quoted
-    from charrnn.text.source import Source
+    from charrnn.text.source import Source, waiting
     from charrnn.training.clock import Clock
     from charrnn.training.interrupts import Interrupts
 
@@ -289,7 +289,8 @@ def train(
             from charrnn.training.loop import train as run_training
             from charrnn.training.ranks import Ranks
 
-            ranks = Ranks.joined()
+            with waiting("the other processes", ui.note) if torchrun.several() else nullcontext():
+                ranks = Ranks.joined()
             if tensorboard:  # before anything is written: TensorBoard may be missing
                 from charrnn.training.tensorboard import Board
 

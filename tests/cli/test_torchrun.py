@@ -248,15 +248,17 @@ def test_a_restart_without_a_name(corpus: Path, tmp_path: Path) -> None:
     assert finish(process).code == 1
 
 
-def test_a_restart_onto_another_run(corpus: Path, tmp_path: Path) -> None:
-    """A model that was there before is never removed."""
+@pytest.mark.parametrize("resumable", [False, True])
+def test_a_restart_onto_another_run(resumable: bool, corpus: Path, tmp_path: Path) -> None:
+    """A run that was there before is neither removed nor gone on with."""
     options = ("--steps", 3, "--hidden", 8, "--batch", 4, "-o", "run", "-q")
     assert finish(start("train", corpus, *options, cwd=tmp_path)).code == 0
-    (tmp_path / "run" / "resume.safetensors").unlink()
+    if not resumable:
+        (tmp_path / "run" / "resume.safetensors").unlink()
     before = (tmp_path / "run" / "model.safetensors").read_bytes()
     result = finish(torchrun(corpus, *options, cwd=tmp_path, restarts=1))
     assert result.code
-    assert result.err.count("rank 0: run holds a run already; delete it, or choose another") == 2
+    assert result.err.count("rank 0: run holds a run already; ") == 2
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
 
 
