@@ -114,13 +114,17 @@ def test_speed() -> None:
 
 
 def test_batch() -> None:
-    """Less than an epoch doubles the batch size, given enough time."""
-    assert chosen(10 * LONG, seconds=300)["batch"] == 32
+    """Enough text doubles the batch size, given enough time: less than an epoch for words."""
+    assert chosen(10 * LONG, seconds=60)["batch"] == 32
     assert chosen(10 * LONG)["batch"] == 32
-    assert chosen(10 * LONG, seconds=60)["batch"] == 16
-    assert chosen(LONG, seconds=300)["batch"] == 16
+    assert chosen(10 * LONG, seconds=20)["batch"] == 16
+    assert chosen(150_000, seconds=300)["batch"] == 16
     assert chosen(10 * LONG, steps=100)["batch"] == 16
     assert chosen(10 * LONG, seconds=300, batch=8)["batch"] == 8
+    assert chosen(10 * LONG, seconds=300, anchor=0.0)["batch"] == 32
+    assert chosen(LONG, seconds=300, anchor=0.0)["batch"] == 16
+    assert chosen(10 * LONG, "word", seconds=300)["batch"] == 32
+    assert chosen(10 * LONG, "word", seconds=60)["batch"] == 16
 
 
 def test_larger_batches_learn_faster() -> None:
