@@ -215,11 +215,11 @@ class Optimizer:
             changed. On a device that queues, the gradient counts as 0 instead.
         """
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self._clip)
-        finite = torch.isfinite(norm)
         if self._queues:
+            finite = torch.isfinite(norm)
             for parameter in self.parameters:
                 parameter.grad = torch.where(finite, _gradient(parameter), 0.0)
-        if self._queues or finite:
+        if self._queues or math.isfinite(norm.item()):
             if self._weight_decay:
                 for matrix in self._decayed.values():
                     matrix.mul_(1 - lr * self._weight_decay)

@@ -112,11 +112,11 @@ class Replica:
         """Yield the next batches, on the device."""
         return on_device([self.streams.next() for _ in range(count)], self.device)
 
-    def learn(self, batch: Batch) -> Tensor:
+    def learn(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Train on a batch.
 
         Returns:
-            The loss, nats per token, and the gradient's norm before clipping, float32 [2]: if the
+            The loss, nats per token, and the gradient's norm before clipping, float32 []: if the
             norm is not finite, no weight changed and all hidden states are 0.
         """
         inputs, targets, fresh, in_source = batch
@@ -126,23 +126,34 @@ class Replica:
         before = self.hidden if fresh is None else emptied(self.hidden, fresh)
         with devices.precision(self.device):
             outputs, hidden = self.network.read(inputs, before)
-            loss, tokens = self._loss(outputs, targets, in_source)
-        alone = self.ranks.size == 1
-        torch.autograd.backward(loss if alone else loss * tokens)
-        if not alone:
+            loss = self._loss(outputs, targets, in_source)
+        if self.ranks.size == 1:
+            torch.autograd.backward(loss)
+        else:
+            tokens = self._weights(targets, in_source).sum()
+            torch.autograd.backward(loss * tokens)
             parameters = self.optimizer.parameters
             loss = self.ranks.mean_gradients(parameters, loss.detach() * tokens, tokens)
         norm = self.optimizer.step(self.lr)
-        finite = torch.isfinite(norm)
+        self.hidden = [state.detach().float() for state in hidden]
         # A hidden state that is not finite would stay so.
-        self.hidden = [torch.where(finite, state.detach().float(), 0.0) for state in hidden]
+        if devices.queues(self.device):
+            finite = torch.isfinite(norm)
+            self.hidden = [torch.where(finite, state, 0.0) for state in self.hidden]
+        elif not math.isfinite(norm.item()):
+            self.hidden = self.network.zero_state(self._streams)
         self.progress.step += 1
-        return torch.stack([loss.detach(), norm])
+        return loss.detach(), norm
 
-    def _loss(
-        self, outputs: Tensor, targets: Tensor, in_source: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """Return the mean loss, nats per token, and the number of tokens that count.
+    def _weights(self, targets: Tensor, in_source: Tensor | None) -> Tensor:
+        """Return how much each target counts, float32 [T, B]; see `_loss`."""
+        weights = (targets != IGNORED).float()
+        if in_source is None:
+            return weights
+        return torch.where(in_source, weights * self.config.source_weight, weights)
+
+    def _loss(self, outputs: Tensor, targets: Tensor, in_source: Tensor | None) -> Tensor:
+        """Return the mean loss, nats per token.
 
         Args:
             outputs: outputs of the last recurrent layer, float32 [T, B, H].
@@ -150,12 +161,10 @@ class Replica:
             in_source: which of them count with `config.source_weight`, bool [T, B]; None for none.
         """
         layer = self.network.output
-        outputs, targets = outputs.flatten(0, 1), targets.flatten()
-        weights = (targets != IGNORED).float()
         if in_source is None and not self._sampled:
-            return F.cross_entropy(layer(outputs), targets), weights.sum()
-        if in_source is not None:
-            weights = torch.where(in_source.flatten(), weights * self.config.source_weight, weights)
+            return F.cross_entropy(layer(outputs.flatten(0, 1)), targets.flatten())
+        weights = self._weights(targets, in_source).flatten()
+        outputs, targets = outputs.flatten(0, 1), targets.flatten()
         if not devices.queues(self.device):  # saves the work for the others
             counted = weights > 0
             outputs, targets, weights = outputs[counted], targets[counted], weights[counted]
@@ -165,4 +174,4 @@ class Replica:
         else:
             nats = F.cross_entropy(layer(outputs), targets, reduction="none")
         # There may be none, in windows within sources that do not count.
-        return (nats * weights).sum() / weights.sum().clamp(min=1), weights.sum()
+        return (nats * weights).sum() / weights.sum().clamp(min=1)

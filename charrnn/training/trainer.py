@@ -134,14 +134,15 @@ class Trainer(Replica):
             update was not finite: it changed no weight.
         """
         announce(self, Action.UPDATE, count)
-        results = []
+        results: list[Tensor] = []  # of each update, the loss and the norm
         for batch in self.batches(count):
-            results.append(self.learn(batch))
+            results += self.learn(batch)
             self._update_average()
-        read: list[tuple[float, float]] = torch.stack(results).tolist()
-        for loss, norm in read:
+        read: list[float] = torch.stack(results).tolist()
+        losses, norms = read[::2], read[1::2]
+        for loss, norm in zip(losses, norms, strict=True):
             self._record(loss, norm)
-        known = [norm for _, norm in read if math.isfinite(norm)]
+        known = [norm for norm in norms if math.isfinite(norm)]
         return None if self.progress.skipped else max(known)
 
     def _record(self, loss: float, norm: float) -> None:
