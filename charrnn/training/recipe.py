@@ -40,7 +40,7 @@ LONG_TEXT = 400_000
 # plain rnn learns too (1.73 after 150 steps), with 3 it barely does (2.88).
 LEARNING_RATES = {"muon": 0.03, "adam": 0.008, "sgd": 1.5}
 # The best learning rate of Muon grows with the streams to this power, from STREAMS to 8 times as
-# many, at equal epochs (tests/benchmarks/figures/distributed.md).
+# many, at equal epochs (README.md here, "Several processes").
 STREAMS, MORE_STREAMS = 16, 2 / 3
 # Minimum characters, and seconds, for twice as many: C after 21 and 106 s on a machine of speed 2.8
 # 0.493 and 0.434 nats/char instead of 0.500 and 0.444, tinyshakespeare 1.426 and 1.367 instead of

@@ -3,15 +3,16 @@
     python -m tests.benchmarks.distributed TEXT [--hidden 512] [--batch 32] [--ranks 2 4 8]
 
 In one run, in turns: training steps of one process with one thread and with two, and of N processes
-with one thread each, which share the same batch. Then the exchange of N processes without the
-steps. A step of N processes should take
+with one thread each, which share the same batch; N processes with a batch of B / N that do not know
+of each other; and the exchange of N processes without steps. A step of N processes should take
 
-    c(B / N) * max(1, N / cores) + x(N)
+    c - o (1 - 1 / N) + x
 
-where c(B) is a step of one process with a batch of B, and x(N) the exchange: each process sends and
-receives 2 (N - 1) / N times the gradient and (N - 1) / N times the recurrent matrices. Over a
-network, x(N) is these bytes divided by its bandwidth, and about 4 N times its latency. With more
-processes than cores only the share of the exchange tells something.
+where c is a step of the processes that do not know of each other (on N machines, of one alone), o
+its orthogonalisation, which is shared out, and x the exchange: each process sends and receives
+2 (N - 1) / N times the gradient and (N - 1) / N times the recurrent matrices. Over a network, x is
+these bytes divided by its bandwidth, and about 4 N times its latency. With more processes than
+cores, they mostly wait for each other.
 CHARRNN_DATA can name TEXT instead.
 """
 
@@ -23,7 +24,6 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -34,6 +34,7 @@ from charrnn.text.source import Source
 from charrnn.text.split import Parts
 from charrnn.training.corpus import Corpus
 from charrnn.training.lockstep import Action, announce, follow
+from charrnn.training.optimizer import block_rows, orthogonalise
 from charrnn.training.ranks import Ranks
 from charrnn.training.replica import Replica
 from charrnn.training.trainer import Trainer
@@ -78,6 +79,18 @@ def exchange(replica: Replica) -> None:
         ranks.divided(lambda rows: rows, matrix)
 
 
+def orthogonalisation(trainer: Trainer) -> float:
+    """Seconds that the blocks of all matrices take in a step, the best of some."""
+    took = []
+    for _ in range(STEPS):
+        began = time.perf_counter()
+        for matrix in matrices(trainer):
+            rows = block_rows(trainer.network.config.hidden)
+            orthogonalise(matrix.view(-1, rows, matrix.size(1)))
+        took.append(time.perf_counter() - began)
+    return min(took)
+
+
 def work(options: dict[str, Any]) -> None:
     """Be one of the processes; rank 0 prints seconds a step, and of them for the exchange."""
     torch.set_num_threads(options["threads"])
@@ -106,11 +119,22 @@ def work(options: dict[str, Any]) -> None:
     announce(trainer, Action.END)
     sizes = [p.numel() for p in trainer.optimizer.parameters]
     divided = sum(matrix.numel() for matrix in matrices(trainer))
-    print(json.dumps([min(took), shared, min(alone, default=0.0), sum(sizes), divided]))
+    print(
+        json.dumps(
+            {
+                "step": min(took),
+                "shared": shared,
+                "alone": min(alone, default=0.0),
+                "orthogonalisation": orthogonalisation(trainer),
+                "weights": sum(sizes),
+                "divided": divided,
+            }
+        )
+    )
 
 
-def measure(options: dict[str, Any], size: int = 1) -> list[float]:
-    """What `work` prints in rank 0 of `size` processes."""
+def measure(options: dict[str, Any], size: int, together: bool) -> dict[str, float]:
+    """What `work` prints in rank 0 of some processes, or in the slowest of independent ones."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -127,19 +151,17 @@ def measure(options: dict[str, Any], size: int = 1) -> list[float]:
         processes.append(
             subprocess.Popen(
                 command,
-                env=os.environ | (environment if size > 1 else {}),
+                env=os.environ | (environment if size > 1 and together else {}),
                 stdout=subprocess.PIPE,
                 text=True,
             )
         )
-    outputs = [process.communicate()[0] for process in processes]
-    measured: list[float] = json.loads(outputs[0])
-    return measured
+    outputs = filter(None, [process.communicate()[0] for process in processes])
+    return max(map(json.loads, outputs), key=step_of)
 
 
-def best(rows: Sequence[list[float]]) -> list[float]:
-    """The round with the shortest step."""
-    return min(rows, key=lambda row: row[0])
+def step_of(measured: dict[str, float]) -> float:
+    return measured["step"]
 
 
 def main() -> None:
@@ -153,19 +175,20 @@ def main() -> None:
         return work(json.loads(parser.parse_args().work))
     options = parse(parser, "text")
     given = {"text": options.text, "hidden": options.hidden}
-    cells = [(1, 1, options.batch), (1, 2, options.batch)]
-    cells += [(1, 1, options.batch // size) for size in options.ranks]
-    cells += [(size, 1, options.batch) for size in options.ranks]
-    found: dict[tuple[int, int, int], list[list[float]]] = defaultdict(list)
+    # Processes, threads of each, batch of each or of all, and whether they train together.
+    cells = [(1, 1, options.batch, True), (1, 2, options.batch, True)]
+    for size in options.ranks:
+        cells += [(size, 1, options.batch // size, False), (size, 1, options.batch, True)]
+    found: dict[tuple[int, int, int, bool], list[dict[str, float]]] = defaultdict(list)
     for _ in range(ROUNDS):
         for cell in cells:
-            size, threads, batch = cell
-            found[cell].append(measure(given | {"threads": threads, "batch": batch}, size))
-            tell(f"{size} processes, {threads} threads, batch {batch}: {found[cell][-1]}")
-    rows = {cell: best(measured) for cell, measured in found.items()}
-    one = rows[1, 1, options.batch][0]
+            size, threads, batch, together = cell
+            cut = given | {"threads": threads, "batch": batch}
+            found[cell].append(measure(cut, size, together))
+            tell(f"{cell}: {found[cell][-1]}")
+    rows = {cell: min(measured, key=step_of) for cell, measured in found.items()}
+    one = rows[1, 1, options.batch, True]["step"]
     tokens = options.batch * TrainingConfig(steps=1).bptt
-    cores = os.cpu_count() or 1
     lines = [
         f"1 x {options.hidden} units, batch {options.batch}, {ROUNDS} rounds, the best of each. "
         f"One process with one thread: {tokens / one:,.0f} tokens/s.",
@@ -175,16 +198,19 @@ def main() -> None:
         "| --- " * 7 + "|",
         f"| 1 x 1 | {one * 1e3:.1f} ms | 1.00 | | | | |",
     ]
-    two = rows[1, 2, options.batch][0]
+    two = rows[1, 2, options.batch, True]["step"]
     lines.append(f"| 1 x 2 | {two * 1e3:.1f} ms | {one / two:.2f} | | | | |")
     for size in options.ranks:
-        step, shared, alone, weights, divided = rows[size, 1, options.batch]
-        part = rows[1, 1, options.batch // size][0] * max(1, size / cores)
-        sent = 4e-6 * (size - 1) / size * (2 * weights + divided)
+        found_here = rows[size, 1, options.batch, True]
+        part = rows[size, 1, options.batch // size, False]
+        alone = found_here["alone"]
+        predicted = part["step"] - part["orthogonalisation"] * (1 - 1 / size) + alone
+        sent = 4e-6 * (size - 1) / size * (2 * found_here["weights"] + found_here["divided"])
+        step = found_here["step"]
         lines.append(
-            f"| {size} x 1 | {step * 1e3:.1f} ms | {one / step:.2f} | {one / (part + alone):.2f} | "
-            f"{sent:.1f} | {alone * 1e3:.1f} ms | {shared / step:.0%}, predicted "
-            f"{alone / (part + alone):.0%} |"
+            f"| {size} x 1 | {step * 1e3:.1f} ms | {one / step:.2f} | {one / predicted:.2f} | "
+            f"{sent:.1f} | {alone * 1e3:.1f} ms | {found_here['shared'] / step:.0%}, predicted "
+            f"{alone / predicted:.0%} |"
         )
     write("distributed", lines)
 
