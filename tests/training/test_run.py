@@ -136,7 +136,7 @@ def test_saves_go_by_the_clock(
         saved.append(now[0])
         pass_time(cost)
 
-    def update() -> float | None:
+    def update(_: int) -> float | None:
         pass_time(1.0)
         training.progress.step += 1
         return 0.1
