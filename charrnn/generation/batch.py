@@ -321,6 +321,7 @@ class _Batch:
         """Take some steps, fewer if many streams may have ended; adds to the tokens not yet fed."""
         engine, states, transitions = self._engine, self._states, self._tokenizer.transitions
         may_end = 0
+        no_costs = np.zeros(len(self._unfed))
         for _ in range(steps):
             logits = engine.logits(states.state)
             logp = log_softmax(logits) if scored else None
@@ -330,7 +331,7 @@ class _Batch:
                 self._spelling = transitions[self._spelling, ids]
             if self._matching:
                 self._matching.add(ids)
-            costs: NDArray[np.floating] = np.zeros(len(ids))
+            costs: NDArray[np.floating] = no_costs
             if logp is not None:
                 costs = -np.take_along_axis(logp, ids[:, None], 1)[:, 0]
             before = states.state.copy() if self._takes_back else None

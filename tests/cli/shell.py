@@ -114,16 +114,23 @@ def on_terminal(
     return received.decode()
 
 
-def start(*arguments: object, cwd: Path) -> Process:
-    """Start a command; stdin, stdout and stderr are pipes."""
+def start(
+    *arguments: object,
+    cwd: Path,
+    environment: dict[str, str] | None = None,
+    program: Sequence[str] = COMMAND,
+    session: bool = False,
+) -> Process:
+    """Start a command, in a session of its own or not; stdin, stdout and stderr are pipes."""
     return subprocess.Popen(
-        [*COMMAND, *map(str, arguments)],
+        [*program, *map(str, arguments)],
         cwd=cwd,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
+        env=ENVIRONMENT | (environment or {}),
         encoding="utf-8",
+        start_new_session=session,
     )
 
 

@@ -4,8 +4,8 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,6 @@ import pytest
 from charrnn import load
 from tests.cli.shell import (
     COMMAND,
-    ENVIRONMENT,
     Process,
     Result,
     charrnn_command,
@@ -58,17 +57,8 @@ def ranks(
             "MASTER_PORT": port,
         }
         with files_limited_to(limit if limit and not rank else 1 << 40):
-            processes.append(
-                subprocess.Popen(
-                    [*program, "train", *map(str, arguments)],
-                    cwd=cwd,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.PIPE,
-                    env=ENVIRONMENT | environment,
-                    encoding="utf-8",
-                )
-            )
+            train = partial(start, "train", environment=environment, program=program)
+            processes.append(train(*arguments, cwd=cwd))
     return processes
 
 
@@ -207,16 +197,7 @@ def test_full_disk(corpus: Path, tmp_path: Path) -> None:
 
 def torchrun(*arguments: object, cwd: Path, restarts: int = 0) -> Process:
     program = [*TORCHRUN, "--max-restarts", str(restarts), "-m", "charrnn", "train"]
-    return subprocess.Popen(
-        [*program, *map(str, arguments)],
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=ENVIRONMENT,
-        encoding="utf-8",
-        start_new_session=True,
-    )
+    return start(*arguments, cwd=cwd, program=program, session=True)
 
 
 def workers(process: Process) -> list[int]:

@@ -3,6 +3,7 @@
 import itertools
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -34,18 +35,9 @@ RECORDS = "".join(
 CPU = torch.device("cpu")
 
 
-def trainer(
-    cell: str = "lstm",
-    text: str = TEXT,
-    layers: int = 2,
-    kind: str = "text",
-    ngram_order: int = 0,
-    ranks: Ranks = ALONE,
-    **options: object,
-) -> Trainer:
-    """Return a new training of a tiny network; `options` are fields of TrainingConfig."""
-    network, config, corpus = setup(cell, text, layers, kind, ngram_order, **options)
-    return Trainer(network, config, corpus, CPU, ranks=ranks)
+def trainer(*arguments: Any, ranks: Ranks = ALONE, **options: Any) -> Trainer:
+    """Return a new training of a tiny network; the other arguments are those of `setup`."""
+    return Trainer(*setup(*arguments, **options), CPU, ranks=ranks)
 
 
 def setup(
@@ -56,7 +48,7 @@ def setup(
     ngram_order: int = 0,
     **options: object,
 ) -> tuple[ModelConfig, TrainingConfig, Corpus]:
-    """Return the configuration and the corpus of a tiny training; see `trainer`."""
+    """Return a tiny network, its training and its text; `options` are those of TrainingConfig."""
     values: dict[str, object] = {"bptt": 16, "batch": 4, "dropout": 0.2, "steps": 40}
     config = TrainingConfig(**(values | options))  # type: ignore[arg-type]
     corpus = Corpus.prepare(Parts.of([text], config.val, kind))
