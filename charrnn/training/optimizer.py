@@ -69,8 +69,8 @@ class Muon:
         self._rows = block_rows(hidden)
         self.state = _zeros("momentum", matrices)
 
-    def step(self, lr: float, momentum: float = 0.95) -> None:
-        """Update the matrices; `lr` is scaled by the square root of a gate's aspect ratio."""
+    def step(self, lr: Tensor, momentum: float = 0.95) -> None:
+        """Update the matrices; `lr` [] is scaled by the square root of a gate's aspect ratio."""
         for name, matrix in self._matrices.items():
             gradient = _gradient(matrix)
             average = self.state[f"momentum.{name}"].lerp_(gradient, 1 - momentum)
@@ -79,8 +79,8 @@ class Muon:
             update = self._ranks.divided(orthogonalise, blocks).reshape(matrix.shape)
             if self._weight_decay:
                 agrees = (update * matrix).gt_(0)
-                matrix.addcmul_(matrix, agrees, value=-lr * self._weight_decay)
-            matrix.add_(update, alpha=-lr * scale)
+                matrix.addcmul_(matrix, agrees.mul_(lr * self._weight_decay), value=-1)
+            matrix.addcmul_(update, lr, value=-scale)
 
 
 def block_rows(hidden: int) -> int:
@@ -101,19 +101,22 @@ class Adam:
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
         self.state = _zeros("mean", parameters) | _zeros("variance", parameters)
-        self.state["updates"] = torch.zeros((), dtype=torch.int64)  # on the CPU, as it is read
+        where = next(iter(parameters.values())).device
+        self.state["updates"] = torch.zeros((), dtype=torch.int64, device=where)
 
-    def step(self, lr: float, beta1: float = 0.9, beta2: float = 0.99, tiny: float = 1e-8) -> None:
-        """Update the parameters; `lr` is the paper's alpha, `tiny` its epsilon."""
-        updates = int(self.state["updates"].add_(1))
-        unbiased = (1 - beta2**updates) ** 0.5
+    def step(self, lr: Tensor, beta1: float = 0.9, beta2: float = 0.99, tiny: float = 1e-8) -> None:
+        """Update the parameters; `lr` [] is the paper's alpha, `tiny` its epsilon."""
+        updates = self.state["updates"].add_(1).double()
+        unbiased = (1 - beta2**updates).sqrt()
+        rate = lr / (1 - beta1**updates)
         for name, parameter in self._parameters.items():
             gradient = _gradient(parameter)
             mean = self.state[f"mean.{name}"].lerp_(gradient, 1 - beta1)
             variance = self.state[f"variance.{name}"]
             variance.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-            deviation = variance.sqrt().div_(unbiased).add_(tiny)
-            parameter.addcdiv_(mean, deviation, value=-lr / (1 - beta1**updates))
+            # Divided by the rate, since the factor of addcdiv_ cannot be a tensor.
+            deviation = variance.sqrt().div_(unbiased * rate).add_(tiny / rate)
+            parameter.addcdiv_(mean, deviation, value=-1)
 
 
 class Sgd:
@@ -130,11 +133,11 @@ class Sgd:
         self._parameters = parameters
         self.state = _zeros("velocity", parameters)
 
-    def step(self, lr: float, momentum: float = 0.9) -> None:
-        """Update the parameters."""
+    def step(self, lr: Tensor, momentum: float = 0.9) -> None:
+        """Update the parameters; `lr` is []."""
         for name, parameter in self._parameters.items():
             velocity = self.state[f"velocity.{name}"].mul_(momentum).add_(_gradient(parameter))
-            parameter.add_(velocity, alpha=-lr)
+            parameter.addcmul_(velocity, lr, value=-1)
 
 
 # What updates the recurrent layers' matrices, by the name of --optimizer. Beside Muon, Adam updates
@@ -204,11 +207,12 @@ class Optimizer:
         self.anchor = {name: p.detach().clone() for name, p in self._parameters.items()}
 
     @torch.no_grad()
-    def step(self, lr: float) -> Tensor:
+    def step(self, lr: Tensor) -> Tensor:
         """Clip the gradients, update the weights and drop the gradients.
 
         Args:
-            lr: learning rate of the recurrent matrices, from which that of the rest follows.
+            lr: learning rate of the recurrent matrices, from which that of the rest follows,
+                float32 []: a tensor, as a number would stay what it was when a step was recorded.
 
         Returns:
             The gradient's global norm before clipping, float32 []; if it is not finite, no weight
@@ -227,7 +231,7 @@ class Optimizer:
                 rule.step(lr * share)
             if self._pull:
                 for name, weight in self.anchor.items():
-                    self._parameters[name].lerp_(weight, min(1.0, lr * self._pull))
+                    self._parameters[name].lerp_(weight, (lr * self._pull).clamp(max=1.0))
         for parameter in self.parameters:
             parameter.grad = None
         return norm

@@ -63,6 +63,6 @@ def _seconds(device: torch.device, streams: int) -> float:
             logits, _ = network(ids[:-1], network.zero_state(streams))
             loss = F.cross_entropy(logits.flatten(0, 1), ids[1:].flatten())
         torch.autograd.backward(loss)
-        optimizer.step(0.01).item()  # waits for the device
+        optimizer.step(torch.full((), 0.01, device=device)).item()  # waits for the device
         took.append(time.perf_counter() - began)
     return min(took[WARM_UP:])

@@ -82,6 +82,7 @@ class Replica:
             else DocumentStreams(corpus.train, corpus.train_documents, *sizes)
         )
         self.hidden = self.network.zero_state(self._streams)
+        self._lr = torch.zeros((), device=device)
         self.progress = Progress(rate=training.lr)
         by_epochs = training.epochs and math.ceil(training.epochs * self.steps_per_epoch)
         limits = [limit for limit in (by_epochs, training.steps) if limit]
@@ -134,7 +135,7 @@ class Replica:
             torch.autograd.backward(loss * tokens)
             parameters = self.optimizer.parameters
             loss = self.ranks.mean_gradients(parameters, loss.detach() * tokens, tokens)
-        norm = self.optimizer.step(self.lr)
+        norm = self.optimizer.step(self._lr.fill_(self.lr))
         self.hidden = [state.detach().float() for state in hidden]
         # A hidden state that is not finite would stay so.
         if devices.queues(self.device):

@@ -56,7 +56,7 @@ def test_no_step_waits(cell: str, kind: str) -> None:
             replica.learn(batch)
     assert replica.step == 10
     assert not any(name.startswith("to ") for name in learning.counts)
-    assert learning.counts["_local_scalar_dense"] == 10  # Adam's counter, which is on the CPU
+    assert "_local_scalar_dense" not in learning.counts
 
 
 @pytest.fixture

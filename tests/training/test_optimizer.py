@@ -42,7 +42,7 @@ def test_adam_equals_that_of_torch() -> None:
             theirs[name].grad = parameter.grad.clone()
         lr = 0.1 / (1 + step)
         with torch.no_grad():
-            adam.step(lr)
+            adam.step(torch.tensor(lr))
         reference.param_groups[0]["lr"] = lr
         reference.step()
     for name, parameter in ours.items():
@@ -57,7 +57,7 @@ def test_muon_orthogonalises_each_block(hidden: int) -> None:
     generator = torch.Generator().manual_seed(1)
     matrices["0"].grad = 1e-6 * torch.randn(before.shape, generator=generator)
     with torch.no_grad():
-        Muon(matrices, hidden, weight_decay=0.0).step(lr=0.5)
+        Muon(matrices, hidden, weight_decay=0.0).step(torch.tensor(0.5))
     blocks = (matrices["0"].detach() - before).view(-1, block_rows(hidden), hidden)
     values = torch.linalg.svdvals(blocks) / 0.5
     assert values.max() < 1.3
@@ -74,7 +74,7 @@ def test_weight_decay() -> None:
         generator = torch.Generator().manual_seed(1)
         for parameter in network.parameters():
             parameter.grad = torch.randn(parameter.shape, generator=generator)
-        Optimizer(network, clip=1.0, weight_decay=weight_decay).step(lr=0.1)
+        Optimizer(network, clip=1.0, weight_decay=weight_decay).step(torch.tensor(0.1))
     old, plain, shrunk = (some.parameters_by_name() for some in (before, updated, decayed))
     for name, weights in old.items():
         shrinks = (weights - plain[name]) * weights > 0
@@ -91,7 +91,7 @@ def test_gradients_are_clipped_together() -> None:
     F.cross_entropy(logits.flatten(0, 1), ids.flatten()).backward()  # type: ignore[no-untyped-call]
     gradients: list[Tensor] = [p.grad for p in network.parameters() if p.grad is not None]
     norm = torch.cat([g.flatten() for g in gradients]).norm().item()
-    assert optimizer.step(lr=0.01) == pytest.approx(norm)
+    assert optimizer.step(torch.tensor(0.01)) == pytest.approx(norm)
     assert all(parameter.grad is None for parameter in network.parameters())
 
 
@@ -141,7 +141,7 @@ def test_anchor() -> None:
     for each, optimizer in ((network, anchored), (alone, free)):
         for parameter in each.parameters_by_name().values():
             parameter.grad = torch.ones_like(parameter)
-        optimizer.step(lr=0.1)
+        optimizer.step(torch.tensor(0.1))
     for name, parameter in network.parameters_by_name().items():
         expected = alone.parameters_by_name()[name].lerp(start[name], 0.2)
         torch.testing.assert_close(parameter, expected)
@@ -159,7 +159,7 @@ def test_sgd_equals_that_of_torch() -> None:
             parameter.grad = torch.randn(parameter.shape, generator=generator)
             theirs[name].grad = parameter.grad.clone()
         with torch.no_grad():
-            sgd.step(0.1)
+            sgd.step(torch.tensor(0.1))
         reference.step()
     for name, parameter in ours.items():
         torch.testing.assert_close(parameter, theirs[name])
@@ -172,7 +172,7 @@ def updated(name: str, clip: float, scale: float) -> tuple[dict[str, Tensor], fl
     generator = torch.Generator().manual_seed(1)
     for parameter in network.parameters_by_name().values():
         parameter.grad = scale * torch.randn(parameter.shape, generator=generator)
-    norm = float(Optimizer(network, clip, 0.0, name=name).step(lr=0.01))
+    norm = float(Optimizer(network, clip, 0.0, name=name).step(torch.tensor(0.01)))
     return {n: p.detach() - before[n] for n, p in network.parameters_by_name().items()}, norm
 
 
