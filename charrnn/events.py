@@ -103,6 +103,18 @@ class Threads(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Replay(Event):
+    """Steps are replayed as a CUDA graph from now on, which was measured to be faster.
+
+    Attributes:
+        faster: how many times as fast they are.
+    """
+
+    step: int
+    faster: float
+
+
+@dataclass(frozen=True, slots=True)
 class Skip(Event):
     """A step was skipped because its gradient was not finite."""
 

@@ -15,6 +15,7 @@ from charrnn.events import (
     FineTuning,
     Overfit,
     Plan,
+    Replay,
     Rollback,
     Sample,
     Skip,
@@ -100,6 +101,8 @@ class Progress:
                 self._line(validation_line(event, min(self._curve)))
             case Threads():
                 self._line(threads_line(event))
+            case Replay():
+                self._line(replay_line(event))
             case Sample():
                 self._sample = event
             case Done():
@@ -288,6 +291,11 @@ def threads_line(event: Threads) -> str:
     """Return a line for a change of the number of threads."""
     threads = f"{event.threads} thread{'s' if event.threads > 1 else ''}"
     return f"step {event.step:,}  {threads} from here on: {event.step_seconds:.3g} s per step"
+
+
+def replay_line(event: Replay) -> str:
+    """Return a line for steps that are replayed from now on."""
+    return f"step {event.step:,}  replayed as a CUDA graph: {event.faster:.1f} times as fast"
 
 
 def fine_tuning_line(event: FineTuning) -> str:

@@ -14,7 +14,7 @@ from charrnn.events import Event
 from charrnn.model import Model
 from charrnn.network.cells import parameter_count
 from charrnn.suggestions.mixture import by_name
-from charrnn.training import devices, final_report, final_weights
+from charrnn.training import devices, final_report, final_weights, recorded_step
 from charrnn.training.batching import Documents
 from charrnn.training.clock import Clock
 from charrnn.training.interrupts import SecondInterrupt
@@ -97,6 +97,11 @@ class _Loop:
         trainer = self._trainer
         self._threads = _threads(trainer)
         yield _start(trainer, self._run)
+        if devices.queues(trainer.device):
+            with self._at_once():
+                faster = recorded_step.choose(trainer)
+            if faster:
+                yield events.Replay(trainer.step, faster)
         if self._run.origin and not trainer.step:
             with self._at_once():
                 corpora = trainer.corpus.old, trainer.corpus

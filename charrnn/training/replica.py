@@ -1,7 +1,8 @@
 """A network, its optimizer and the streams that they read: what each process of a training has."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +21,24 @@ from charrnn.training.sampled_softmax import SAMPLED_FROM, SampledSoftmax
 from charrnn.training.validation import emptied
 
 
+class Computed(NamedTuple):
+    """What a step computes.
+
+    Attributes:
+        loss: nats per token, float32 [].
+        norm: the gradient's norm before clipping, float32 [].
+        hidden: the streams' state after it, for each layer [S, B, H].
+    """
+
+    loss: Tensor
+    norm: Tensor
+    hidden: list[Tensor]
+
+
+# Trains on a batch, given the streams' state before it.
+Compute = Callable[[Batch, list[Tensor]], Computed]
+
+
 class Replica:
     """Trains a network on this process's share of the streams, in step with the other processes.
 
@@ -35,6 +54,7 @@ class Replica:
         hidden: the state of this process's streams after the last window, for each layer
             [S, B, H].
         limit: maximum number of updates, or None.
+        compute: makes a step; may be replaced by one that was recorded.
     """
 
     def __init__(
@@ -82,7 +102,8 @@ class Replica:
             else DocumentStreams(corpus.train, corpus.train_documents, *sizes)
         )
         self.hidden = self.network.zero_state(self._streams)
-        self._lr = torch.zeros((), device=device)
+        self._lr = torch.zeros((), device=device)  # of the step, which may be a recorded one
+        self.compute: Compute = self._compute
         self.progress = Progress(rate=training.lr)
         by_epochs = training.epochs and math.ceil(training.epochs * self.steps_per_epoch)
         limits = [limit for limit in (by_epochs, training.steps) if limit]
@@ -120,11 +141,24 @@ class Replica:
             The loss, nats per token, and the gradient's norm before clipping, float32 []: if the
             norm is not finite, no weight changed and all hidden states are 0.
         """
-        inputs, targets, fresh, in_source = batch
         if self.ranks.rank:  # so that no state of the generator need be saved for each process
             seed = np.random.SeedSequence([self.config.seed, self.ranks.rank, self.step])
             self.network.dropout_generator.manual_seed(int(seed.generate_state(1)[0]))
-        before = self.hidden if fresh is None else emptied(self.hidden, fresh)
+        self._lr.fill_(self.lr)
+        loss, norm, self.hidden = self.compute(batch, self.hidden)
+        if not devices.queues(self.device) and not math.isfinite(norm.item()):
+            self.hidden = self.network.zero_state(self._streams)
+        self.progress.step += 1
+        return loss, norm
+
+    def _compute(self, batch: Batch, before: list[Tensor]) -> Computed:
+        """Make a step.
+
+        On a device that queues, it reads no tensor, and whatever changes between steps is a tensor.
+        """
+        inputs, targets, fresh, in_source = batch
+        if fresh is not None:
+            before = emptied(before, fresh)
         with devices.precision(self.device):
             outputs, hidden = self.network.read(inputs, before)
             loss = self._loss(outputs, targets, in_source)
@@ -135,16 +169,12 @@ class Replica:
             torch.autograd.backward(loss * tokens)
             parameters = self.optimizer.parameters
             loss = self.ranks.mean_gradients(parameters, loss.detach() * tokens, tokens)
-        norm = self.optimizer.step(self._lr.fill_(self.lr))
-        self.hidden = [state.detach().float() for state in hidden]
-        # A hidden state that is not finite would stay so.
-        if devices.queues(self.device):
+        norm = self.optimizer.step(self._lr)
+        after = [state.detach().float() for state in hidden]
+        if devices.queues(self.device):  # a state that is not finite would stay so
             finite = torch.isfinite(norm)
-            self.hidden = [torch.where(finite, state, 0.0) for state in self.hidden]
-        elif not math.isfinite(norm.item()):
-            self.hidden = self.network.zero_state(self._streams)
-        self.progress.step += 1
-        return loss.detach(), norm
+            after = [torch.where(finite, state, 0.0) for state in after]
+        return Computed(loss.detach(), norm, after)
 
     def _weights(self, targets: Tensor, in_source: Tensor | None) -> Tensor:
         """Return how much each target counts, float32 [T, B]; see `_loss`."""

@@ -10,7 +10,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from charrnn.events import Done
-from charrnn.training import checkpoint, devices
+from charrnn.training import checkpoint, devices, recorded_step
 from charrnn.training.replica import Replica
 from tests.training.small import CPU, DOCUMENTS, RECORDS, TEXT, finish, run_in, setup, trainer
 
@@ -109,6 +109,7 @@ def test_a_whole_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         return update(count)
 
     monkeypatch.setattr(training, "update", counted)
+    monkeypatch.setattr(recorded_step, "choose", lambda _: None)
     done = finish(training, run_in(tmp_path))[-1]
     assert isinstance(done, Done)
     assert done.steps == sum(counts) == 200
