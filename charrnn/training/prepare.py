@@ -21,7 +21,7 @@ from charrnn.text.advice import advice
 from charrnn.text.encodings import Note, unnoted
 from charrnn.text.source import Source, comes_once
 from charrnn.tokenizer import TOKENIZERS, Tokenizer
-from charrnn.training import checkpoint, devices, fine_tuning, recipe
+from charrnn.training import checkpoint, devices, fine_tuning, memory, recipe
 from charrnn.training.corpus import SHORTEST, Corpus
 from charrnn.training.extras import ModelExtras
 from charrnn.training.fine_tuning import Origin
@@ -115,22 +115,13 @@ def begin(
         "anchor is for fine-tuning, and this network starts from nothing; leave it out",
         "anchor",
     )
-    speed, measured = _measured(where, len(corpus.train))
-    speed *= ranks.size
-    if corpus.kind == "records" and corpus.train_documents:
-        lengths = corpus.train_documents.lengths
-        budget, optimizer = options.get("seconds"), options.get("optimizer", "muon")
-        measured = recipe.records(lengths, budget, speed, optimizer)
-    options = measured | options
     if start:
         level = start.model.tokenizer.level
         shape = {name: getattr(start.model.config, name) for name in SHAPE}
         optimizer = options.get("optimizer", "muon")
         options = recipe.fine_tuning(len(corpus.train), optimizer) | options | shape
         corpus = replace(corpus, old=start.origin.held_out(corpus.tokenizer))
-    model, training = _configure(
-        level, len(corpus.train), corpus.tokenizer.vocab_size, options, speed
-    )
+    model, training, speed = _chosen(level, corpus, options, where, ranks)
     theirs = start and start.ngrams(model.vocab_size)
     ngrams = theirs and fine_tuning.ngrams(theirs, corpus, model.ngram_order, training.seconds)
     introduce(ranks, source, model, training, corpus, bool(start))
@@ -267,17 +258,48 @@ def _prepare(
         return corpus, ModelExtras.of(corpus, parts, prior(), training.seconds)
 
 
-def _measured(device: torch.device, tokens: int) -> tuple[float, dict[str, Any]]:
+def _chosen(
+    level: str, corpus: Corpus, options: dict[str, Any], device: torch.device, ranks: Ranks
+) -> tuple[ModelConfig, TrainingConfig, float]:
+    """Choose the options that are not set, for the speed of the device, which is returned too."""
+    tokens, entries = len(corpus.train), corpus.tokenizer.vocab_size
+
+    def units(speed: float) -> int:
+        return int(choose(level, tokens, entries, options, speed * ranks.size)["hidden"])
+
+    speed, measured = _measured(device, tokens, units)
+    speed *= ranks.size
+    if corpus.kind == "records" and corpus.train_documents:
+        lengths = corpus.train_documents.lengths
+        budget, optimizer = options.get("seconds"), options.get("optimizer", "muon")
+        measured = recipe.records(lengths, budget, speed, optimizer)
+    values = measured | options
+    model, training = _configure(level, tokens, entries, values, speed)
+    while (
+        "batch" in measured.keys() - options.keys()
+        and training.batch > 1
+        and not memory.fits(model, training, device)
+    ):
+        values["batch"] = training.batch // 2
+        model, training = _configure(level, tokens, entries, values, speed)
+    return model, training, speed
+
+
+def _measured(
+    device: torch.device, tokens: int, units: Callable[[float], int]
+) -> tuple[float, dict[str, Any]]:
     """Return the speed of a device, see recipe.speed, and the options that follow from it.
 
     Args:
         device: the device.
         tokens: number of tokens in the training part.
+        units: returns the units of a layer that are chosen for a device of some speed.
     """
     if not devices.queues(device):
         return recipe.speed(), {}
-    speed, streams = probe(device)
-    return speed, {"batch": max(1, min(streams, tokens // (4 * WINDOW)))}
+    speed, streams, most = probe(device, units)
+    batch = max(1, min(streams, tokens // (4 * WINDOW)))
+    return speed, {"batch": batch, "hidden": min(most, units(speed))}
 
 
 def _configure(

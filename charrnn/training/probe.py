@@ -1,6 +1,11 @@
-"""Measures how fast a GPU trains, and how many streams it takes at about the same time a step."""
+"""Measures how fast a GPU trains, and how many streams it takes at about the same time a step.
+
+A GPU trains a large network at many times the rate of a small one, so that larger ones are timed as
+long as the choice depends on it.
+"""
 
 import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -13,7 +18,8 @@ from charrnn.training.network import Network
 from charrnn.training.optimizer import Optimizer
 from charrnn.training.recipe import OPERATIONS, STREAMS, weights_multiplied
 
-MODEL = ModelConfig(256, layers=1, hidden=512, embedding=64)  # the network that is timed
+UNITS = 512  # units of the smallest network that is timed
+VOCAB_SIZE, EMBEDDING = 256, 64  # of the networks that are timed
 WINDOW = 64  # tokens of a window
 LONGER = 1.5  # maximum time of a step with more streams, relative to STREAMS; not tuned
 MOST = 8  # maximum number of streams, as a multiple of STREAMS: the learning rate is known so far
@@ -26,36 +32,61 @@ class Probe(NamedTuple):
     Attributes:
         speed: relative to the reference machine, see recipe.speed.
         streams: number of streams that it takes at once.
+        units: units of a layer of the network that was timed.
     """
 
     speed: float
     streams: int
+    units: int
 
 
-def probe(device: torch.device) -> Probe:
-    """Time training steps on a device, with more and more streams."""
+def probe(device: torch.device, units: Callable[[float], int]) -> Probe:
+    """Time training steps on a device.
+
+    Args:
+        device: the device.
+        units: returns the units of a layer that are chosen for a device of some speed.
+
+    Returns:
+        What was found with at least so many units, or with the most that fit into its memory.
+    """
+    found = _probed(device, UNITS)
+    while (more := units(found.speed)) > found.units:
+        try:
+            found = _probed(device, more)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            break
+    return found
+
+
+def _probed(device: torch.device, units: int) -> Probe:
+    """Time a network of so many units with more and more streams."""
+    model = ModelConfig(VOCAB_SIZE, layers=1, hidden=units, embedding=EMBEDDING)
+    first = seconds = _seconds(device, model, STREAMS)
     streams = STREAMS
-    first = took = _seconds(device, streams)
     while streams < MOST * STREAMS:
         try:
-            longer = _seconds(device, 2 * streams)
+            longer = _seconds(device, model, 2 * streams)
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
             break
         if longer > LONGER * first:
             break
-        streams, took = 2 * streams, longer
+        streams, seconds = 2 * streams, longer
     tokens = streams * WINDOW
-    return Probe(6 * weights_multiplied(MODEL, tokens) * tokens / took / OPERATIONS, streams)
+    speed = 6 * weights_multiplied(model, tokens) * tokens / seconds / OPERATIONS
+    return Probe(speed, streams, units)
 
 
-def _seconds(device: torch.device, streams: int) -> float:
+def _seconds(device: torch.device, model: ModelConfig, streams: int) -> float:
     """Return the shortest time of a training step with some streams."""
     random = torch.Generator().manual_seed(0)
-    network = Network(MODEL, random).to(device)
+    network = Network(model, random).to(device)
     optimizer = Optimizer(network, 1.0, 0.1)
-    ids = torch.randint(MODEL.vocab_size, (WINDOW + 1, streams), generator=random).to(device)
+    ids = torch.randint(model.vocab_size, (WINDOW + 1, streams), generator=random).to(device)
     took = []
     for _ in range(WARM_UP + STEPS):
         began = time.perf_counter()

@@ -53,6 +53,17 @@ RECORD_UNITS = (
     256  # phonemes of 54,000 words after ten minutes: 35.4 % wrong, with 384 units 38.3 %
 )
 MAX_STREAMS = 128  # maximum streams of records (not tuned)
+# Units of a layer, from so many seconds and tokens of text on. Up to 512 chosen by
+# tests/benchmarks/choices.py; the rest, for GPUs, goes on in the same proportion: weights grow with
+# time to the power 0.44. They are not measured.
+UNITS = (
+    (2048, 490_000.0, 50_000_000),
+    (1024, 21_000.0, 5_000_000),
+    (512, 900.0, 500_000),
+    (384, 240.0, 500_000),
+    (256, 40.0, 50_000),
+    (128, 0.0, 0),
+)
 ANCHORED = 3e5  # tokens of a text with which the anchor of fine-tuning is 1
 SECONDS = 300.0  # time budget if the user sets no limit, seconds
 LONG = 240.0  # minimum time budget for larger networks and batches, seconds
@@ -263,12 +274,9 @@ def _kind(level: str, vocab_size: int) -> str:
 
 
 def _hidden(tokens: int, seconds: float) -> int:
-    """Return the units of a layer; thresholds were chosen by tests/benchmarks/choices.py."""
-    if seconds < 40 or tokens < 50_000:
-        return 128
-    if seconds < LONG or tokens < 500_000:
-        return 256
-    return 384 if seconds < 900 else 512
+    """Return the units of a layer."""
+    # `not <`: a limit of NaN gets this far, see below.
+    return next(units for units, *least in UNITS if not (seconds < least[0] or tokens < least[1]))
 
 
 def weights_multiplied(config: ModelConfig, tokens_per_step: int) -> int:
