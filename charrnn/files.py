@@ -25,6 +25,7 @@ UNFINISHED = ".tmp"  # suffix of a file that is still being written
 MOST_HEADER = 1 << 26  # maximum bytes of a safetensors header; a million subwords take half of it
 MOST_STRINGS = 50_000  # maximum strings in that header; a thousand layers take 20,000
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)  # a JSON string, quotes included
+FULL = {errno.ENOSPC, errno.EDQUOT}  # error numbers of a full disk or quota
 LOCKED_BYTE = 2**31 - 2  # offset locked on Windows: the largest, beyond the end of any file
 
 
@@ -61,6 +62,11 @@ def replacing(path: Path, private: bool = False) -> Iterator[BufferedRandom]:
         raise
 
 
+def advice(error: OSError, other: str) -> str:
+    """Return what to do about a failed write: free some space if there is none, or `other`."""
+    return f"free some space, or {other}" if error.errno in FULL else other
+
+
 def tidy(path: Path) -> None:
     """Remove unfinished files left by processes that were killed while they wrote `path`."""
     for left in path.parent.glob(f"{path.name}*{UNFINISHED}"):
@@ -84,7 +90,7 @@ def write_atomically(path: Path, *data: bytes | memoryview) -> None:
     except OSError as error:
         raise RunError(
             f"cannot write {path}: {error.strerror or error}",
-            "free some space or choose another folder with -o",
+            advice(error, "choose another folder with -o"),
         ) from None
 
 
@@ -280,5 +286,5 @@ def room_for(what: str) -> Iterator[None]:
     except OSError as error:
         raise TextError(
             f"cannot keep {what} in a temporary file: {error.strerror or error}",
-            "free some space, or set TMPDIR to another folder",
+            advice(error, "set TMPDIR to another folder"),
         ) from None

@@ -52,11 +52,12 @@ def fill(
     are separated by " / ".
 
     Letters next to a gap belong to the missing word: un___able. Standard input
-    and FILE have one text a line; empty lines are skipped.
+    and FILE have one text a line; a line without a gap is answered with an empty
+    line.
     """
     import charrnn
     from charrnn import runs
-    from charrnn.suggestions.missing_words import parts
+    from charrnn.suggestions.missing_words import Filling, parts
 
     if text is not None and file is not None:
         raise UsageError("both a TEXT and --file are given", "give one of them")
@@ -64,20 +65,21 @@ def fill(
         runs.refuse(file, "a file of texts", "name the model with -m {}")
     ui = Ui(quiet)
     one = text not in (None, "-")
-    if one:
-        parts(text or "", gap)  # before a model is loaded
+    parts(text or "" if one else gap or "___", gap)  # checks them before a model is loaded
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
     texts = iter([("the text", text or "")]) if one else _lines(file, encoding, ui)
     empty = True
     for where, line in texts:
         empty = False
+        fillings: list[Filling] = []  # of a line without a gap; the others are filled all the same
         try:
-            with Working(ui, "filling gaps", len(parts(line, gap)) - 1) as work:
-                fillings = loaded.missing(line, count, length, gap, work.advance)
+            if line:
+                with Working(ui, "filling gaps", len(parts(line, gap)) - 1) as work:
+                    fillings = loaded.missing(line, count, length, gap, work.advance)
         except UsageError as error:
             if one:
                 raise
-            raise UsageError(f"{where}: {error.message}", error.hint, error.fields) from None
+            ui.warn(f"{where}: {error.message}")
         if json_lines:
             found = [{"words": filling.words, "p": filling.p} for filling in fillings]
             write_json({"text": line, "fillings": found})
@@ -89,7 +91,7 @@ def fill(
 
 
 def _lines(file: str | None, encoding: str | None, ui: Ui) -> Iterator[tuple[str, str]]:
-    """Yield each line of a file or of standard input that is not empty, and its location."""
+    """Yield each line of a file or of standard input, and its location."""
     from charrnn.files import spelled
     from charrnn.text.source import Source, waiting
 
@@ -101,5 +103,4 @@ def _lines(file: str | None, encoding: str | None, ui: Ui) -> Iterator[tuple[str
     else:
         lines = Source([file or "-"], encoding).lines(ui.note)
     for number, line in lines:
-        if line:
-            yield f"{spelled(file or '-')}: line {number}", line
+        yield f"{spelled(file or '-')}: line {number}", line

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from charrnn import __version__
 from charrnn.errors import RunError
-from charrnn.files import UNFINISHED, replacing
+from charrnn.files import UNFINISHED, advice, replacing
 
 HEADER = 4096  # bytes; a page, so that the data are aligned
 DAY = 86_400.0  # seconds
@@ -63,7 +63,7 @@ def cached(build: Build, *key: Any) -> Made:
     except OSError as error:
         raise RunError(
             f"cannot write {path}: {error.strerror or error}",
-            "free some space, or set XDG_CACHE_HOME to another folder",
+            advice(error, "set XDG_CACHE_HOME to another folder"),
         ) from None
 
 

@@ -4,18 +4,19 @@ A GPU works through a queue of operations. To read a result is to wait until the
 then it stands still until the queue is filled again. So a step reads nothing: see Trainer.update.
 """
 
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 
 from charrnn.config import require
 from charrnn.errors import UsageError
 
 
 def named(name: str) -> torch.device:
-    """Return the device called auto, cpu or cuda.
+    """Return the device called auto, cpu or cuda; of several processes each has its own GPU.
 
     Raises:
         UsageError: there is no such device.
@@ -24,10 +25,18 @@ def named(name: str) -> torch.device:
     found = torch.cuda.is_available()
     if name == "cuda" and not found:
         raise UsageError("torch finds no CUDA device here", "use --device cpu")
-    device = torch.device("cuda" if found and name != "cpu" else "cpu")
-    if device.type == "cuda":
-        torch.set_float32_matmul_precision("high")  # TF32, for what `precision` leaves in float32
-    return device
+    if not found or name == "cpu":
+        return torch.device("cpu")
+    local = os.environ.get("LOCAL_RANK", "0") if distributed.is_initialized() else "0"
+    number, count = int(local), torch.cuda.device_count()
+    if number >= count:
+        raise UsageError(
+            f"{count} GPU{'s' if count > 1 else ''} for more processes on this machine",
+            f"use --nproc-per-node {count}, or --device cpu",
+        )
+    torch.cuda.set_device(number)
+    torch.set_float32_matmul_precision("high")  # TF32, for what `precision` leaves in float32
+    return torch.device("cuda", number)
 
 
 def queues(device: torch.device) -> bool:

@@ -53,8 +53,6 @@ class Ranks:
         from torch.distributed.distributed_c10d import PrefixStore
         from torch.distributed.rendezvous import rendezvous
 
-        if torch.cuda.is_available():
-            torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
         with _together(), ending_signals():
             store, rank, size = next(rendezvous("env://"))
             if os.environ.get("LOCAL_WORLD_SIZE") == str(size):

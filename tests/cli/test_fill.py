@@ -1,5 +1,6 @@
 """charrnn fill: the words that are missing in a text."""
 
+import json
 import os
 import shutil
 import signal
@@ -69,9 +70,9 @@ def test_gap(call: Call, trained: Training) -> None:
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_lines(tmp_path: Path, call: Call, trained: Training, options: list[str]) -> None:
-    """Each line of a file or a pipe that is not empty is a text."""
+    """Each line of a file or a pipe is a text."""
     lines = [TEXT, "A heron ___.", "___ neighbour laughed."]
-    (tmp_path / "texts.txt").write_text("\n\n".join(lines))
+    (tmp_path / "texts.txt").write_text("\n".join(lines))
     result = call("fill", "-f", "texts.txt", "-m", trained.run, *options)
     assert (result.code, result.err) == (0, "")
     alone = [call("fill", line, "-m", trained.run, *options).out for line in lines]
@@ -108,7 +109,7 @@ def test_answers_while_the_pipe_is_open(tmp_path: Path, trained: Training) -> No
         ([TEXT, "--length", "0"], 2, "0"),
         (["-f", "missing.txt"], 1, "missing.txt"),
         (["-f", "empty.txt"], 1, "the input is empty"),
-        (["-f", "gapless.txt"], 2, "gapless.txt: line 3: the text has no gap"),
+        (["-f", "empty.txt", "--gap", ""], 2, "--gap must not be empty"),
         (["-f", "binary.txt"], 1, "binary.txt"),
         (["-the ___"], 2, "goes after --"),
         (["\udcff ___ a"], 1, "not valid Unicode"),
@@ -118,13 +119,29 @@ def test_wrong(
     call: Call, trained: Training, tmp_path: Path, arguments: list[str], code: int, wrong: str
 ) -> None:
     """What cannot be filled is an error of one line."""
-    (tmp_path / "empty.txt").write_text("\n\n")
-    (tmp_path / "gapless.txt").write_text("a ___\n\nthe fox\n")
+    (tmp_path / "empty.txt").touch()
     (tmp_path / "binary.txt").write_bytes(b"ab\x00cd ___")
     result = call("fill", *arguments, "-m", trained.run)
-    assert result.code == code
+    assert (result.code, result.out) == (code, "")
     assert wrong in result.error
-    assert result.out.count("\n") == ("gapless.txt" in arguments)  # what came before stands
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_line_without_a_gap(
+    call: Call, trained: Training, tmp_path: Path, options: list[str]
+) -> None:
+    """It is answered with an empty line, so that answers and texts stay side by side."""
+    (tmp_path / "some.txt").write_text(f"{TEXT}\n\nthe fox\n{TEXT}\n")
+    result = call("fill", "-f", "some.txt", "-m", trained.run, *options)
+    assert result.code == 0
+    assert result.err == "charrnn: warning: some.txt: line 3: the text has no gap\n"
+    first, empty, gapless, last = result.out.splitlines()
+    assert first == last
+    if options:
+        assert json.loads(empty) == {"text": "", "fillings": []}
+        assert json.loads(gapless) == {"text": "the fox", "fillings": []}
+    else:
+        assert empty == gapless == ""
 
 
 def test_run_instead_of_texts(call: Call, trained: Training) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from charrnn.errors import UsageError
 from charrnn.events import Done
 from charrnn.training import checkpoint, devices, recorded_step
 from charrnn.training.replica import Replica
@@ -149,6 +150,29 @@ def test_resume_on_another_kind_of_device(tmp_path: Path) -> None:
     for wrong in (torch.zeros(17, dtype=torch.uint8), torch.zeros((), dtype=torch.uint8)):
         with pytest.raises(ValueError, match="tensors do not match"):
             trainer().check(tensors | {"dropout_generator": wrong}, values)
+
+
+@pytest.mark.parametrize(
+    ("several", "rank", "number"), [(False, "1", 0), (True, "1", 1), (True, "0", 0)]
+)
+def test_each_process_has_its_gpu(
+    several: bool, rank: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one is that of a process alone, whatever another program left behind."""
+    used: list[int] = []
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    monkeypatch.setattr("torch.distributed.is_initialized", lambda: several)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.set_device", used.append)
+    monkeypatch.setattr("torch.set_float32_matmul_precision", lambda _: None)
+    assert devices.named("auto") == torch.device("cuda", number)
+    assert used == [number]
+    assert devices.named("cpu") == CPU
+    monkeypatch.setattr("torch.cuda.device_count", lambda: number)
+    if number:
+        with pytest.raises(UsageError, match="1 GPU for more processes"):
+            devices.named("cuda")
 
 
 def test_integers_move_unchanged() -> None:
