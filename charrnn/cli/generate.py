@@ -203,7 +203,8 @@ def generate(
     import charrnn
     from charrnn import runs
     from charrnn.model import new_random_seed
-    from charrnn.processes import Order, writing
+    from charrnn.processes.order import Order
+    from charrnn.processes.workers import writing
     from charrnn.text.blocks import unescape
 
     meant = unescape if escapes else str

@@ -15,7 +15,8 @@ from charrnn.config import StopConfig
 from charrnn.errors import ModelFileError
 from charrnn.model import load
 from charrnn.network.model_file import save
-from charrnn.processes import Order, writing
+from charrnn.processes.order import Order
+from charrnn.processes.workers import writing
 from charrnn.tokenizer import CharTokenizer
 from tests.cli.conftest import Call
 from tests.cli.shell import COMMAND, PATIENCE, Process, charrnn_command, finish, start

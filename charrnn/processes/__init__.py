@@ -1,0 +1,1 @@
+"""Writing many samples with several processes."""
