@@ -4,14 +4,13 @@ import json
 from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
-from string import Template
 
 import numpy as np
 
 from charrnn.arrays import Array
 from charrnn.display.format import printable
 from charrnn.display.neurons.terminal import Record, added, described, named
+from charrnn.display.page import whole
 
 MOST_VALUES = 3 << 20  # maximum activations on the page, a byte each before base64 (not tuned)
 
@@ -38,10 +37,6 @@ def html(
         scales: largest absolute activation of each unit, float32 [U].
         ngrams: whether the model mixes its network with n-grams.
     """
-    page, style, script = (
-        (files("charrnn.display.neurons") / f"page.{kind}").read_text("utf-8")
-        for kind in ("html", "css", "js")
-    )
     places = {_key(unit): i for i, unit in reversed([*enumerate(units)])}
     follows: dict[int, str] = {}
     rows = ""
@@ -59,15 +54,14 @@ def html(
         "units": [[*pair] for pair in zip(titles, scales.tolist(), strict=True)],
         "values": b64encode(np.ascontiguousarray(shares.T).tobytes()).decode(),
     }
-    return Template(page).substitute(
+    return whole(
+        "charrnn.display.neurons",
         title=escape(printable(title)),
         note=escape(printable(note)),
-        style=style,
         table=rows,
         prediction="n-grams included" if ngrams else "the network alone, as it has no n-grams",
         others=f"{len(units) - len(follows):,} others",
         data=json.dumps(data).replace("<", "\\u003c"),
-        script=script,
     )
 
 

@@ -4,12 +4,11 @@ import json
 import math
 from collections.abc import Sequence
 from html import escape
-from importlib.resources import files
-from string import Template
 
 import numpy as np
 
 from charrnn.display.format import printable
+from charrnn.display.page import whole
 from charrnn.display.plot.axes import Axis
 from charrnn.display.plot.log import Values
 
@@ -39,20 +38,15 @@ def page(
         samples: what follows them.
         above: what stands above the table.
     """
-    page, style, script = (
-        (files("charrnn.display.plot") / f"page.{kind}").read_text("utf-8")
-        for kind in ("html", "css", "js")
-    )
-    return Template(page).substitute(
-        title=title,
-        style=style,
+    return whole(
+        "charrnn.display.plot",
+        title,
         above=above,
         table=table,
         colours=colours,
         note=note,
         charts=charts,
         samples=samples,
-        script=script,
     )
 
 
