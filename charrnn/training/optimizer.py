@@ -220,9 +220,9 @@ class Optimizer:
         """
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self._clip)
         if self._queues:
-            finite = torch.isfinite(norm)
+            lost = ~torch.isfinite(norm)
             for parameter in self.parameters:
-                parameter.grad = torch.where(finite, _gradient(parameter), 0.0)
+                _gradient(parameter).masked_fill_(lost, 0.0)
         if self._queues or math.isfinite(norm.item()):
             if self._weight_decay:
                 for matrix in self._decayed.values():

@@ -172,8 +172,8 @@ class Replica:
         norm = self.optimizer.step(self._lr)
         after = [state.detach().float() for state in hidden]
         if devices.queues(self.device):  # a state that is not finite would stay so
-            finite = torch.isfinite(norm)
-            after = [torch.where(finite, state, 0.0) for state in after]
+            lost = ~torch.isfinite(norm)
+            after = [state.masked_fill(lost, 0.0) for state in after]
         return Computed(loss.detach(), norm, after)
 
     def _weights(self, targets: Tensor, in_source: Tensor | None) -> Tensor:
