@@ -1,8 +1,9 @@
 """How charrnn eval measures a model of records: predicted targets against the right ones."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from charrnn.cli.batches import batches
 from charrnn.display.console import write_json, write_text
 from charrnn.display.format import printable
 from charrnn.display.working import Working
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from charrnn.text.source import Source
 
 BATCH = 256  # maximum records predicted in parallel (not tuned)
-BATCH_CHARS = 1 << 17  # or fewer, once they reach this many characters (not tuned)
 MOST_SHOWN = 20  # maximum labels in a table that is printed
 BASELINES = {
     "commonest": "always the commonest label",
@@ -48,7 +48,8 @@ def evaluate_records(
     labels = model.file.trained.targets
     total = Agreement(labels)
     kept: list[Pair] = []
-    for batch in _batches(pairs(source.stream(work.note))):
+    read = pairs(source.stream(work.note))
+    for batch in batches(read, BATCH, lambda pair: sum(map(len, pair))):
         _add(model, batch, total, work)
         kept += batch if training else ()
     if not total.records:
@@ -61,20 +62,6 @@ def evaluate_records(
         write_json(values | ({"baselines": each} if beside else {}))
         return
     _print(values, total, beside)
-
-
-def _batches(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
-    """Yield records in batches to read in parallel."""
-    batch: list[Pair] = []
-    chars = 0
-    for pair in pairs:
-        batch.append(pair)
-        chars += sum(map(len, pair))
-        if len(batch) == BATCH or chars >= BATCH_CHARS:
-            yield batch
-            batch, chars = [], 0
-    if batch:
-        yield batch
 
 
 def _add(model: "Model", batch: list[Pair], total: "Agreement", work: Working) -> None:

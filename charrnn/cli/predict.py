@@ -2,7 +2,7 @@
 
 import codecs
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from io import BufferedReader, IncrementalNewlineDecoder
 from itertools import chain, islice
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from typer import Argument, Option
 
+from charrnn.cli.batches import batches
 from charrnn.cli.options import (
     Debug,
     Json,
@@ -22,14 +23,12 @@ from charrnn.cli.options import (
 from charrnn.config import BEAM
 from charrnn.display.console import Ui, write_json, write_text
 from charrnn.display.working import Working
-from charrnn.errors import TextError
 
 if TYPE_CHECKING:
     from charrnn.network.model_file import Trained
 
 MAX_TOP = 1000  # maximum number of targets it can ask for
 BATCH = 256  # maximum sources predicted in parallel (not tuned)
-BATCH_CHARS = 1 << 17  # or fewer, once they reach this many characters (not tuned)
 READ = 1 << 16  # maximum bytes of a pipe read at a time
 IN_ONE_CELL = str.maketrans("\t\n", "  ")  # keeps a target in its cell of the output
 
@@ -80,16 +79,17 @@ def predict(
     ui = Ui(quiet)
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
     loaded.require_records()
-    batches: Iterator[list[str]]
+    in_batches: Iterator[list[str]]
     with Working(ui, "predicting") as work:
         if files in (None, [], ["-"]) and not any(
             reading[name] for name in ("encoding", "errors", "field")
         ):
-            batches = (batch for lines in _arriving(ui) for batch in _batches(lines))
+            in_batches = (b for lines in _arriving(ui) for b in batches(lines, BATCH, len))
         else:
             read = partial(_sources, loaded.file.trained, reading, work)
-            batches = _batches(chain.from_iterable(map(read, files or ["-"])))
-        for batch in batches:
+            sources = chain.from_iterable(map(read, files or ["-"]))
+            in_batches = batches(sources, BATCH, len)
+        for batch in in_batches:
             found = loaded.predictions(batch, top, beam)
             work.clear()
             for source, targets in zip(batch, found, strict=True):
@@ -144,22 +144,3 @@ def _sources(
     if trained.source_field is None and path != "-":
         return (part.read(work.note) for _, part in source.by_file())
     return (line for _, line in source.lines(work.note))
-
-
-def _batches(sources: Iterable[str]) -> Iterator[list[str]]:
-    """Yield sources in batches to predict in parallel; those read before an error come first."""
-    batch: list[str] = []
-    chars = 0
-    try:
-        for source in sources:
-            batch.append(source)
-            chars += len(source)
-            if len(batch) == BATCH or chars >= BATCH_CHARS:
-                yield batch
-                batch, chars = [], 0
-    except TextError:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch

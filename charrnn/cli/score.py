@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Option
 
+from charrnn.cli.batches import batches
 from charrnn.cli.options import (
     Debug,
     Json,
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     from charrnn.model import Model
     from charrnn.text.source import Source
 
-LINES_AT_ONCE = 64  # lines scored side by side,
-BATCH_CHARS = 1 << 17  # or fewer, once they reach this many characters
+LINES = 64  # maximum lines scored in parallel (not tuned)
 Record = dict[str, Any]  # printed for each line, record or file
 
 
@@ -133,7 +133,8 @@ def _scored(
     from charrnn.arrays import bits
 
     tokenizer = model.file.tokenizer
-    for batch in _batches(units):
+    scored = ((head, text) for head, text in units if text)
+    for batch in batches(scored, LINES, lambda unit: len(unit[1])):
         surprises = model.surprisal([text for _, text in batch], work.advance)
         for (head, text), nats in zip(batch, surprises, strict=True):
             total = float(nats.sum(dtype=float))
@@ -146,29 +147,6 @@ def _scored(
                 "bpc": bits(total / len(text)),
             }
             yield record, nats
-
-
-def _batches(units: Iterable[tuple[Record, str]]) -> Iterator[list[tuple[Record, str]]]:
-    """Yield the non-empty texts in batches to score in parallel.
-
-    Texts read before an error are still yielded first.
-    """
-    batch: list[tuple[Record, str]] = []
-    chars = 0
-    try:
-        for head, text in units:
-            if text:
-                batch.append((head, text))
-                chars += len(text)
-            if len(batch) == LINES_AT_ONCE or chars >= BATCH_CHARS:
-                yield batch
-                batch, chars = [], 0
-    except TextError:
-        if batch:
-            yield batch
-        raise
-    if batch:
-        yield batch
 
 
 def _files(

@@ -253,7 +253,7 @@ def test_batches(call: Call, trained: Training, tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("\n".join(lines))
     whole = call("score", "text.txt", "-m", trained.run)
     with (
-        patch("charrnn.cli.score.BATCH_CHARS", 100),
+        patch("charrnn.cli.batches.CHARS", 100),
         patch.object(Model, "surprisal", autospec=True, side_effect=Model.surprisal) as surprisal,
     ):
         parted = call("score", "text.txt", "-m", trained.run)
