@@ -28,7 +28,7 @@ CellName = Literal["lstm", "gru", "rnn", "rnn-relu"]  # keys of network.cells.CE
 # `auto`, or keys of training.initialisation.INITIALISATIONS.
 InitName = Literal["auto", "orthogonal", "identity", "uniform", "normal"]
 OptimizerName = Literal["muon", "adam", "sgd"]  # keys of training.optimizer.OPTIMIZERS
-# Least probability of a suggestion that is shown, by the name of the setting (not tuned).
+# Minimum probability of a suggestion that is shown, by the name of the setting (not tuned).
 DIAL = {"quiet": 0.7, "normal": 0.4, "eager": 0.0}
 
 
@@ -225,7 +225,8 @@ class TrainingConfig:
     anchor: float = setting(
         0.0,
         Range(0, 1000),
-        "Pull all weights towards those that fine-tuning started from; times the learning rate.",
+        "Strength of the pull towards the weights that fine-tuning started from (scaled by the "
+        "learning rate).",
         REGULARISATION,
     )
     # Dai & Le 2015, arXiv:1511.01432: predicting a text helps to classify it.
@@ -387,7 +388,7 @@ class StopConfig:
     match: str | None = setting(
         None,
         None,
-        "Write only texts that match this regular expression of Python's re, whole.",
+        "Write only texts that match this regular expression (of Python's re) as a whole.",
         WRITE,
         metavar="REGEX",
     )
@@ -402,7 +403,7 @@ class StopConfig:
 
 
 def dial(value: str) -> float:
-    """Return the least probability of a suggestion that is shown.
+    """Return the minimum probability of a suggestion that is shown.
 
     Args:
         value: a key of DIAL, or a number from 0 to 1.

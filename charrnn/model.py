@@ -259,7 +259,7 @@ class Model:
         """Raise a UsageError if the model is not one of records."""
         if self.kind != "records":
             raise UsageError(
-                "the model is not of records, so it has no targets to predict",
+                "the model was not trained on records, so it has no targets to predict",
                 "train one with train --source NAME --target NAME, or choose another with -m",
             )
 
@@ -343,9 +343,9 @@ class Model:
         """Raise a UsageError if a source is given but not needed, or needed but not given."""
         records = self.kind == "records"
         if given and not records:
-            raise UsageError("the model is not one of records", "leave out the source")
+            raise UsageError("the model was not trained on records", "leave out the source")
         if records and not given:
-            raise UsageError("the model writes targets to sources", "give one with --source TEXT")
+            raise UsageError("the model writes targets for sources", "give one with --source TEXT")
 
     def require_text(self) -> None:
         """Raise a UsageError if the model is one of records, which cannot predict other texts."""
@@ -391,7 +391,7 @@ class Model:
         except ValueError as error:
             raise ModelFileError(
                 f"the trigrams in the model's file are damaged: {error}",
-                "copy it again or train anew",
+                "copy it again or train it again",
             ) from None
 
     def phrase(self, typed: str, first: "Completion", least: float) -> str:

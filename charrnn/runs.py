@@ -119,7 +119,7 @@ def run_folder(named: str) -> Path:
     """
     path = _located(named)
     if not os.path.isdir(path) or not holds_a_run(path):
-        raise RunError(f"{path} is no run", _instead(path, LOG_NAME))
+        raise RunError(f"{path} is not a run", _instead(path, LOG_NAME))
     return path
 
 
@@ -143,7 +143,9 @@ def remove(folder: Path) -> int:
         (folder / LOG_NAME).unlink(missing_ok=True)
         kept = len(os.listdir(folder))
     except OSError as error:
-        raise RunError(f"cannot remove {folder}: {error.strerror}", "check its rights") from None
+        raise RunError(
+            f"cannot remove {folder}: {error.strerror}", "check its permissions"
+        ) from None
     _remove([folder])
     return kept
 
@@ -365,7 +367,7 @@ def new(named: str | None, text: str) -> Claim:
             resumable = os.path.exists(path / RESUME_NAME)
             first = "continue it with --resume" if resumable else "delete it"
             raise RunError(
-                f"{path} holds a run already", f"{first}, or choose another folder with -o"
+                f"{path} already holds a run", f"{first}, or choose another folder with -o"
             )
         return claim
     for path in numbered(text):

@@ -351,7 +351,7 @@ class TestClaim:
     def test_holds_a_run(self, name: str) -> None:
         """A folder that holds a run is refused by name and stays as it was."""
         made("run", name)
-        with pytest.raises(RunError, match=r"run holds a run already; .*, or choose another") as c:
+        with pytest.raises(RunError, match=r"run already holds a run; .*, or choose another") as c:
             new("run", "book")
         assert ("continue it with --resume" in c.value.hint) == (name == RESUME_NAME)
         assert os.listdir("run") == [name]

@@ -42,7 +42,7 @@ TAKE_TEXT = (
 
 app = typer.Typer(
     name="charrnn",
-    help="Train a recurrent language model on your own text, generate from it, type with it.",
+    help="Train a recurrent language model on your own text, generate from it and type with it.",
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode="rich",  # loaded only for the help
 )
@@ -62,7 +62,7 @@ COMMANDS: dict[Callable[..., None], str] = {
 
         charrnn compare book.txt --vary "lstm; lstm layers=2; gru" --equal parameters
 
-        An exploding gradient, with and without clipping; then by the initial weights:
+        An exploding gradient, with and without clipping; then with two kinds of initial weights:
 
         charrnn compare book.txt --steps 100 --hidden 128 --optimizer sgd --lr 10
         --vary "rnn clip=0.1; rnn clip=0"

@@ -73,7 +73,7 @@ def compare(
         Option(
             min=1,
             max=MAX_SEEDS,
-            help="Train each so many times, with different seeds, to see the spread.",
+            help="Train each this many times, with different seeds, to see the spread.",
             rich_help_panel=RUN,
         ),
     ] = 1,
@@ -147,7 +147,7 @@ def compare(
     from charrnn.text.source import Source, comes_once
 
     for path in texts:
-        runs.refuse(path, "a text", "to plot runs that are there, use charrnn plot {}")
+        runs.refuse(path, "a text", "to plot existing runs, use charrnn plot {}")
         if path == "-" or comes_once(path):
             raise UsageError(f"{path} can be read only once", "save the text to a file first")
     read = given(

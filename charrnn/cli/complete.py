@@ -34,7 +34,7 @@ def complete(
     ] = False,
     tab: Annotated[
         Literal["take", "cycle"],
-        Option(help="What Tab does: take a word, or cycle through the suggestions."),
+        Option(help="What Tab does: accept a word, or cycle through the suggestions."),
     ] = "take",
     vi: Annotated[
         bool, Option("--vi", help="Use vi keys.", show_default="as ~/.inputrc says")

@@ -49,13 +49,13 @@ def evaluate(
         str | None,
         Option(
             metavar="FILE",
-            help="With a model of records: what simple methods predict that learn from FILE, the "
+            help="With a model of records: compare with simple methods that learn from FILE, the "
             "text that the model was trained on.",
         ),
     ] = None,
     gaps: Annotated[
         bool,
-        Option("--gaps", help="Also guess every tenth word of the text, or 500 of them."),
+        Option("--gaps", help="Also remove and guess every tenth word, or 500 of these."),
     ] = False,
     source: Annotated[
         str | None,
@@ -85,13 +85,14 @@ def evaluate(
     With --keystrokes, also give the share of keystrokes that suggestions save
     in simulated typing, and the same for trigrams and word counts alone.
 
-    With --gaps, words are removed, one at a time, and guessed: how often the
-    first guess is right, one of five, and the mean reciprocal rank (MRR), by
-    what precedes the word alone and by both sides.
+    With --gaps, also remove words, one at a time, and guess them: how often the
+    first guess is right, how often one of the first five, and the mean
+    reciprocal rank (MRR), from the preceding text alone and from both sides.
 
     With a model of records, predict their targets: share of exact matches, edit
     distance per character, bits per character; where the targets are labels,
-    also accuracy, macro F1, calibration error and which are confused.
+    also accuracy, macro F1, calibration error and the labels most often
+    confused.
     """
     import charrnn
     from charrnn import runs
@@ -106,7 +107,7 @@ def evaluate(
     records = loaded.kind == "records"
     if records and (keystrokes or gaps or reading["field"] is not None):
         raise UsageError(
-            "the model is of records, so --keystrokes, --gaps and --field have no meaning",
+            "the model was trained on records, so --keystrokes, --gaps and --field have no meaning",
             "name the fields with --source and --target",
         )
     if not records and not (baselines is source is target is None):

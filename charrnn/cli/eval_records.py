@@ -110,7 +110,9 @@ def _training_pairs(model: "Model", training: "Source", work: Working) -> Iterat
         parts = Parts.of(blocks, facts.get("val", 0), training.kind, facts.get("seed", 0))
         same = len(parts.train) == facts.get("train_chars")
         if not same:
-            work.note("this is not the text that the model was trained on; baselines learn all")
+            work.note(
+                "this is not the text that the model was trained on; baselines learn from all of it"
+            )
         yield from pairs(parts.train if same else blocks)
 
 

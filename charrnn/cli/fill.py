@@ -47,9 +47,9 @@ def fill(
     """Fill the gaps in a text with the words that fit best on both sides.
 
     Each text is answered with one line: tab-separated words and their
-    probabilities, the likeliest first. A probability is the share among all
-    candidates considered. Several gaps are filled together, and their words
-    are separated by " / ".
+    probabilities, the likeliest first. Probabilities are relative to all
+    candidates considered. Several gaps are filled together, and their words are
+    separated by " / ".
 
     Letters next to a gap belong to the missing word: un___able. Standard input
     and FILE have one text a line; a line without a gap is answered with an empty

@@ -52,8 +52,8 @@ def generate(
         str | None,
         Option(
             metavar="TEXT",
-            help="With a model of records: write targets to this source; @FILE has a source on "
-            "each line, - is standard input.",
+            help="With a model of records: write targets for this source; @FILE has a source "
+            "on each line, - is standard input.",
             rich_help_panel=WRITE,
         ),
     ] = None,
@@ -75,7 +75,8 @@ def generate(
         int | None,
         Option(
             min=1,
-            help="Candidates for each gap, or each text with --match; one that fits best is kept.",
+            help="Candidates for each gap, of which the best fit is kept; with --match, candidates "
+            "for each text, of which one is sampled by its fit.",
             show_default=f"{BEST_OF}; with --match 1",
             rich_help_panel=WRITE,
         ),
@@ -85,9 +86,9 @@ def generate(
         Option(
             min=1,
             max=MAX_PROCESSES,
-            help="Processes that write, with one thread each; for many texts. The texts do not "
-            "depend on their number.",
-            show_default="1, with as many threads as pay",
+            help="Processes that write, with one thread each; for many texts. The number does not "
+            "change the texts.",
+            show_default="1, with as many threads as help",
             rich_help_panel=WRITE,
         ),
     ] = None,

@@ -35,7 +35,8 @@ def learned(
     store = Learned.of_user()
     if forget:
         for word in forget:
-            ui.note(f"{word}: forgotten (typed {store.forget(word):,} times)")
+            times = store.forget(word)
+            ui.note(f"{word}: forgotten (typed {'once' if times == 1 else f'{times:,} times'})")
     elif clear:
         store.clear()
         ui.note(f"all words are forgotten; {store.path} is empty")

@@ -46,7 +46,9 @@ def memory(
     ] = None,
     task: Annotated[
         Literal["recall"] | None,
-        Option(help="Train new networks on a task with a known answer, and measure it."),
+        Option(
+            help="Train new networks on a task with a known answer, and measure their accuracy."
+        ),
     ] = None,
     cells: Annotated[
         str | None,
@@ -56,7 +58,7 @@ def memory(
         str | None,
         Option(
             metavar="N,...",
-            help="With --task: tokens between what is to be recalled and the answer.",
+            help="With --task: tokens between the letters to recall and the answer.",
             show_default="1,2,4,8,16,32,64",
         ),
     ] = None,
@@ -70,7 +72,7 @@ def memory(
     ] = None,
     output: Annotated[
         str | None,
-        Option("-o", "--output", metavar="FILE", help="The page.", show_default=PAGE),
+        Option("-o", "--output", metavar="FILE", help="HTML page to write.", show_default=PAGE),
     ] = None,
     random_seed: Annotated[int, Option(min=0, help="Seed of every random choice.")] = 0,
     json_lines: Json = False,

@@ -107,7 +107,7 @@ def _of(
         if not blocks:
             raise TextError("the text is empty", "give a text to measure on")
         if len(blocks) > 1:
-            work.note(f"the first {len(blocks[0]):,} characters of the text are used")
+            work.note(f"only the first {len(blocks[0]):,} characters of the text are used")
         ids: Ids = tokenizer.known(tokenizer.encode(blocks[0]))
         if len(ids) < memory.SHORTEST:
             raise TextError(

@@ -45,7 +45,10 @@ def neurons(
     model: ModelOption = None,
     unit: Annotated[
         int | None,
-        Option(metavar="N", help="Only this unit, counted from 0: what it follows, if anything."),
+        Option(
+            metavar="N",
+            help="Examine only this unit, counted from 0: what it follows, if anything.",
+        ),
     ] = None,
     layer: Annotated[
         int | None, Option(metavar="N", help="Layer of --unit, counted from 1.", show_default="1")
@@ -60,7 +63,7 @@ def neurons(
             "-o",
             "--output",
             metavar="FILE",
-            help="The page.",
+            help="HTML page to write.",
             show_default="neurons.html in the run's folder, or here",
         ),
     ] = None,
@@ -192,7 +195,9 @@ def _search(read: "Activations", only: "Sequence[Unit]") -> "list[Finding]":
 
     features = features_of(read.text)
     if not features:
-        raise TextError("nothing in the text can be followed", "give a longer or more varied one")
+        raise TextError(
+            "the text has no feature that a unit could follow", "give a longer or more varied one"
+        )
     found = search(read, features, only or None)
     return sorted(found, key=lambda finding: (not finding.confirmed, -abs(finding.r)))
 

@@ -83,7 +83,7 @@ Encoding = Annotated[
 Errors = Annotated[
     Literal["strict", "replace", "skip"] | None,
     typer.Option(
-        help="What to do about wrong bytes; strict also stops at a broken record.",
+        help="What to do about invalid bytes; strict also stops at a broken record.",
         show_default="bytes: strict; broken records: skip",
         rich_help_panel=READING,
     ),

@@ -46,7 +46,7 @@ def plot(
             "-o",
             "--output",
             metavar="FILE",
-            help="The page.",
+            help="HTML page to write.",
             show_default="plot.html in its folder; here for several runs",
         ),
     ] = None,

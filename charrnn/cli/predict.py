@@ -53,8 +53,8 @@ def predict(
         Option(
             min=1,
             max=MAX_TOP,
-            help="Hypotheses kept in the search for a target; none is needed where the model "
-            "chooses from the targets that it was trained on.",
+            help="Beam width of the search for a target; has no effect where the model chooses "
+            "from the targets that it was trained on.",
         ),
     ] = BEAM,
     json_lines: Json = False,
@@ -68,8 +68,9 @@ def predict(
     probabilities, the likeliest first. An empty source is answered with an
     empty line. Of a very long source only the last 8,192 tokens are read.
 
-    Of CSV, TSV and JSON files the field that the model was trained on is read,
-    or --field. With a model of train --label-folders, each file is a source.
+    In CSV, TSV and JSON files, the field that the model was trained on is read,
+    or the one given by --field. With a model trained with --label-folders, each
+    file is a source.
     """
     import charrnn
     from charrnn import runs

@@ -36,10 +36,10 @@ def score(
     model: ModelOption = None,
     by: Annotated[
         Literal["line", "record", "file"] | None,
-        Option(help="What gets one score.", show_default="line; record with --field"),
+        Option(help="What gets a score of its own.", show_default="line; record with --field"),
     ] = None,
     rank: Annotated[
-        bool, Option("--rank", help="The likeliest first, by bits per character.")
+        bool, Option("--rank", help="Print the likeliest first, by bits per character.")
     ] = False,
     own: Annotated[
         str | None,

@@ -75,7 +75,11 @@ def with_novelty(
             new, count = new + share, count + 1
         text = ""
     if not runs:
-        told = f"{new:.0f} of {count} are not in the training text" if count else "-, no line ended"
+        told = (
+            f"{new:.0f} of {count} are not in the training text"
+            if count
+            else "-, no line was finished"
+        )
         note(f"\nnovelty: {told}")
 
 

@@ -238,7 +238,7 @@ def verdict(outcomes: Sequence[Outcome]) -> list[str]:
             names = ", ".join(f"{one.name} (+{bits(one.nats - best.nats):.3f})" for one in worse)
             said.append(f"Worse: {names}.")
         if seeds == 1 and others:
-            said.append("One seed cannot show how much a repeat differs: --seeds 3 does.")
+            said.append("One seed cannot show how much repeated runs differ: --seeds 3 does.")
     return said + [line for one in outcomes if (line := _divergence(one))]
 
 
@@ -252,7 +252,7 @@ def _divergence(one: Outcome) -> str:
     if times:
         said += f" and went back {'once' if times == 1 else f'{times} times'}"
     if any(map(gave_up, one.logs)):
-        said += ", and was given up at every learning rate"
+        said += ", diverging at every learning rate"
     elif one.state == "diverged":
         said += ": it predicts worse than if all tokens were equally likely"
     steps = f"{skipped} step" + ("" if skipped == 1 else "s")

@@ -123,7 +123,7 @@ class Progress:
                 self._ui.note(
                     f"hint: {event.val_chars:,} held-out characters are too few to tell which "
                     "weights are best: the last ones are kept. Give more text, a larger --val, or "
-                    "--steps to train less"
+                    "fewer --steps"
                 )
             case Skip():
                 self._ui.warn(f"step {event.step}: the gradient was not finite; step skipped")
@@ -295,7 +295,7 @@ def threads_line(event: Threads) -> str:
 
 def replay_line(event: Replay) -> str:
     """Return a line for steps that are replayed from now on."""
-    return f"step {event.step:,}  replayed as a CUDA graph: {event.faster:.1f} times as fast"
+    return f"step {event.step:,}  replaying steps as a CUDA graph: {event.faster:.1f} times as fast"
 
 
 def fine_tuning_line(event: FineTuning) -> str:

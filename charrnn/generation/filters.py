@@ -106,7 +106,7 @@ def temperature(logits: Array, t: float) -> Array:
     """
     largest = _largest(logits)
     if not (math.isfinite(largest.item()) if len(logits) == 1 else np.isfinite(largest).all()):
-        raise ModelFileError("the model's logits are not finite", "train it anew")
+        raise ModelFileError("the model's logits are not finite", "train it again")
     if t == 0:
         kept = np.full_like(logits, -np.inf)
         np.put_along_axis(kept, logits.argmax(axis=-1, keepdims=True), 0, -1)

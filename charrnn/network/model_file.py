@@ -139,7 +139,7 @@ class Trained:
             or len(set(targets)) < len(targets)
             or together != together.translate(UNMARKED)
         ):
-            raise ValueError("its targets are empty, equal or hold marks")
+            raise ValueError("its targets are empty, repeated or contain reserved characters")
         normalised = facts.pop("normalised", False) is True
         source, target = (facts.pop(name, None) for name in ("source_field", "target_field"))
         return cls(kind, opening, normalised, targets, source, target, facts)
@@ -244,7 +244,7 @@ def load(path: Path) -> ModelFile:
         raise ModelFileError(f"cannot read {path}: {error.strerror or error}") from None
     except (ValueError, CharrnnError) as error:
         raise ModelFileError(
-            f"{path} is not a whole charrnn model: {error}", "copy it again or train anew"
+            f"{path} is not a valid charrnn model: {error}", "copy it again or train it again"
         ) from None
 
 
@@ -340,7 +340,7 @@ def _ngram(file: Any, names: set[str]) -> dict[str, NDArray[Any]]:
         fit &= shapes[f"{order}.p"] == words and len(contexts) == len(words) == 1
     fit &= len(shapes["tokens"]) == len(shapes["one"]) == 1
     if not fit or max(map(math.prod, shapes.values())) > MOST_NGRAM:
-        raise ValueError("its trigrams do not fit together")
+        raise ValueError("its trigrams are inconsistent")
     return {name: file.get_tensor(NGRAM + name) for name in stored}
 
 

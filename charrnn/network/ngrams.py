@@ -47,7 +47,7 @@ class Ngrams:
         lengths = lengths.astype(np.int64)
         levels = _levels(lengths)
         if not (len(tokens) == len(logp) == lengths.sum() and len(backoff) == len(lengths)):
-            raise ValueError("its n-grams do not fit together")
+            raise ValueError("its n-grams are inconsistent")
         if not (tokens < vocab_size).all():
             raise ValueError("its n-grams have tokens outside the vocabulary")
         keys = np.repeat(np.arange(len(lengths)), lengths) * vocab_size + tokens
@@ -246,5 +246,5 @@ def _levels(lengths: NDArray[np.int64]) -> list[int]:
     while levels[-2] < levels[-1] < len(lengths):
         levels.append(1 + int(ends[levels[-1] - 1]))
     if levels[-1] != len(lengths) or levels[-2] == levels[-1]:
-        raise ValueError("its n-grams do not fit together")
+        raise ValueError("its n-grams are inconsistent")
     return levels

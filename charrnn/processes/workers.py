@@ -161,7 +161,7 @@ def _error(answer: dict[str, Any]) -> Exception:
         code = answer["ended"]
         how = f"by {_signal(-code)}" if code < 0 else f"with exit code {code}"
         return CharrnnError(
-            f"a process that writes texts was ended {how}; what it had not written is missing",
+            f"a process that writes texts ended {how}; what it had not yet written is missing",
             "if memory is short, use fewer processes",
         )
     kind, message = answer["error"], answer["message"]

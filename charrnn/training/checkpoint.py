@@ -51,7 +51,7 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             if written != FORMAT:
                 raise RunError(
                     f"{path} has format {written}; this version resumes {FORMAT}",
-                    "start a new run, or use the version it is from",
+                    "start a new run, or use the version that wrote it",
                 )
             names = file.keys()
             return {name: torch.from_numpy(file.get_tensor(name)) for name in names}, values

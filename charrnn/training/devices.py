@@ -1,7 +1,7 @@
-"""What a GPU does otherwise than a CPU: precision, and that reading a result stops it.
+"""How a GPU is used differently from a CPU: lower precision, and no reading of results in a step.
 
-A GPU works through a queue of operations. To read a result is to wait until the queue is empty, and
-then it stands still until the queue is filled again. So a step reads nothing: see Trainer.update.
+A GPU works through a queue of operations. Reading a result waits until the queue is empty, and then
+the GPU idles until the queue is filled again. So a step reads nothing: see Trainer.update.
 """
 
 import os
@@ -31,7 +31,7 @@ def named(name: str) -> torch.device:
     number, count = int(local), torch.cuda.device_count()
     if number >= count:
         raise UsageError(
-            f"{count} GPU{'s' if count > 1 else ''} for more processes on this machine",
+            f"more processes than GPUs on this machine ({count})",
             f"use --nproc-per-node {count}, or --device cpu",
         )
     torch.cuda.set_device(number)

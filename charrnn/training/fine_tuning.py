@@ -162,16 +162,16 @@ def find(run: str) -> Start:
 
 
 def english(sample: str) -> tuple[Start | None, str]:
-    """Decide whether a network for a text had better start from the model `english`.
+    """Decide whether a network for a text should start from the model `english`.
 
-    It does if that model's n-grams predict the end of the text about as well as those of the rest
+    It should if that model's n-grams predict the end of the text about as well as those of the rest
     of the text do.
 
     Args:
         sample: sample of the training part.
 
     Returns:
-        What to start from, None for nothing, and a line that says so.
+        What to start from (None for nothing), and a line that says so.
     """
     start = find(ENGLISH)
     sample = sample[-JUDGED:]
@@ -187,7 +187,7 @@ def english(sample: str) -> tuple[Start | None, str]:
     told = f"its n-grams predict the text at {known:.2f} bits/char, the text's own at {alone:.2f}"
     if known > MOST_BITS * alone:
         return None, f"starting from nothing, not from english: {told}"
-    return start, f"starting from english (--from none does not): {told}"
+    return start, f"starting from english (turn off with --from none): {told}"
 
 
 @torch.no_grad()

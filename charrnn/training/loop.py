@@ -229,7 +229,7 @@ class _Loop:
             yield _step(trainer, budget, self._largest_norm)
         if trainer.out_of_patience:
             yield events.Stop(
-                trainer.step, f"no better for {trainer.keeper.since_best} validations"
+                trainer.step, f"no improvement in {trainer.keeper.since_best} validations"
             )
         with self._at_once():
             score = final_weights.choose(trainer)

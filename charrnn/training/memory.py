@@ -47,7 +47,7 @@ def check(model: ModelConfig, training: TrainingConfig, device: torch.device) ->
     if bytes_needed > free:
         raise TrainingError(
             f"not enough memory: training this network takes {_gigabytes(bytes_needed)} or more, "
-            f"{_gigabytes(free)} are free",
+            f"but only {_gigabytes(free)} is free",
             "give a smaller --hidden, --layers, --batch or --bptt",
         )
 

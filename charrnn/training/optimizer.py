@@ -55,7 +55,7 @@ class Muon:
     Args:
         matrices: weights of recurrent layers by name, float [gates * H, inputs].
         hidden: H, the rows of one gate.
-        weight_decay: share of a matrix subtracted per step, times the learning rate.
+        weight_decay: share of a matrix subtracted per step, before scaling by the learning rate.
         ranks: the processes among which the blocks are shared out.
     """
 
@@ -134,7 +134,7 @@ class Sgd:
         self.state = _zeros("velocity", parameters)
 
     def step(self, lr: Tensor, momentum: float = 0.9) -> None:
-        """Update the parameters; `lr` is []."""
+        """Update the parameters; `lr` is the learning rate, float32 []."""
         for name, parameter in self._parameters.items():
             velocity = self.state[f"velocity.{name}"].mul_(momentum).add_(_gradient(parameter))
             parameter.addcmul_(velocity, lr, value=-1)
@@ -158,14 +158,14 @@ class Optimizer:
         network: the network to train.
         clip: maximum global norm of the gradient; 0 for no maximum.
         weight_decay: decoupled weight decay of the recurrent layers' matrices.
-        pull: share of the way back to the anchor that all weights go in a step, times the learning
-            rate (Li et al. 2018, arXiv:1802.01483).
+        pull: share of the way back to the anchor that all weights move in a step, before scaling
+            by the learning rate (Li et al. 2018, arXiv:1802.01483).
         name: a key of OPTIMIZERS.
         ranks: the processes that train the network together.
 
     Attributes:
         parameters: the parameters that are trained.
-        anchor: the weights that fine-tuning started from, by name; empty without.
+        anchor: the weights that fine-tuning started from, by name; empty without fine-tuning.
     """
 
     def __init__(
@@ -212,11 +212,11 @@ class Optimizer:
 
         Args:
             lr: learning rate of the recurrent matrices, from which that of the rest follows,
-                float32 []: a tensor, as a number would stay what it was when a step was recorded.
+                float32 []; a tensor, since a recorded step would never see a number change.
 
         Returns:
-            The gradient's global norm before clipping, float32 []; if it is not finite, no weight
-            changed. On a device that queues, the gradient counts as 0 instead.
+            The gradient's global norm before clipping, float32 []. If it is not finite, no weight
+            changed; on a device that queues, the update used a gradient of 0 instead.
         """
         norm = torch.nn.utils.clip_grad_norm_(self.parameters, self._clip)
         if self._queues:

@@ -86,7 +86,7 @@ def begin(
         and vocab_size is None
         and not options.keys() & {*SHAPE}
     )
-    chosen: list[str] = []  # what is told once nothing can go wrong any more
+    chosen: list[str] = []  # notes that are shown once nothing can fail any more
 
     def tokenize(sample: str) -> Tokenizer:
         nonlocal start, level
@@ -188,7 +188,7 @@ def resume(
         if not texts and comes_once(text):
             raise TextError(
                 f"{text} is a pipe or a device, which cannot be read again",
-                f"give the text anew: charrnn train TEXT --resume -m {quoted(path)}",
+                f"give the text again: charrnn train TEXT --resume -m {quoted(path)}",
             )
     saved = path / MODEL_NAME
     own = model_file.load(saved) if saved.exists() else None
@@ -261,7 +261,7 @@ def _prepare(
 def _chosen(
     level: str, corpus: Corpus, options: dict[str, Any], device: torch.device, ranks: Ranks
 ) -> tuple[ModelConfig, TrainingConfig, float]:
-    """Choose the options that are not set, for the speed of the device, which is returned too."""
+    """Choose the options that are not set; return them and the device's speed."""
     tokens, entries = len(corpus.train), corpus.tokenizer.vocab_size
 
     def units(speed: float) -> int:
@@ -293,7 +293,7 @@ def _measured(
     Args:
         device: the device.
         tokens: number of tokens in the training part.
-        units: returns the units of a layer that are chosen for a device of some speed.
+        units: returns the units of a layer to choose, given the speed of the device.
     """
     if not devices.queues(device):
         return recipe.speed(), {}

@@ -1,7 +1,7 @@
-"""Measures how fast a GPU trains, and how many streams it takes at about the same time a step.
+"""Measures how fast a GPU trains, and how many streams take about the same time per step.
 
-A GPU trains a large network at many times the rate of a small one, so that larger ones are timed as
-long as the choice depends on it.
+A GPU makes many times as many operations per second in a large network as in a small one, so larger
+ones are timed as long as the choice depends on it.
 """
 
 import time
@@ -22,7 +22,7 @@ UNITS = 512  # units of the smallest network that is timed
 VOCAB_SIZE, EMBEDDING = 256, 64  # of the networks that are timed
 WINDOW = 64  # tokens of a window
 LONGER = 1.5  # maximum time of a step with more streams, relative to STREAMS; not tuned
-MOST = 8  # maximum number of streams, as a multiple of STREAMS: the learning rate is known so far
+MOST = 8  # maximum number of streams, as a multiple of STREAMS, up to which recipe.py scales --lr
 WARM_UP, STEPS = 3, 5  # steps with each number of streams; not tuned
 
 
@@ -31,7 +31,7 @@ class Probe(NamedTuple):
 
     Attributes:
         speed: relative to the reference machine, see recipe.speed.
-        streams: number of streams that it takes at once.
+        streams: number of streams to train at once.
         units: units of a layer of the network that was timed.
     """
 
@@ -45,10 +45,10 @@ def probe(device: torch.device, units: Callable[[float], int]) -> Probe:
 
     Args:
         device: the device.
-        units: returns the units of a layer that are chosen for a device of some speed.
+        units: returns the units of a layer to choose, given the speed of the device.
 
     Returns:
-        What was found with at least so many units, or with the most that fit into its memory.
+        What was measured with at least the units chosen, or with the most that fit into memory.
     """
     found = _probed(device, UNITS)
     while (more := units(found.speed)) > found.units:
@@ -62,7 +62,7 @@ def probe(device: torch.device, units: Callable[[float], int]) -> Probe:
 
 
 def _probed(device: torch.device, units: int) -> Probe:
-    """Time a network of so many units with more and more streams."""
+    """Time a network with this many units per layer, with more and more streams."""
     model = ModelConfig(VOCAB_SIZE, layers=1, hidden=units, embedding=EMBEDDING)
     first = seconds = _seconds(device, model, STREAMS)
     streams = STREAMS

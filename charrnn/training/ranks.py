@@ -1,7 +1,7 @@
 """The processes that train one network together, as torchrun starts them.
 
 torchrun numbers them: rank 0 leads, that is, it alone decides, validates, writes and prints. The
-others follow it, see follower.py. Each reads its own share of the streams, from the same text.
+others follow it, see lockstep.py. Each reads its own share of the streams, from the same text.
 """
 
 import json

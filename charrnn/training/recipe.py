@@ -31,7 +31,7 @@ SHAPE = (
     "ngram_order",
 )  # fields of ModelConfig to choose
 # Learning rate of fine-tuning on a short text and on one of LONG_TEXT tokens or more, which has no
-# anchor: with one of 0.33, tinyshakespeare stopped improving after five minutes.
+# anchor: with an anchor of 0.33, tinyshakespeare stopped improving after five minutes.
 FINE_TUNING_LR, LONG_TEXT_LR = 0.006, 0.02
 LONG_TEXT = 400_000
 # Peak learning rate of each optimizer. Held-out loss of an lstm of 128 units after 250 steps on

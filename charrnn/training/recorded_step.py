@@ -1,8 +1,8 @@
-"""Replays training steps as a CUDA graph, where launching operations takes longer than they do.
+"""Replays training steps as a CUDA graph, where launching operations takes longer than their work.
 
-A small operation on a GPU can end before the next one is launched. A graph launches all those of a
-step at once. It always computes with the tensors that it was recorded with, so each batch and state
-is copied into them.
+A small operation on a GPU can end before the next one is launched. A graph launches all operations
+of a step at once. It always computes with the tensors that it was recorded with, so each batch and
+state is copied into them.
 """
 
 import time
@@ -20,22 +20,22 @@ from charrnn.training.trainer import State, Trainer
 WARM_UP = 3  # steps before one is recorded, as torch's documentation of CUDA graphs has it
 STEPS = 10  # steps that are compared; not tuned
 FASTER = 1.05  # minimum gain in speed; not tuned
-# Maximum difference of the weights' changes, relative to the change: it is 0.02 with products in
-# bfloat16 instead of float32, 0.33 and more with other batches.
+# Maximum difference between the weights' changes with and without replay, relative to the change.
+# It is 0.02 with products in bfloat16 instead of float32, and 0.33 or more with other batches.
 DIFFERENCE = 0.1
 
-# Calls a step, which draws random numbers from the generator, and returns what repeats it.
+# Records a step, which samples from the generator, and returns a function that replays it.
 Recorder = Callable[[Callable[[], None], torch.Generator], Callable[[], None]]
 
 
 class RecordedStep:
-    """A step of running text that is repeated with other batches and states.
+    """A recorded step on running text, replayed with other batches and states.
 
     Args:
-        compute: the step, which reads nothing from the device.
-        generator: what it draws random numbers from.
-        batch: a batch of the shapes to come.
-        hidden: the state before it, for each layer [S, B, H].
+        compute: makes a step, and reads nothing from the device.
+        generator: generator that the step samples from.
+        batch: a batch of the same shapes as those to come.
+        hidden: the state before the batch, for each layer [S, B, H].
         record: records the step.
     """
 
@@ -57,7 +57,7 @@ class RecordedStep:
         self._repeat = record(step, generator)
 
     def __call__(self, batch: Batch, hidden: list[Tensor]) -> Computed:
-        """Train on a batch like the step that was recorded."""
+        """Train on a batch by replaying the recorded step."""
         for copy, new in zip(self._copies, [batch.inputs, batch.targets, *hidden], strict=True):
             copy.copy_(new)
         self._repeat()
@@ -81,13 +81,13 @@ def cuda_graph(step: Callable[[], None], generator: torch.Generator) -> Callable
 
 
 def choose(trainer: Trainer, record: Recorder = cuda_graph) -> float | None:
-    """Let a trainer replay its steps from now on, if that is faster and trains it alike.
+    """Let a trainer replay its steps from now on, if that is faster and trains it the same way.
 
     Returns:
         How many times as fast the steps are; None if they are not replayed.
     """
     if trainer.ranks.size > 1 or trainer.corpus.train_documents is not None:
-        return None  # the exchange reads results, and documents' windows differ in length
+        return None  # exchanging gradients reads results; documents' windows differ in length
     tensors, values = trainer.state()
     start = checkpoint.clone(tensors), values
     plain, faster = trainer.compute, None
@@ -115,7 +115,7 @@ def choose(trainer: Trainer, record: Recorder = cuda_graph) -> float | None:
 
 
 def _tried(trainer: Trainer, start: State) -> tuple[Tensor, float]:
-    """Train a little from a state; return the change of the weights and the seconds it took."""
+    """Train a few steps from a state; return the change of the weights and the seconds taken."""
     trainer.restore(*start)
     trainer.update(WARM_UP)
     before = parameters_to_vector(trainer.optimizer.parameters).detach()

@@ -54,7 +54,7 @@ class Replica:
         hidden: the state of this process's streams after the last window, for each layer
             [S, B, H].
         limit: maximum number of updates, or None.
-        compute: makes a step; may be replaced by one that was recorded.
+        compute: makes a step; may be replaced by a RecordedStep.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Replica:
             else DocumentStreams(corpus.train, corpus.train_documents, *sizes)
         )
         self.hidden = self.network.zero_state(self._streams)
-        self._lr = torch.zeros((), device=device)  # of the step, which may be a recorded one
+        self._lr = torch.zeros((), device=device)  # a tensor, so that a recorded step can read it
         self.compute: Compute = self._compute
         self.progress = Progress(rate=training.lr)
         by_epochs = training.epochs and math.ceil(training.epochs * self.steps_per_epoch)
@@ -138,8 +138,8 @@ class Replica:
         """Train on a batch.
 
         Returns:
-            The loss, nats per token, and the gradient's norm before clipping, float32 []: if the
-            norm is not finite, no weight changed and all hidden states are 0.
+            The loss, nats per token, and the gradient's norm before clipping, float32 []. If the
+            norm is not finite, the gradient was not used and all hidden states are 0.
         """
         if self.ranks.rank:  # so that no state of the generator need be saved for each process
             seed = np.random.SeedSequence([self.config.seed, self.ranks.rank, self.step])

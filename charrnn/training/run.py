@@ -91,7 +91,7 @@ class Run:
         if self._waiting:
             raise RunError(
                 f"cannot write {self.path / next(iter(self._waiting))}: {self._reason}",
-                "the model is saved, the log is not whole; free some space",
+                "the model is saved, but the log is incomplete; free some space",
             )
 
     def save(self, trainer: Trainer, val_nats: float | None = None) -> None:

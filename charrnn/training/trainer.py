@@ -131,7 +131,7 @@ class Trainer(Replica):
 
         Returns:
             The largest finite norm of the gradients before clipping; None if that of the last
-            update was not finite: it changed no weight.
+            update was not finite, so that its gradient was not used.
         """
         announce(self, Action.UPDATE, count)
         results: list[Tensor] = []  # of each update, the loss and the norm

@@ -94,7 +94,7 @@ class TestLines:
     def test_novelty_unknown(self, names: Training, call: Call) -> None:
         """Of no line that has ended it is not told that 0 of 0 are new; a template's lines end."""
         result = call("generate", "-n", 2, "--novelty", "-m", names.model)
-        assert result.err == "\nnovelty: -, no line ended\n"
+        assert result.err == "\nnovelty: -, no line was finished\n"
         template = f"{NAMES[0]}\n{NAMES[1]}\nZzz{{chars:3}}"
         options = ("--template", template, "--novelty", "-q", "--json", "-m", names.model)
         assert call("generate", *options).events[0]["novelty"] == pytest.approx(1 / 3)

@@ -106,7 +106,7 @@ def test_errors(call: Call, counter: Path, tmp_path: Path) -> None:
     for arguments, code, said in (
         (["short.txt"], 1, "the text has 1,800 characters; give one of 2,000 or more"),
         (["empty.txt"], 1, "the text is empty"),
-        (["same.txt"], 1, "nothing in the text can be followed"),
+        (["same.txt"], 1, "the text has no feature that a unit could follow"),
         (["binary.txt"], 1, "binary"),
         (["none.txt"], 1, "none.txt does not exist"),
         (["counte", "text.txt"], 1, "did you mean counter?"),

@@ -239,7 +239,7 @@ def test_a_restart_onto_another_run(resumable: bool, corpus: Path, tmp_path: Pat
     before = (tmp_path / "run" / "model.safetensors").read_bytes()
     result = finish(torchrun(corpus, *options, cwd=tmp_path, restarts=1))
     assert result.code
-    assert "rank 0: run holds a run already; " in result.err
+    assert "rank 0: run already holds a run; " in result.err
     assert (tmp_path / "run" / "model.safetensors").read_bytes() == before
 
 

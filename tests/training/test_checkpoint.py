@@ -134,7 +134,7 @@ def test_a_pipe_as_text(stopped: Stopped) -> None:
         os.mkfifo(pipe)
     values = described(stopped[1])
     values["source"]["paths"] = [str(pipe)]
-    with pytest.raises(TextError, match="give the text anew"):
+    with pytest.raises(TextError, match="give the text again"):
         resume(stopped, values)
     assert Evidence.find(stopped[0] / "model.safetensors").text == ""
 

@@ -171,7 +171,7 @@ def test_each_process_has_its_gpu(
     assert devices.named("cpu") == CPU
     monkeypatch.setattr("torch.cuda.device_count", lambda: number)
     if number:
-        with pytest.raises(UsageError, match="1 GPU for more processes"):
+        with pytest.raises(UsageError, match=r"than GPUs on this machine \(1\)"):
             devices.named("cuda")
 
 

@@ -263,7 +263,9 @@ def test_english_for_english(tmp_path: Path) -> None:
         "auto", note=told.append,
     )  # fmt: skip
     model = load("english").file
-    assert any(line.startswith("starting from english (--from none does not): ") for line in told)
+    assert any(
+        line.startswith("starting from english (turn off with --from none): ") for line in told
+    )
     assert training.network.config.hidden == model.config.hidden
     assert run.origin
     assert run.origin.model == "english"

@@ -46,7 +46,7 @@ def test_too_large(model: dict[str, int], training: dict[str, int]) -> None:
     """A network that cannot fit is an error that gives both sizes."""
     sizes: dict[str, Any] = {"vocab_size": 60} | model
     limits: dict[str, Any] = {"steps": 1} | training
-    with pytest.raises(TrainingError, match=r"takes [1-9]\d*\.\d GB or more, 1\.0 GB are free"):
+    with pytest.raises(TrainingError, match=r"takes [1-9]\d*\.\d GB or more, but only 1\.0 GB"):
         memory.check(ModelConfig(**sizes), TrainingConfig(**limits), CPU)
 
 
