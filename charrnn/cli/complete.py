@@ -33,9 +33,9 @@ def complete(
         Option("--learn", help="Learn from what is typed; see charrnn learned."),
     ] = False,
     tab: Annotated[
-        Literal["take", "cycle"],
+        Literal["accept", "cycle"],
         Option(help="What Tab does: accept a word, or cycle through the suggestions."),
-    ] = "take",
+    ] = "accept",
     vi: Annotated[
         bool, Option("--vi", help="Use vi keys.", show_default="as ~/.inputrc says")
     ] = False,

@@ -51,7 +51,7 @@ def plot(
         ),
     ] = None,
     by: Annotated[
-        Literal["seconds", "tokens", "steps", "passes"], Option(help="The x-axis.")
+        Literal["seconds", "tokens", "steps", "epochs"], Option(help="The x-axis.")
     ] = "seconds",
     json_lines: Json = False,
     quiet: Quiet = False,

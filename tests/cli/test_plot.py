@@ -132,7 +132,7 @@ def test_quiet(call: Call, book: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("by", "title"), [("tokens", "tokens read"), ("steps", "steps"), ("passes", "epochs")]
+    ("by", "title"), [("tokens", "tokens read"), ("steps", "steps"), ("epochs", "epochs")]
 )
 def test_by(call: Call, book: Path, by: str, title: str) -> None:
     """--by chooses what the curve and the page are drawn over."""
@@ -172,7 +172,7 @@ def test_unknown_axis(call: Call, book: Path) -> None:
     """What it cannot be drawn over is wrong usage, told in one line with what it can."""
     result = call("plot", "book", "--by", "weeks")
     assert (result.code, result.out) == (2, "")
-    assert "passes" in result.error
+    assert "epochs" in result.error
 
 
 def test_cannot_write(call: Call, book: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,7 +190,7 @@ def damage_log(rng: Random, data: bytes) -> bytes:
 
 def use_log(rng: Random, path: Path) -> None:
     log = read_log(path)
-    by = one_of(rng, ["seconds", "tokens", "steps", "passes"])
+    by = one_of(rng, ["seconds", "tokens", "steps", "epochs"])
     write_text(summary(log) + "".join(text for text, _ in curve([log], by)))
     write_text(html([log], by))
     json.dumps(log.to_json(), allow_nan=False)

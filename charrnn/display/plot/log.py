@@ -30,7 +30,7 @@ AXES = {  # horizontal axes by name: the field of an event, and the label
     "seconds": ("seconds", "training time"),
     "tokens": ("epoch", "tokens read"),
     "steps": ("step", "steps"),
-    "passes": ("epoch", "epochs"),
+    "epochs": ("epoch", "epochs"),
 }
 
 

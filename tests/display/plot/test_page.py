@@ -195,7 +195,7 @@ def test_several_runs(tmp_path: Path) -> None:
         ("seconds", "training time", "10 s"),
         ("tokens", "tokens read", "1M"),
         ("steps", "steps", "1,000"),
-        ("passes", "epochs", "10"),
+        ("epochs", "epochs", "10"),
     ],
 )
 def test_by(book: Log, by: str, title: str, label: str) -> None:
