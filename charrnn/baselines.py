@@ -29,7 +29,10 @@ def for_labels(sources: Sequence[str], targets: Sequence[str]) -> Mapping[str, P
         from sklearn.naive_bayes import MultinomialNB
     except ImportError:
         raise _missing("scikit-learn") from None
-    (commonest, _), *_ = Counter(targets).most_common(1)
+    (commonest, _), *others = Counter(targets).most_common()
+    always: Predict = lambda texts: [commonest] * len(texts)  # noqa: E731
+    if not others:
+        return {"commonest": always}
     ngrams = TfidfVectorizer(analyzer="char", ngram_range=NGRAMS, lowercase=False)
     features = ngrams.fit_transform(sources)
 
@@ -38,7 +41,7 @@ def for_labels(sources: Sequence[str], targets: Sequence[str]) -> Mapping[str, P
         return lambda texts: [str(label) for label in method.predict(ngrams.transform(texts))]
 
     return {
-        "commonest": lambda texts: [commonest] * len(texts),
+        "commonest": always,
         "naive_bayes": fitted(MultinomialNB(alpha=SMOOTHING)),
         "logistic": fitted(LogisticRegression(C=INVERSE_PENALTY, max_iter=ITERATIONS)),
     }

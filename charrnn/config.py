@@ -388,7 +388,8 @@ class StopConfig:
     match: str | None = setting(
         None,
         None,
-        "Write only texts that match this regular expression (of Python's re) as a whole.",
+        "Write only texts that match this regular expression (of Python's re) as a whole; the seed "
+        "is not part of the text.",
         WRITE,
         metavar="REGEX",
     )

@@ -46,7 +46,9 @@ def replacing(path: Path, private: bool = False) -> Iterator[BufferedRandom]:
         OSError: the file cannot be written; the old one is unchanged.
     """
     path = Path(os.path.realpath(path))
-    if path.exists() and not (path.is_file() or path.is_dir()):
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if path.exists() and not path.is_file():
         raise OSError(errno.EINVAL, "it is a pipe or a device, not a file")
     beside = path.with_name(f"{path.name}.{secrets.token_hex(4)}{UNFINISHED}")
     mode = 0o600 if private else 0o666
@@ -60,6 +62,17 @@ def replacing(path: Path, private: bool = False) -> Iterator[BufferedRandom]:
         with suppress(OSError):
             beside.unlink()
         raise
+
+
+def check_target(path: str | os.PathLike[str]) -> None:
+    """Check, before long work, that its result can be written to a file.
+
+    Raises:
+        RunError: the path is a folder, or its folder does not exist.
+    """
+    if os.path.isdir(path) or not os.path.isdir(os.path.dirname(os.path.abspath(path))):
+        wrong = errno.EISDIR if os.path.isdir(path) else errno.ENOENT
+        raise RunError(f"cannot write {path}: {os.strerror(wrong)}", "name another file with -o")
 
 
 def advice(error: OSError, other: str) -> str:
@@ -222,7 +235,7 @@ def open_tensors(path: Path) -> Iterator[Any]:
     with open(path, "rb") as file:
         size = int.from_bytes(file.read(8), "little")
         if size > MOST_HEADER:
-            raise ValueError("its header is larger than that of any model")
+            raise ValueError("it is not a safetensors file")
         strings = STRING.finditer(file.read(size))
         if next(islice(strings, MOST_STRINGS, None), None):
             raise ValueError("its header has too many entries")

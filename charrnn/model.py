@@ -1,5 +1,6 @@
 """A trained model: the interface for commands and Python programs."""
 
+import dataclasses
 import os
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
@@ -80,6 +81,8 @@ class Model:
         Raises:
             UsageError: a value is out of range.
         """
+        for name in fields.keys() - {field.name for field in dataclasses.fields(SamplingConfig)}:
+            raise UsageError(f"no sampling option {name!r}", "see charrnn.config.SamplingConfig")
         defaults = SAMPLING[self.file.tokenizer.units]
         if fields.keys() & LIMITS:
             defaults = defaults | {"min_p": None}
@@ -424,6 +427,7 @@ class Model:
         """
         from charrnn.suggestions.missing_words import parts
 
+        self.require_text()
         require(k > 0, "k must be 1 or more", "k")
         require(length > 0, "length must be 1 or more", "length")
         found = parts(self.as_read(text), None if gap is None else self.as_read(gap))

@@ -1,13 +1,14 @@
 """charrnn fill: the words that are missing in a text."""
 
-import sys
+import os
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain
 from typing import Annotated
 
 import typer
 from typer import Option
 
+from charrnn.cli.arriving import arriving
 from charrnn.cli.options import Debug, Encoding, Json, ModelOption, Quiet, say_which
 from charrnn.display.console import Ui, write_json, write_text
 from charrnn.display.working import Working
@@ -65,6 +66,8 @@ def fill(
         runs.refuse(file, "a file of texts", "name the model with -m {}")
     ui = Ui(quiet)
     one = text not in (None, "-")
+    if one and os.path.isfile(text or ""):
+        raise UsageError(f"{text} is a file, not a text with gaps", "give -f to fill its lines")
     parts(text or "" if one else gap or "___", gap)  # checks them before a model is loaded
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
     texts = iter([("the text", text or "")]) if one else _lines(file, encoding, ui)
@@ -93,14 +96,12 @@ def fill(
 def _lines(file: str | None, encoding: str | None, ui: Ui) -> Iterator[tuple[str, str]]:
     """Yield each line of a file or of standard input, and its location."""
     from charrnn.files import spelled
-    from charrnn.text.source import Source, waiting
+    from charrnn.text.source import Source
 
     if file is None and encoding is None:  # answers each line before it waits for the next
-        with waiting("standard input", ui.note, sys.stdin):
-            first = [*islice(sys.stdin, 1)]
-        read = (line.rstrip("\r\n") for line in chain(first, sys.stdin))
-        lines: Iterator[tuple[int, str]] = enumerate(read, 1)
+        lines: Iterator[tuple[int, str]] = enumerate(chain.from_iterable(arriving(ui)), 1)
     else:
         lines = Source([file or "-"], encoding).lines(ui.note)
+    name = "standard input" if file in (None, "-") else spelled(file)
     for number, line in lines:
-        yield f"{spelled(file or '-')}: line {number}", line
+        yield f"{name}: line {number}", line

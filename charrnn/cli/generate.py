@@ -30,6 +30,8 @@ from charrnn.errors import UsageError
 
 MAX_CHARS = 10_000  # characters, if the other rules may never be met
 BEST_OF = 16  # candidates for each gap of a template
+MOST_CANDIDATES = 10_000  # maximum of --best-of (not tuned)
+MOST_TEXTS = 10**12  # maximum of -N (not tuned)
 MAX_PROCESSES = 256  # maximum processes; each has its own copy of the model (not tuned)
 
 
@@ -60,7 +62,12 @@ def generate(
     samples: Annotated[
         int,
         Option(
-            "-N", "--samples", min=1, help="Texts to write, in parallel.", rich_help_panel=WRITE
+            "-N",
+            "--samples",
+            min=1,
+            max=MOST_TEXTS,
+            help="Texts to write, in parallel.",
+            rich_help_panel=WRITE,
         ),
     ] = 1,
     template: Annotated[
@@ -75,6 +82,7 @@ def generate(
         int | None,
         Option(
             min=1,
+            max=MOST_CANDIDATES,
             help="Candidates for each gap, of which the best fit is kept; with --match, candidates "
             "for each text, of which one is sampled by its fit.",
             show_default=f"{BEST_OF}; with --match 1",

@@ -36,7 +36,8 @@ def learned(
     if forget:
         for word in forget:
             times = store.forget(word)
-            ui.note(f"{word}: forgotten (typed {'once' if times == 1 else f'{times:,} times'})")
+            typed = "once" if times == 1 else f"{times:,} times"
+            ui.note(f"{word}: " + (f"forgotten (typed {typed})" if times else "not learned"))
     elif clear:
         store.clear()
         ui.note(f"all words are forgotten; {store.path} is empty")
@@ -44,7 +45,12 @@ def learned(
         store.paused = off
         ui.note("nothing is learned until charrnn learned --on" if off else "learning again")
     else:
-        for word, times in store.counts():
+        words = [*store.counts()]
+        if store.paused:
+            ui.note("nothing is learned until charrnn learned --on")
+        elif not words:
+            ui.note("no words are learned yet; charrnn complete --learn learns them")
+        for word, times in words:
             if json_lines:
                 write_json({"word": word, "times": times})
             else:

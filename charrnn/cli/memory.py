@@ -91,6 +91,10 @@ def memory(
     """
     if json_lines and output == "-":
         raise UsageError("--json and -o - both mean standard output", "name a file with -o")
+    if output != "-":
+        from charrnn.files import check_target
+
+        check_target(output or PAGE)
     ui = Ui(quiet)
     options = given(cells=cells, gaps=gaps, recalled=recalled, time=time)
     if task:

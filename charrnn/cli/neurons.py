@@ -85,7 +85,7 @@ def neurons(
     import charrnn
     from charrnn import runs
     from charrnn.display.neurons.terminal import table
-    from charrnn.files import write_atomically
+    from charrnn.files import check_target, write_atomically
     from charrnn.insight.units import activations
     from charrnn.text.source import Source
 
@@ -97,6 +97,8 @@ def neurons(
     named, texts = _run_and_texts(texts, model)
     ui = Ui(quiet)
     found = runs.find(named, chosen=say_which(ui))
+    if output != "-":
+        check_target(_page_path(found, output))
     loaded = charrnn.load(found)
     loaded.require_text()
     only = _units(loaded, unit, layer)

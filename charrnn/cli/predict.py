@@ -1,16 +1,15 @@
 """charrnn predict: the likeliest target of each source."""
 
-import codecs
 import sys
 from collections.abc import Iterator
 from functools import partial
-from io import BufferedReader, IncrementalNewlineDecoder
-from itertools import chain, islice
+from itertools import chain
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
 
+from charrnn.cli.arriving import arriving
 from charrnn.cli.batches import batches
 from charrnn.cli.options import (
     Debug,
@@ -29,7 +28,6 @@ if TYPE_CHECKING:
 
 MAX_TOP = 1000  # maximum number of targets it can ask for
 BATCH = 256  # maximum sources predicted in parallel (not tuned)
-READ = 1 << 16  # maximum bytes of a pipe read at a time
 IN_ONE_CELL = str.maketrans("\t\n", "  ")  # keeps a target in its cell of the output
 
 
@@ -81,11 +79,12 @@ def predict(
     loaded = charrnn.load(runs.find(model, chosen=say_which(ui)))
     loaded.require_records()
     in_batches: Iterator[list[str]]
+    typed = not files and sys.stdin.isatty()  # there is no progress to show between two lines
     with Working(ui, "predicting") as work:
         if files in (None, [], ["-"]) and not any(
             reading[name] for name in ("encoding", "errors", "field")
         ):
-            in_batches = (b for lines in _arriving(ui) for b in batches(lines, BATCH, len))
+            in_batches = (b for lines in arriving(ui) for b in batches(lines, BATCH, len))
         else:
             read = partial(_sources, loaded.file.trained, reading, work)
             sources = chain.from_iterable(map(read, files or ["-"]))
@@ -100,23 +99,8 @@ def predict(
                 else:
                     cells = (f"{t.text.translate(IN_ONE_CELL)}\t{t.p:.3f}" for t in targets)
                     write_text("\t".join(cells))
-            work.advance(sum(map(len, batch)))
-
-
-def _arriving(ui: Ui) -> Iterator[list[str]]:
-    """Yield the lines of standard input as they arrive, so that each is answered at once."""
-    from charrnn.text.blocks import bounded_lines, whole_lines
-    from charrnn.text.source import LONGEST_LINE, waiting
-
-    utf_8 = codecs.getincrementaldecoder("utf-8")("replace")
-    decode = IncrementalNewlineDecoder(utf_8, translate=True).decode
-    pipe = cast(BufferedReader, sys.stdin.buffer)
-    read = iter(partial(pipe.read1, READ), b"")
-    with waiting("standard input", ui.note, sys.stdin):
-        first = [*islice(read, 1)]
-    blocks = chain(map(decode, chain(first, read)), (decode(b"", True) for _ in range(1)))
-    for text in whole_lines(bounded_lines(blocks, LONGEST_LINE, "standard input")):
-        yield text.split("\n")
+            if not typed:
+                work.advance(sum(map(len, batch)))
 
 
 def _sources(

@@ -23,8 +23,9 @@ def runs(
 ) -> None:
     """List the runs under runs/, the newest first.
 
-    "bits/char" is the held-out score (lower is better); "keys saved" is the share of
-    keystrokes that three suggestions save in simulated typing.
+    "bits/char" is the held-out score (lower is better), with the share of the
+    held-out text that it covers if that is less than the whole; "keys saved" is
+    the share of keystrokes that three suggestions save in simulated typing.
     """
     if context.invoked_subcommand:
         return
@@ -100,11 +101,17 @@ def _row(folder: Path) -> dict[str, Any]:
         "level": start.get("level"),
         "parameters": start.get("parameters"),
         "val_bpc": score,
+        "val_part": done.get("val_part"),
         "keys_saved": done.get("keys_saved"),
         "state": log.end if log else "no log",
         "modified": datetime.fromtimestamp(newest).astimezone().isoformat(timespec="seconds"),
         "texts": texts,
     }
+
+
+def _covering(part: Any) -> str:
+    """Return the share of the held-out text that a score covers, if it is known and below 1."""
+    return f" ({part:.0%})" if isinstance(part, float) and part < 1 else ""
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -113,7 +120,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         row["name"],
         str(row["level"] or "-"),
         f"{parameters:,}" if isinstance(parameters, int) else "-",
-        f"{bits:.3f}" if isinstance(bits, float) else "-",
+        f"{bits:.3f}{_covering(row['val_part'])}" if isinstance(bits, float) else "-",
         f"{saved:.0%}" if isinstance(saved, float) else "-",
         row["state"],
         row["modified"][:16].replace("T", " "),

@@ -30,6 +30,8 @@ def read_seeds(
         runs.refuse(seed, "a seed", "name the model with -m {}")
     if seed is not None and file is not None:
         raise UsageError("both a SEED and --file are given", "give one of them")
+    if seed and os.path.isfile(seed):
+        ui.note(f"hint: {seed} is a file, but its name is the seed; -f reads a seed on each line")
     piped = seed == "-"
     if seed is None and file is None and _is_piped(sys.stdin):
         piped = not _is_shared(sys.stdin)

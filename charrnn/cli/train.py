@@ -239,7 +239,7 @@ def train(
         (
             not resume and not texts,
             "no text to train on",
-            "name a file, for example charrnn train book.txt",
+            "name a file or folder, for example charrnn train book.txt; - is standard input",
         ),
     )
     torchrun.check()

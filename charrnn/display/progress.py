@@ -197,10 +197,10 @@ class Progress:
                 f"(n-gram baseline: {event.keys_saved_by_trigrams:.0%})"
             )
         elif event.words_typed is not None and event.val_nats is not None:
-            score += (
-                "\nsimulated typing of the held-out text: not measured, since only "
-                f"{event.words_typed:,} words were typed (train longer, or hold out more text)"
-            )
+            why = f"{event.words_typed:,} words are too few; train longer, or hold out more text"
+            if not event.words_typed:
+                why = "the time was too short"
+            score += f"\nsimulated typing of the held-out text: not measured, as {why}"
         if event.exact is not None:
             score += f"\n{event.exact:.1%} of the held-out targets are predicted exactly"
         if event.new_items is not None:

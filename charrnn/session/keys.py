@@ -120,6 +120,14 @@ class _Actions:
             event.app.exit(exception=KeyboardInterrupt)
         event.current_buffer.reset(append_to_history=True)
 
+    def leave(self, event: KeyPressEvent) -> None:
+        """End the session; within the text, delete the next character, as shells do."""
+        buffer = event.current_buffer
+        if buffer.document.is_cursor_at_the_end:
+            event.app.exit(exception=EOFError)
+        else:
+            buffer.delete()
+
     def redo(self, event: KeyPressEvent) -> None:
         event.current_buffer.redo()
 
@@ -167,6 +175,7 @@ def key_bindings(session: slash_commands.Session, cycle: bool) -> KeyBindings:
         (("enter",), typing, do.enter),
         (("escape", "enter"), typing, do.new_line),
         (("c-c",), True, do.clear),
+        (("c-d",), typing, do.leave),
         ((Keys.BracketedPaste,), True, do.paste),
         (("c-o",), True, do.edit),
     ]

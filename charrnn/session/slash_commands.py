@@ -10,7 +10,7 @@ from prompt_toolkit.buffer import Buffer
 
 from charrnn import runs
 from charrnn.config import dial
-from charrnn.errors import UsageError
+from charrnn.errors import RunError, UsageError
 from charrnn.files import write_new
 from charrnn.model import Model, load
 from charrnn.session.ghost_text import Keystrokes, Suggester
@@ -143,7 +143,10 @@ def _model(session: Session, argument: str) -> str:
 def _save(session: Session, argument: str) -> str:
     if not argument:
         raise UsageError("/save needs a file", "name one: /save notes.txt")
-    write_new(Path(argument).expanduser(), session.transcript.text)
+    try:
+        write_new(Path(argument).expanduser(), session.transcript.text)
+    except RunError as error:
+        raise RunError(error.message, "name another file: /save FILE") from None
     return f"{len(session.transcript.text):,} characters saved to {argument}"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from heapq import nlargest
 from typing import NamedTuple
 
-from charrnn.suggestions.secrets import LINE, public_words
+from charrnn.suggestions.secrets import LINE, SECRET_CHUNK, public_words
 from charrnn.text.words import LAST_CODE_POINT
 
 HALF_LIFE = 200.0  # in words (not tuned)
@@ -55,8 +55,12 @@ class RecencyCache:
     def read(self, text: str) -> None:
         """Read a text that does not end within a word; only what has changed is read."""
         same = _shared(text, self._text)
-        # A change may have made the word before it part of a longer one, or of a secret.
-        same -= len(re.split(r"\s", text[max(0, same - LINE) : same])[-1])
+        # A change may have made the word before it part of a longer one, or of a secret, and all
+        # words of a chunk that white space surrounds secrets, or no longer.
+        chunk = _last_chunk(text, same)
+        begins = same - len(chunk)
+        secret = any(SECRET_CHUNK.search(_chunk(some, begins)) for some in (text, self._text))
+        same -= len(chunk) if secret else min(len(chunk), LINE)
         while self._read and self._read[-1].end >= same - 1:
             self._forget()
         start = max(0, self._read[-1].end) if self._read else 0
@@ -118,6 +122,21 @@ class RecencyCache:
     def share_after_last(self, word: str) -> float:
         """Return the share of a word among those that followed earlier uses of the last word."""
         return self._after[self._last][word] / (self._followed[self._last] + 1)
+
+
+def _last_chunk(text: str, end: int) -> str:
+    """Return what follows the last white space before a position."""
+    length = LINE
+    while True:
+        *before, chunk = re.split(r"\s", text[max(0, end - length) : end])
+        if before or length >= end:
+            return chunk
+        length *= 2
+
+
+def _chunk(text: str, start: int) -> str:
+    """Return what follows a position up to white space."""
+    return text[start:].split(maxsplit=1)[0] if text[start : start + 1].strip() else ""
 
 
 def _shared(a: str, b: str) -> int:

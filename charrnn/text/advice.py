@@ -59,6 +59,8 @@ def advice(source: Source, parts: Parts, val: float) -> Iterator[str]:
             )
         elif parts.kind == "text" and _is_list(start):
             yield "the text looks like a list, perhaps titles; --lines makes each line an item"
+    elif parts.kind == "text" and _is_list(start.replace("\n\n", "\n")):
+        yield "the records look like a list, perhaps titles; --lines makes each record an item"
     yield from _licence(parts)
     if parts.kind == "documents" and val and not len(parts.val):
         lines = start.split("\n")

@@ -115,7 +115,7 @@ def bounded_lines(blocks: Iterable[str], most: int, name: str) -> Iterator[str]:
         if length + len(start) > most:
             raise TextError(
                 f"{name}: line {line} has more than {most:,} characters",
-                "break it into lines, or score the file with --by file",
+                "break it into lines",
             )
         length = len(block) - block.rfind("\n") - 1 if end else length + len(block)
         line += block.count("\n")

@@ -12,14 +12,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from io import BufferedIOBase, BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from charrnn import __version__
-from charrnn.errors import RunError
-from charrnn.files import UNFINISHED, advice, replacing
+from charrnn.files import UNFINISHED, advice, replacing, room_for, temporary
+from charrnn.text.encodings import Note, unnoted
 
 HEADER = 4096  # bytes; a page, so that the data are aligned
 DAY = 86_400.0  # seconds
@@ -38,15 +38,16 @@ def in_memory(build: Build) -> Made:
     return np.frombuffer(file.getbuffer(), np.uint8), values
 
 
-def cached(build: Build, *key: Any) -> Made:
+def cached(build: Build, *key: Any, note: Note = unnoted) -> Made:
     """Return the same as `in_memory`, with the data mapped from a cached file.
 
     Args:
         build: called if there is no such file, or a damaged one.
         key: JSON values that identify everything the data depend on.
+        note: called if the file cannot be written; the data are then in a temporary file.
 
     Raises:
-        RunError: the file cannot be written.
+        TextError: the temporary file cannot be written either.
     """
     from platformdirs import user_cache_path
 
@@ -61,10 +62,16 @@ def cached(build: Build, *key: Any) -> Made:
         os.utime(path)
         return np.memmap(path, np.uint8, "c", HEADER), values
     except OSError as error:
-        raise RunError(
-            f"cannot write {path}: {error.strerror or error}",
-            advice(error, "set XDG_CACHE_HOME to another folder"),
-        ) from None
+        hint = advice(error, "set XDG_CACHE_HOME to another folder")
+        note(
+            f"cannot write {path}: {error.strerror or error}; the next training will read the text "
+            f"again ({hint})"
+        )
+    with room_for("what was read"), cast(BinaryIO, temporary("w+b")) as file:
+        file.write(bytes(HEADER))
+        values = build(file)
+        file.flush()
+        return np.memmap(file, np.uint8, "c", HEADER), values
 
 
 def _read(path: Path) -> dict[str, Any] | None:

@@ -37,8 +37,8 @@ def split(source: Source, val: float, seed: int, note: Note = unnoted) -> Iterat
         note: called with what is guessed about the text, and with the progress of reading it.
 
     Raises:
-        TextError: see Source.kept; or the text changed while it was read.
-        RunError: the cache cannot be written.
+        TextError: see Source.kept; or the text changed while it was read, or neither the cache nor
+            a temporary file can be written.
     """
     notes: dict[str, None] = {}
 
@@ -60,7 +60,7 @@ def split(source: Source, val: float, seed: int, note: Note = unnoted) -> Iterat
             file.write(_to_bytes(parts, notes))
             return {}
 
-        data, _ = cached(build, "split", LAYOUT, key, val, seed)
+        data, _ = cached(build, "split", LAYOUT, key, val, seed, note=note)
         parts, known = _from_bytes(data.tobytes(), blocks)
         for line in known:
             once(line)

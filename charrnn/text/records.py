@@ -290,7 +290,7 @@ def _table(
             option = "--field" if layout.target is None else "--source, --target"
             raise TextError(
                 f"{name}: line {number}: there is no column {wanted!r}, only {_listed(names)}",
-                f"see {option} and --delimiter",
+                f"see {option}, --delimiter and --no-header",
             )
     if not layout.header:
         rows = chain([(number, first)], rows)

@@ -93,6 +93,7 @@ class Source:
             len(self.delimiter) == 1 and self.delimiter not in '"\n\r'
         )
         require(parts, f"--delimiter takes one character, such as ; or \\t, not {self.delimiter!r}")
+        require("" not in (self.field, self.target), "a field needs a name, which is not empty")
         named = filter(None, (self.field, self.target))
         numbered = self.header or all(re.fullmatch("[1-9][0-9]*", name) for name in named)
         of_files = self.kind == "documents" and self.field is None
@@ -338,8 +339,9 @@ class Source:
         own files are skipped.
         """
         globs = [self.glob] if self.glob else RECORD_GLOBS if self.field else GLOBS
-        found = []
+        found, seen = [], False
         for below, folders, names in os.walk(folder, onerror=_unreadable):
+            seen |= bool(names)
             if runs.is_run(below):
                 if below != folder:
                     folders.clear()
@@ -353,6 +355,8 @@ class Source:
                 if wanted and not name.startswith(".") and os.path.isfile(path):
                     found.append(path)
         if not found:
+            if not seen:
+                raise TextError(f"{folder} holds no files", "check the path")
             raise TextError(
                 f"{folder} holds no {' or '.join(globs)}", "choose the files with --glob '*.*'"
             )

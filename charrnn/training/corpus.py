@@ -74,7 +74,7 @@ class Corpus:
 
         Raises:
             TextError: the text is too short to train on, or changed while it was read.
-            RunError: there is no room for the file.
+            TextError: there is no room for the tokens.
         """
         if parts.characters < 2:
             raise TextError(
@@ -90,7 +90,7 @@ class Corpus:
             return values
 
         key = [*parts.key, tokenizer.to_json(), LAYOUT]
-        made = cached(build, *key) if parts.characters > IN_MEMORY else in_memory(build)
+        made = cached(build, *key, note=note) if parts.characters > IN_MEMORY else in_memory(build)
         train, val, rest = token_file.read(made, tokenizer)
         if len(train.ids) < SHORTEST:
             raise TextError(

@@ -29,21 +29,24 @@ def sample(model: Model, length: int, random_seed: int, sources: Sequence[str] =
     Args:
         model: the model to sample from.
         length: number of characters; a model of lines gives SAMPLE_ITEMS lines instead, and a model
-            of records a target for each source.
+            of records a target for each source: the likeliest if it chooses from a list.
         random_seed: seed of the sampling.
         sources: sources of held-out records.
     """
     if model.kind == "lines":
         return "\n".join(_lines(model, SAMPLE_ITEMS, random_seed).values())
     if model.kind == "records":
-        samples = [
-            Sample("", model.sampling(), (0, i), source=source)
-            for i, source in enumerate(sources[:SAMPLE_ITEMS])
-        ]
-        texts = _written(model, samples, random_seed)
-        return "\n".join(
-            f"{shortened(sample.source or '')} → {text}" for sample, text in texts.items()
-        )
+        sources = sources[:SAMPLE_ITEMS]
+        if model.file.trained.targets:
+            targets = [each[0].text if each else "" for each in model.predictions(sources)]
+        else:
+            samples = [
+                Sample("", model.sampling(), (0, i), source=source)
+                for i, source in enumerate(sources)
+            ]
+            targets = [*_written(model, samples, random_seed).values()]
+        pairs = zip(sources, targets, strict=True)
+        return "\n".join(f"{shortened(source)} → {target}" for source, target in pairs)
     return "".join(model.generate(length=length, random_seed=random_seed))
 
 

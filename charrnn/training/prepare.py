@@ -91,7 +91,7 @@ def begin(
     def tokenize(sample: str) -> Tokenizer:
         nonlocal start, level
         if open_to_english and len(sample) >= SHORTEST:
-            start, line = fine_tuning.english(sample)
+            start, line = fine_tuning.english(sample, source.kind)
             chosen.append(line)
         if start:
             return start.model.tokenizer.extended(sample)

@@ -116,6 +116,15 @@ class TestLabels:
         plain = call("eval", new, "-m", labelled.run, "--baselines", training).out
         assert "this model" in plain and "logistic regression" in plain
 
+    def test_baselines_of_one_label(
+        self, call: Call, labelled: Training, new: Path, tmp_path: Path
+    ) -> None:
+        """Of a single label there is nothing to learn but that."""
+        (tmp_path / "one.csv").write_text("name,nation\nMolson,Swedish\nNilson,Swedish\n")
+        result = call("eval", new, "-m", labelled.run, "--baselines", "one.csv", "--json")
+        assert result.code == 0
+        assert [*result.events[0]["baselines"]] == ["commonest"]
+
     def test_baselines_of_another_text(self, call: Call, labelled: Training, new: Path) -> None:
         """Baselines that learn from another text say so."""
         result = call("eval", new, "-m", labelled.run, "--baselines", new, "--json")

@@ -108,6 +108,7 @@ def test_answers_while_the_pipe_is_open(tmp_path: Path, trained: Training) -> No
         ([TEXT, "-k", "0"], 2, "0"),
         ([TEXT, "--length", "0"], 2, "0"),
         (["-f", "missing.txt"], 1, "missing.txt"),
+        (["empty.txt"], 2, "give -f to fill its lines"),
         (["-f", "empty.txt"], 1, "the input is empty"),
         (["-f", "empty.txt", "--gap", ""], 2, "--gap must not be empty"),
         (["-f", "binary.txt"], 1, "binary.txt"),

@@ -176,6 +176,14 @@ def test_bad_file(
     assert wrong in result.error
 
 
+def test_a_file_as_seed(call: Call, trained: Training, tmp_path: Path) -> None:
+    """The name of a file is a seed like any other, with a hint that it is one."""
+    (tmp_path / "seeds.txt").write_text("The fox\n")
+    result = call("generate", "seeds.txt", "-n", 5, "-m", trained.run)
+    assert (result.code, result.out[:9]) == (0, "seeds.txt")
+    assert "-f reads a seed on each line" in result.err
+
+
 def test_two_seeds(call: Call, trained: Training) -> None:
     """A SEED beside --file is wrong usage."""
     result = call("generate", "A", "-f", "seed.txt", "-m", trained.run)

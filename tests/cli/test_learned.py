@@ -30,13 +30,17 @@ def test_forget(store: Learned, call: Call) -> None:
     assert store.words() == ["the", "and", "the"]
     assert call("learned", "--clear").code == 0
     assert call("learned").out == ""
+    assert "no words are learned yet" in call("learned").err
+    assert call("learned", "--forget", "cow").err == "cow: not learned\n"
 
 
 def test_off(store: Learned, call: Call) -> None:
     """--off stops learning until --on."""
     assert call("learned", "--off").code == 0
     assert store.paused
+    assert "--on" in call("learned").err
     assert call("learned", "--on").code == 0
+    assert call("learned").err == ""
     assert not store.paused
 
 

@@ -117,6 +117,7 @@ def test_errors(call: Call, counter: Path, tmp_path: Path) -> None:
         (["text.txt", "--browse"], 2, "--browse needs a terminal"),
         (["text.txt", "--json", "-o", "-"], 2, "both mean standard output"),
         (["text.txt", "-o", "none/page.html"], 1, "cannot write none"),
+        (["text.txt", "-o", "/"], 1, "cannot write /: Is a directory"),
         (["text.txt", "-m", "records.safetensors"], 2, "it cannot be used on other text"),
     ):
         result = call("neurons", "-q", *arguments)

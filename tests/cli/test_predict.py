@@ -1,5 +1,6 @@
 """charrnn predict: one source in, its likeliest targets out."""
 
+import gzip
 import json
 import os
 import re
@@ -79,11 +80,27 @@ class TestLines:
         assert sum(a == b for a, b in zip(found, right, strict=True)) > 0.9 * len(lines)
 
     def test_ends_of_lines(self, labelled: Training, tmp_path: Path) -> None:
-        """The line ends of other systems, and invalid bytes, are read too."""
-        typed = b"Molson\r\nZarski\rBert\xffini"
+        """The line ends of other systems are read too."""
+        typed = b"Molson\r\nZarski\rBertini"
         result = charrnn_command("predict", "-m", labelled.run, cwd=tmp_path, stdin=typed)
         found = [line.split("\t")[0] for line in result.out.splitlines()]
         assert found == ["Swedish", "Polish", "Italian"]
+
+    @pytest.mark.parametrize(
+        ("typed", "answers"),
+        [
+            (b"Molson\nZarski\nBert\xffini\nMolson\n", 2),
+            ("Molson\nZarski\n".encode("utf-16"), 0),
+            (gzip.compress(b"Molson\n"), 0),
+        ],
+    )
+    def test_not_utf_8(
+        self, labelled: Training, tmp_path: Path, typed: bytes, answers: int
+    ) -> None:
+        """Lines before one that is not UTF-8 are answered; then an error says what to do."""
+        result = charrnn_command("predict", "-m", labelled.run, cwd=tmp_path, stdin=typed)
+        assert (result.code, result.out.count("\n")) == (1, answers)
+        assert f"standard input is not UTF-8 (line {answers + 1}); give --enc" in result.error
 
     def test_nothing(self, labelled: Training, tmp_path: Path) -> None:
         """No source gets no answer."""

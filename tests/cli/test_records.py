@@ -157,7 +157,7 @@ class TestGenerate:
         assert "--source" in result.error
         result = call("generate", "-m", trained.run, "The", "--source", "joy")
         assert (result.code, result.out) == (2, "")
-        assert "not one of records" in result.error
+        assert "not trained on records" in result.error
 
     @pytest.mark.parametrize("source", ["", "-", "@empty.txt"])
     def test_empty(self, written: Training, source: str) -> None:

@@ -42,8 +42,8 @@ def test_json(folder: Path, call: Call) -> None:
     """With --json each run is an object; what is not known is null."""
     verse, book, cut = call("runs", "--json").events
     assert verse.keys() == {
-        "name", "path", "level", "parameters", "val_bpc", "keys_saved", "state", "modified",
-        "texts",
+        "name", "path", "level", "parameters", "val_bpc", "val_part", "keys_saved", "state",
+        "modified", "texts",
     }  # fmt: skip
     assert book["path"] == str(Path("runs/book"))
     assert 0 < book["val_bpc"] < 9

@@ -57,7 +57,7 @@ def test_line_that_is_too_long(
     result = call("score", "a.txt", "-m", trained.run)
     assert result.code == 1
     assert "a.txt: line 2 has more than 1,000 characters" in result.error
-    assert "--by file" in result.error
+    assert "break it into lines" in result.error
     (record,) = call("score", "a.txt", "-m", trained.run, "--by", "file").events
     assert record["chars"] == 1208
 

@@ -231,7 +231,9 @@ class TestWithoutTerminal:
         assert "38%" in text
         assert "35%" in text
         shown(replace(DONE, words_typed=37))
-        assert "not measured, since only 37 words were typed" in capsys.readouterr().err
+        assert "not measured, as 37 words are too few" in capsys.readouterr().err
+        shown(replace(DONE, words_typed=0))
+        assert "not measured, as the time was too short" in capsys.readouterr().err
 
     def test_no_score(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Without held-out text the end says that there is no score."""

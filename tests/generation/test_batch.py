@@ -50,6 +50,8 @@ class TestDefaults:
         """What is asked for replaces the defaults, and another limit replaces that of min_p."""
         model = random_model(CharTokenizer.train(CORPUS))
         assert model.sampling(temperature=1.5, min_p=0) == SamplingConfig(1.5, min_p=0)
+        with pytest.raises(UsageError, match="no sampling option 'lenght'"):
+            model.generate("x", lenght=3)
         assert model.sampling(top_k=3) == SamplingConfig(0.8, top_k=3)
         assert model.sampling(mirostat=3, min_p=0.1) == SamplingConfig(0.8, mirostat=3, min_p=0.1)
 

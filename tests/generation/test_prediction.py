@@ -192,9 +192,14 @@ class TestSources:
 
     @pytest.mark.parametrize("model", WITH_UNSEEN, indirect=True)
     def test_other_kinds(self, model: Model) -> None:
-        """A model that is not of records cannot predict."""
-        with pytest.raises(UsageError, match="not of records"):
+        """A model that is not trained on records cannot predict."""
+        with pytest.raises(UsageError, match="not trained on records"):
             model.predict("The fox")
+
+    def test_other_uses(self, any_model: Model) -> None:
+        """A model of records cannot fill gaps."""
+        with pytest.raises(UsageError, match="cannot be used on other text"):
+            with_targets(any_model, NATIONS).missing("The ___ sat.")
 
     @pytest.mark.parametrize("s", LONE_SURROGATES)
     def test_lone_surrogate(self, any_model: Model, s: str) -> None:

@@ -573,7 +573,8 @@ class TestBounds:
     def test_large_header(self, load_bytes: Load) -> None:
         """A header larger than any model's, or of more tensors, is refused before it is parsed."""
         header = b'{"__metadata__": {"charrnn": "' + b" " * (1 << 26) + b'"}}'
-        assert "header" in refused(load_bytes, len(header).to_bytes(8, "little") + header)
+        large = refused(load_bytes, len(header).to_bytes(8, "little") + header)
+        assert "not a safetensors file" in large
         many = ({"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for _ in range(30_000))
         header = json.dumps({str(i): tensor for i, tensor in enumerate(many)}).encode()
         assert "header" in refused(load_bytes, len(header).to_bytes(8, "little") + header)

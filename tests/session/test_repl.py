@@ -344,6 +344,15 @@ def test_end(session: Session) -> None:
     assert "Traceback" not in session.output
 
 
+def test_end_with_text(session: Session) -> None:
+    """At the end of a text Ctrl-D ends the session and keeps the text; within, it deletes."""
+    session.type("The cat" + LEFT + CTRL_D)
+    session.wait(lambda screen: screen.typed == "The ca")
+    session.type(CTRL_D)
+    assert session.exit_code() == 0
+    assert "the unsent text is kept in" in session.output
+
+
 def test_long_line(session: Session) -> None:
     """A line too long for the terminal does not end the session."""
     session.type("The cat sat on the mat. " * 6 + ENTER)

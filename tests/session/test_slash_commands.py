@@ -43,6 +43,7 @@ class TestCommands:
             ("/set count 0", "there is no setting count 0; try /set dial quiet or /set count 5"),
             ("/model nowhere", "nowhere does not exist; "),
             ("/save", "/save needs a file; name one: /save notes.txt"),
+            ("/save no/where", "No such file or directory; name another file: /save FILE"),
             ("/save /", "/ exists already; name another file"),
         ],
     )

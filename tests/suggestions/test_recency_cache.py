@@ -33,6 +33,16 @@ def test_changes(typings: list[str]) -> None:
             assert recent.starting_with(prefix, 100) == expected.starting_with(prefix, 100)
 
 
+def test_a_long_secret() -> None:
+    """A digit makes a secret of all before it without white space, however long that is."""
+    begun = "my x," + "abcdefghij" * 130
+    recent = fresh(begun)
+    assert recent.share("x") > 0
+    recent.read(begun + "7 ")
+    assert recent.share("x") == 0
+    assert recent.share("my") > 0
+
+
 @given(typed)
 def test_shares(text: str) -> None:
     """Shares sum to at most 1, and only typed words have one."""

@@ -57,6 +57,9 @@ def test_as_meant() -> None:
     """Records that are read by their field, and lists by lines, need no advice."""
     assert told("\n".join(TITLES * 5) + "\n", kind="lines") == []
     assert told("id,text\n1,The fox\n", "a.csv", field="text") == []
+    names = "\n\n".join(TITLES * 5) + "\n"
+    (line,) = told(names, "a.csv", field="title")
+    assert "--lines makes each record an item" in line
 
 
 def test_licence() -> None:

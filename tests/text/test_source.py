@@ -192,7 +192,11 @@ class TestFolders:
             (run / name).write_text("written by a model")
         assert read(folder).split() == ["a/y.txt", "a/z.MD", "b.txt", "c"]
         assert "log.jsonl" in str(error_of(folder / "a" / "run" / "log.jsonl", field="none"))
-        assert "holds no" in str(error_of(folder / "a", field="text", glob="*.jsonl"))
+        assert "holds no *.jsonl" in str(error_of(folder / "a", field="text", glob="*.jsonl"))
+        (folder / "empty").mkdir()
+        assert "empty holds no files" in str(error_of(folder / "empty"))
+        with pytest.raises(UsageError, match="field needs a name"):
+            Source(["a.csv"], field="")
         assert read(run) == "written by a model"  # the user's own, of a run that is named
 
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
@@ -480,7 +484,7 @@ class TestKept:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"text")))
         monkeypatch.setattr("charrnn.files.DISK", str(tmp_path / "nowhere"))
         monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
-        with pytest.raises(TextError, match=r"cannot keep standard input .*; free some space"):
+        with pytest.raises(TextError, match=r"cannot keep standard input .*; set TMPDIR"):
             Source(["-"]).kept().__enter__()
 
 

@@ -299,6 +299,17 @@ def test_no_start_from_english(
     assert "--from none" in str(run.command)
 
 
+@pytest.mark.parametrize(("words", "origin"), [(3, None), (12, "english")])
+def test_lines(words: int, origin: str | None, tmp_path: Path) -> None:
+    """Lines of whole sentences start from `english`, names and titles do not."""
+    found = FABLES.read_text(encoding="utf-8").split()[:3000]
+    lines = (" ".join(found[i : i + words]) for i in range(0, len(found), words))
+    (tmp_path / "text.txt").write_text("\n".join(lines), encoding="utf-8")
+    source = Source([str(tmp_path / "text.txt")], kind="lines", normalise=True)
+    _, run = prepare.begin(source, made(tmp_path / "run"), "cpu", "auto", {"steps": 2}, "auto")
+    assert (run.origin and run.origin.model) == origin
+
+
 @pytest.mark.parametrize("parent", ["auto", "none"])
 def test_no_anchor(parent: str, tmp_path: Path) -> None:
     """Where nothing is fine-tuned there is nothing to pull towards."""

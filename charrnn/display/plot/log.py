@@ -76,6 +76,11 @@ class Log:
         """Return whether the run was validated."""
         return bool(np.isfinite(self.column("validation", "val_nats")).any())
 
+    @property
+    def unscored(self) -> str:
+        """Return why the run was not validated."""
+        return "not validated yet" if self.number("start", "val_chars") > 0 else "nothing held out"
+
     def losses(self, by: str) -> tuple[Values, Values]:
         """Return positions on one of AXES, and bits per character, of validations if any."""
         event, name = ("validation", "val_nats") if self.held_out else ("step", "loss")
@@ -168,7 +173,7 @@ def summary(run: Log) -> str:
     score = f"held-out text {nats:.4f} nats/char = {bits(nats):.3f} bits/char"
     if math.isnan(nats):
         loss = shown(bits(run.number("step", "loss")), 3)
-        score = f"nothing held out; training text {loss} bits/char"
+        score = f"{run.unscored}; training text {loss} bits/char"
     elif part < 1:
         score += f" ({part:.2%} of it scored)"
     spent = f"{shown(run.total('steps'))} steps, {shown(run.total('tokens'))} tokens"

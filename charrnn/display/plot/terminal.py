@@ -36,9 +36,9 @@ def curve(runs: Sequence[Log], by: str, width: int = 60, braille: bool = True) -
     title = "held-out text, bits/char"
     without = [run.name for run in runs if not run.held_out]
     if len(without) == len(runs):
-        title = "training text, bits/char (nothing held out)"
+        title = f"training text, bits/char ({runs[0].unscored})"
     elif without:
-        title += f"; training text where nothing is held out: {', '.join(without)}"
+        title += f"; training text without validation: {', '.join(without)}"
     return draw(title, lines, across, up, AXES[by][1], width, braille)
 
 

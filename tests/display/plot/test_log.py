@@ -74,9 +74,10 @@ def test_final_score(tmp_path: Path) -> None:
 def test_nothing_held_out(tmp_path: Path) -> None:
     """Without held-out text the score is of the training text, and says so."""
     rows = [row for row in trained(0, 500) if row["event"] == "step"]
-    run = read(tmp_path, start(), *rows)
+    run = read(tmp_path, start(val_chars=0), *rows)
     assert "nothing held out; training text 2.260 bits/char" in summary(run)
     assert run.to_json()["best_val_nats"] is None
+    assert "not validated yet; training text" in summary(read(tmp_path, start(), *rows))
 
 
 def test_same_name(tmp_path: Path) -> None:

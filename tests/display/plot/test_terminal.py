@@ -56,10 +56,10 @@ def test_several_runs(tmp_path: Path) -> None:
 def test_nothing_held_out(tmp_path: Path) -> None:
     """Without held-out text it is of the training text, and says so, with the run's name."""
     rows = [row for row in trained(0, 500) if row["event"] == "step"]
-    without = read(tmp_path, start(), *rows, name="without")
+    without = read(tmp_path, start(val_chars=0), *rows, name="without")
     assert drawn([without]).startswith("training text, bits/char (nothing held out)\n")
     both = [read(tmp_path, start(), *trained(0, 500)), without]
-    assert "nothing is held out: without\n" in drawn(both)
+    assert "training text without validation: without\n" in drawn(both)
 
 
 def test_nothing_yet(tmp_path: Path) -> None:
