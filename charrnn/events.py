@@ -145,6 +145,7 @@ class Validation(Event):
         best: whether these weights are kept, as none before is better by more than the standard
             error of the difference.
         val_error: standard error of `val_nats`; None if too little was scored to tell.
+        val_part: share of the held-out text that was scored.
     """
 
     step: int
@@ -153,6 +154,7 @@ class Validation(Event):
     val_nats: float
     best: bool
     val_error: float | None = None
+    val_part: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

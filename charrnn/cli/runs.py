@@ -101,7 +101,7 @@ def _row(folder: Path) -> dict[str, Any]:
         "level": start.get("level"),
         "parameters": start.get("parameters"),
         "val_bpc": score,
-        "val_part": done.get("val_part"),
+        "val_part": (done or log.last("validation") if log else {}).get("val_part"),
         "keys_saved": done.get("keys_saved"),
         "state": log.end if log else "no log",
         "modified": datetime.fromtimestamp(newest).astimezone().isoformat(timespec="seconds"),

@@ -319,9 +319,10 @@ def validation_line(event: Validation, lowest: float) -> str:
     mark = ""
     if event.best:
         mark = " (best)" if event.val_nats <= lowest else " (kept)"
+    part = f" ({event.val_part:.0%})" if event.val_part < 1 else ""
     return (
         f"step {event.step:,}  {duration(event.seconds)}  "
-        f"held out {_uncertain(event.val_nats, event.val_error)} nats "
+        f"held out{part} {_uncertain(event.val_nats, event.val_error)} nats "
         f"= {bits(event.val_nats):.3f} bits/char{mark}"
     )
 

@@ -2,13 +2,10 @@
 
 import json
 import time
-import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from charrnn.config import SamplingConfig, StopConfig
 from charrnn.generation.batch import BATCH_SIZE
@@ -119,11 +116,3 @@ class Writer:
         """Yield all texts, in order."""
         blocks = map(self.samples, range(self.blocks))
         return chain.from_iterable(map(self.write, blocks))
-
-
-def fingerprint(model: "Model") -> int:
-    """Return a checksum of a model's weights."""
-    checksum = 0
-    for name in sorted(model.file.weights):
-        checksum = zlib.crc32(np.ascontiguousarray(model.file.weights[name]).data, checksum)
-    return checksum

@@ -12,9 +12,10 @@ from queue import SimpleQueue
 from typing import Any
 
 from charrnn.errors import CharrnnError, ModelFileError, is_out_of_memory
+from charrnn.files import checksum
 from charrnn.generation.sample import Part
 from charrnn.model import load
-from charrnn.processes.order import Order, Writer, fingerprint
+from charrnn.processes.order import Order, Writer
 
 MESSAGE = 8192  # characters of text in a message, at least, unless a block ends (not tuned)
 
@@ -62,9 +63,9 @@ def _told(error: Exception) -> dict[str, Any]:
 
 def _answers(lines: "SimpleQueue[bytes]") -> Iterator[list[list[Any]]]:
     """Yield the parts of the blocks that are asked for, some at a time."""
-    path, checksum = json.loads(lines.get())
+    path, wanted = json.loads(lines.get())
     model = load(path)
-    if fingerprint(model) != checksum:
+    if checksum(model.file.weights) != wanted:
         raise ModelFileError(f"{path} has changed while texts were written", "start again")
     order = Order.from_json(lines.get())
     writer = Writer(model, order)

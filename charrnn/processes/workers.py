@@ -20,9 +20,10 @@ import numpy as np
 
 from charrnn import errors
 from charrnn.errors import CharrnnError
+from charrnn.files import checksum
 from charrnn.generation.sample import Part
 from charrnn.network import blas
-from charrnn.processes.order import Order, Writer, fingerprint
+from charrnn.processes.order import Order, Writer
 
 if TYPE_CHECKING:
     from charrnn.model import Model
@@ -54,7 +55,7 @@ def writing(
     if count <= 1:
         yield writer.all()
         return
-    setup = json.dumps([os.path.abspath(path), fingerprint(model)])
+    setup = json.dumps([os.path.abspath(path), checksum(model.file.weights)])
     workers: list[_Worker] = []
     try:
         workers.extend(_Worker() for _ in range(count))

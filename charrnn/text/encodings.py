@@ -155,7 +155,8 @@ class _Decoder:
             raise TextError(
                 f"{self._name} is not {self.encoding}: byte 0x{error.object[error.start]:02x} "
                 f"at offset {start} (line {line})",
-                "name its encoding, for example --encoding cp1252, or give --errors replace",
+                "name its encoding, for example --encoding cp1252; most commands also take "
+                "--errors replace",
             ) from None
         except UnicodeError as error:
             raise TextError(f"{self._name} is not {self.encoding}: {error}") from None

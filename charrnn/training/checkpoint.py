@@ -13,7 +13,7 @@ from torch import Tensor
 from charrnn.checked import is_of, parsed
 from charrnn.config import ModelConfig, TrainingConfig
 from charrnn.errors import CharrnnError, RunError, is_out_of_memory
-from charrnn.files import open_tensors, write_tensors
+from charrnn.files import checksum, open_tensors, write_tensors
 from charrnn.network.cells import CELLS, tensor_shapes
 from charrnn.runs import RESUME_KEY
 from charrnn.tokenizer import Tokenizer
@@ -30,8 +30,9 @@ def save(path: Path, tensors: dict[str, Tensor], values: dict[str, Any]) -> None
     Raises:
         RunError: the file cannot be written.
     """
-    description = json.dumps({"format": FORMAT} | values)  # ASCII: file names may be invalid UTF-8
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+    values = {"format": FORMAT, "checksum": checksum(arrays)} | values
+    description = json.dumps(values)  # ASCII: file names may be invalid UTF-8
     write_tensors(path, arrays, {RESUME_KEY: description})
 
 
@@ -54,7 +55,10 @@ def load(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
                     "start a new run, or use the version that wrote it",
                 )
             names = file.keys()
-            return {name: torch.from_numpy(file.get_tensor(name)) for name in names}, values
+            arrays = {name: file.get_tensor(name) for name in names}
+        if values.get("checksum") not in (None, checksum(arrays)):  # older files have none
+            raise ValueError("its content has changed since it was written")
+        return {name: torch.from_numpy(array) for name, array in arrays.items()}, values
     except FileNotFoundError:
         raise RunError(
             f"nothing to resume: {path} does not exist",

@@ -174,8 +174,9 @@ class _Loop:
         if score:
             kept, seconds = trainer.keeper.kept, trainer.progress.seconds
             best = kept.step == trainer.step
+            part = trainer.progress.val_tokens / len(trainer.corpus.val)
             yield events.Validation(
-                trainer.step, trainer.epoch, seconds, score.nats, best, score.error
+                trainer.step, trainer.epoch, seconds, score.nats, best, score.error, part
             )
             if first and score.few:
                 yield events.Few(trainer.step, trainer.corpus.val_chars)

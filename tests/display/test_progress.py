@@ -138,6 +138,11 @@ class TestWithoutTerminal:
         for part in ("step 300", "2.0794 nats", "3.000 bits/char", "best"):
             assert part in lines[0]
 
+    def test_part(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """A validation on a part of the held-out text says how large the part is."""
+        shown(replace(VALIDATION, val_part=0.123))
+        assert "held out (12%) 2.0794 nats" in capsys.readouterr().err
+
     def test_worse_validation(self, capsys: pytest.CaptureFixture[str]) -> None:
         """A validation that is not the best is not called so."""
         shown(Validation(step=300, epoch=2.5, seconds=60.0, val_nats=1.0, best=False))

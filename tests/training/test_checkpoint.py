@@ -38,9 +38,10 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Stopped:
 
 
 def described(data: bytes) -> dict[str, Any]:
-    """Return the JSON values of a resume file."""
+    """Return the JSON values of a resume file, without the checksum, which a forger can fit."""
     size = int.from_bytes(data[:8], "little")
     values: dict[str, Any] = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][RESUME_KEY])
+    del values["checksum"]
     return values
 
 
@@ -96,6 +97,17 @@ def test_nested(stopped: Stopped, text: str) -> None:
     """JSON values that are nested too deeply, or no object, are an error in one line."""
     with pytest.raises(RunError, match=f"{RESUME_NAME} (is|has)"):
         resume(stopped, text)
+
+
+@pytest.mark.parametrize("place", [0.5, 0.9, 1.0])
+def test_a_changed_bit(stopped: Stopped, place: float) -> None:
+    """A single bit of any tensor that has changed is noticed."""
+    folder, data = stopped
+    damaged = bytearray(data)
+    damaged[int(place * (len(data) - 1))] ^= 1
+    (folder / RESUME_NAME).write_bytes(damaged)
+    with pytest.raises(RunError, match="damaged: its content has changed"):
+        prepare.resume([], folder, "cpu", {})
 
 
 @pytest.mark.parametrize("kind", [np.float64, np.uint8])
