@@ -43,7 +43,10 @@ class TestCommands:
             ("/set count 0", "there is no setting count 0; try /set dial quiet or /set count 5"),
             ("/model nowhere", "nowhere does not exist; "),
             ("/save", "/save needs a file; name one: /save notes.txt"),
-            ("/save no/where", "No such file or directory; name another file: /save FILE"),
+            (
+                "/save no/where",
+                "cannot write no/where: No such file or directory; name another file: ",
+            ),
             ("/save /", "/ exists already; name another file"),
         ],
     )
