@@ -7,38 +7,33 @@ from typing import Any
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from charrnn.errors import UsageError
 from charrnn.events import Done
 from charrnn.training import checkpoint, devices, recorded_step
 from charrnn.training.replica import Replica
+from tests.training.operations import Operations
 from tests.training.small import CPU, DOCUMENTS, RECORDS, TEXT, finish, run_in, setup, trainer
 
 TEXTS = {"text": TEXT, "documents": DOCUMENTS, "records": RECORDS}
 META = torch.device("meta")  # knows the shapes of its tensors alone
 
 
-class Calls(TorchDispatchMode):
+class Calls(Operations):  # type: ignore[no-untyped-call]
     """Counts the operations that torch calls, by name."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self.counts: dict[str, int] = {}
 
-    def __torch_dispatch__(
-        self,
-        function: Any,
-        types: Sequence[type],
-        arguments: Sequence[Any] = (),
-        options: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def call(self, function: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """Count an operation and make it."""
         name = function.overloadpacket.__name__
-        device = (options or {}).get("device")
+        device = options.get("device")
         if name == "_to_copy" and device is not None:
             name = f"to {device}"
         self.counts[name] = self.counts.get(name, 0) + 1
-        return function(*arguments, **(options or {}))
+        return super().call(function, arguments, options)
 
 
 @pytest.mark.parametrize(

@@ -9,36 +9,31 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from charrnn.events import Replay
 from charrnn.training import devices, recorded_step
 from charrnn.training.recorded_step import choose
 from charrnn.training.trainer import Trainer
+from tests.training.operations import Operations
 from tests.training.small import DOCUMENTS, finish, run_in, trainer
 
 READS = "_local_scalar_dense"  # torch's name for reading a number out of a tensor
 
 
-class Tape(TorchDispatchMode):
+class Tape(Operations):  # type: ignore[no-untyped-call]
     """Records operations with the tensors they read and write, as a CUDA graph does."""
 
     def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__()
         self._calls: list[tuple[Callable[..., Any], Sequence[Any], Mapping[str, Any], Any]] = []
 
-    def __torch_dispatch__(
-        self,
-        function: Any,
-        types: Sequence[type],
-        arguments: Sequence[Any] = (),
-        options: Mapping[str, Any] | None = None,
-    ) -> Any:
+    def call(self, function: Any, arguments: Sequence[Any], options: Mapping[str, Any]) -> Any:
+        """Record an operation and make it; a result cannot be read."""
         if function.overloadpacket.__name__ == READS:
             raise RuntimeError("operation not permitted when stream is capturing")
-        results = function(*arguments, **(options or {}))
-        self._calls.append((function, arguments, options or {}, results))
+        results = super().call(function, arguments, options)
+        self._calls.append((function, arguments, options, results))
         return results
 
     def replay(self) -> None:
