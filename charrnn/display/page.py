@@ -13,12 +13,12 @@ def whole(folder: str, title: str, **parts: str) -> str:
         title: its title, HTML.
         parts: the parts of the body by name, HTML.
     """
-    whole, style = (
+    frame, style = (
         (files("charrnn.display") / f"page.{kind}").read_text("utf-8") for kind in ("html", "css")
     )
     body, own, script = (
         (files(folder) / f"page.{kind}").read_text("utf-8") for kind in ("html", "css", "js")
     )
-    return Template(whole).substitute(
+    return Template(frame).substitute(
         title=title, style=style + own, body=Template(body).substitute(parts), script=script
     )
